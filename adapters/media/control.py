@@ -1,0 +1,202 @@
+"""What the control process and the plane say to each other, and how it is framed.
+
+A frame is four octets of length, big-endian, and a msgpack array of messages: whatever was written
+between two looks at the socket travels together. Streams are named by numbers that the control
+process chooses and never uses twice, so that an answer about a stream that is gone reaches nobody.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from engine.ports.telephony import MediaStatistics
+
+FRAME_LENGTH_MAX: Final = 4 << 20
+"""A longer frame means that the two sides have lost each other."""
+LATENESS_MS_MAX: Final = 20
+"""Packets later than this share the last place of the histogram."""
+
+_LENGTH: Final = struct.Struct("!I")
+
+
+class ControlBroken(Exception):
+    """What came is no frame of ours; the connection cannot go on."""
+
+
+class Open(msgspec.Struct, frozen=True, tag=1, array_like=True):
+    """Open these streams, each on a port of its own; `Opened` or `Refused` follows for each."""
+
+    streams: list[int]
+
+
+class Connect(msgspec.Struct, frozen=True, tag=2, array_like=True):
+    """Send to and hear this remote alone. An unspecified host pauses the stream."""
+
+    stream: int
+    host: str
+    port: int
+    payload_type: int
+    """0 for μ-law, 8 for A-law."""
+
+
+class Play(msgspec.Struct, frozen=True, tag=3, array_like=True):
+    """Play a prompt from the next packet on; `PlayEnded` follows unless it is stopped."""
+
+    stream: int
+    play: int
+    """Tells one playing on a stream from the next."""
+    prompt: str
+
+
+class Stop(msgspec.Struct, frozen=True, tag=4, array_like=True):
+    """Fall silent, if this is still what plays. Nothing follows."""
+
+    stream: int
+    play: int
+
+
+class Close(msgspec.Struct, frozen=True, tag=5, array_like=True):
+    """Close a stream; `Closed` follows."""
+
+    stream: int
+
+
+class Report(msgspec.Struct, frozen=True, tag=6, array_like=True):
+    """Say how the plane is; `Reported` follows."""
+
+
+Command = Open | Connect | Play | Stop | Close | Report
+
+
+class Opened(msgspec.Struct, frozen=True, tag=1, array_like=True):
+    """A stream has a port."""
+
+    stream: int
+    port: int
+
+
+RefusalReason = Literal["no_port", "no_stream", "no_descriptor"]
+"""`no_port`: every port of the range is taken; `no_stream`: the plane is full; `no_descriptor`:
+the system allows the process no more sockets."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag=2, array_like=True):
+    """A stream could not be opened."""
+
+    stream: int
+    reason: RefusalReason
+
+
+PlayOutcome = Literal["finished", "unknown_prompt", "unavailable", "replaced"]
+
+
+class PlayEnded(msgspec.Struct, frozen=True, tag=3, array_like=True):
+    """A prompt's last packet has had its 20 ms, or the prompt never began."""
+
+    stream: int
+    play: int
+    outcome: PlayOutcome
+    statistics: MediaStatistics
+
+
+class Dropped(msgspec.Struct, frozen=True, tag=4, array_like=True):
+    """The plane had to close a stream by itself: its remote cannot be reached from here."""
+
+    stream: int
+    reason: str
+    statistics: MediaStatistics
+
+
+class Closed(msgspec.Struct, frozen=True, tag=5, array_like=True):
+    """A stream is closed as it was asked for, and its port is free."""
+
+    stream: int
+    statistics: MediaStatistics
+
+
+class PlaneStatistics(msgspec.Struct, frozen=True):
+    """How the plane is, since it started."""
+
+    streams: int = 0
+    """Open now, the ones kept ready included."""
+    sending: int = 0
+    """Connected now: each of them sends a packet every 20 ms."""
+    packets_sent: int = 0
+    packets_failed: int = 0
+    """Refused by the kernel; the remote's host may have said that nobody listens."""
+    packets_received: int = 0
+    ticks: int = 0
+    """There are ten in 20 ms while streams are sending; each serves a tenth of them."""
+    ticks_late: int = 0
+    """Begun when the next was due already."""
+    ticks_skipped: int = 0
+    """Given up because the process had stood still for too long; their packets were sent later."""
+    lateness_ms: list[int] = msgspec.field(default_factory=lambda: [0] * (LATENESS_MS_MAX + 1))
+    """Packets by the whole milliseconds between their time and their departure."""
+
+
+class Reported(msgspec.Struct, frozen=True, tag=6, array_like=True):
+    """How the plane is."""
+
+    statistics: PlaneStatistics
+
+
+Event = Opened | Refused | PlayEnded | Dropped | Closed | Reported
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_commands: Final = msgspec.msgpack.Decoder(list[Command])
+_events: Final = msgspec.msgpack.Decoder(list[Event])
+
+
+def encode_frame(messages: Iterable[Command] | Iterable[Event]) -> bytes:
+    """One frame of these messages."""
+    body = _encoder.encode(messages)
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Cuts a stream of octets into frames; holds at most one frame that is not complete."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The bodies of the frames that are complete now. Raises `ControlBroken`."""
+        self._buffer += data
+        bodies: list[bytes] = []
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > FRAME_LENGTH_MAX:
+                raise ControlBroken(f"a frame of {length} octets")
+            end = start + _LENGTH.size + length
+            if end > len(self._buffer):
+                break
+            bodies.append(bytes(self._buffer[start + _LENGTH.size : end]))
+            start = end
+        del self._buffer[:start]
+        return bodies
+
+
+def decode_commands(body: bytes) -> list[Command]:
+    """The commands of one frame. Raises `ControlBroken`."""
+    return _decoded(_commands, body)
+
+
+def decode_events(body: bytes) -> list[Event]:
+    """The events of one frame. Raises `ControlBroken`."""
+    return _decoded(_events, body)
+
+
+_Message = TypeVar("_Message")
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[list[_Message]], body: bytes) -> list[_Message]:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ControlBroken(f"a frame that cannot be read: {error}") from error

@@ -1,0 +1,235 @@
+"""The plane's process: one loop that makes and takes the RTP of all streams every 20 ms.
+
+    python -m adapters.media.plane --control FD --bind HOST --ports FIRST-LAST --prompts FOLDER
+
+There is no trio in it and no thread. While streams are sending, the loop runs on an absolute clock:
+tick n is due at start + n * 2 ms, and serves a tenth of the streams, the control socket and what
+was received. While none are, it sleeps in the control socket. When that socket closes, whoever
+started the plane is gone, and so is the plane: it can never be an orphan, and needs no signal to
+end. It ignores SIGINT and SIGTERM, which a terminal or a service manager sends to the whole group:
+calls that are being drained still need their sound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from adapters.media import control
+from adapters.media.endpoint import PortPicker
+from adapters.media.sender import SocketSender
+from adapters.media.stream_table import PHASES
+from adapters.media.switchboard import Switchboard
+
+TICK_NS: Final = 20_000_000 // PHASES
+CATCH_UP_NS: Final = 100_000_000
+"""After standing still for less than this, what was missed is sent at once: a receiver's buffer may
+still want it. After more, the clock starts anew, and the sound goes on later but whole."""
+STREAMS_MAX: Final = 10_000
+"""Streams of one plane: beyond what one core can send."""
+DESCRIPTORS_SPARE: Final = 64
+"""Descriptors that are not streams' sockets."""
+CONTROL_READ_MAX: Final = 65_536
+"""Octets of commands that one tick takes: some thousand of them."""
+EVENTS_WAITING_MAX: Final = 8 << 20
+"""Octets of events that may wait for a control process that does not read; then the plane ends."""
+
+
+class ControlClosed(Exception):
+    """The control process is gone, or has not read for so long that it might as well be."""
+
+
+class ControlLink:
+    """The plane's end of the control socket. It never blocks but in `wait`."""
+
+    def __init__(self, endpoint: socket.socket) -> None:
+        endpoint.setblocking(False)
+        self._endpoint = endpoint
+        self._reader = control.FrameReader()
+        self._waiting = bytearray()
+
+    def wait(self) -> None:
+        """Sleep until there is something to receive, or room for what could not be sent."""
+        # Not select(): the parent chose the descriptor, and it may be beyond 1,023.
+        poller = select.poll()
+        wanted = select.POLLIN | select.POLLOUT if self._waiting else select.POLLIN
+        poller.register(self._endpoint, wanted)
+        poller.poll()
+
+    def receive(self) -> list[control.Command]:
+        """The commands that have come. Raises `ControlClosed` and `ControlBroken`."""
+        try:
+            data = self._endpoint.recv(CONTROL_READ_MAX)
+        except BlockingIOError:
+            return []
+        except ConnectionError as error:
+            raise ControlClosed from error
+        if not data:
+            raise ControlClosed
+        bodies = self._reader.feed(data)
+        return [command for body in bodies for command in control.decode_commands(body)]
+
+    def send(self, events: list[control.Event]) -> None:
+        """Send these events, and what is still waiting, as far as the socket takes them."""
+        if events:
+            self._waiting += control.encode_frame(events)
+            if len(self._waiting) > EVENTS_WAITING_MAX:
+                raise ControlClosed
+        if not self._waiting:
+            return
+        try:
+            del self._waiting[: self._endpoint.send(self._waiting)]
+        except BlockingIOError:
+            return
+        except ConnectionError as error:
+            raise ControlClosed from error
+
+
+class Plane:
+    """The loop."""
+
+    def __init__(
+        self,
+        link: ControlLink,
+        board: Switchboard,
+        now_ns: Callable[[], int],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._link = link
+        self._board = board
+        self._now_ns = now_ns
+        self._sleep = sleep
+        self._due_ns = 0
+        self._phase = 0
+        self._packets_sent = 0
+        self._packets_failed = 0
+        self._ticks = 0
+        self._ticks_late = 0
+        self._ticks_skipped = 0
+        self._lateness_ms = np.zeros(control.LATENESS_MS_MAX + 1, np.int64)
+
+    def run(self) -> None:
+        """Serve until the control process is gone. Raises `ControlBroken`."""
+        was_sending = False
+        try:
+            while True:
+                if self._board.sending:
+                    if not was_sending:
+                        self._due_ns = self._now_ns()
+                    self._tick()
+                elif not self._board.is_opening:
+                    self._link.wait()
+                was_sending = self._board.sending > 0
+                self._serve_control()
+        except ControlClosed:
+            return
+
+    def statistics(self) -> control.PlaneStatistics:
+        """How the plane is."""
+        return control.PlaneStatistics(
+            streams=self._board.streams,
+            sending=self._board.sending,
+            packets_sent=self._packets_sent,
+            packets_failed=self._packets_failed,
+            packets_received=self._board.packets_received,
+            ticks=self._ticks,
+            ticks_late=self._ticks_late,
+            ticks_skipped=self._ticks_skipped,
+            lateness_ms=self._lateness_ms.tolist(),
+        )
+
+    def _tick(self) -> None:
+        early_ns = self._due_ns - self._now_ns()
+        if early_ns > 0:
+            self._sleep(early_ns / 1e9)
+        began_ns = self._now_ns()
+        sent, failed = self._board.send(self._phase)
+        ended_ns = self._now_ns()
+        self._packets_sent += sent
+        self._packets_failed += failed
+        late_ns = began_ns - self._due_ns
+        self._note_lateness(sent + failed, late_ns, ended_ns - self._due_ns)
+        self._board.hear(ended_ns)
+        self._phase = (self._phase + 1) % PHASES
+        self._ticks += 1
+        self._ticks_late += late_ns >= TICK_NS
+        skipped = late_ns // TICK_NS if late_ns > CATCH_UP_NS else 0
+        self._ticks_skipped += skipped
+        self._due_ns += (1 + skipped) * TICK_NS
+
+    def _note_lateness(self, count: int, first_ns: int, last_ns: int) -> None:
+        """Count packets that left one after the other between these two moments."""
+        if last_ns < 1_000_000:
+            self._lateness_ms[0] += count
+            return
+        late_ns = np.linspace(first_ns, last_ns, count)
+        late_ms = np.minimum(late_ns // 1_000_000, control.LATENESS_MS_MAX).astype(np.intp)
+        self._lateness_ms += np.bincount(late_ms, minlength=len(self._lateness_ms))
+
+    def _serve_control(self) -> None:
+        board = self._board
+        for command in self._link.receive():
+            if isinstance(command, control.Report):
+                board.events.append(control.Reported(self.statistics()))
+            else:
+                board.obey(command)
+        if board.is_opening:
+            board.open_some()
+        events, board.events = board.events, []
+        self._link.send(events)
+
+
+def main() -> None:
+    """Run a plane on the control socket that was handed down."""
+    options = _read_options()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    first_port, last_port = (int(port) for port in options.ports.split("-"))
+    board = Switchboard(
+        prompts=Path(options.prompts),
+        bind_host=options.bind,
+        picker=PortPicker(first_port, last_port),
+        make_sender=SocketSender,
+        capacity=min(STREAMS_MAX, _raise_descriptor_limit() - DESCRIPTORS_SPARE),
+        chance=np.random.default_rng(),
+    )
+    # The loop makes no cycles, and a collection would be heard.
+    gc.collect()
+    gc.disable()
+    with socket.socket(fileno=options.control) as endpoint:
+        Plane(ControlLink(endpoint), board, time.monotonic_ns, time.sleep).run()
+    board.close_all()
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m adapters.media.plane")
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--bind", required=True)
+    parser.add_argument("--ports", required=True)
+    parser.add_argument("--prompts", required=True)
+    return parser.parse_args()
+
+
+def _raise_descriptor_limit() -> int:
+    """As many descriptors as this process may have without asking anyone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = STREAMS_MAX + DESCRIPTORS_SPARE
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""One stream of the plane, as the control process holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+
+from adapters.media import control
+from adapters.media.types import Remote, StreamLost
+from engine.ports.telephony import MediaStatistics
+
+CLOSE_WAIT_S: Final = 1.0
+"""How long `close` waits at most for the final statistics."""
+
+log = structlog.get_logger(__name__)
+
+
+class PlaneStream:
+    """One call's RTP; implements `adapters.media.types.Stream`."""
+
+    def __init__(self, post: Callable[[control.Command], None], number: int, port: int) -> None:
+        self._post = post
+        self._number = number
+        self._port = port
+        self._statistics = MediaStatistics()
+        self._plays = 0
+        self._playing: trio.Event | None = None
+        self._outcome: control.PlayOutcome | None = None
+        self._over = trio.Event()
+        """Set when the plane has the stream no longer, whatever the reason."""
+        self._lost = trio.Event()
+
+    @property
+    def port(self) -> int:
+        """The local RTP port, even; RTCP is the next one."""
+        return self._port
+
+    def connect(self, remote: Remote) -> None:
+        """Send to, and take from, this remote from now on; silence until something is played.
+
+        Repeating it moves the stream, and a prompt goes on playing. An unspecified host (0.0.0.0)
+        pauses it: nothing is sent, and a prompt waits, until it is connected to an address again.
+        A remote that cannot be reached from here makes the stream lost.
+        """
+        self._post(control.Connect(self._number, remote.host, remote.port, remote.payload_type))
+
+    async def play(self, prompt: str) -> None:
+        """Play a prompt by its id, from its first sample to its last.
+
+        Before `connect` it waits for that. Raises `StreamLost`, `KeyError` when there is no such
+        prompt or its file is damaged, and `trio.BusyResourceError` when the stream plays already.
+        Cancelling it stops the sound.
+        """
+        if self._over.is_set():
+            raise StreamLost
+        if self._playing is not None:
+            raise trio.BusyResourceError("this stream plays a prompt already")
+        self._plays += 1
+        self._outcome = None
+        self._playing = trio.Event()
+        self._post(control.Play(self._number, self._plays, prompt))
+        try:
+            await self._playing.wait()
+        except trio.Cancelled:
+            self._post(control.Stop(self._number, self._plays))
+            raise
+        finally:
+            self._playing = None
+        self._judge(prompt)
+
+    async def wait_lost(self) -> None:
+        """Return when the plane has lost this stream; never otherwise."""
+        await self._lost.wait()
+
+    def statistics(self) -> MediaStatistics:
+        """What was known when a prompt last ended; final after `close`."""
+        return self._statistics
+
+    async def close(self) -> None:
+        """Stop and free the port; the statistics are final afterwards.
+
+        It waits for the plane, even when cancelled, but never longer than `CLOSE_WAIT_S`.
+        """
+        if not self._over.is_set():
+            self._post(control.Close(self._number))
+        with trio.move_on_after(CLOSE_WAIT_S, shield=True):
+            await self._over.wait()
+
+    def note_play_ended(self, event: control.PlayEnded) -> None:
+        """The plane says that a prompt is over."""
+        self._statistics = event.statistics
+        if self._playing is not None and event.play == self._plays:
+            self._outcome = event.outcome
+            self._playing.set()
+
+    def note_over(self, statistics: MediaStatistics) -> None:
+        """The plane has closed the stream, and these are its last figures."""
+        self._statistics = statistics
+        self._over.set()
+        if self._playing is not None:
+            self._playing.set()
+
+    def note_lost(self) -> None:
+        """The plane has the stream no longer, and was not asked to close it."""
+        self.note_over(self._statistics)
+        self._lost.set()
+
+    def _judge(self, prompt: str) -> None:
+        if self._outcome == "finished":
+            return
+        if self._outcome is None or self._outcome == "replaced":
+            raise StreamLost
+        if self._outcome == "unavailable":
+            log.error("prompt_unavailable", prompt=prompt)
+        raise KeyError(prompt)

@@ -1,0 +1,314 @@
+"""The streams of a plane: what each command does to them, and what one tick sends and hears.
+
+It has the sockets and the prompts, but no clock and no control socket: `plane.py` calls it with the
+time, and takes the events that it leaves in `events`.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from adapters.media import control
+from adapters.media.arena import Sound, SoundArena, SoundUnavailable
+from adapters.media.endpoint import NoDescriptor, NoPort, PortPicker, open_socket
+from adapters.media.g711 import LAWS
+from adapters.media.rtp import ReceptionTable, read_arrivals
+from adapters.media.sender import Sender
+from adapters.media.stream_table import StreamTable
+from engine.ports.telephony import MediaStatistics
+
+OPENS_PER_TICK: Final = 16
+"""Sockets opened in one tick: about 0.3 ms, so that a burst of new calls delays no packet."""
+RECEIVE_BATCH_MAX: Final = 1_024
+"""Packets taken in one tick, at most one of each stream; the others wait in their sockets."""
+RECEIVE_BYTES_MAX: Final = 640
+"""What is kept of a packet: 60 ms of G.711 and a header with extensions have room."""
+DRAIN_MAX: Final = 64
+"""Packets taken at once from one stream's socket, which never holds as many."""
+
+
+class _Line(msgspec.Struct, eq=False):
+    """One stream."""
+
+    stream: int
+    row: int
+    port: int
+    endpoint: socket.socket
+    remote: tuple[str, int] | None = None
+    payload_type: int | None = None
+    play: int = 0
+    """The number of the latest playing."""
+    sound: Sound | None = None
+    """What plays now."""
+
+
+class Switchboard:
+    """The streams of one plane."""
+
+    def __init__(
+        self,
+        prompts: Path,
+        bind_host: str,
+        picker: PortPicker,
+        make_sender: Callable[[int], Sender],
+        capacity: int,
+        chance: np.random.Generator,
+    ) -> None:
+        self.events: list[control.Event] = []
+        """What the control process is to hear; whoever sends it empties the list."""
+        self.packets_received = 0
+        self._bind_host = bind_host
+        self._picker = picker
+        self._capacity = capacity
+        self._arena = SoundArena(prompts)
+        self._table = StreamTable(capacity, self._arena.frames, chance)
+        self._reception = ReceptionTable(capacity)
+        self._sender = make_sender(capacity)
+        self._free_rows = list(range(capacity))
+        self._lines: dict[int, _Line] = {}
+        self._by_row: list[_Line | None] = [None] * capacity
+        self._by_descriptor: dict[int, _Line] = {}
+        self._to_open: deque[int] = deque()
+        self._readable = select.epoll()
+        self._received = np.zeros((RECEIVE_BATCH_MAX, RECEIVE_BYTES_MAX), np.uint8)
+        self._heard_ns = 0
+        self._receive_into = [row.data for row in self._received]
+
+    @property
+    def streams(self) -> int:
+        """Streams that are open."""
+        return len(self._lines)
+
+    @property
+    def sending(self) -> int:
+        """Streams that send a packet every 20 ms."""
+        return self._table.sending
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether streams wait for `open_some`."""
+        return bool(self._to_open)
+
+    def obey(self, command: control.Command) -> None:
+        """Do what a command says. A command about a stream that is gone does nothing."""
+        if isinstance(command, control.Open):
+            self._queue_opens(command.streams)
+            return
+        assert not isinstance(command, control.Report)
+        line = self._lines.get(command.stream)
+        if line is not None:
+            _OBEY[type(command)](self, line, command)
+
+    def open_some(self) -> None:
+        """Open the streams that wait for it, up to the bound of a tick."""
+        for _ in range(min(OPENS_PER_TICK, len(self._to_open))):
+            try:
+                self.events.append(self._open(self._to_open[0]))
+            except NoPort:
+                self._refuse_waiting("no_port")
+                return
+            except NoDescriptor:
+                self._refuse_waiting("no_descriptor")
+                return
+            self._to_open.popleft()
+
+    def send(self, phase: int) -> tuple[int, int]:
+        """Send the packets of one phase: how many were sent, and how many the kernel refused."""
+        tick = self._table.tick(phase)
+        failed = self._sender.send(tick.rows)
+        self._table.advance(tick.rows)
+        count = len(tick.rows)
+        for row in tick.ended.tolist():
+            line = self._by_row[row]
+            assert line is not None
+            self._end_play(line, "finished")
+        return count - failed, failed
+
+    def hear(self, now_ns: int) -> None:
+        """Take what has arrived, at most one packet of each stream: a flood costs nobody else more."""
+        self._heard_ns = now_ns
+        rows: list[int] = []
+        lengths: list[int] = []
+        receive_into = self._receive_into
+        for descriptor, _ in self._readable.poll(0, RECEIVE_BATCH_MAX):
+            line = self._by_descriptor[descriptor]
+            try:
+                length = line.endpoint.recv_into(receive_into[len(rows)])
+            except OSError:
+                # An ICMP error about what we sent, which is cleared by being read.
+                continue
+            rows.append(line.row)
+            lengths.append(length)
+        if rows:
+            self._record(rows, lengths)
+
+    def close_all(self) -> None:
+        """Free every socket."""
+        for line in list(self._lines.values()):
+            self._remove(line)
+        self._readable.close()
+
+    def _record(self, rows: list[int], lengths: list[int]) -> None:
+        arrivals = read_arrivals(np.array(rows), self._received[: len(rows)], np.array(lengths))
+        self.packets_received += len(arrivals.rows)
+        self._reception.record(arrivals, self._heard_ns)
+
+    def _queue_opens(self, streams: list[int]) -> None:
+        room = max(0, self._capacity - len(self._lines) - len(self._to_open))
+        self._to_open.extend(streams[:room])
+        self.events += [control.Refused(stream, "no_stream") for stream in streams[room:]]
+
+    def _refuse_waiting(self, reason: control.RefusalReason) -> None:
+        # What one could not have the others would ask for in vain.
+        self.events += [control.Refused(stream, reason) for stream in self._to_open]
+        self._to_open.clear()
+
+    def _open(self, stream: int) -> control.Opened:
+        endpoint, port = open_socket(self._bind_host, self._picker)
+        row = self._free_rows.pop()
+        line = _Line(stream, row, port, endpoint)
+        self._lines[stream] = line
+        self._by_row[row] = line
+        self._table.clear(row)
+        self._reception.clear(row)
+        self._sender.attach(row, endpoint, self._table.octets[row])
+        return control.Opened(stream, port)
+
+    def _connect(self, line: _Line, command: control.Connect) -> None:
+        try:
+            if ip_address(command.host).is_unspecified:
+                self._table.stop(line.row)
+                return
+            if command.payload_type != line.payload_type:
+                self._speak(line, command.payload_type)
+            if (command.host, command.port) != line.remote:
+                self._connect_endpoint(line, (command.host, command.port))
+        except (OSError, ValueError, OverflowError) as error:
+            statistics = self._statistics(line)
+            self._remove(line)
+            self.events.append(control.Dropped(line.stream, str(error), statistics))
+            return
+        self._table.start(line.row)
+
+    def _connect_endpoint(self, line: _Line, remote: tuple[str, int]) -> None:
+        line.endpoint.connect(remote)
+        # Until now anybody could send to this port. What is waiting is thrown away, and from here
+        # on the kernel takes packets of the remote alone.
+        for _ in self._drain(line):
+            pass
+        if line.remote is None:
+            descriptor = line.endpoint.fileno()
+            self._by_descriptor[descriptor] = line
+            self._readable.register(descriptor, select.EPOLLIN)
+        line.remote = remote
+
+    def _drain(self, line: _Line) -> Iterator[int]:
+        """Take all that waits for one stream: the length of each packet, while it can be read."""
+        for _ in range(DRAIN_MAX):
+            try:
+                yield line.endpoint.recv_into(self._receive_into[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+
+    def _speak(self, line: _Line, payload_type: int) -> None:
+        """Speak in this law; what plays goes on in it from where it is."""
+        if payload_type not in LAWS:
+            raise ValueError(f"payload type {payload_type} is neither PCMU nor PCMA")
+        line.payload_type = payload_type
+        self._reception.expect_voice(line.row, payload_type)
+        sound, line.sound = line.sound, None
+        position = self._table.position(line.row)
+        self._table.speak(line.row, payload_type)
+        if sound is not None:
+            self._arena.release(sound)
+            self._start_sound(line, sound.key[0], position - sound.first)
+
+    def _play(self, line: _Line, command: control.Play) -> None:
+        if line.sound is not None:
+            self._end_play(line, "replaced")
+        line.play = command.play
+        self._start_sound(line, command.prompt, 0)
+
+    def _start_sound(self, line: _Line, prompt: str, skip: int) -> None:
+        # A stream that is not connected yet has no law. It takes the first, and `_speak` mends it.
+        law = LAWS[line.payload_type or 0]
+        try:
+            sound = self._arena.hold(prompt, law)
+        except KeyError:
+            self._end_play(line, "unknown_prompt")
+            return
+        except SoundUnavailable:
+            self._end_play(line, "unavailable")
+            return
+        line.sound = sound
+        # Both laws' files are equally long, unless somebody has been at the folder.
+        skip = min(skip, sound.count - 1)
+        self._table.play(line.row, sound.first + skip, sound.count - skip)
+
+    def _stop(self, line: _Line, command: control.Stop) -> None:
+        if line.sound is not None and line.play == command.play:
+            self._silence(line)
+
+    def _close(self, line: _Line, _: control.Close) -> None:
+        if line.remote is not None:
+            # What has arrived already belongs to the figures.
+            for length in self._drain(line):
+                self._record([line.row], [length])
+        statistics = self._statistics(line)
+        self._remove(line)
+        self.events.append(control.Closed(line.stream, statistics))
+
+    def _end_play(self, line: _Line, outcome: control.PlayOutcome) -> None:
+        self._silence(line)
+        self.events.append(
+            control.PlayEnded(line.stream, line.play, outcome, self._statistics(line))
+        )
+
+    def _silence(self, line: _Line) -> None:
+        self._table.silence(line.row)
+        if line.sound is not None:
+            self._arena.release(line.sound)
+            line.sound = None
+
+    def _remove(self, line: _Line) -> None:
+        self._sender.detach(line.row)
+        self._table.stop(line.row)
+        self._silence(line)
+        self._by_descriptor.pop(line.endpoint.fileno(), None)
+        line.endpoint.close()
+        self._picker.give_back(line.port)
+        del self._lines[line.stream]
+        self._by_row[line.row] = None
+        self._free_rows.append(line.row)
+
+    def _statistics(self, line: _Line) -> MediaStatistics:
+        reception = self._reception.read(line.row)
+        return MediaStatistics(
+            packets_sent=int(self._table.sent[line.row]),
+            packets_received=reception.packets,
+            loss=reception.loss,
+            jitter_ms=reception.jitter_ms,
+        )
+
+
+_OBEY: Final[Mapping[type, Callable[[Switchboard, _Line, Any], None]]] = MappingProxyType(
+    {
+        control.Connect: Switchboard._connect,
+        control.Play: Switchboard._play,
+        control.Stop: Switchboard._stop,
+        control.Close: Switchboard._close,
+    }
+)
+"""What each command about a stream does."""

@@ -1,0 +1,65 @@
+"""What the SIP room may know of media: a plane that opens streams, and a stream's life."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from engine.ports.telephony import MediaStatistics
+
+
+class Remote(Struct, frozen=True):
+    """Where a callee wants its RTP, and in which form, as negotiated by SDP (RFC 3264)."""
+
+    host: str
+    """IP address in text."""
+    port: int
+    payload_type: int
+    """0 for PCMU, 8 for PCMA."""
+    telephone_event: int | None = None
+    """Payload type of RFC 4733 events, None where they were not agreed."""
+    ptime_ms: int = 20
+
+
+class StreamLost(Exception):
+    """The plane died, or dropped the stream, while something was being done on it."""
+
+
+class Stream(Protocol):
+    """One call's RTP, on a port of its own."""
+
+    @property
+    def port(self) -> int:
+        """The local RTP port, even; RTCP is the next one."""
+
+    def connect(self, remote: Remote) -> None:
+        """Send to, and take from, this remote from now on. Repeating it moves the stream."""
+
+    async def play(self, prompt: str) -> None:
+        """Play a prompt by its id, from its first sample to its last. Raises `StreamLost`, or
+        `KeyError` when there is no such prompt. Cancelling it stops the sound."""
+
+    async def wait_lost(self) -> None:
+        """Return when the plane has lost this stream (it died); never otherwise."""
+
+    def statistics(self) -> MediaStatistics:
+        """What is known so far; final after `close`."""
+
+    async def close(self) -> None:
+        """Stop and free the port; the statistics are final afterwards. Never raises for a dead plane."""
+
+
+class MediaPlane(Protocol):
+    """Opens streams."""
+
+    @property
+    def address(self) -> str:
+        """The IP address that callees send RTP to (`media.advertise`)."""
+
+    async def open_stream(self) -> Stream:
+        """Reserve a port. Raises `PlaneUnavailable` when none is free or the plane is restarting."""
+
+
+class PlaneUnavailable(Exception):
+    """No stream can be opened just now."""

@@ -1,0 +1,284 @@
+"""What dialling writes down, and what it reads: the hot paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from adapters.sqlite import rules
+from adapters.sqlite.connected import Connected
+from adapters.sqlite.rows import (
+    ATTEMPT_COLUMNS,
+    ATTEMPT_INSERT,
+    CONTACT_COLUMNS,
+    CONTACT_PROGRESS,
+    CONTACT_WIDTH,
+    LIST_COLUMNS,
+    Row,
+    attempt_row,
+    contact_progress_row,
+    detail_text,
+    to_attempt,
+    to_contact,
+    to_list,
+)
+from adapters.sqlite.unit import ListRow, Unit
+from engine.disposition import Disposition
+from engine.events import Event
+from engine.model import Attempt, CallList, Contact
+from engine.ports.store import Deferral, OpenList, RecentStart, Refusal
+
+# ruff: noqa: S608 (statements are put together from constants only; values are parameters)
+
+_OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
+_OPEN: Final = (
+    "SELECT a.id, f.id, l.id, l.status, "
+    "(SELECT min(c.due_at) FROM contacts c WHERE c.list = l.n AND c.state = 'open') "
+    f"FROM lists l {_OF_LIST} "
+    "WHERE l.open > 0 AND l.status IN ('scheduled', 'running', 'paused')"
+)
+OPEN_LISTS: Final = f"{_OPEN} ORDER BY l.n"
+OPEN_LIST: Final = f"{_OPEN} AND l.id = ?"
+DUE_CONTACTS: Final = (
+    f"SELECT {CONTACT_COLUMNS} FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n "
+    "WHERE l.id = ? AND c.state = 'open' AND c.due_at <= ? ORDER BY c.due_at, c.id LIMIT ?"
+)
+MAY_BEGIN: Final = (
+    "SELECT c.state, EXISTS (SELECT 1 FROM do_not_call d "
+    "WHERE d.account = ? AND d.number = ? AND d.flow IN ('', ?)) "
+    "FROM contacts c WHERE c.id = ?"
+)
+NOTE_PROGRESS: Final = (
+    "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ? "
+    "WHERE account = ? AND id = ? AND ended_at IS NULL"
+)
+END_ATTEMPT: Final = (
+    "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ?, disposition = ?, "
+    "ended_at = ? WHERE account = ? AND id = ? AND ended_at IS NULL"
+)
+END_CONTACT: Final = f"UPDATE contacts SET {CONTACT_PROGRESS} WHERE id = ?"
+DEFER_CONTACT: Final = (
+    "UPDATE contacts SET due_at = ?, wait_code = ? WHERE id = ? AND state = 'open'"
+)
+COMPLETE_CONTACT: Final = (
+    "UPDATE contacts SET state = 'completed', disposition = ?, completed_at = ? "
+    "WHERE id = ? AND state = 'open' RETURNING list, reference"
+)
+CANCELED_LISTS: Final = (
+    "SELECT l.n FROM lists l WHERE l.open > 0 AND l.status = 'canceled' ORDER BY l.n LIMIT ?"
+)
+OPEN_CONTACTS_OF: Final = (
+    "SELECT c.id FROM contacts c WHERE c.list = ? AND c.state = 'open' "
+    "ORDER BY c.due_at, c.id LIMIT ?"
+)
+OPEN_ATTEMPTS: Final = (
+    f"SELECT {CONTACT_COLUMNS}, {ATTEMPT_COLUMNS} FROM attempts t "
+    f"JOIN contacts c ON c.id = t.contact JOIN lists l ON l.n = c.list {_OF_LIST} "
+    "WHERE t.ended_at IS NULL ORDER BY t.id"
+)
+RECENT_STARTS: Final = (
+    "SELECT a.id, f.id, t.did, t.trunk, t.number, t.initiated_at FROM accounts a "
+    "CROSS JOIN attempts t ON t.account = a.n AND t.initiated_at >= ? "
+    "JOIN flows f ON f.n = t.flow ORDER BY t.initiated_at, t.id"
+)
+THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
+
+
+class SqliteDialing(Connected):
+    """The methods of `engine.ports.store.DialStore`."""
+
+    async def open_lists(self) -> list[OpenList]:
+        """Every list that may be dialled, in the order in which they came."""
+        return await self._readers.rows(OPEN_LISTS, (), _to_open_list)
+
+    async def open_list(self, call_list: str) -> OpenList | None:
+        """One of them."""
+        return await self._readers.row(OPEN_LIST, (call_list,), _to_open_list)
+
+    async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
+        """Open contacts that are due, in the order of (due_at, id)."""
+        return await self._readers.rows(DUE_CONTACTS, (call_list, until, limit), to_contact)
+
+    async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
+        """Write down the intent to dial."""
+        return await self._writer.submit(lambda unit: _begin_attempt(unit, attempt, event))
+
+    async def note_progress(self, attempt: Attempt, event: Event) -> None:
+        """Keep what changed on an attempt. Does nothing to one that has ended, or is not known."""
+        await self._writer.submit(lambda unit: _note_progress(unit, attempt, event))
+
+    async def end_attempt(
+        self, attempt: Attempt, contact: Contact, events: Sequence[Event]
+    ) -> bool:
+        """Keep an attempt's end and what follows for its contact. The contact's completion is told by the
+        store unless `events` tell of it."""
+        return await self._writer.submit(lambda unit: _end_attempt(unit, attempt, contact, events))
+
+    async def defer_contacts(self, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
+        """Move open contacts to a later moment. Events of those that are left alone are not kept."""
+        await self._writer.submit(
+            lambda unit: _defer_contacts(unit, deferrals, events), len(deferrals) + 1
+        )
+
+    async def complete_contacts(
+        self, contacts: Sequence[str], disposition: Disposition, at: float
+    ) -> int:
+        """Give open contacts their final disposition."""
+        return await self._writer.submit(
+            lambda unit: _complete_contacts(unit, contacts, disposition, at), 2 * len(contacts) + 1
+        )
+
+    async def set_list_status(
+        self, account: str, call_list: str, change: Literal["pause", "resume", "cancel"], at: float
+    ) -> CallList | None:
+        """Pause, resume or cancel."""
+        return await self._writer.submit(
+            lambda unit: _set_list_status(unit, account, call_list, change, at)
+        )
+
+    async def close_canceled(self, limit: int, at: float) -> int:
+        """Complete open contacts of canceled lists."""
+        return await self._writer.submit(
+            lambda unit: _close_canceled(unit, limit, at), 2 * limit + 1
+        )
+
+    async def open_attempts(self) -> list[tuple[Attempt, Contact]]:
+        """Attempts without an end, in the order of their ids."""
+        return await self._readers.rows(OPEN_ATTEMPTS, (), _to_pair)
+
+    async def recent_starts(self, since: float) -> list[RecentStart]:
+        """Attempts initiated at or after `since`."""
+        return await self._readers.rows(RECENT_STARTS, (since,), lambda row: RecentStart(*row))
+
+
+def _to_open_list(row: Row) -> OpenList:
+    return OpenList(*row)
+
+
+def _to_pair(row: Row) -> tuple[Attempt, Contact]:
+    return to_attempt(row[CONTACT_WIDTH:]), to_contact(row[:CONTACT_WIDTH])
+
+
+def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None:
+    row = unit.find_list(attempt.list)
+    if row is None:
+        return "gone"
+    may = unit.row(MAY_BEGIN, (row.account_n, attempt.number, attempt.flow, attempt.contact))
+    state, listed = may if may is not None else ("completed", 0)
+    refused = rules.refusal(state, row.state, bool(listed))
+    if refused is not None:
+        return refused
+    unit.execute("UPDATE contacts SET state = 'dialing' WHERE id = ?", (attempt.contact,))
+    unit.execute(ATTEMPT_INSERT, attempt_row(attempt, row.account_n, row.flow_n, row.n))
+    started = rules.begin(unit.change(row), attempt.initiated_at)
+    unit.tell((event, *started))
+    return None
+
+
+def _note_progress(unit: Unit, attempt: Attempt, event: Event) -> None:
+    unit.execute(
+        NOTE_PROGRESS,
+        (
+            attempt.status,
+            attempt.ringing_at,
+            attempt.answered_at,
+            detail_text(attempt),
+            unit.account_n(attempt.account),
+            attempt.id,
+        ),
+    )
+    if unit.rowcount:
+        unit.tell((event,))
+
+
+def _end_attempt(unit: Unit, attempt: Attempt, contact: Contact, events: Sequence[Event]) -> bool:
+    at = attempt.ended_at
+    assert at is not None
+    row = unit.find_list(attempt.list)
+    if row is None:
+        return False
+    unit.execute(
+        END_ATTEMPT,
+        (
+            attempt.status,
+            attempt.ringing_at,
+            attempt.answered_at,
+            detail_text(attempt),
+            attempt.disposition,
+            at,
+            row.account_n,
+            attempt.id,
+        ),
+    )
+    if not unit.rowcount:
+        return False
+    settled = rules.settle(contact, row.state, at)
+    unit.execute(END_CONTACT, (*contact_progress_row(settled), contact.id))
+    state = unit.change(row)
+    unit.tell(rules.told_of_end(settled, state, events))
+    if settled.disposition is None:
+        rules.reopen(state)
+    else:
+        unit.tell(rules.complete(state, "dialing", settled.disposition, at))
+    return True
+
+
+def _defer_contacts(unit: Unit, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
+    moved = set()
+    for one in deferrals:
+        unit.execute(DEFER_CONTACT, (one.due_at, one.wait_code, one.contact))
+        if unit.rowcount:
+            moved.add(one.contact)
+    unit.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
+
+
+def _complete_contacts(
+    unit: Unit, contacts: Sequence[str], disposition: Disposition, at: float
+) -> int:
+    done = 0
+    for contact in contacts:
+        found = unit.row(COMPLETE_CONTACT, (disposition, at, contact))
+        if found is not None:
+            _tell_completed(unit, unit.list_of(found[0]), contact, found[1], disposition, at)
+            done += 1
+    return done
+
+
+def _tell_completed(
+    unit: Unit,
+    row: ListRow,
+    contact: str,
+    reference: str | None,
+    disposition: Disposition,
+    at: float,
+) -> None:
+    state = unit.change(row)
+    unit.tell((rules.contact_completed(state, contact, reference, disposition, at),))
+    unit.tell(rules.complete(state, "open", disposition, at))
+
+
+def _set_list_status(
+    unit: Unit, account: str, call_list: str, change: rules.ListChange, at: float
+) -> CallList | None:
+    row = unit.find_list(call_list)
+    if row is None or row.state.account != account:
+        return None
+    told = rules.change_status(row.state, change, at)
+    if told or change == "cancel":
+        unit.change(row)
+    unit.tell(told)
+    unit.write_out()
+    found = unit.row(THE_LIST, (row.n,))
+    assert found is not None
+    return to_list(found)
+
+
+def _close_canceled(unit: Unit, limit: int, at: float) -> int:
+    unit.write_out()  # the counters and statuses that the search goes by
+    left = limit
+    for (n,) in unit.rows(CANCELED_LISTS, (limit,)):
+        contacts = [contact for (contact,) in unit.rows(OPEN_CONTACTS_OF, (n, left))]
+        left -= _complete_contacts(unit, contacts, "canceled", at)
+        if left == 0:
+            break
+    return limit - left

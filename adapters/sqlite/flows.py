@@ -1,0 +1,97 @@
+"""Flows, each with the standing list of its single calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from adapters.sqlite.answers import earlier_answer, keep_answer
+from adapters.sqlite.connected import Connected
+from adapters.sqlite.intake import insert_list
+from adapters.sqlite.paging import IN_ACCOUNT, of_account
+from adapters.sqlite.rows import FLOW_CHANGE, FLOW_COLUMNS, flow_change_row, to_flow
+from adapters.sqlite.rules import cursor_of, flow_in_use, standing_list
+from adapters.sqlite.unit import Unit
+from engine.model import Flow
+from engine.ports.store import IdempotentAnswer, Page
+
+# ruff: noqa: S608 (statements are put together from constants only; values are parameters)
+
+_SELECT_FLOW: Final = f"SELECT {FLOW_COLUMNS} FROM flows f {IN_ACCOUNT} f.account"
+FIND_FLOW: Final = f"{_SELECT_FLOW} WHERE f.id = ? AND a.id = ? AND NOT f.deleted"
+LIST_FLOWS: Final = f"{_SELECT_FLOW} WHERE NOT f.deleted AND f.id > ?"
+UNFINISHED_LISTS: Final = "SELECT 1 FROM lists WHERE flow = ? AND completed < contacts LIMIT 1"
+
+
+class SqliteFlows(Connected):
+    """The methods of `engine.ports.store.SettingsStore` that are about flows."""
+
+    async def add_flow(
+        self, flow: Flow, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make a flow and its standing list. Raises LookupError for an unknown account."""
+        return await self._writer.submit(lambda unit: _add_flow(unit, flow, answer))
+
+    async def get_flow(self, account: str, flow: str) -> Flow | None:
+        """One flow of the account."""
+        return await self._readers.row(FIND_FLOW, (flow, account), to_flow)
+
+    async def list_flows(self, account: str | None, limit: int, cursor: str | None) -> Page[Flow]:
+        """In the order of their ids."""
+        return await self._readers.page(
+            *of_account(LIST_FLOWS, account, "f.id", cursor),
+            limit,
+            to_flow,
+            lambda one: cursor_of(one.id),
+        )
+
+    async def change_flow(
+        self, account: str, flow: str, change: Callable[[Flow], Flow]
+    ) -> Flow | None:
+        """Replace the flow by `change(flow)`, which runs in the writer's thread and may run twice."""
+        return await self._writer.submit(lambda unit: _change_flow(unit, account, flow, change))
+
+    async def delete_flow(self, account: str, flow: str) -> bool:
+        """Hide a flow."""
+        return await self._writer.submit(lambda unit: _delete_flow(unit, account, flow))
+
+
+def _add_flow(unit: Unit, flow: Flow, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
+    earlier = earlier_answer(unit, answer)
+    if earlier is not None:
+        return earlier
+    account_n = unit.account_n(flow.account)
+    unit.execute(
+        "INSERT INTO flows (name, kind, timezone, definition, settings, version, listener_active, "
+        "dids, id, account, calls_list, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*flow_change_row(flow), flow.id, account_n, flow.calls_list, flow.created_at),
+    )
+    insert_list(unit, standing_list(flow))
+    keep_answer(unit, answer)
+    return None
+
+
+def _change_flow(
+    unit: Unit, account: str, flow: str, change: Callable[[Flow], Flow]
+) -> Flow | None:
+    row = unit.row(FIND_FLOW, (flow, account))
+    if row is None:
+        return None
+    changed = change(to_flow(row))
+    unit.execute(f"UPDATE flows SET {FLOW_CHANGE} WHERE id = ?", (*flow_change_row(changed), flow))
+    return changed
+
+
+def _delete_flow(unit: Unit, account: str, flow: str) -> bool:
+    row = unit.row(
+        "SELECT f.n FROM flows f JOIN accounts a ON a.n = f.account "
+        "WHERE f.id = ? AND a.id = ? AND NOT f.deleted",
+        (flow, account),
+    )
+    if row is None:
+        return False
+    unit.write_out()  # the counters of its lists
+    if unit.row(UNFINISHED_LISTS, row) is not None:
+        raise flow_in_use()
+    unit.execute("UPDATE flows SET deleted = 1 WHERE n = ?", row)
+    return True

@@ -1,0 +1,25 @@
+"""Pages of what is read in the order of its ids, of one account or of all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from adapters.sqlite.rows import Row
+from adapters.sqlite.rules import read_cursor
+
+IN_ACCOUNT: Final = "JOIN accounts a ON a.n = "
+
+
+def id_after(cursor: str | None) -> str:
+    """The id that a page begins after. Raises `Conflict("invalid_cursor")`."""
+    key: tuple[str] = read_cursor(cursor, tuple[str]) if cursor is not None else ("",)
+    return key[0]
+
+
+def of_account(sql: str, account: str | None, order: str, cursor: str | None) -> tuple[str, Row]:
+    """A page's statement and its parameters but for the limit, given one that asks for what comes after
+    an id, in every account."""
+    after = id_after(cursor)
+    if account is None:
+        return f"{sql} ORDER BY {order} LIMIT ?", (after,)
+    return f"{sql} AND a.id = ? ORDER BY {order} LIMIT ?", (after, account)

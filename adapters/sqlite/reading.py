@@ -1,0 +1,240 @@
+"""Questions of outsiders. Each names the account in its statement, and each page starts at a key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from adapters.sqlite.connected import Connected
+from adapters.sqlite.rows import (
+    ATTEMPT_COLUMNS,
+    CONTACT_COLUMNS,
+    CONTACT_WIDTH,
+    EVENT_COLUMNS,
+    LIST_COLUMNS,
+    REJECTED_COLUMNS,
+    Row,
+    to_attempt,
+    to_contact,
+    to_counts,
+    to_event,
+    to_list,
+    to_rejected,
+)
+from adapters.sqlite.rules import cursor_of, read_cursor, rows_of_page
+from engine.events import StoredEvent
+from engine.model import Attempt, CallList, Contact, ListCounts, RejectedRow
+from engine.ports.store import AttemptFilter, Page
+
+# ruff: noqa: S608 (statements are put together from constants only; values are parameters)
+
+ORDER_SLACK: Final = 1000
+"""Attempts whose ids may be out of step with their moments of making, as when the clock was set back:
+so many are looked at to find where a span of time begins and ends among the ids."""
+
+Integer = Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+"""What SQLite can compare with; a cursor of an outsider may hold more."""
+
+_ACCOUNT: Final = "(SELECT n FROM accounts WHERE id = ?)"
+_OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
+_SELECT_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST}"
+_SELECT_ATTEMPT: Final = (
+    f"SELECT {ATTEMPT_COLUMNS} FROM attempts t JOIN accounts a ON a.n = t.account "
+    "JOIN lists l ON l.n = t.list JOIN flows f ON f.n = t.flow"
+)
+
+GET_LIST: Final = f"{_SELECT_LIST} WHERE l.id = ? AND a.id = ?"
+COUNT_LIST: Final = (
+    "SELECT l.contacts, l.open, l.dialing, l.completed, l.dispositions, "
+    "(SELECT count(*) FROM contacts c WHERE c.list = l.n AND c.state = 'open' AND c.due_at > ? "
+    "AND c.wait_code = 'starttime') FROM lists l JOIN accounts a ON a.n = l.account "
+    "WHERE l.id = ? AND a.id = ?"
+)
+LIST_LISTS: Final = (
+    f"{_SELECT_LIST} WHERE {{of}} AND (NOT l.standing OR l.contacts > 0) {{after}} "
+    "ORDER BY l.created_at DESC, l.id DESC LIMIT ?"
+)
+GET_CONTACT: Final = (
+    f"SELECT {CONTACT_COLUMNS} FROM contacts c JOIN lists l ON l.n = c.list {_OF_LIST} "
+    "WHERE c.id = ? AND a.id = ?"
+)
+_ROWS: Final = (
+    f"FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n {{more}} "
+    "WHERE l.id = ? AND a.id = ? AND (c.row, c.id) > (?, ?) ORDER BY c.row, c.id LIMIT ?"
+)
+LIST_CONTACTS: Final = f"SELECT {CONTACT_COLUMNS} {_ROWS.format(more='')}"
+LAST_ATTEMPT: Final = (
+    "LEFT JOIN attempts t ON t.account = l.account "
+    "AND t.id = (SELECT max(x.id) FROM attempts x WHERE x.contact = c.id)"
+)
+LIST_RESULTS: Final = (
+    f"SELECT {CONTACT_COLUMNS}, {ATTEMPT_COLUMNS} {_ROWS.format(more=LAST_ATTEMPT)}"
+)
+LIST_REJECTED: Final = (
+    f"SELECT {REJECTED_COLUMNS} FROM lists l JOIN accounts a ON a.n = l.account "
+    "JOIN rejected r ON r.list = l.n "
+    "WHERE l.id = ? AND a.id = ? AND r.place > ? ORDER BY r.place LIMIT ?"
+)
+GET_ATTEMPT: Final = f"{_SELECT_ATTEMPT} WHERE t.account = {_ACCOUNT} AND t.id = ?"
+_FROM: Final = (
+    "t.initiated_at >= ? AND t.id >= (SELECT min(id) FROM (SELECT x.id FROM attempts x "
+    f"WHERE x.account = {_ACCOUNT} AND x.initiated_at >= ? "
+    f"ORDER BY x.initiated_at LIMIT {ORDER_SLACK}))"
+)
+_TO: Final = (
+    "t.initiated_at < ? AND t.id <= (SELECT max(id) FROM (SELECT x.id FROM attempts x "
+    f"WHERE x.account = {_ACCOUNT} AND x.initiated_at < ? "
+    f"ORDER BY x.initiated_at DESC LIMIT {ORDER_SLACK}))"
+)
+EVENTS_AFTER: Final = (
+    f"SELECT {EVENT_COLUMNS} FROM accounts a JOIN events e ON e.account = a.n "
+    "JOIN lists l ON l.n = e.list JOIN flows f ON f.n = l.flow "
+    "WHERE a.id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+)
+
+
+class SqliteReading(Connected):
+    """The methods of `engine.ports.store.ReadStore`."""
+
+    async def get_list(self, account: str, call_list: str) -> CallList | None:
+        """One list of the account."""
+        return await self._readers.row(GET_LIST, (call_list, account), to_list)
+
+    async def count_list(self, account: str, call_list: str, now: float) -> ListCounts | None:
+        """Where its contacts are: from the list's counters, and `scheduled` from the index of open
+        contacts."""
+        return await self._readers.row(COUNT_LIST, (now, call_list, account), _to_counts)
+
+    async def list_lists(
+        self, account: str, flow: str | None, limit: int, cursor: str | None
+    ) -> Page[CallList]:
+        """Newest first, by the moment of making."""
+        sql, parameters = lists_question(account, flow, cursor)
+        return await self._readers.page(
+            sql, parameters, limit, to_list, lambda one: cursor_of(one.created_at, one.id)
+        )
+
+    async def get_contact(self, account: str, contact: str) -> Contact | None:
+        """One contact of the account."""
+        return await self._readers.row(GET_CONTACT, (contact, account), to_contact)
+
+    async def list_contacts(
+        self, account: str, call_list: str, limit: int, cursor: str | None
+    ) -> Page[Contact]:
+        """In the order of their rows, and of their ids within one."""
+        return await self._readers.page(
+            LIST_CONTACTS,
+            (call_list, account, *_row_after(cursor)),
+            limit,
+            to_contact,
+            lambda one: cursor_of(one.row, one.id),
+        )
+
+    async def get_attempt(self, account: str, attempt: str) -> Attempt | None:
+        """One attempt of the account."""
+        return await self._readers.row(GET_ATTEMPT, (account, attempt), to_attempt)
+
+    async def list_attempts(
+        self, account: str, which: AttemptFilter, limit: int, cursor: str | None
+    ) -> Page[Attempt]:
+        """In the order of their ids."""
+        sql, parameters = attempts_question(account, which, cursor)
+        return await self._readers.page(
+            sql, parameters, limit, to_attempt, lambda one: cursor_of(one.id)
+        )
+
+    async def list_results(
+        self, account: str, call_list: str, limit: int, cursor: str | None
+    ) -> Page[tuple[Contact, Attempt | None]]:
+        """Each contact with its attempt of the highest id."""
+        return await self._readers.page(
+            LIST_RESULTS,
+            (call_list, account, *_row_after(cursor)),
+            limit,
+            _to_result,
+            lambda one: cursor_of(one[0].row, one[0].id),
+        )
+
+    async def list_rejected(
+        self, account: str, call_list: str, limit: int, cursor: str | None
+    ) -> Page[RejectedRow]:
+        """Rows that were not taken, in the order in which they were handed in."""
+        after: tuple[int] = read_cursor(cursor, tuple[Integer]) if cursor is not None else (-1,)
+        page = await self._readers.page(
+            LIST_REJECTED,
+            (call_list, account, *after),
+            limit,
+            lambda row: (row[0], to_rejected(row)),
+            lambda one: cursor_of(one[0]),
+        )
+        return Page(tuple([rejected for _, rejected in page.items]), page.next)
+
+    async def events_after(self, account: str, seq: int, limit: int) -> list[StoredEvent]:
+        """Events of the account with a higher number; at most a page of them."""
+        return await self._readers.rows(EVENTS_AFTER, (account, seq, rows_of_page(limit)), to_event)
+
+    async def last_seq(self, account: str) -> int:
+        """The number of the account's newest event."""
+        sql = "SELECT last_seq FROM accounts WHERE id = ?"
+        return await self._readers.row(sql, (account,), lambda row: int(row[0])) or 0
+
+
+def lists_question(account: str, flow: str | None, cursor: str | None) -> tuple[str, Row]:
+    """The statement of a page of lists and its parameters but for the limit."""
+    of, parameters = f"l.account = {_ACCOUNT}", [account]
+    if flow is not None:
+        of = f"l.flow = (SELECT n FROM flows WHERE id = ? AND account = {_ACCOUNT})"
+        parameters.insert(0, flow)
+    after: Row = ()
+    if cursor is not None:
+        after = read_cursor(cursor, tuple[float, str])
+    more = "AND (l.created_at, l.id) < (?, ?)" if after else ""
+    return LIST_LISTS.format(of=of, after=more), (*parameters, *after)
+
+
+def attempts_question(account: str, which: AttemptFilter, cursor: str | None) -> tuple[str, Row]:
+    """The statement of a page of attempts and its parameters but for the limit."""
+    after: tuple[str] = read_cursor(cursor, tuple[str]) if cursor is not None else ("",)
+    terms = [f"t.account = {_ACCOUNT}", "t.id > ?"]
+    parameters: list[Any] = [account, *after]
+    for term, value in (
+        (f"t.flow = (SELECT n FROM flows WHERE id = ? AND account = {_ACCOUNT})", which.flow),
+        (f"t.list = (SELECT n FROM lists WHERE id = ? AND account = {_ACCOUNT})", which.list),
+    ):
+        if value is not None:
+            terms.append(term)
+            parameters += (value, account)
+    if which.contact is not None:
+        terms.append("t.contact = ?")
+        parameters.append(which.contact)
+    for term, moment in ((_FROM, which.from_at), (_TO, which.to_at)):
+        if moment is not None:
+            terms.append(term)
+            parameters += (moment, account, moment)
+    return f"{_SELECT_ATTEMPT} WHERE {' AND '.join(terms)} ORDER BY t.id LIMIT ?", tuple(parameters)
+
+
+def _row_after(cursor: str | None) -> tuple[int, str]:
+    if cursor is None:
+        return (-1, "")
+    after: tuple[int, str] = read_cursor(cursor, tuple[Integer, str])
+    return after
+
+
+def _to_counts(row: Row) -> ListCounts:
+    contacts, open_, dialing, completed, dispositions, scheduled = row
+    return ListCounts(
+        contacts=contacts,
+        scheduled=scheduled,
+        waiting=open_ - scheduled,
+        dialing=dialing,
+        completed=completed,
+        dispositions=to_counts(dispositions),
+    )
+
+
+def _to_result(row: Row) -> tuple[Contact, Attempt | None]:
+    contact, attempt = to_contact(row[:CONTACT_WIDTH]), row[CONTACT_WIDTH:]
+    # An outer join that found nothing gives the names of the contact's own list, and no attempt's id.
+    return contact, to_attempt(attempt) if attempt[0] is not None else None

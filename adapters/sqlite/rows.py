@@ -1,0 +1,363 @@
+"""Rows to values and back. Column lists stand beside the function that reads or writes them.
+
+A function `X_row` gives the parameters for writing X, `to_X` reads the columns of `X_COLUMNS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from adapters.sqlite.rules import ListState
+from engine.disposition import Disposition
+from engine.events import StoredEvent
+from engine.model import (
+    Account,
+    ApiKey,
+    Attempt,
+    CallList,
+    Cap,
+    Contact,
+    Did,
+    Flow,
+    FlowSettings,
+    Media,
+    Prompt,
+    RejectedRow,
+    Report,
+    SipOutcome,
+)
+from engine.ports.store import IdempotentAnswer
+
+Row = tuple[Any, ...]
+"""What SQLite gives and takes."""
+
+_encoder = msgspec.json.Encoder()
+_read_strings = msgspec.json.Decoder(tuple[str, ...]).decode
+_read_variables = msgspec.json.Decoder(dict[str, str]).decode
+_read_counts = msgspec.json.Decoder(dict[Disposition, int]).decode
+_read_caps = msgspec.json.Decoder(tuple[Cap, ...]).decode
+_read_object = msgspec.json.Decoder(dict[str, Any]).decode
+_read_settings = msgspec.json.Decoder(FlowSettings).decode
+_read_report = msgspec.json.Decoder(Report).decode
+
+
+def text(value: object) -> str:
+    """A value as JSON text."""
+    return _encoder.encode(value).decode()
+
+
+class _Detail(Struct, omit_defaults=True):
+    """What of an attempt is kept as one JSON text, because nothing looks for it."""
+
+    sip: SipOutcome | None = None
+    q850: int | None = None
+    amd: str | None = None
+    digits: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    media: Media | None = None
+
+
+_read_detail = msgspec.json.Decoder(_Detail).decode
+
+
+ACCOUNT_COLUMNS: Final = "a.id, a.name, a.timezone, a.email, a.created_at"
+
+
+def to_account(row: Row) -> Account:
+    """An account."""
+    return Account(*row)
+
+
+KEY_COLUMNS: Final = "k.id, a.id, k.role, k.sha256, k.created_at"
+
+
+def to_key(row: Row) -> ApiKey:
+    """A key."""
+    return ApiKey(*row)
+
+
+DID_COLUMNS: Final = "d.number, a.id, d.trunk, d.cps, d.channels, d.caps"
+
+
+def to_did(row: Row) -> Did:
+    """A DID."""
+    values: Row = (*row[:5], _read_caps(row[5]))
+    return Did(*values)
+
+
+FLOW_COLUMNS: Final = (
+    "f.id, a.id, f.name, f.kind, f.timezone, f.definition, f.settings, f.version, "
+    "f.listener_active, f.dids, f.calls_list, f.created_at"
+)
+FLOW_CHANGE: Final = (
+    "name = ?, kind = ?, timezone = ?, definition = ?, settings = ?, version = ?, "
+    "listener_active = ?, dids = ?"
+)
+
+
+def flow_change_row(flow: Flow) -> Row:
+    """Values for `FLOW_CHANGE`: what may change of a flow."""
+    return (
+        flow.name,
+        flow.kind,
+        flow.timezone,
+        text(flow.definition),
+        text(flow.settings),
+        flow.version,
+        flow.listener_active,
+        text(flow.dids),
+    )
+
+
+def to_flow(row: Row) -> Flow:
+    """A flow."""
+    return Flow(
+        id=row[0],
+        account=row[1],
+        name=row[2],
+        kind=row[3],
+        timezone=row[4],
+        definition=_read_object(row[5]),
+        settings=_read_settings(row[6]),
+        version=row[7],
+        listener_active=bool(row[8]),
+        dids=_read_strings(row[9]),
+        calls_list=row[10],
+        created_at=row[11],
+    )
+
+
+PROMPT_COLUMNS: Final = "p.id, a.id, p.name, p.duration_s, p.created_at"
+
+
+def to_prompt(row: Row) -> Prompt:
+    """A prompt."""
+    return Prompt(*row)
+
+
+ANSWER_COLUMNS: Final = "account, key, fingerprint, status, body, created_at"
+
+
+def answer_row(answer: IdempotentAnswer) -> Row:
+    """Values for `ANSWER_COLUMNS`."""
+    return msgspec.structs.astuple(answer)
+
+
+def to_answer(row: Row) -> IdempotentAnswer:
+    """An answer."""
+    return IdempotentAnswer(*row)
+
+
+LIST_COLUMNS: Final = (
+    "l.id, a.id, f.id, l.flow_version, l.name, l.source, l.status, l.report, l.created_at, "
+    "l.started_at, l.finished_at, l.header, l.standing"
+)
+LIST_SET: Final = (
+    "id = ?, account = ?, flow = ?, flow_version = ?, name = ?, source = ?, status = ?, report = ?, "
+    "created_at = ?, started_at = ?, finished_at = ?, header = ?, standing = ?, contacts = ?, open = ?"
+)
+
+
+def list_row(one: CallList, account_n: int, flow_n: int, contacts: int) -> Row:
+    """Values for `LIST_SET`: a list with so many contacts, all open."""
+    return (
+        one.id,
+        account_n,
+        flow_n,
+        one.flow_version,
+        one.name,
+        one.source,
+        one.status,
+        text(one.report),
+        one.created_at,
+        one.started_at,
+        one.finished_at,
+        text(one.header),
+        one.standing,
+        contacts,
+        contacts,
+    )
+
+
+def to_list(row: Row) -> CallList:
+    """A list."""
+    values: Row = (
+        *row[:7],
+        _read_report(row[7]),
+        *row[8:11],
+        _read_strings(row[11]),
+        bool(row[12]),
+    )
+    return CallList(*values)
+
+
+STATE_COLUMNS: Final = (
+    "l.id, a.id, f.id, l.status, l.standing, l.started_at, l.finished_at, l.contacts, l.open, "
+    "l.dialing, l.completed, l.dispositions"
+)
+STATE_SET: Final = (
+    "status = ?, started_at = ?, finished_at = ?, contacts = ?, open = ?, dialing = ?, completed = ?, "
+    "dispositions = ?"
+)
+
+
+def state_row(state: ListState) -> Row:
+    """Values for `STATE_SET`."""
+    return (
+        state.status,
+        state.started_at,
+        state.finished_at,
+        state.contacts,
+        state.open,
+        state.dialing,
+        state.completed,
+        text(state.dispositions),
+    )
+
+
+def to_state(row: Row) -> ListState:
+    """The state of a list."""
+    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]))
+    return ListState(*values)
+
+
+def to_counts(dispositions: str) -> dict[Disposition, int]:
+    """Contacts by disposition."""
+    return _read_counts(dispositions)
+
+
+CONTACT_INSERT: Final = (
+    "INSERT INTO contacts (id, list, row, tel, variables, starttime, reference, state, due_at, "
+    "wait_code, tel_index, spent, tries, disposition, completed_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+CONTACT_COLUMNS: Final = (
+    "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
+    "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at"
+)
+CONTACT_WIDTH: Final = 17
+CONTACT_PROGRESS: Final = (
+    "state = ?, due_at = ?, wait_code = ?, tel_index = ?, spent = ?, tries = ?, disposition = ?, "
+    "completed_at = ?"
+)
+
+
+def contact_row(one: Contact, list_n: int, row: int) -> Row:
+    """Values for `CONTACT_INSERT`."""
+    return (
+        one.id,
+        list_n,
+        row,
+        _encoder.encode(one.tel).decode(),
+        _encoder.encode(one.variables).decode() if one.variables else None,
+        one.starttime,
+        one.reference,
+        one.state,
+        one.due_at,
+        one.wait_code,
+        one.tel_index,
+        one.spent,
+        text(one.tries) if one.tries else None,
+        one.disposition,
+        one.completed_at,
+    )
+
+
+def contact_progress_row(one: Contact) -> Row:
+    """Values for `CONTACT_PROGRESS`: what an attempt changes on its contact."""
+    return (
+        one.state,
+        one.due_at,
+        one.wait_code,
+        one.tel_index,
+        one.spent,
+        text(one.tries) if one.tries else None,
+        one.disposition,
+        one.completed_at,
+    )
+
+
+def to_contact(row: Row) -> Contact:
+    """A contact."""
+    values: Row = (
+        *row[:5],
+        _read_strings(row[5]),
+        _read_variables(row[6]) if row[6] is not None else {},
+        *row[7:14],
+        _read_counts(row[14]) if row[14] is not None else {},
+        *row[15:17],
+    )
+    return Contact(*values)
+
+
+REJECTED_INSERT: Final = (
+    'INSERT INTO rejected (list, place, row, "column", code, detail, cells) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+REJECTED_COLUMNS: Final = 'r.place, r.row, r."column", r.code, r.detail, r.cells'
+
+
+def rejected_row(one: RejectedRow, list_n: int, place: int) -> Row:
+    """Values for `REJECTED_INSERT`."""
+    return (list_n, place, one.row, one.column, one.code, one.detail, text(one.cells))
+
+
+def to_rejected(row: Row) -> RejectedRow:
+    """A rejected row, from the columns after its place."""
+    values: Row = (*row[1:5], _read_strings(row[5]))
+    return RejectedRow(*values)
+
+
+ATTEMPT_INSERT: Final = (
+    "INSERT INTO attempts (account, id, flow, list, contact, number, did, trunk, status, initiated_at, "
+    "detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ATTEMPT_COLUMNS: Final = (
+    "t.id, a.id, f.id, l.id, t.contact, t.number, t.did, t.trunk, t.status, t.initiated_at, "
+    "t.disposition, t.ringing_at, t.answered_at, t.ended_at, t.detail"
+)
+
+
+def attempt_row(one: Attempt, account_n: int, flow_n: int, list_n: int) -> Row:
+    """Values for `ATTEMPT_INSERT`."""
+    return (
+        account_n,
+        one.id,
+        flow_n,
+        list_n,
+        one.contact,
+        one.number,
+        one.did,
+        one.trunk,
+        one.status,
+        one.initiated_at,
+        detail_text(one),
+    )
+
+
+def detail_text(one: Attempt) -> str | None:
+    """The column `detail` of an attempt."""
+    detail = _Detail(one.sip, one.q850, one.amd, one.digits, one.result, one.media)
+    encoded = _encoder.encode(detail)
+    return None if encoded == b"{}" else encoded.decode()
+
+
+def to_attempt(row: Row) -> Attempt:
+    """An attempt."""
+    if row[14] is None:
+        return Attempt(*row[:14])
+    detail = _read_detail(row[14])
+    values: Row = (*row[:14], *msgspec.structs.astuple(detail))
+    return Attempt(*values)
+
+
+EVENT_INSERT: Final = "INSERT INTO events (account, seq, list, type, body) VALUES (?, ?, ?, ?, ?)"
+EVENT_COLUMNS: Final = "a.id, e.seq, f.id, l.id, e.type, e.body"
+
+
+def to_event(row: Row) -> StoredEvent:
+    """An event as it is kept."""
+    return StoredEvent(*row)

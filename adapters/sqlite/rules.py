@@ -1,0 +1,293 @@
+"""The rules that every store keeps, whatever it keeps its rows in. Pure: no SQL, no clock.
+
+How a list gets from one status to the next, what an attempt may begin on, which events follow from a
+change, how long an answer is remembered, and what a cursor looks like. The in-memory twin of
+`sim.memory_store` goes by the same functions, so that the two cannot drift apart in them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from engine.disposition import Disposition
+from engine.events import Event
+from engine.model import CallList, Contact, Flow, ListStatus, Report
+from engine.ports.store import PAGE_MAX, Conflict, IdempotentAnswer, NewList, Refusal
+
+ANSWER_KEPT_S: Final = 24 * 3600.0
+"""How long an Idempotency-Key brings its first answer back."""
+
+ListChange = Literal["pause", "resume", "cancel"]
+OpenState = Literal["open", "dialing"]
+
+OPEN_STATUSES: Final[frozenset[ListStatus]] = frozenset({"scheduled", "running", "paused"})
+"""Statuses of a list that may still be dialled."""
+
+AFTER_CHANGE: Final[dict[tuple[ListStatus, ListChange], ListStatus]] = {
+    ("scheduled", "pause"): "paused",
+    ("running", "pause"): "paused",
+    ("paused", "pause"): "paused",
+    ("scheduled", "resume"): "scheduled",
+    ("running", "resume"): "running",
+    ("paused", "resume"): "running",  # or `scheduled`, when no attempt was made yet
+    ("scheduled", "cancel"): "canceled",
+    ("running", "cancel"): "canceled",
+    ("paused", "cancel"): "canceled",
+}
+"""What an operator's change makes of a list. What is not here is refused: the list is finished."""
+
+
+class ListState(Struct):
+    """Where a list stands. It changes as its contacts do, in the same transaction."""
+
+    id: str
+    account: str
+    flow: str
+    status: ListStatus
+    standing: bool
+    started_at: float | None = None
+    finished_at: float | None = None
+    contacts: int = 0
+    open: int = 0
+    dialing: int = 0
+    completed: int = 0
+    dispositions: dict[Disposition, int] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has contacts that may still be dialled."""
+        return self.open > 0 and self.status in OPEN_STATUSES
+
+    @property
+    def needs_closing(self) -> bool:
+        """Whether it was canceled and has open contacts that were not told so."""
+        return self.open > 0 and self.status == "canceled"
+
+
+def accepted(new: NewList) -> CallList:
+    """The list as it is stored: as it came, but `rejected` when nothing of it can be dialled."""
+    if new.contacts or new.call_list.standing:
+        return new.call_list
+    return msgspec.structs.replace(new.call_list, status="rejected")
+
+
+def state_of_new(call_list: CallList, contacts: int) -> ListState:
+    """The state of a list that was just accepted with so many contacts, all open."""
+    return ListState(
+        id=call_list.id,
+        account=call_list.account,
+        flow=call_list.flow,
+        status=call_list.status,
+        standing=call_list.standing,
+        started_at=call_list.started_at,
+        finished_at=call_list.finished_at,
+        contacts=contacts,
+        open=contacts,
+    )
+
+
+def standing_list(flow: Flow) -> CallList:
+    """The list that a flow's single calls belong to, made with the flow."""
+    return CallList(
+        id=flow.calls_list,
+        account=flow.account,
+        flow=flow.id,
+        flow_version=flow.version,
+        name=flow.name,
+        source="api",
+        status="scheduled",
+        report=Report(rows=0, accepted=0, rejected=0),
+        created_at=flow.created_at,
+        standing=True,
+    )
+
+
+def list_accepted(call_list: CallList, contacts: int) -> list[Event]:
+    """What is told of a new list. Nothing of one that was rejected: it was not accepted."""
+    if call_list.status == "rejected":
+        return []
+    data = {
+        "name": call_list.name,
+        "source": call_list.source,
+        "contacts": contacts,
+        "rejected": call_list.report.rejected,
+    }
+    return [
+        Event(
+            "list.accepted",
+            call_list.created_at,
+            call_list.account,
+            call_list.flow,
+            call_list.id,
+            data=data,
+        )
+    ]
+
+
+def refusal(state: str, row: ListState, listed: bool) -> Refusal | None:
+    """Why no attempt may begin on a contact in `state` of this list, whose number is or is not `listed`
+    as do-not-call."""
+    if state != "open" or row.status == "canceled":
+        return "gone"
+    if row.status == "paused":
+        return "list_paused"
+    return "do_not_call" if listed else None
+
+
+def begin(row: ListState, at: float) -> list[Event]:
+    """An open contact is dialled now. The first one starts the list."""
+    row.open -= 1
+    row.dialing += 1
+    if row.started_at is not None:
+        return []
+    row.started_at = at
+    row.status = "running"
+    return [_list_event("list.started", row, at)]
+
+
+def reopen(row: ListState) -> None:
+    """A contact that was dialled waits again."""
+    row.dialing -= 1
+    row.open += 1
+
+
+def complete(row: ListState, was: OpenState, disposition: Disposition, at: float) -> list[Event]:
+    """A contact got its disposition. The last one finishes the list, unless it is a standing one."""
+    if was == "open":
+        row.open -= 1
+    else:
+        row.dialing -= 1
+    row.completed += 1
+    row.dispositions[disposition] = row.dispositions.get(disposition, 0) + 1
+    return _finish(row, at)
+
+
+def _finish(row: ListState, at: float) -> list[Event]:
+    if row.standing or row.completed < row.contacts:
+        return []
+    if row.status != "canceled":
+        row.status = "completed"
+    row.finished_at = at
+    return [_list_event("list.completed", row, at, dispositions=dict(row.dispositions))]
+
+
+def contact_completed(
+    row: ListState, contact: str, reference: str | None, disposition: Disposition, at: float
+) -> Event:
+    """What is told of a contact's final disposition."""
+    data = {"disposition": disposition, "reference": reference}
+    return Event("contact.completed", at, row.account, row.flow, row.id, contact, data=data)
+
+
+def settle(contact: Contact, row: ListState, at: float) -> Contact:
+    """What follows for the contact of an attempt that ended: what its caller decided, but where its list
+    was canceled meanwhile it does not wait again."""
+    if contact.state == "open" and row.status == "canceled":
+        return msgspec.structs.replace(
+            contact, state="completed", disposition="canceled", completed_at=at
+        )
+    return contact
+
+
+def told_of_end(contact: Contact, row: ListState, events: Sequence[Event]) -> list[Event]:
+    """The events of an attempt's end: those of the caller, without a wait that does not happen, and the
+    contact's completion where the caller did not tell of it."""
+    if contact.state != "completed":
+        return list(events)
+    kept = [one for one in events if one.type != "contact.waiting" or one.contact != contact.id]
+    if any(one.type == "contact.completed" and one.contact == contact.id for one in kept):
+        return kept
+    assert contact.disposition is not None
+    assert contact.completed_at is not None
+    kept.append(
+        contact_completed(
+            row, contact.id, contact.reference, contact.disposition, contact.completed_at
+        )
+    )
+    return kept
+
+
+def told_of_deferrals(events: Sequence[Event], asked: set[str], moved: set[str]) -> list[Event]:
+    """The caller's events without those of contacts that were left alone."""
+    return [one for one in events if one.contact not in asked or one.contact in moved]
+
+
+def change_status(row: ListState, change: ListChange, at: float) -> list[Event]:
+    """Pause, resume or cancel. Raises `Conflict` with nothing changed; asking for what is so already
+    changes nothing and tells nothing."""
+    after = AFTER_CHANGE.get((row.status, change))
+    if after is None:
+        raise Conflict("list_finished", f"The list is {row.status}; nothing of it can be changed.")
+    if change == "cancel" and row.standing:
+        raise Conflict("list_standing", "The list of a flow's single calls cannot be canceled.")
+    if change == "resume" and row.started_at is None:
+        after = "scheduled" if row.status == "paused" else row.status
+    if after == row.status:
+        return []
+    row.status = after
+    if change == "cancel":
+        return _finish(row, at)
+    return [_list_event("list.paused" if change == "pause" else "list.started", row, at)]
+
+
+def _list_event(
+    kind: Literal["list.started", "list.paused", "list.completed"],
+    row: ListState,
+    at: float,
+    **more: Any,
+) -> Event:
+    data = {"status": row.status, **more}
+    return Event(kind, at, row.account, row.flow, row.id, data=data)
+
+
+def is_remembered(answer: IdempotentAnswer, now: float) -> bool:
+    """Whether this answer still stands for its key."""
+    return now - answer.created_at < ANSWER_KEPT_S
+
+
+def flow_deleted() -> Conflict:
+    """What a trigger gets whose flow was deleted between its check and its commit."""
+    return Conflict("flow_deleted", "The flow was deleted; it takes no more calls.")
+
+
+def flow_in_use() -> Conflict:
+    """What keeps a flow from being deleted."""
+    return Conflict(
+        "flow_in_use", "The flow has contacts that are not completed; cancel them first."
+    )
+
+
+def account_exists(name: str) -> Conflict:
+    """What a second account of one name gets."""
+    return Conflict("account_exists", f"There is an account named {name!r} already.")
+
+
+def did_exists(number: str) -> Conflict:
+    """What a second DID of one number gets, in whatever account the first is."""
+    return Conflict("did_exists", f"The number {number} is a DID of this installation already.")
+
+
+def rows_of_page(limit: int) -> int:
+    """How many rows a page of this limit has at most."""
+    return max(1, min(limit, PAGE_MAX))
+
+
+def cursor_of(*key: str | float | None) -> str:
+    """The cursor of the page after the row with this sort key."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, shape: Any) -> Any:
+    """The sort key in a cursor, of the given tuple type. Raises `Conflict("invalid_cursor")` for one
+    that this page did not give out."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=shape)
+    except (UnicodeError, binascii.Error, msgspec.DecodeError, RecursionError) as error:
+        raise Conflict("invalid_cursor", "The cursor is not one that this page gave.") from error

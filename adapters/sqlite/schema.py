@@ -1,0 +1,252 @@
+"""The tables, and how a database of an earlier release becomes one of this release.
+
+Migrations run forward only, each in a transaction with the note that it ran (sqlite-utils keeps those in
+`_sqlite_migrations`). A release never changes a migration that an earlier one shipped; it adds one.
+
+What is odd in the tables on purpose:
+
+- Accounts, flows and lists have a short number `n` beside their id. Rows that come in millions refer to
+  that, which keeps them and their indexes small. It never leaves this folder.
+- A list without an id is one that is still being taken in, a piece at a time. Nothing finds it, because
+  everything looks for lists by id, account or flow, and those are set with the last piece.
+- Contacts per state and disposition are counted on the list, in the transaction that changes them.
+- Tables without a rowid are those whose rows are small or are read in the order of their key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATION_SET: Final = "callwheel"
+
+
+class DatabaseTooNew(Exception):
+    """The database was written by a later release than this."""
+
+
+class Migration(Struct, frozen=True):
+    """One step forward."""
+
+    name: str
+    """Its number and what it does; kept in the database for good."""
+    statements: tuple[str, ...]
+
+
+_SETTINGS: Final = (
+    """
+    CREATE TABLE accounts (
+        n INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        timezone TEXT NOT NULL,
+        email TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        last_seq INTEGER NOT NULL DEFAULT 0  -- of its events
+    )
+    """,
+    """
+    CREATE TABLE keys (
+        id TEXT PRIMARY KEY,
+        account INTEGER REFERENCES accounts (n),  -- NULL: the administrator's
+        role TEXT NOT NULL,
+        sha256 BLOB NOT NULL UNIQUE,
+        created_at REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE dids (
+        number TEXT PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES accounts (n),
+        trunk TEXT NOT NULL,
+        cps REAL NOT NULL,
+        channels INTEGER NOT NULL,
+        caps TEXT NOT NULL  -- JSON
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX dids_by_account ON dids (account)",
+    """
+    CREATE TABLE flows (
+        n INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        account INTEGER NOT NULL REFERENCES accounts (n),
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        timezone TEXT NOT NULL,
+        definition TEXT NOT NULL,  -- JSON
+        settings TEXT NOT NULL,    -- JSON
+        version INTEGER NOT NULL,
+        listener_active INTEGER NOT NULL,
+        dids TEXT NOT NULL,        -- JSON
+        calls_list TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        deleted INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    "CREATE INDEX flows_by_account ON flows (account, id)",
+    """
+    CREATE TABLE prompts (
+        account INTEGER NOT NULL REFERENCES accounts (n),
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        duration_s REAL NOT NULL,
+        created_at REAL NOT NULL,
+        PRIMARY KEY (account, id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE do_not_call (
+        account INTEGER NOT NULL REFERENCES accounts (n),
+        number TEXT NOT NULL,
+        flow TEXT NOT NULL,  -- id, or '' for the whole account
+        added_at REAL NOT NULL,
+        PRIMARY KEY (account, number, flow)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE answers (
+        account TEXT NOT NULL,  -- id, or '' for the administrator
+        key TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        status INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        created_at REAL NOT NULL,
+        PRIMARY KEY (account, key)
+    )
+    """,
+    "CREATE INDEX answers_by_age ON answers (created_at)",
+)
+
+_LISTS: Final = (
+    """
+    CREATE TABLE lists (
+        n INTEGER PRIMARY KEY,
+        id TEXT UNIQUE,  -- NULL, as account and flow: still being taken in
+        account INTEGER REFERENCES accounts (n),
+        flow INTEGER REFERENCES flows (n),
+        flow_version INTEGER NOT NULL DEFAULT 0,
+        name TEXT NOT NULL DEFAULT '',
+        source TEXT NOT NULL DEFAULT 'api',
+        status TEXT NOT NULL DEFAULT 'scheduled',
+        report TEXT NOT NULL DEFAULT '',   -- JSON
+        created_at REAL NOT NULL DEFAULT 0,
+        started_at REAL,
+        finished_at REAL,
+        header TEXT NOT NULL DEFAULT '[]', -- JSON
+        standing INTEGER NOT NULL DEFAULT 0,
+        contacts INTEGER NOT NULL DEFAULT 0,
+        open INTEGER NOT NULL DEFAULT 0,
+        dialing INTEGER NOT NULL DEFAULT 0,
+        completed INTEGER NOT NULL DEFAULT 0,
+        dispositions TEXT NOT NULL DEFAULT '{}'  -- JSON
+    )
+    """,
+    "CREATE INDEX lists_by_account ON lists (account, created_at, id)",
+    "CREATE INDEX lists_by_flow ON lists (flow, created_at, id)",
+    "CREATE INDEX lists_open ON lists (status) WHERE open > 0",
+    "CREATE INDEX lists_unfinished ON lists (flow) WHERE completed < contacts",
+    """
+    CREATE TABLE contacts (
+        id TEXT PRIMARY KEY,
+        list INTEGER NOT NULL REFERENCES lists (n),
+        row INTEGER NOT NULL,
+        tel TEXT NOT NULL,        -- JSON
+        variables TEXT,           -- JSON; NULL for none
+        starttime REAL NOT NULL,
+        reference TEXT,
+        state TEXT NOT NULL,
+        due_at REAL NOT NULL,
+        wait_code TEXT NOT NULL,
+        tel_index INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        tries TEXT,               -- JSON; NULL for none
+        disposition TEXT,
+        completed_at REAL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX contacts_by_row ON contacts (list, row, id)",
+    "CREATE INDEX contacts_due ON contacts (list, due_at, id, wait_code) WHERE state = 'open'",
+    """
+    CREATE TABLE rejected (
+        list INTEGER NOT NULL REFERENCES lists (n),
+        place INTEGER NOT NULL,  -- in the order they came, from 0
+        row INTEGER NOT NULL,
+        "column" TEXT,
+        code TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        cells TEXT NOT NULL,     -- JSON
+        PRIMARY KEY (list, place)
+    ) WITHOUT ROWID
+    """,
+)
+
+_ATTEMPTS: Final = (
+    """
+    CREATE TABLE attempts (
+        account INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        flow INTEGER NOT NULL,
+        list INTEGER NOT NULL,
+        contact TEXT NOT NULL REFERENCES contacts (id),
+        number TEXT NOT NULL,
+        did TEXT NOT NULL,
+        trunk TEXT NOT NULL,
+        status TEXT NOT NULL,
+        initiated_at REAL NOT NULL,
+        disposition TEXT,
+        ringing_at REAL,
+        answered_at REAL,
+        ended_at REAL,
+        detail TEXT,  -- JSON: what was said on the wire and on the call; NULL for nothing yet
+        PRIMARY KEY (account, id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX attempts_by_time ON attempts (account, initiated_at)",
+    "CREATE INDEX attempts_by_flow ON attempts (flow, id)",
+    "CREATE INDEX attempts_by_list ON attempts (list, id)",
+    "CREATE INDEX attempts_by_contact ON attempts (contact, id)",
+    "CREATE INDEX attempts_open ON attempts (account) WHERE ended_at IS NULL",
+    """
+    CREATE TABLE events (
+        account INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        list INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        body BLOB NOT NULL,  -- JSON
+        PRIMARY KEY (account, seq)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
+)
+"""In the order in which they run."""
+
+
+def migrate(db: Database, migrations: Sequence[Migration] = MIGRATIONS) -> list[str]:
+    """Bring a database forward; the names of the migrations that ran. Raises `DatabaseTooNew`, with
+    nothing changed, where a migration was applied that this release does not know."""
+    steps = Migrations(MIGRATION_SET)
+    for migration in migrations:
+        steps(name=migration.name)(partial(_run, migration))
+    known = [migration.name for migration in migrations]
+    applied = [one.name for one in steps.applied(db)]
+    unknown = sorted(set(applied) - set(known))
+    if unknown:
+        raise DatabaseTooNew(
+            f"The database has the migration {unknown[-1]!r}, which this release does not know: "
+            "it was written by a later release. Start that release, or restore a backup."
+        )
+    steps.apply(db)
+    return [name for name in known if name not in applied]
+
+
+def _run(migration: Migration, db: Any) -> None:
+    for statement in migration.statements:
+        db.execute(statement)

@@ -1,0 +1,188 @@
+"""Accounts, keys, DIDs and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from adapters.sqlite.answers import FIND_ANSWER, earlier_answer, keep_answer
+from adapters.sqlite.connected import Connected
+from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account
+from adapters.sqlite.rows import (
+    ACCOUNT_COLUMNS,
+    DID_COLUMNS,
+    KEY_COLUMNS,
+    PROMPT_COLUMNS,
+    text,
+    to_account,
+    to_answer,
+    to_did,
+    to_key,
+    to_prompt,
+)
+from adapters.sqlite.rules import (
+    account_exists,
+    cursor_of,
+    did_exists,
+    is_remembered,
+)
+from adapters.sqlite.unit import Unit
+from engine.model import Account, ApiKey, Did, Prompt
+from engine.ports.store import IdempotentAnswer, Page
+
+# ruff: noqa: S608 (statements are put together from constants only; values are parameters)
+
+_SELECT_ACCOUNT: Final = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a"
+_SELECT_DID: Final = f"SELECT {DID_COLUMNS} FROM dids d {IN_ACCOUNT} d.account"
+_SELECT_PROMPT: Final = f"SELECT {PROMPT_COLUMNS} FROM prompts p {IN_ACCOUNT} p.account"
+
+FIND_KEY: Final = (
+    f"SELECT {KEY_COLUMNS} FROM keys k LEFT JOIN accounts a ON a.n = k.account WHERE k.sha256 = ?"
+)
+DIDS_ASKED_AT_ONCE: Final = 500
+"""Numbers of one question; more are asked for in turn."""
+
+
+class SqliteSettings(Connected):
+    """The methods of `engine.ports.store.SettingsStore` but for flows and do-not-call."""
+
+    async def add_account(
+        self, account: Account, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make an account."""
+        return await self._writer.submit(lambda unit: _add_account(unit, account, answer))
+
+    async def get_account(self, id_or_name: str) -> Account | None:
+        """One account by either; an id goes before a name that looks like it."""
+        sql = (
+            f"{_SELECT_ACCOUNT} WHERE a.id = ? UNION ALL {_SELECT_ACCOUNT} WHERE a.name = ? LIMIT 1"
+        )
+        return await self._readers.row(sql, (id_or_name, id_or_name), to_account)
+
+    async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
+        """In the order of their ids."""
+        sql = f"{_SELECT_ACCOUNT} WHERE a.id > ? ORDER BY a.id LIMIT ?"
+        return await self._readers.page(
+            sql, (id_after(cursor),), limit, to_account, lambda one: cursor_of(one.id)
+        )
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key's hash. Raises LookupError for an unknown account."""
+        await self._writer.submit(lambda unit: _add_key(unit, key))
+
+    async def find_key(self, sha256: bytes) -> ApiKey | None:
+        """The key with this hash."""
+        return await self._readers.row(FIND_KEY, (sha256,), to_key)
+
+    async def add_did(
+        self, did: Did, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make a DID. Raises LookupError for an unknown account."""
+        return await self._writer.submit(lambda unit: _add_did(unit, did, answer))
+
+    async def list_dids(self, account: str | None, limit: int, cursor: str | None) -> Page[Did]:
+        """In the order of their numbers."""
+        return await self._readers.page(
+            *of_account(f"{_SELECT_DID} WHERE d.number > ?", account, "d.number", cursor),
+            limit,
+            to_did,
+            lambda one: cursor_of(one.number),
+        )
+
+    async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
+        """Those of the numbers that the account has, in the order in which they were asked for."""
+        wanted = list(dict.fromkeys(numbers))
+        found: dict[str, Did] = {}
+        for start in range(0, len(wanted), DIDS_ASKED_AT_ONCE):
+            some = wanted[start : start + DIDS_ASKED_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            sql = f"{_SELECT_DID} WHERE d.number IN ({marks}) AND a.id = ?"
+            dids = await self._readers.rows(sql, (*some, account), to_did)
+            found.update({did.number: did for did in dids})
+        return [found[number] for number in wanted if number in found]
+
+    async def add_prompt(
+        self, prompt: Prompt, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Register a prompt. Raises LookupError for an unknown account."""
+        return await self._writer.submit(lambda unit: _add_prompt(unit, prompt, answer))
+
+    async def get_prompt(self, account: str, prompt: str) -> Prompt | None:
+        """One prompt of the account."""
+        sql = f"{_SELECT_PROMPT} WHERE p.id = ? AND a.id = ?"
+        return await self._readers.row(sql, (prompt, account), to_prompt)
+
+    async def list_prompts(self, account: str, limit: int, cursor: str | None) -> Page[Prompt]:
+        """In the order of their ids."""
+        return await self._readers.page(
+            *of_account(f"{_SELECT_PROMPT} WHERE p.id > ?", account, "p.id", cursor),
+            limit,
+            to_prompt,
+            lambda one: cursor_of(one.id),
+        )
+
+    async def get_answer(self, account: str, key: str) -> IdempotentAnswer | None:
+        """What was answered to this key within the last 24 hours."""
+        answer = await self._readers.row(FIND_ANSWER, (account, key), to_answer)
+        if answer is not None and is_remembered(answer, self._clock.now()):
+            return answer
+        return None
+
+
+def _add_account(
+    unit: Unit, account: Account, answer: IdempotentAnswer | None
+) -> IdempotentAnswer | None:
+    earlier = earlier_answer(unit, answer)
+    if earlier is not None:
+        return earlier
+    if unit.row("SELECT 1 FROM accounts WHERE name = ?", (account.name,)) is not None:
+        raise account_exists(account.name)
+    unit.execute(
+        "INSERT INTO accounts (id, name, timezone, email, created_at) VALUES (?, ?, ?, ?, ?)",
+        (account.id, account.name, account.timezone, account.email, account.created_at),
+    )
+    keep_answer(unit, answer)
+    return None
+
+
+def _add_key(unit: Unit, key: ApiKey) -> None:
+    account_n = None if key.account is None else unit.account_n(key.account)
+    unit.execute(
+        "INSERT INTO keys (id, account, role, sha256, created_at) VALUES (?, ?, ?, ?, ?)",
+        (key.id, account_n, key.role, key.sha256, key.created_at),
+    )
+
+
+def _add_did(unit: Unit, did: Did, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
+    earlier = earlier_answer(unit, answer)
+    if earlier is not None:
+        return earlier
+    account_n = unit.account_n(did.account)
+    if unit.row("SELECT 1 FROM dids WHERE number = ?", (did.number,)) is not None:
+        raise did_exists(did.number)
+    unit.execute(
+        "INSERT INTO dids (number, account, trunk, cps, channels, caps) VALUES (?, ?, ?, ?, ?, ?)",
+        (did.number, account_n, did.trunk, did.cps, did.channels, text(did.caps)),
+    )
+    keep_answer(unit, answer)
+    return None
+
+
+def _add_prompt(
+    unit: Unit, prompt: Prompt, answer: IdempotentAnswer | None
+) -> IdempotentAnswer | None:
+    earlier = earlier_answer(unit, answer)
+    if earlier is not None:
+        return earlier
+    unit.execute(
+        "INSERT INTO prompts (account, id, name, duration_s, created_at) VALUES (?, ?, ?, ?, ?)",
+        (
+            unit.account_n(prompt.account),
+            prompt.id,
+            prompt.name,
+            prompt.duration_s,
+            prompt.created_at,
+        ),
+    )
+    keep_answer(unit, answer)
+    return None

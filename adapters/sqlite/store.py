@@ -1,0 +1,123 @@
+"""The store put together, and how it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+from sqlite_utils import Database
+
+from adapters.sqlite.dialing import SqliteDialing
+from adapters.sqlite.do_not_call import SqliteDoNotCall
+from adapters.sqlite.flows import SqliteFlows
+from adapters.sqlite.intake import SqliteIntake
+from adapters.sqlite.lock import hold_lock
+from adapters.sqlite.readers import Readers
+from adapters.sqlite.reading import SqliteReading
+from adapters.sqlite.schema import migrate
+from adapters.sqlite.settings import SqliteSettings
+from adapters.sqlite.writer import PENDING_MAX, Writer, WriterStatistics
+from engine.ports.clock import WallClock
+from engine.ports.store import EventListener
+
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long the writer waits for a lock that another program holds, before its callers are refused."""
+CACHE_KIB: Final = 64 * 1024
+"""Pages that the writer keeps in memory."""
+WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
+"""What the write-ahead log is cut back to once it has been longer."""
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long one Python thread may keep others waiting, while a store is open. The writer gives the
+interpreter up at every statement. At Python's 5 ms it gets it back that late each time that the trio thread
+is busy: measured, an operation of three statements took 2.8 ms instead of 0.03."""
+
+
+class SqliteStore(
+    SqliteSettings, SqliteFlows, SqliteDoNotCall, SqliteIntake, SqliteDialing, SqliteReading
+):
+    """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.
+
+    Methods that change something raise `StoreUnavailable` when the database cannot be written, and those
+    that read when it cannot be read; it goes on by itself when the fault is gone. A caller that is
+    cancelled while it waits for a commit does not know whether it came.
+    """
+
+    def statistics(self) -> WriterStatistics:
+        """What the writer did so far."""
+        return self._writer.statistics()
+
+
+@asynccontextmanager
+async def open_sqlite_store(
+    path: Path,
+    on_events: EventListener,
+    clock: WallClock,
+    *,
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    pending_max: int = PENDING_MAX,
+) -> AsyncIterator[SqliteStore]:
+    """Open the database at `path`, made or migrated where needed, until the end of the context.
+
+    `on_events` is called in this trio run, after each commit that brought events and before those who
+    waited for it go on. Raises `DatabaseInUse` when another process has it open, `DatabaseTooNew` when a
+    later release wrote it, and `sqlite3.Error` or `OSError` when the file cannot be used.
+    """
+    with hold_lock(path), _short_turns():
+        connection = await trio.to_thread.run_sync(_open_writing, path, busy_timeout_s)
+        try:
+            readers = Readers(path, busy_timeout_s)
+            try:
+                writer = Writer(connection, on_events, pending_max)
+                writer.start()
+                try:
+                    store = SqliteStore(writer, readers, clock)
+                    await store.clear_unfinished()
+                    yield store
+                finally:
+                    await writer.close()
+            finally:
+                readers.close()
+        finally:
+            # Last, so that the connection that may write is the one that empties the write-ahead log.
+            connection.close()
+
+
+def _open_writing(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,  # opened and closed beside the thread that writes, never at once
+        cached_statements=256,
+    )
+    try:
+        database = Database(connection)
+        database.enable_wal()
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"cache_size = -{CACHE_KIB}",
+            f"journal_size_limit = {WAL_KEPT_BYTES}",
+            "temp_store = MEMORY",
+        ):
+            database.execute(f"PRAGMA {pragma}")
+        migrate(database)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, SWITCH_INTERVAL_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

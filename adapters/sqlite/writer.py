@@ -1,0 +1,249 @@
+"""The one thread that writes, and how callers wait for its commits.
+
+Callers in the trio thread put operations into a queue. The thread takes all that is there, runs them in
+one transaction, and answers the whole group with one hop. Nothing is delayed to make groups larger: a
+group is what gathered while the one before was being committed.
+
+An operation is a function over a `Unit`. It may run twice: when another operation of its group fails, the
+group is rolled back and each runs in a transaction of its own, so that a bad one harms only itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeVar
+
+import trio
+from msgspec import Struct
+
+from adapters.sqlite.unit import Unit
+from engine.events import StoredEvent
+from engine.ports.store import EventListener, StoreUnavailable
+
+T = TypeVar("T")
+
+PENDING_MAX: Final = 4096
+"""Operations that wait for their commit; who comes then waits for room."""
+GROUP_OPERATIONS_MAX: Final = 512
+"""Operations of one group."""
+GROUP_ROWS_MAX: Final = 4000
+"""Rows of one group; the operation that reaches it is the group's last."""
+
+_FAULTS: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""Primary result codes that speak of the machine, not of the operation."""
+
+
+def primary_code(error: sqlite3.Error) -> int | None:
+    """SQLite's primary result code of an error; None for one of Python's own module."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def as_told(error: Exception) -> Exception:
+    """The error that a caller sees: `StoreUnavailable` where the machine is at fault."""
+    if isinstance(error, sqlite3.Error) and primary_code(error) in _FAULTS:
+        unavailable = StoreUnavailable(f"the database cannot be used just now: {error}")
+        unavailable.__cause__ = error
+        return unavailable
+    return error
+
+
+class WriterStatistics(Struct, frozen=True):
+    """What the writer did so far."""
+
+    operations: int
+    """Answered, refused and failed ones included."""
+    commits: int
+    groups_taken_apart: int
+    """Groups that were run again one by one, because an operation failed."""
+    pending: int
+    """Operations that wait for their commit now."""
+
+
+class _Waiting:
+    """An operation and whoever waits for it."""
+
+    __slots__ = ("error", "operation", "result", "rows", "task")
+
+    def __init__(
+        self, operation: Callable[[Unit], Any], rows: int, task: trio.lowlevel.Task
+    ) -> None:
+        self.operation = operation
+        self.rows = rows
+        self.task: trio.lowlevel.Task | None = task
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Writer:
+    """Group commit. Made in the trio thread; `start` it, and `close` it there."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        on_events: EventListener,
+        pending_max: int = PENDING_MAX,
+    ) -> None:
+        self._unit = Unit(connection)
+        self._on_events = on_events
+        self._pending_max = pending_max
+        self._token = trio.lowlevel.current_trio_token()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._room = trio.lowlevel.ParkingLot()
+        self._thread = threading.Thread(target=self._work, name="sqlite writer", daemon=True)
+        self._closed = False
+        self._pending = 0
+        self._operations = 0
+        # These two belong to the writer's thread; reading them elsewhere gives a value of a moment ago.
+        self._commits = 0
+        self._groups_taken_apart = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def statistics(self) -> WriterStatistics:
+        """A look at what it does."""
+        return WriterStatistics(
+            self._operations, self._commits, self._groups_taken_apart, self._pending
+        )
+
+    async def submit(self, operation: Callable[[Unit], T], rows: int = 1) -> T:
+        """Run an operation and give its result when it is committed.
+
+        `rows` is about how many rows it writes. What the operation raises is raised here, with nothing
+        changed; `StoreUnavailable` when the database cannot be written or was closed. A caller that is
+        cancelled while it waits does not take its operation back: it commits all the same, or not.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._pending >= self._pending_max:
+            await (
+                self._room.park()
+            )  # whoever makes room hands its place over, so nothing is counted
+        else:
+            self._pending += 1
+        if self._closed:
+            self._pending -= 1
+            raise StoreUnavailable("the store is closed")
+        waiting = _Waiting(operation, rows, trio.lowlevel.current_task())
+        self._queue.put(waiting)
+
+        def stop_waiting(_: Any) -> trio.lowlevel.Abort:
+            waiting.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(stop_waiting)
+        if waiting.error is not None:
+            raise waiting.error
+        result: T = waiting.result
+        return result
+
+    async def close(self) -> None:
+        """Commit what was handed in, refuse what comes later, and end the thread."""
+        self._closed = True
+        self._pending += len(self._room.unpark_all())
+        self._queue.put(None)
+        with trio.CancelScope(shield=True):  # ends with the commits that are in hand
+            await trio.to_thread.run_sync(self._thread.join)
+
+    # From here on in the writer's thread, but for `_answer`.
+
+    def _work(self) -> None:
+        more = True
+        while more:
+            group, more = self._take()
+            if group:
+                told = self._commit(group)
+                try:
+                    self._token.run_sync_soon(self._answer, group, told)
+                except trio.RunFinishedError:
+                    return
+
+    def _take(self) -> tuple[list[_Waiting], bool]:
+        """What is there, up to the bounds of a group, and whether more may come."""
+        group: list[_Waiting] = []
+        rows = 0
+        first = self._queue.get()
+        while first is not None:
+            group.append(first)
+            rows += first.rows
+            if len(group) >= GROUP_OPERATIONS_MAX or rows >= GROUP_ROWS_MAX:
+                return group, True
+            try:
+                first = self._queue.get_nowait()
+            except Empty:
+                return group, True
+        return group, False
+
+    def _commit(self, group: Sequence[_Waiting]) -> list[StoredEvent]:
+        try:
+            return self._commit_together(group)
+        except Exception as error:
+            self._roll_back()
+            if len(group) == 1 or _harms_all(error):
+                for one in group:
+                    one.error = as_told(error)
+                return []
+        self._groups_taken_apart += 1
+        return [event for one in group for event in self._commit((one,))]
+
+    def _commit_together(self, group: Sequence[_Waiting]) -> list[StoredEvent]:
+        unit = self._unit
+        unit.begin()
+        for one in group:
+            one.error = None
+            mark = unit.mark()
+            try:
+                one.result = one.operation(unit)
+            except sqlite3.Error:
+                raise
+            except Exception as error:
+                # A refusal that came before any change, as most do, need not be undone.
+                if unit.mark() != mark:
+                    raise
+                one.error = error
+        told = unit.commit()
+        self._commits += 1
+        return told
+
+    def _roll_back(self) -> None:
+        try:
+            self._unit.roll_back()
+        except sqlite3.Error:
+            # The next BEGIN says what is wrong, to those who wait for it.
+            return
+
+    def _answer(self, group: Sequence[_Waiting], told: list[StoredEvent]) -> None:
+        try:
+            if told:
+                self._on_events(told)
+        finally:
+            self._operations += len(group)
+            handed_on = self._room.unpark(count=len(group))
+            self._pending -= len(group) - len(handed_on)
+            for one in group:
+                if one.task is not None:
+                    trio.lowlevel.reschedule(one.task)
+
+
+def _harms_all(error: Exception) -> bool:
+    """Whether trying the operations of the group one by one would fail for each of them."""
+    return (
+        isinstance(error, sqlite3.Error)
+        and primary_code(error) in _FAULTS
+        and primary_code(error) != sqlite3.SQLITE_FULL  # what is smaller may still fit
+    )

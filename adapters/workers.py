@@ -1,0 +1,90 @@
+"""Workers: processes that stay, by trio-parallel, and a twin without processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar, TypeVarTuple
+
+import trio
+import trio_parallel  # type: ignore[import-untyped]
+
+from engine.ports.workers import WorkerFailed
+
+JOB_S_MAX: Final = 60.0
+"""A job that takes longer is ended, with its process."""
+WAITING_MAX: Final = 64
+"""Jobs that wait for a free process; one more is turned away."""
+GRACE_S: Final = 2.0
+"""How long idle processes may take to end."""
+
+Ts = TypeVarTuple("Ts")
+R = TypeVar("R")
+
+
+class ProcessWorkers:
+    """Workers as processes, started when they are first needed and kept. Made by
+    `open_process_workers`."""
+
+    def __init__(
+        self, context: trio_parallel.WorkerContext, processes_max: int, job_s_max: float
+    ) -> None:
+        self._context = context
+        self._limiter = trio.CapacityLimiter(processes_max)
+        self._job_s_max = job_s_max
+
+    async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
+        """As the port says. Cancelling it kills the process; the next job gets a new one."""
+        if self._limiter.statistics().tasks_waiting >= WAITING_MAX:
+            raise WorkerFailed(f"{WAITING_MAX} jobs are waiting for a worker already")
+        async with self._limiter:
+            try:
+                with trio.fail_after(self._job_s_max):
+                    result: R = await self._context.run_sync(
+                        function, *args, kill_on_cancel=True, limiter=trio.CapacityLimiter(1)
+                    )
+                    return result
+            except trio_parallel.BrokenWorkerError:
+                raise WorkerFailed("the worker process died at its work") from None
+            except trio.TooSlowError:
+                raise WorkerFailed(f"the work took longer than {self._job_s_max:g} s") from None
+
+
+class InlineWorkers:
+    """Does the work where it stands, for tests and for worlds whose time is virtual."""
+
+    async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
+        """As the port says, but for holding the engine up."""
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+
+@asynccontextmanager
+async def open_process_workers(
+    processes_max: int, job_s_max: float = JOB_S_MAX
+) -> AsyncIterator[ProcessWorkers]:
+    """Workers for as long as the block lasts; at its end their processes are gone.
+
+    Each process imports the program's main module anew (multiprocessing's "spawn"), so that module
+    must do nothing when it is imported.
+
+    Args:
+        processes_max: how many work at once, and how many are kept.
+        job_s_max: the longest that one job may take, seconds.
+    """
+    failure: BaseException | None = None
+    try:
+        async with trio_parallel.open_worker_context(
+            idle_timeout=math.inf, grace_period=GRACE_S
+        ) as context:
+            try:
+                yield ProcessWorkers(context, processes_max, job_s_max)
+            except BaseException as error:
+                failure = error
+                raise
+    except trio_parallel.BrokenWorkerError:
+        # A process that somebody killed while it was idle did no work that could be missed, and
+        # must not hide why the block ended.
+        if failure is not None:
+            raise failure from None

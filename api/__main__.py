@@ -1,0 +1,102 @@
+"""The command `callwheel`: finds the subcommand, runs it, and says in one sentence what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from adapters.http_client import HttpFailed
+from api.answers import ApiError
+from api.commands import (
+    REFUSED,
+    Command,
+    CommandFailed,
+    bench,
+    config_check,
+    demo,
+    keys,
+    results,
+    serve,
+    sim,
+    upload,
+    watch,
+)
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    serve.COMMAND,
+    demo.COMMAND,
+    sim.COMMAND,
+    upload.COMMAND,
+    watch.COMMAND,
+    results.COMMAND,
+    keys.COMMAND,
+    config_check.COMMAND,
+    bench.COMMAND,
+)
+
+GROUPS: Final = {"keys": "keys of accounts", "config": "the configuration"}
+"""The first words of commands that have two."""
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def make_parser(commands: Iterable[Command]) -> ArgumentParser:
+    """The parser of the whole command line; what it finds is under `command` in its namespace."""
+    parser = ArgumentParser(
+        prog="callwheel", description="An outbound-calling engine that a company runs itself."
+    )
+    top = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    groups = {}
+    for command in commands:
+        group, _, word = command.name.rpartition(" ")
+        if group and group not in groups:
+            owner = top.add_parser(group, help=GROUPS[group], description=GROUPS[group])
+            groups[group] = owner.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        where = groups[group] if group else top
+        own = where.add_parser(word, help=command.summary, description=command.summary)
+        command.add_arguments(own)
+        own.set_defaults(command=command)
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code; what went wrong goes to standard error."""
+    args = make_parser(COMMANDS).parse_args(arguments)
+    command: Command = args.command
+    try:
+        return command.run(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more can be said there.
+        sys.stderr.close()
+        return REFUSED
+    except Exception as error:
+        causes = _causes_of(error)
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+            return INTERRUPTED
+        if not all(isinstance(cause, CommandFailed | ApiError | HttpFailed) for cause in causes):
+            raise
+        for text in dict.fromkeys(str(cause) for cause in causes):
+            print(f"callwheel {command.name}: {text}", file=sys.stderr)
+        codes = [cause.exit_code for cause in causes if isinstance(cause, CommandFailed)]
+        return codes[0] if codes else REFUSED
+
+
+def _causes_of(error: BaseException) -> list[BaseException]:
+    """The error itself, or what nurseries wrapped into it."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [cause for inner in error.exceptions for cause in _causes_of(inner)]
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""What the engine answers, as a client reads it: views of its things, and its refusals.
+
+Fields that this client has no use for are left out, and unknown ones are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from engine.model import Report
+
+ERRORS_SHOWN_MAX: Final = 10
+"""Single mistakes that an error's text shows."""
+
+
+class ApiFault(Struct, frozen=True):
+    """One mistake in what was sent."""
+
+    code: str = ""
+    detail: str = ""
+    pointer: str | None = None
+    """JSON pointer (RFC 6901) into the body."""
+    row: int | None = None
+    """Counted from 1, below the header."""
+    column: str | None = None
+
+    def __str__(self) -> str:
+        row = None if self.row is None else f"row {self.row}"
+        place = " ".join(part for part in (row, self.column, self.pointer) if part)
+        return f"{place}: {self.detail} ({self.code})" if place else f"{self.detail} ({self.code})"
+
+
+class ApiError(Exception):
+    """The engine refused. The text is for a person; `status`, `code` and `errors` for a program."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, errors: Sequence[ApiFault] = ()
+    ) -> None:
+        super().__init__(status, code, detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        lines = [f"{self.detail} ({self.code})"]
+        lines += [f"  {fault}" for fault in self.errors[:ERRORS_SHOWN_MAX]]
+        hidden = len(self.errors) - ERRORS_SHOWN_MAX
+        if hidden > 0:
+            lines.append(f"  … and {hidden} more.")
+        return "\n".join(lines)
+
+
+class _Problem(Struct, frozen=True):
+    """application/problem+json (RFC 9457) with our own `code` and `errors`."""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+    errors: tuple[ApiFault, ...] = ()
+
+
+class Counts(Struct, frozen=True):
+    """Where the contacts of a list are."""
+
+    contacts: int = 0
+    scheduled: int = 0
+    waiting: int = 0
+    dialing: int = 0
+    completed: int = 0
+
+
+class ListView(Struct, frozen=True):
+    """A call list as the API shows it."""
+
+    id: str
+    flow: str
+    name: str
+    status: str
+    report: Report = Report(0, 0, 0)
+    counts: Counts = Counts()
+    dispositions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.status in ("completed", "canceled", "rejected")
+
+
+class FlowView(Struct, frozen=True):
+    """A flow as the API shows it."""
+
+    id: str
+    name: str
+    triggers: dict[str, Any] = field(default_factory=dict)
+
+
+class PromptView(Struct, frozen=True):
+    """A prompt as the API shows it."""
+
+    id: str
+    duration_s: float
+
+
+class KeyView(Struct, frozen=True):
+    """A key, in the one answer that shows it."""
+
+    id: str
+    key: str
+    account: str | None
+    role: str
+
+
+class ContactView(Struct, frozen=True):
+    """A contact as the API shows it."""
+
+    id: str
+    tel: tuple[str, ...]
+    status: str
+    disposition: str | None = None
+
+
+class AttemptView(Struct, frozen=True):
+    """A call detail record as the API shows it."""
+
+    id: str
+    contact: str
+    number: str
+    did: str
+    status: str
+    initiated_at: datetime
+    disposition: str | None = None
+
+
+class MulticastView(Struct, frozen=True):
+    """What became of a multicast trigger."""
+
+    list: str
+    accepted: int
+    rejected: tuple[ApiFault, ...] = ()
+
+
+class FeedEvent(Struct, frozen=True):
+    """One event of the feed."""
+
+    seq: int
+    time: datetime
+    type: str
+    list: str | None = None
+    contact: str | None = None
+    attempt: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def error_of(status: int, body: bytes) -> ApiError:
+    """A refusal, in the engine's own words where it has sent some."""
+    try:
+        problem = msgspec.json.decode(body, type=_Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = _Problem()
+    detail = problem.detail or problem.title or f"The server answered with status {status}."
+    return ApiError(status, problem.code or f"http_{status}", detail, problem.errors)

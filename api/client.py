@@ -1,0 +1,231 @@
+"""A client of Callwheel's API, on trio: what the commands need, typed.
+
+Answers are read with tolerance, so that an engine which says more than this client knows is understood.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from adapters.http_client import HttpAnswer, HttpClient, HttpFailed, make_multipart
+from api.answers import (
+    AttemptView,
+    ContactView,
+    FeedEvent,
+    FlowView,
+    KeyView,
+    ListView,
+    MulticastView,
+    PromptView,
+    error_of,
+)
+from api.feed_client import follow_feed
+from engine.model import Cap, Role
+
+PAGE_ROWS: Final = 1000
+RESULTS_BYTES_MAX: Final = 1024**3
+"""The longest results that are read: more than a million contacts."""
+T = TypeVar("T")
+
+
+class _Page(Struct, frozen=True):
+    items: list[msgspec.Raw]
+    next: str | None = None
+
+
+class CallwheelClient:
+    """Talks to one engine with one key.
+
+    Every method raises `ApiError` when the engine refuses and `HttpFailed` when no answer came.
+
+    Args:
+        url: where the engine's HTTP front is, as http://127.0.0.1:8080.
+        key: sent with each request.
+    """
+
+    def __init__(self, url: str, key: str, *, tls: ssl.SSLContext | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        self._tls = tls or ssl.create_default_context()
+        self._http = HttpClient(tls=self._tls, answer_bytes_max=RESULTS_BYTES_MAX)
+
+    async def is_ready(self) -> bool:
+        """Whether the engine is able to dial."""
+        try:
+            answer = await self._http.request("GET", f"{self._url}/readyz")
+        except HttpFailed:
+            return False
+        return answer.status == 200
+
+    async def create_account(self, name: str, timezone: str, email: str) -> str:
+        """Make an account (administrator); its id."""
+        body = {"name": name, "timezone": timezone, "email": email}
+        return str((await self._send("POST", "/v1/accounts", body, dict[str, Any]))["id"])
+
+    async def create_key(self, account: str, role: Role) -> KeyView:
+        """Make a key of an account (administrator). The answer is the only place that shows it."""
+        return await self._send("POST", "/v1/keys", {"account": account, "role": role}, KeyView)
+
+    async def create_did(
+        self,
+        number: str,
+        account: str,
+        trunk: str,
+        *,
+        cps: float,
+        channels: int,
+        caps: Sequence[Cap] = (),
+    ) -> None:
+        """Make a DID (administrator). `account` is a name or an id."""
+        body = {
+            "number": number,
+            "account": account,
+            "trunk": trunk,
+            "cps": cps,
+            "channels": channels,
+            "caps": list(caps),
+        }
+        await self._send("POST", "/v1/dids", body, dict[str, Any])
+
+    async def create_flow(
+        self,
+        name: str,
+        timezone: str,
+        definition: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+    ) -> FlowView:
+        """Make a multicast flow."""
+        body = {
+            "name": name,
+            "kind": "multicast",
+            "timezone": timezone,
+            "definition": definition,
+            "settings": settings or {},
+        }
+        return await self._send("POST", "/v1/flows", body, FlowView)
+
+    async def attach_dids(self, flow: str, numbers: Sequence[str]) -> None:
+        """Say which DIDs the flow calls from; those that it had before are replaced."""
+        path = f"/v1/flows/{quote(flow, safe='')}/dids"
+        await self._tell("PUT", path, {"numbers": list(numbers)})
+
+    async def activate_listener(self, flow: str) -> None:
+        """Let the flow take triggers, and dial."""
+        path = f"/v1/flows/{quote(flow, safe='')}/listener"
+        await self._tell("PUT", path, {"active": True})
+
+    async def upload_list(
+        self, flow: str, file: str, content: bytes, *, query: Mapping[str, str] | None = None
+    ) -> ListView:
+        """Upload a call list. `file` is its name; `query` may hold `dry_run` and `strict`."""
+        path = f"/v1/flows/{quote(flow, safe='')}/lists"
+        if query:
+            path += "?" + urlencode(query)
+        return await self._send_file(path, file, content, ListView)
+
+    async def create_prompt(self, file: str, content: bytes) -> PromptView:
+        """Upload a recording."""
+        return await self._send_file("/v1/prompts", file, content, PromptView)
+
+    async def multicast(
+        self, flow: str, name: str, contacts: Sequence[Mapping[str, Any]]
+    ) -> MulticastView:
+        """Trigger a flow for many contacts, each as CONTRACT.md's JSON."""
+        path = f"/v1/flows/{quote(flow, safe='')}/multicast"
+        body = {"name": name, "contacts": list(contacts)}
+        return await self._send("POST", path, body, MulticastView)
+
+    async def get_list(self, call_list: str) -> ListView:
+        """One list."""
+        return await self._send("GET", f"/v1/lists/{quote(call_list, safe='')}", None, ListView)
+
+    async def get_results(self, call_list: str) -> bytes:
+        """results.csv of a list, as it came."""
+        answer = await self._request("GET", f"/v1/lists/{quote(call_list, safe='')}/results.csv")
+        return answer.body
+
+    async def list_contacts(self, call_list: str) -> list[ContactView]:
+        """All contacts of a list, in the order of their rows."""
+        path = f"/v1/lists/{quote(call_list, safe='')}/contacts"
+        return await self._get_pages(path, {}, ContactView)
+
+    async def list_attempts(self, call_list: str) -> list[AttemptView]:
+        """All call detail records of a list, oldest first."""
+        return await self._get_pages("/v1/attempts", {"list": call_list}, AttemptView)
+
+    def follow(
+        self, call_list: str | None = None, since: int | None = None
+    ) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[FeedEvent]]:
+        """The feed, as `async with client.follow(…) as events: async for event in events:`.
+
+        A connection that breaks is made again from where it broke, so that no event is missed or comes
+        twice; see `follow_feed`.
+
+        Args:
+            call_list: only this list's events.
+            since: events with a higher number; None for those from now on.
+        """
+        filters = {} if call_list is None else {"list": call_list}
+        return follow_feed(self._url, self._key, self._tls, filters, since)
+
+    async def _get_pages(self, path: str, query: Mapping[str, str], kind: type[T]) -> list[T]:
+        items: list[T] = []
+        cursor: str | None = None
+        while True:
+            page_query = {**query, "limit": str(PAGE_ROWS)} | ({"cursor": cursor} if cursor else {})
+            page = await self._send("GET", f"{path}?{urlencode(page_query)}", None, _Page)
+            items += [msgspec.json.decode(item, type=kind) for item in page.items]
+            if page.next is None:
+                return items
+            assert page.next != cursor, "an engine that gives the same page for ever"
+            cursor = page.next
+
+    async def _send(self, method: str, path: str, body: Any, kind: type[T]) -> T:
+        """JSON there and back."""
+        return _decode(await self._tell(method, path, body), kind)
+
+    async def _tell(self, method: str, path: str, body: Any) -> HttpAnswer:
+        """JSON there."""
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        content = None if body is None else msgspec.json.encode(body)
+        return await self._request(method, path, headers, content)
+
+    async def _send_file(self, path: str, file: str, content: bytes, kind: type[T]) -> T:
+        content_type, body = make_multipart("file", file, content, boundary=secrets.token_hex(24))
+        return _decode(
+            await self._request("POST", path, {"Content-Type": content_type}, body), kind
+        )
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> HttpAnswer:
+        answer = await self._http.request(
+            method,
+            self._url + path,
+            headers={"Authorization": f"Bearer {self._key}", **(headers or {})},
+            body=body,
+        )
+        if not 200 <= answer.status < 300:
+            raise error_of(answer.status, answer.body)
+        return answer
+
+
+def _decode(answer: HttpAnswer, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        detail = f"The answer cannot be understood; is this a Callwheel engine? {error}."
+        raise HttpFailed("broken_answer", detail) from error

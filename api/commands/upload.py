@@ -1,0 +1,72 @@
+"""`callwheel upload`: hand a call list to a flow, and see what was taken of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Final
+
+import trio
+from rich.console import Console
+
+from api.answers import ListView
+from api.commands import Command, CommandFailed
+from api.commands.connection import add_connection_arguments, make_client
+from api.commands.terminal import make_console, make_row_table, printable
+
+FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Far above what an engine takes: it is the engine that says what is too much."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which file to which flow."""
+    parser.add_argument("flow", metavar="FLOW", help="the flow's id, as flw_…")
+    parser.add_argument("file", metavar="FILE", type=Path, help="a call list, .csv or .zip")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be taken, and call nobody"
+    )
+    add_connection_arguments(parser)
+
+
+def upload(args: Namespace) -> int:
+    """Send the file and show the report; 1 where nothing of it was taken."""
+    client = make_client(args)
+    content = _read(args.file)
+    query = {"dry_run": "true"} if args.dry_run else {}
+
+    async def send() -> ListView:
+        return await client.upload_list(args.flow, args.file.name, content, query=query)
+
+    view = trio.run(send)
+    show_report(make_console(), view)
+    if view.report.accepted == 0:
+        return 1
+    print("Nobody is called: this was a dry run." if args.dry_run else f"List {view.id}")
+    return 0
+
+
+def show_report(console: Console, view: ListView) -> None:
+    """What was taken and what was not, with the reasons."""
+    report = view.report
+    console.print(
+        f"{printable(view.name)}: {report.rows} rows, {report.accepted} accepted,"
+        f" {report.rejected} rejected."
+    )
+    if report.errors:
+        console.print(make_row_table("Rejected", report.errors, report.rejected))
+    if report.warnings:
+        console.print(make_row_table("Warnings", report.warnings, len(report.warnings)))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.strerror}.") from None
+    if len(content) > FILE_BYTES_MAX:
+        raise CommandFailed(f"{path} is larger than {FILE_BYTES_MAX} bytes (file_too_large).")
+    return content
+
+
+COMMAND = Command("upload", "upload a call list to a flow", add_arguments, upload)

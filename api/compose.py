@@ -1,0 +1,260 @@
+"""The one place that names concrete adapters: it puts an installation together and takes it apart.
+
+The order matters at the end as much as at the beginning. When the engine is told to stop, the HTTP front
+closes first, then calls that are up end, then whatever carried them: signalling, media, the store.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from adapters.media.client import open_media_plane
+from adapters.media.prompts import PromptError, PromptLibrary
+from adapters.media.types import PlaneUnavailable
+from adapters.sip.digest import Credentials
+from adapters.sip.trunk import Trunk
+from adapters.sip.uri import SIP_PORT
+from adapters.sip.user_agent import UserAgentSettings, open_user_agent
+from adapters.sqlite.lock import DatabaseInUse
+from adapters.sqlite.schema import DatabaseTooNew
+from adapters.sqlite.store import open_sqlite_store
+from adapters.workers import open_process_workers
+from api.config import Config
+from api.http.app import make_app
+from api.http.auth import KEY_PREFIX, hash_key
+from api.http.exchange import HttpSettings
+from api.http.feed import FeedHub
+from api.http.guard import serve_http
+from api.supervisor import keep_running
+from engine.dial.trunk import TrunkSettings
+from engine.ports.prompts import PromptRefused
+from engine.ports.workers import Workers
+from engine.runtime import Engine, EngineSettings
+
+DATABASE: Final = "callwheel.db"
+PROMPTS: Final = "prompts"
+ADMIN_KEY_HASH: Final = "administrator.sha256"
+"""Holds the hash of the administrator key that the first start made."""
+
+
+class Started(Struct, frozen=True):
+    """Where an installation can be reached."""
+
+    http_url: str
+    sip_address: str
+    admin_key: str | None
+    """The administrator key that this start made; it is told only this once."""
+
+
+class CannotStart(Exception):
+    """The installation cannot run as it is configured; the text says why, in a sentence."""
+
+
+class SystemClock:
+    """The machine's time of day."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch, UTC."""
+        return time.time()  # noqa: TID251 - this is where the engine's clock comes from
+
+
+async def run_engine(
+    config: Config, *, task_status: trio.TaskStatus[Started] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run an installation until cancelled, and then take it apart in good order.
+
+    Raises `CannotStart`, and `OSError` where an address cannot be used.
+    """
+    async with trio.open_nursery() as nursery:
+        stopping = trio.Event()
+        started = await nursery.start(_run_installation, config, stopping)
+        task_status.started(started)
+        try:
+            await trio.sleep_forever()
+        finally:
+            stopping.set()
+
+
+async def _run_installation(
+    config: Config, stopping: trio.Event, *, task_status: trio.TaskStatus[Started]
+) -> None:
+    """The whole life of an installation. It is out of reach of cancellation: `stopping` ends it, so that
+    nothing that a call needs goes before the call does."""
+    hub = FeedHub()
+    with trio.CancelScope(shield=True):
+        async with _open_parts(config, hub) as parts, trio.open_nursery() as nursery:
+            engine = parts.engine
+            await engine.administration.ensure_default_account()
+            dialing = await nursery.start(_host_engine, engine)
+            made_key, admin_sha256 = _find_admin_key(config)
+            host, port = _choose_http_address(config)
+            url = config.http.public_url or f"http://{_in_url(host)}:{port}"
+            settings = HttpSettings(public_url=url, admin_sha256=admin_sha256)
+            app = make_app(engine, settings, hub, parts.prompts)
+            serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
+            await nursery.start(keep_running, "http", serve)
+            sip_host, sip_port = parts.sip_address
+            task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
+            await stopping.wait()
+            dialing.cancel()
+
+
+async def _host_engine(engine: Engine, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+    """Run the engine in a scope of its own, which it reports when it dials."""
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run, engine)
+            task_status.started(scope)
+
+
+async def _run(engine: Engine, *, task_status: trio.TaskStatus[None]) -> None:
+    await engine.run(task_status=task_status)
+
+
+class _Parts(Struct, frozen=True):
+    engine: Engine
+    prompts: _PromptsInWorkers
+    sip_address: tuple[str, int]
+
+
+@asynccontextmanager
+async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
+    """The engine over its adapters, which live as long as the block. Raises `CannotStart`."""
+    data = _make_data_dir(config)
+    clock, chance = SystemClock(), secrets.SystemRandom()
+    async with AsyncExitStack() as stack:
+        try:
+            store = await stack.enter_async_context(
+                open_sqlite_store(data / DATABASE, hub.publish, clock)
+            )
+            plane = await stack.enter_async_context(
+                open_media_plane(
+                    config.media.advertise,
+                    prompts_folder=data / PROMPTS,
+                    ports=(config.media.ports.first, config.media.ports.last),
+                )
+            )
+        except (DatabaseInUse, DatabaseTooNew, PlaneUnavailable) as error:
+            raise CannotStart(str(error)) from error
+        workers = await stack.enter_async_context(open_process_workers(_worker_count()))
+        agent = await stack.enter_async_context(
+            open_user_agent(_sip_settings(config), plane, chance)
+        )
+        settings = EngineSettings(
+            channels=config.limits.channels,
+            cps=config.limits.cps,
+            destinations=config.limits.destinations,
+            trunks=tuple(
+                TrunkSettings(trunk.name, trunk.channels, trunk.cps) for trunk in config.trunks
+            ),
+            drain_s=config.drain_s,
+        )
+        engine = Engine(
+            settings,
+            store=store,
+            telephony=agent,
+            clock=clock,
+            randomness=chance,
+            workers=workers,
+        )
+        yield _Parts(engine, _PromptsInWorkers(data / PROMPTS, workers), agent.address)
+
+
+def _make_data_dir(config: Config) -> Path:
+    """The folder that everything is kept in."""
+    data = Path(config.data_dir)
+    data.mkdir(parents=True, exist_ok=True)
+    return data
+
+
+def _sip_settings(config: Config) -> UserAgentSettings:
+    return UserAgentSettings(
+        trunks=tuple(
+            Trunk(
+                name=trunk.name,
+                host=trunk.uri.host,
+                port=trunk.uri.port or SIP_PORT,
+                credentials=_credentials(trunk.username, trunk.password),
+            )
+            for trunk in config.trunks
+        ),
+        bind=(config.sip.bind.host, config.sip.bind.port),
+    )
+
+
+def _credentials(username: str | None, password: str | None) -> Credentials | None:
+    if username is None or password is None:
+        return None
+    return Credentials(username.encode(), password.encode())
+
+
+def _worker_count() -> int:
+    """Processes for parsing: as many as there are cores beside the engine's own and the plane's."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
+
+
+class _PromptsInWorkers:
+    """Keeps prompts in the media plane's library, decoding them where that holds nobody up."""
+
+    def __init__(self, folder: Path, workers: Workers) -> None:
+        self._folder = folder
+        self._workers = workers
+
+    async def add(self, prompt_id: str, data: bytes) -> float:
+        """See `engine.ports.prompts.PromptKeeper`."""
+        try:
+            return await self._workers.run(_add_prompt, self._folder, prompt_id, data)
+        except PromptError as error:
+            raise PromptRefused(error.code, error.detail) from None
+
+
+def _add_prompt(folder: Path, prompt_id: str, data: bytes) -> float:
+    return PromptLibrary(folder).add(prompt_id, data)
+
+
+def _find_admin_key(config: Config) -> tuple[str | None, bytes]:
+    """(the administrator key if it was made now, its SHA-256). The key itself is kept nowhere: whoever
+    lost it removes the file, and the next start makes another."""
+    if config.admin_key is not None:
+        return None, hash_key(config.admin_key)
+    file = Path(config.data_dir) / ADMIN_KEY_HASH
+    try:
+        return None, bytes.fromhex(file.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        made = KEY_PREFIX + secrets.token_urlsafe(32)
+        sha256 = hash_key(made)
+        file.touch(mode=0o600)
+        file.write_text(sha256.hex(), encoding="ascii")
+        return made, sha256
+    except ValueError:
+        raise CannotStart(
+            f"{file} does not hold the hash of a key; remove it, and the next start makes a new key."
+        ) from None
+
+
+def _choose_http_address(config: Config) -> tuple[str, int]:
+    """Where the front listens. Its own address stands in what it answers, so a free port is chosen here,
+    before it listens."""
+    bind = config.http.bind
+    if bind.port:
+        return bind.host, bind.port
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((bind.host, 0))
+        return bind.host, int(probe.getsockname()[1])
+
+
+def _in_url(host: str) -> str:
+    """An IP address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host

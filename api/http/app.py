@@ -1,0 +1,219 @@
+"""The application: each request is checked, read and handed to its handler here, in one way for all."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import trio
+from msgspec import structs
+from quart import Response, request, websocket
+from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import HTTPException
+
+from api.http.auth import Caller, Keyring, Tickets, require_role
+from api.http.engine_front import EngineFront
+from api.http.exchange import KEY_LENGTH_MAX, Answer, Exchange, Front, HttpSettings, Once
+from api.http.feed import FeedHub
+from api.http.gate import GatedRequest, ShieldedConnection
+from api.http.parameters import Parameters
+from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_status
+from api.http.resources.feed import serve_feed
+from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, Body, Route
+from api.http.uploads import read_uploaded_file
+from engine.ports.prompts import PromptKeeper
+
+BODY_TIMEOUT_S: Final = 60.0
+"""In which a body must have come."""
+USUAL_BYTES_MAX: Final = 64 * 1024
+"""Of a body that needs no turn of its own."""
+LARGE_BODIES_MAX: Final = 8
+"""Larger bodies that are in memory at once."""
+TURN_TIMEOUT_S: Final = 10.0
+"""How long such a request waits for its turn."""
+HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+"""Of every answer, unless it says otherwise."""
+
+
+def make_app(
+    engine: EngineFront, settings: HttpSettings, hub: FeedHub, prompts: PromptKeeper
+) -> QuartTrio:
+    """The application over an engine.
+
+    Args:
+        engine: what the requests are about.
+        settings: what the operator configured.
+        hub: what the engine's store publishes its events to.
+        prompts: where recordings are kept.
+    """
+    front = Front(
+        engine=engine,
+        settings=settings,
+        hub=hub,
+        prompts=prompts,
+        keyring=Keyring(engine.store, settings.admin_sha256),
+        tickets=Tickets(),
+        large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
+    )
+    app = QuartTrio("callwheel", static_folder=None, root_path="/")
+    app.asgi_http_class = ShieldedConnection
+    app.request_class = GatedRequest
+    app.config["MAX_CONTENT_LENGTH"] = None  # each route has its own
+    app.url_map.merge_slashes = False
+    for route in ROUTES:
+        _add_route(app, front, route)
+    app.add_websocket(FEED_PATH, "feed", view_func=_make_feed_view(front))
+    app.register_error_handler(HTTPException, _make_refusal(front))
+    return app
+
+
+def _add_route(app: QuartTrio, front: Front, route: Route) -> None:
+    rule = route.path.replace("{", "<").replace("}", ">")
+    endpoint = f"{route.method} {route.path}".replace(".", "_")
+    app.add_url_rule(rule, endpoint, _make_view(front, route), methods=[route.method])
+
+
+def _make_view(front: Front, route: Route) -> Callable[..., Awaitable[Response]]:
+    async def view(**path: str) -> Response:
+        current: GatedRequest = request._get_current_object()  # type: ignore[attr-defined]
+        try:
+            answer = await _answer(front, route, current, path)
+        except Exception as error:
+            answer = _answer_error(front, error)
+        return _make_response(answer)
+
+    return view
+
+
+def _make_feed_view(front: Front) -> Callable[[], Awaitable[Response | None]]:
+    async def view() -> Response | None:
+        try:
+            await serve_feed(front, FEED_LEAST, websocket._get_current_object())  # type: ignore[attr-defined]
+        except Exception as error:
+            return _make_response(_answer_error(front, error))
+        return None
+
+    return view
+
+
+def _make_refusal(front: Front) -> Callable[[HTTPException], Awaitable[Response]]:
+    """What the framework refuses by itself (no such address, no such method), as a problem."""
+
+    async def refuse(error: HTTPException) -> Response:
+        problem = problem_of_status(error.code or 500, error.description or "")
+        kept = {name: value for name, value in error.get_headers() if name == "Allow"}
+        problem.headers.update(kept)
+        return _make_response(_answer_error(front, problem))
+
+    return refuse
+
+
+async def _answer(
+    front: Front, route: Route, request: GatedRequest, path: dict[str, str]
+) -> Answer:
+    caller = None
+    if route.least is not None:
+        caller = await front.keyring.find_caller(request.headers)
+        require_role(caller, route.least)
+    if route.body is None:
+        request.body.discard()
+        return await route.handler(Exchange(front, caller, path, Parameters(request.args)))
+    media_type = _choose_media_type(request, route.body)
+    async with AsyncExitStack() as stack:
+        await _wait_turn(front, request, route.body, stack)
+        request.body.open(route.body.bytes_max)
+        body = await request.body.read(BODY_TIMEOUT_S)
+        file = None
+        if route.body.is_form:
+            file = read_uploaded_file(body, request.headers["Content-Type"])
+        exchange = Exchange(
+            front=front,
+            caller=caller,
+            path=path,
+            parameters=Parameters(request.args),
+            media_type=media_type,
+            body=body,
+            file=file,
+        )
+        return await _answer_once(route, request, exchange)
+
+
+async def _answer_once(route: Route, request: GatedRequest, exchange: Exchange) -> Answer:
+    """Let the route answer, unless it has answered the same request before."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None or not route.creates:
+        return await route.handler(exchange)
+    if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        detail = f"An Idempotency-Key has 1 to {KEY_LENGTH_MAX} characters."
+        raise Problem("invalid_parameter", detail)
+    assert exchange.caller is not None  # nothing is created without a key
+    once = Once(
+        account=_find_scope(route, exchange.caller),
+        key=key,
+        fingerprint=_fingerprint(request, exchange),
+        now=exchange.now,
+    )
+    earlier = await exchange.store.get_answer(once.account, key)
+    if earlier is not None:
+        return once.replay(earlier)
+    return await route.handler(structs.replace(exchange, once=once))
+
+
+def _find_scope(route: Route, caller: Caller) -> str:
+    return "" if route.least == "administrator" else caller.account.id
+
+
+def _fingerprint(request: GatedRequest, exchange: Exchange) -> bytes:
+    """What makes a request the same. Of a form it is the file: each client that repeats a form draws a
+    new boundary for it."""
+    digest = hashlib.sha256()
+    for part in (request.method, request.path, request.query_string.decode("latin1")):
+        digest.update(part.encode() + b"\0")
+    if exchange.file is None:
+        digest.update(exchange.body)
+    else:
+        digest.update(exchange.file.name.encode() + b"\0" + exchange.file.data)
+    return digest.digest()
+
+
+def _choose_media_type(request: GatedRequest, body: Body) -> str:
+    """The body's type. Raises the problem `unsupported_media_type`."""
+    said = request.mimetype or body.media_types[0]
+    if said not in body.media_types:
+        wanted = " or ".join(body.media_types)
+        raise Problem("unsupported_media_type", f"Send {wanted}, not {said}.")
+    return said
+
+
+async def _wait_turn(
+    front: Front, request: GatedRequest, body: Body, stack: AsyncExitStack
+) -> None:
+    """Of large bodies only so many are in memory; the others are not even read. Raises `busy`."""
+    length = request.content_length
+    if body.bytes_max <= USUAL_BYTES_MAX or (length is not None and length <= USUAL_BYTES_MAX):
+        return
+    with trio.move_on_after(TURN_TIMEOUT_S):
+        await stack.enter_async_context(front.large_bodies)
+        return
+    raise Problem("busy", "Too many large bodies come at once.", headers={"Retry-After": "5"})
+
+
+def _answer_error(front: Front, error: Exception) -> Answer:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    problem = problem_of(error, incident=secrets.token_hex(6))
+    return Answer(
+        status=problem.kind.status,
+        body=problem.encode(front.settings.public_url),
+        content_type=PROBLEM_TYPE,
+        headers=problem.headers,
+    )
+
+
+def _make_response(answer: Answer) -> Response:
+    headers = {**HEADERS, **answer.headers}
+    return TrioResponse(answer.body, answer.status, headers, content_type=answer.content_type)

@@ -1,0 +1,187 @@
+"""Who asks: keys, roles, and the single-use tickets of browsers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Final, Generic, TypeVar
+
+import trio
+from msgspec import Struct
+from werkzeug.datastructures import Headers
+
+from api.http.problem import Problem
+from engine.administration import DEFAULT_ACCOUNT
+from engine.model import Account, Role
+from engine.ports.store import Store
+
+ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "owner", "administrator")
+"""Each may do what those before it may."""
+KEY_PREFIX: Final = "cw_"
+"""By which people, and scanners of leaked secrets, know a key."""
+KEY_BYTES: Final = 32
+KEY_LENGTH_MAX: Final = 200
+"""Characters of a key; an administrator may have chosen a long one."""
+ACCOUNT_HEADER: Final = "Callwheel-Account"
+"""By which an administrator says for whom it acts: the name or id of an account."""
+CALLERS_MAX: Final = 1_024
+"""Callers that are remembered."""
+CALLER_S: Final = 5.0
+"""How long: so late a change of a key is noticed."""
+TICKETS_MAX: Final = 10_000
+"""Tickets that wait for their use."""
+TICKET_S: Final = 30.0
+"""How long a ticket may wait."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Caller(Struct, frozen=True):
+    """Who asks, and for which account."""
+
+    key: str
+    """The id of the key, or `administrator` for the installation's own."""
+    role: Role
+    account: Account
+    """All that it asks for is this account's."""
+    is_explicit: bool
+    """Whether the account follows from the request; False for an administrator who named none."""
+
+
+class Fleeting(Generic[K, V]):
+    """Values that are forgotten after a while, and never more of them than a bound."""
+
+    def __init__(self, keep_s: float, size_max: int) -> None:
+        self._keep_s = keep_s
+        self._size_max = size_max
+        self._entries: dict[K, tuple[V, float]] = {}  # in the order of their end
+
+    def get(self, key: K) -> V | None:
+        """The value, while it is remembered."""
+        value, until = self._entries.get(key, (None, 0.0))
+        return value if trio.current_time() < until else None
+
+    def put(self, key: K, value: V) -> None:
+        """Remember a value. The oldest goes when there are too many."""
+        self._entries.pop(key, None)
+        self._expire()
+        if len(self._entries) >= self._size_max:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = (value, trio.current_time() + self._keep_s)
+
+    def take(self, key: K) -> V | None:
+        """The value, for the only time."""
+        value = self.get(key)
+        self._entries.pop(key, None)
+        return value
+
+    def __len__(self) -> int:
+        self._expire()
+        return len(self._entries)
+
+    def _expire(self) -> None:
+        now = trio.current_time()
+        while self._entries:
+            key = next(iter(self._entries))
+            if self._entries[key][1] > now:
+                return
+            del self._entries[key]
+
+
+class Keyring:
+    """Knows callers by their keys."""
+
+    def __init__(self, store: Store, admin_sha256: bytes) -> None:
+        """`admin_sha256` is the hash of the administrator's key."""
+        self._store = store
+        self._admin_sha256 = admin_sha256
+        self._callers: Fleeting[tuple[bytes, str | None], Caller] = Fleeting(CALLER_S, CALLERS_MAX)
+
+    async def find_caller(self, headers: Headers) -> Caller:
+        """Who sent these headers. Raises the problems `unauthenticated`, `forbidden` for a key that acts
+        for another account than its own, and `not_found` for an account that is not there."""
+        sha256 = hash_key(_read_bearer(headers.get("Authorization")))
+        named = headers.get(ACCOUNT_HEADER)
+        caller = self._callers.get((sha256, named))
+        if caller is None:
+            caller = await self._look_up(sha256, named)
+            self._callers.put((sha256, named), caller)
+        return caller
+
+    async def _look_up(self, sha256: bytes, named: str | None) -> Caller:
+        if hmac.compare_digest(sha256, self._admin_sha256):
+            return await self._make_administrator("administrator", named)
+        key = await self._store.find_key(sha256)
+        if key is None:
+            raise unauthenticated("The key is not known.", "invalid_token")
+        if key.account is None:
+            return await self._make_administrator(key.id, named)
+        account = await self._store.get_account(key.account)
+        if account is None:
+            raise unauthenticated("The key is not known.", "invalid_token")
+        if named not in (None, account.id, account.name):
+            raise Problem("forbidden", "This key acts for its own account only.")
+        return Caller(key.id, key.role, account, is_explicit=True)
+
+    async def _make_administrator(self, key: str, named: str | None) -> Caller:
+        account = await self._store.get_account(named or DEFAULT_ACCOUNT)
+        if account is None:
+            raise Problem("not_found", f"There is no account {named or DEFAULT_ACCOUNT!r}.")
+        return Caller(key, "administrator", account, is_explicit=named is not None)
+
+
+class Tickets:
+    """Lets a browser, which cannot send a header with a websocket, bring a ticket in its place."""
+
+    def __init__(self) -> None:
+        self._tickets: Fleeting[str, Caller] = Fleeting(TICKET_S, TICKETS_MAX)
+
+    def issue(self, caller: Caller) -> str:
+        """A ticket that stands for the caller once, within `TICKET_S`. Raises the problem `busy` when too
+        many wait for their use."""
+        if len(self._tickets) >= TICKETS_MAX:
+            raise Problem("busy", "Too many tickets wait for their use.")
+        ticket = secrets.token_urlsafe(KEY_BYTES)
+        self._tickets.put(ticket, caller)
+        return ticket
+
+    def redeem(self, ticket: str) -> Caller:
+        """Whom it stands for. Raises the problem `unauthenticated`."""
+        caller = self._tickets.take(ticket)
+        if caller is None:
+            raise unauthenticated("The ticket is not known, was used, or is too old.")
+        return caller
+
+
+def make_key() -> str:
+    """A new key: 256 random bits behind a prefix."""
+    return KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+
+
+def hash_key(key: str) -> bytes:
+    """What is kept of a key: SHA-256, which needs no salt or stretching for 256 random bits."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def require_role(caller: Caller, least: Role) -> None:
+    """Raise the problem `forbidden` unless the caller has the role `least`, or one above it."""
+    if ROLES.index(caller.role) < ROLES.index(least):
+        raise Problem("forbidden", f"This takes the role {least}; the key's is {caller.role}.")
+
+
+def unauthenticated(detail: str, error: str | None = None) -> Problem:
+    """The problem, with the challenge of RFC 6750 §3."""
+    challenge = 'Bearer realm="callwheel"' + (f', error="{error}"' if error else "")
+    return Problem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _read_bearer(authorization: str | None) -> str:
+    scheme, _, key = (authorization or "").partition(" ")
+    key = key.strip()
+    if scheme.lower() != "bearer" or not key:
+        raise unauthenticated("Send your key as `Authorization: Bearer KEY`.")
+    if len(key) > KEY_LENGTH_MAX:
+        raise unauthenticated("The key is not known.", "invalid_token")
+    return key

@@ -1,0 +1,67 @@
+"""The engine as the HTTP layer sees it. `engine.runtime.Engine` is one; tests bring a smaller one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.administration import Administration
+from engine.intake.submission import Intake
+from engine.model import Blocker, CallList, Contact
+from engine.ports.clock import WallClock
+from engine.ports.store import Store
+
+
+class DidLoad(Protocol):
+    """How busy a DID is."""
+
+    @property
+    def channels_in_use(self) -> int:
+        """Calls that go on."""
+
+    @property
+    def calls_last_s(self) -> int:
+        """Calls that left within the last second."""
+
+
+class EngineFront(Protocol):
+    """What the routes ask for. Whatever names an id takes the account that it must belong to."""
+
+    @property
+    def store(self) -> Store:
+        """For questions; what changes goes through the engine's own methods."""
+
+    @property
+    def intake(self) -> Intake:
+        """Where triggers go in."""
+
+    @property
+    def administration(self) -> Administration:
+        """Where accounts, DIDs, flows and prompts are made and changed."""
+
+    @property
+    def clock(self) -> WallClock:
+        """The time of day."""
+
+    async def pause_list(self, account: str, call_list: str) -> CallList | None:
+        """No call of the list begins after this returns. None when there is no such list; raises
+        `Conflict`."""
+
+    async def resume_list(self, account: str, call_list: str) -> CallList | None:
+        """Go on with it; as `pause_list`."""
+
+    async def cancel_list(self, account: str, call_list: str) -> CallList | None:
+        """Complete what is open of it as `canceled`; as `pause_list`."""
+
+    async def cancel_contact(self, account: str, contact: str) -> Contact | None:
+        """Complete a contact as `canceled`. None when there is no such contact; raises `Conflict`
+        (`contact_finished`, `contact_dialing`)."""
+
+    async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
+        """Why each is not dialled now; None for those that are being dialled or completed."""
+
+    def did_load(self, number: str) -> DidLoad:
+        """How busy a DID is now."""
+
+    def problems(self) -> list[str]:
+        """Why no call can be made, a sentence each; empty when calls can be made."""

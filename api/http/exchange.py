@@ -1,0 +1,173 @@
+"""One request as a handler sees it, and the answer that a handler gives.
+
+A handler is `async def handler(exchange) -> Answer`. By the time it is called the caller is known and
+allowed, the body is read, and a repeated request was answered already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+import trio
+from msgspec import Struct, field
+
+from api.http.auth import Caller, Keyring, Tickets
+from api.http.engine_front import EngineFront
+from api.http.feed import FeedHub
+from api.http.parameters import Parameters
+from api.http.problem import Problem
+from api.http.uploads import UploadedFile
+from api.http.views import encode
+from engine.model import Account
+from engine.ports.prompts import PromptKeeper
+from engine.ports.store import IdempotentAnswer, Page, Store
+
+T = TypeVar("T")
+JSON_TYPE: Final = "application/json"
+KEY_LENGTH_MAX: Final = 255
+"""Characters of an Idempotency-Key."""
+
+
+class HttpSettings(Struct, frozen=True):
+    """What the operator configured of the HTTP front."""
+
+    public_url: str
+    """How outsiders reach it, without a slash at the end."""
+    admin_sha256: bytes
+    """SHA-256 of the administrator's key."""
+
+
+class Front(Struct, frozen=True):
+    """What all requests share."""
+
+    engine: EngineFront
+    settings: HttpSettings
+    hub: FeedHub
+    prompts: PromptKeeper
+    keyring: Keyring
+    tickets: Tickets
+    large_bodies: trio.CapacityLimiter
+    """Bodies of more than a usual size that are in memory at once."""
+
+
+class Answer(Struct, frozen=True):
+    """What a handler answers."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes] = b""
+    content_type: str = JSON_TYPE
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Once(Struct, frozen=True):
+    """An Idempotency-Key, and the request that came with it."""
+
+    account: str
+    """Id, or "" for the administrator's own requests."""
+    key: str
+    fingerprint: bytes
+    """SHA-256 over method, path and body."""
+    now: float
+
+    def replay(self, earlier: IdempotentAnswer) -> Answer:
+        """The first answer again. Raises the problem `idempotency_mismatch` when it was one to another
+        request."""
+        if earlier.fingerprint != self.fingerprint:
+            detail = "Take a new Idempotency-Key for each new request."
+            raise Problem("idempotency_mismatch", detail)
+        return Answer(earlier.status, earlier.body, headers={"Idempotent-Replayed": "true"})
+
+
+class Exchange(Struct, frozen=True):
+    """One request."""
+
+    front: Front
+    caller: Caller | None
+    """None on a route that takes no key."""
+    path: Mapping[str, str]
+    """What the route's braces stand for."""
+    parameters: Parameters
+    """What follows the question mark."""
+    media_type: str = ""
+    """Of the body."""
+    body: bytes = b""
+    file: UploadedFile | None = None
+    """What a form brought."""
+    once: Once | None = None
+
+    @property
+    def engine(self) -> EngineFront:
+        """The engine."""
+        return self.front.engine
+
+    @property
+    def store(self) -> Store:
+        """The engine's store, for questions."""
+        return self.front.engine.store
+
+    @property
+    def account(self) -> Account:
+        """Whose things are asked for."""
+        assert self.caller is not None  # only routes that take a key ask this
+        return self.caller.account
+
+    @property
+    def names_account(self) -> bool:
+        """Whether that account follows from the request; False for an administrator who named none."""
+        return self.caller is not None and self.caller.is_explicit
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.front.engine.clock.now()
+
+    def read_json(self) -> Any:
+        """The body. Raises the problem `invalid_json`."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Problem("invalid_json", f"The body is not JSON: {error}.") from None
+
+    async def make(
+        self,
+        status: int,
+        show: Callable[[T], Any],
+        create: Callable[[Callable[[T], IdempotentAnswer] | None], Awaitable[T | IdempotentAnswer]],
+    ) -> Answer:
+        """Make something, at most once for each Idempotency-Key.
+
+        Args:
+            status: of the answer when it is made.
+            show: what was made → what is answered.
+            create: makes it. It is given what turns the thing into the answer to keep beside it.
+        """
+        once = self.once
+
+        def remember(made: T) -> IdempotentAnswer:
+            assert once is not None
+            body = encode(show(made))
+            return IdempotentAnswer(
+                once.account, once.key, once.fingerprint, status, body, once.now
+            )
+
+        made = await create(None if once is None else remember)
+        if isinstance(made, IdempotentAnswer):
+            assert once is not None
+            return once.replay(made)
+        return answer(show(made), status)
+
+
+def answer(view: Any, status: int = 200) -> Answer:
+    """A view as JSON."""
+    return Answer(status, encode(view))
+
+
+def answer_page(page: Page[Any], show: Callable[[Any], Any]) -> Answer:
+    """A part of a long list, each item as `show` shows it."""
+    return answer({"items": [show(item) for item in page.items], "next": page.next})
+
+
+NOTHING: Final = Answer(204)
+"""Done, and nothing to tell."""

@@ -1,0 +1,108 @@
+"""How Quart's side of a connection reads a request and sends its answer.
+
+Two faults of quart-trio 0.12 are worked around here. It takes a body into memory as fast as it comes,
+before anybody has looked at who sends it: `GatedBody` reads nothing until the handler says how much it
+takes. And it cancels the task that sends an answer while hypercorn is still making the connection ready
+for the next request, so that finished connections are never closed: each send is shielded here. The
+shield holds nobody up for long, because `guard` gives every send a deadline.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio.wrappers import TrioRequest
+from quart_trio.wrappers.request import TrioBody
+
+from api.http.problem import Problem
+
+
+class GatedBody(TrioBody):
+    """A request's body, of which nothing is read until somebody opens the gate."""
+
+    def __init__(self, expected_bytes: int | None, max_content_length: int | None) -> None:
+        super().__init__(expected_bytes, max_content_length)
+        self._expected_bytes = expected_bytes
+        self._bytes_max = 0
+        self._received_bytes = 0
+        self._decided = trio.Event()
+
+    def open(self, bytes_max: int) -> None:
+        """Let up to `bytes_max` in. Raises a `body_too_large` problem when more is announced."""
+        if self._expected_bytes is not None and self._expected_bytes > bytes_max:
+            raise _too_large(bytes_max)
+        self._bytes_max = bytes_max
+        self._decided.set()
+
+    def discard(self) -> None:
+        """Let it in only to throw it away: nobody will read it any more."""
+        self._bytes_max = 0
+        self.clear()
+        self._decided.set()
+
+    async def wait_decided(self) -> None:
+        """Wait until the body is opened or discarded."""
+        await self._decided.wait()
+
+    def append(self, data: bytes) -> None:
+        """Keep a piece that arrived, as long as the whole stays within its limit."""
+        self._received_bytes += len(data)
+        if self._received_bytes <= self._bytes_max:
+            super().append(data)
+        else:
+            self.clear()
+            self.set_complete()
+
+    async def read(self, timeout_s: float) -> bytes:
+        """All of it. Raises the problems `body_too_large` and `body_timeout`."""
+        with trio.move_on_after(timeout_s) as scope:
+            data: bytes = await self
+        if scope.cancelled_caught:
+            raise Problem("body_timeout", f"The body was not complete after {timeout_s:g} s.")
+        if self._received_bytes > self._bytes_max:
+            raise _too_large(self._bytes_max)
+        return data
+
+
+def _too_large(bytes_max: int) -> Problem:
+    return Problem("body_too_large", f"At most {bytes_max} bytes are taken here.")
+
+
+class GatedRequest(TrioRequest):
+    """A request whose body waits."""
+
+    body_class = GatedBody  # type: ignore[assignment]
+    body: GatedBody
+
+
+class ShieldedConnection(TrioASGIHTTPConnection):
+    """One request and its answer."""
+
+    app: QuartTrio
+
+    async def handle_messages(  # type: ignore[override]
+        self, nursery: trio.Nursery, request: GatedRequest, receive: ASGIReceiveCallable
+    ) -> None:
+        """Take what the client sends, from when its body is wanted; a client that leaves ends it all."""
+        await request.body.wait_decided()
+        await super().handle_messages(nursery, request, receive)
+
+    async def handle_request(  # type: ignore[override]
+        self, nursery: trio.Nursery, request: GatedRequest, send: ASGISendCallable
+    ) -> None:
+        """Let the application answer, and send that answer whole."""
+        response = await self.app.handle_request(request)
+        # From here on somebody must take the rest of the body, or hypercorn's queue to this request
+        # stays full and its connection can never be closed.
+        request.body.discard()
+        await self._send_response(partial(_send_shielded, send), response)
+        nursery.cancel_scope.cancel()
+
+
+async def _send_shielded(send: ASGISendCallable, message: ASGISendEvent) -> None:
+    with trio.CancelScope(shield=True):
+        await send(message)

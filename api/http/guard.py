@@ -1,0 +1,336 @@
+"""Listens for HTTP, and keeps what goes wrong on one connection to that connection.
+
+hypercorn 0.18 speaks the protocol; accepting, reading, sending and closing are done here, because that
+is where it falls over (pgjones/hypercorn#225 among others). Each workaround says which fault it is for,
+and has its regression test, so that a release that cures it is noticed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import h11
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.logging import Logger
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.utils import parse_socket_addr, wrap_app
+from msgspec import Struct
+from quart_trio import QuartTrio
+
+from api.http.problem import PROBLEM_TYPE, Problem
+
+log = structlog.get_logger()
+
+CONNECTIONS_MAX: Final = 2_000
+"""Open at once; one more is told to come back."""
+BACKLOG: Final = 512
+"""Connections that the kernel keeps until they are accepted."""
+HEAD_BYTES_MAX: Final = 16 * 1024
+"""Of a request's line and headers together."""
+HEAD_TIMEOUT_S: Final = 15.0
+"""From the connection, or the end of the last answer, to the end of the next request's headers."""
+SEND_TIMEOUT_S: Final = 120.0
+"""In which a client takes `SEND_BYTES_MAX`; one that takes less is cut off. A reader of the feed that
+stops for a minute stays, and is told what it missed."""
+SEND_BYTES_MAX: Final = 64 * 1024
+"""Sent at once."""
+RECEIVE_BYTES_MAX: Final = 64 * 1024
+"""Received at once."""
+LINGER_S: Final = 1.0
+"""How long a connection that we end still listens, so that the client gets to read why."""
+UNACKNOWLEDGED_MS_MAX: Final = 120_000
+"""How long the kernel waits for a client that acknowledges nothing, or has no room (TCP_USER_TIMEOUT,
+RFC 5482)."""
+WEBSOCKET_BYTES_MAX: Final = 4096
+"""Of a message from a client; none has anything to say yet."""
+PING_INTERVAL_S: Final = 20.0
+"""Between two pings on a websocket, so that nothing on the way takes it for dead."""
+DRAIN_S: Final = 5.0
+"""How long a stop waits for requests that are being answered."""
+
+BUSY: Final = Problem("busy", "There are too many connections. Try again in a moment.")
+
+
+class Tally(Struct):
+    """What became of the connections, counted since the start."""
+
+    accepted: int = 0
+    turned_away: int = 0
+    """Because `connections_max` others were open."""
+    broken: int = 0
+    """Ended by an error that would have ended the process."""
+    stalled: int = 0
+    """Cut off because the client did not take what it was sent."""
+
+
+class _NotSpoken(Exception):
+    """The client wants a protocol that is not spoken here."""
+
+
+class _Log(Logger):
+    """hypercorn's log entries, where ours are."""
+
+    async def exception(self, message: str, *args: Any, **kwargs: Any) -> None:
+        """Write down an error that reached hypercorn from the application."""
+        log.exception("application_failed", message=message % args if args else message)
+
+
+def make_config() -> Config:
+    """hypercorn's settings, with the bounds above."""
+    config = Config()
+    config.accesslog = None
+    config.errorlog = None
+    config.logger_class = _Log
+    config.include_server_header = False
+    config.h11_max_incomplete_size = HEAD_BYTES_MAX
+    config.keep_alive_timeout = HEAD_TIMEOUT_S
+    config.websocket_max_message_size = WEBSOCKET_BYTES_MAX
+    config.websocket_ping_interval = PING_INTERVAL_S
+    return config
+
+
+class Http1(H11Protocol):
+    """HTTP/1.1 and websockets, and nothing else."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """hypercorn would speak HTTP/2 without TLS to whoever asks, which nobody needs and which brings
+        that protocol's floods along. An `Upgrade: h2c` is ignored, as RFC 9110 §7.8 allows."""
+        if event.http_version != b"1.1" and event.http_version != b"1.0":
+            await self._send_error_response(505)
+            raise _NotSpoken(event.http_version.decode("latin1"))
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        """Without compression of websockets: it would be done again for each client of the feed."""
+        headers = [
+            (name, value) for name, value in request.headers if name != b"sec-websocket-extensions"
+        ]
+        plain = h11.Request(
+            method=request.method,
+            target=request.target,
+            headers=headers,
+            http_version=request.http_version,
+        )
+        await super()._create_stream(plain)
+
+
+class GuardedConnection(TCPServer):
+    """One client's connection. Nothing that happens on it is an error anywhere else."""
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        tally: Tally,
+        stream: trio.SocketStream,
+    ) -> None:
+        super().__init__(app, config, context, {}, stream)  # type: ignore[arg-type]
+        self._socket = stream.socket
+        self._tally = tally
+        self._reading = trio.CancelScope()
+        self._leaving = False
+
+    async def run(self) -> None:
+        """Serve it to its end. Raises nothing but `Cancelled`.
+
+        A websocket upgrade with one more byte in its segment raises `LocalProtocolError` out of
+        hypercorn and so ends the whole server (#225); other bytes raise other things.
+        """
+        try:
+            await self._serve()
+        except* _NotSpoken:
+            pass
+        except* OSError:
+            pass  # It left before we could ask who it was.
+        except* Exception as group:
+            self._tally.broken += 1
+            causes = [repr(error)[:500] for error in group.exceptions]
+            log.info("connection_broke", causes=causes)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close it at once, whatever is being sent. Repeating it does nothing."""
+        self._socket.close()
+
+    async def _serve(self) -> None:
+        client = parse_socket_addr(self._socket.family, self._socket.getpeername())
+        server = parse_socket_addr(self._socket.family, self._socket.getsockname())
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            self._socket.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS_MAX
+            )
+        async with TaskGroup() as task_group:
+            self._task_group = task_group
+            self.protocol = Http1(  # type: ignore[assignment]
+                self.app,
+                self.config,
+                self.context,
+                task_group,
+                ConnectionState(self.state),
+                False,
+                client,
+                server,
+                self.protocol_send,
+            )
+            await self.idle_task.restart(task_group, self._idle_timeout)
+            try:
+                await self._read_data()
+            finally:
+                self.abort()
+            # hypercorn would leave this one waiting for its time-out.
+            await self.idle_task.stop()
+
+    async def _read_data(self) -> None:
+        with self._reading:
+            while True:
+                try:
+                    data = await self.stream.receive_some(RECEIVE_BYTES_MAX)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    break
+                if not self._leaving:
+                    await self.protocol.handle(RawData(bytes(data)))
+                if not data:
+                    break
+        await self.protocol.handle(Closed())
+
+    async def protocol_send(self, event: Event) -> None:
+        """Do what the protocol asks for. hypercorn itself waits for ever for a client that takes nothing,
+        in a shield, so that not even the end of the process ends it."""
+        if isinstance(event, RawData):
+            async with self.send_lock:
+                await self._send(event.data)
+        else:
+            await super().protocol_send(event)
+
+    async def _send(self, data: bytes) -> None:
+        for start in range(0, len(data), SEND_BYTES_MAX):
+            try:
+                with trio.move_on_after(SEND_TIMEOUT_S, shield=True) as scope:
+                    await self.stream.send_all(data[start : start + SEND_BYTES_MAX])
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())
+                return
+            if scope.cancelled_caught:
+                self._tally.stalled += 1
+                self.abort()
+                return
+
+    async def _close(self) -> None:
+        """Say that nothing more follows, and listen on for a moment. To close at once, as hypercorn does,
+        resets the connection when the client is still sending, and the answer with it."""
+        if self._leaving:
+            return
+        self._leaving = True
+        self._reading.deadline = trio.current_time() + LINGER_S
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            await self.stream.send_eof()
+
+
+class Front:
+    """The connections of one listening server."""
+
+    def __init__(
+        self, app: QuartTrio, tally: Tally, connections_max: int = CONNECTIONS_MAX
+    ) -> None:
+        self._config = make_config()
+        self._app = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
+        self._context = WorkerContext(None)
+        self._tally = tally
+        self._connections_max = connections_max
+        self._live: set[GuardedConnection] = set()
+        self._nobody = trio.Event()
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Serve one client to its end."""
+        if len(self._live) >= self._connections_max:
+            self._tally.turned_away += 1
+            with trio.move_on_after(LINGER_S), suppress(trio.BrokenResourceError):
+                await stream.send_all(_encode_busy())
+            return
+        self._tally.accepted += 1
+        connection = GuardedConnection(self._app, self._config, self._context, self._tally, stream)
+        self._live.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._live.discard(connection)
+            if not self._live:
+                self._nobody.set()
+
+    async def end(self, drain_s: float) -> None:
+        """Let idle connections go at once, and wait up to `drain_s` for the others."""
+        self._nobody = trio.Event()
+        await self._context.terminated.set()
+        with trio.move_on_after(drain_s):
+            if self._live:
+                await self._nobody.wait()
+
+    def abort(self) -> None:
+        """Close what is still open, whatever it is doing."""
+        for connection in list(self._live):
+            connection.abort()
+
+
+def _encode_busy() -> bytes:
+    body = BUSY.encode("")
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+        b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+    ) % (PROBLEM_TYPE.encode(), len(body), body)
+
+
+async def serve_http(
+    app: QuartTrio,
+    host: str,
+    port: int,
+    *,
+    shutdown: trio.Event,
+    closing: Callable[[], None] = lambda: None,
+    tally: Tally | None = None,
+    drain_s: float = DRAIN_S,
+    connections_max: int = CONNECTIONS_MAX,
+    task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `app` until `shutdown` is set, or until it is cancelled.
+
+    Reports the address it listens on, as (host, port). Raises `OSError` when it cannot listen there.
+
+    Args:
+        host: an address or a name to listen on.
+        port: 0 takes any that is free.
+        shutdown: when set, nobody new is let in and idle connections are closed.
+        closing: called then, so that whoever streams (the feed) ends its streams.
+        tally: counts what became of the connections.
+        drain_s: how long requests that are being answered may then take.
+        connections_max: open at once.
+    """
+    front = Front(app, tally or Tally(), connections_max)
+    listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+    async with trio.open_nursery() as connections:
+        try:
+            async with trio.open_nursery() as accepting:
+                serve = partial(
+                    trio.serve_listeners, front.serve, listeners, handler_nursery=connections
+                )
+                accepting.start_soon(serve)
+                task_status.started(listeners[0].socket.getsockname()[:2])
+                await shutdown.wait()
+                accepting.cancel_scope.cancel()
+            closing()
+            await front.end(drain_s)
+        finally:
+            # Only a closed socket ends a send that is shielded.
+            front.abort()
+            connections.cancel_scope.cancel()

@@ -1,0 +1,1 @@
+"""The routes' handlers, one module a resource."""

@@ -1,0 +1,150 @@
+"""Call lists, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from api.http.csv_stream import Row, guard_cell, stream_pages, stream_rows
+from api.http.exchange import Answer, Exchange, answer
+from api.http.problem import not_found
+from api.http.resources.contacts import show_contacts
+from api.http.views import show_list
+from engine.events import rfc3339
+from engine.model import TELS_MAX, Attempt, CallList, Contact, RejectedRow, status_of
+
+RESULT_COLUMNS: Final = (
+    "row",
+    "reference",
+    *(f"tel{place}" for place in range(1, TELS_MAX + 1)),
+    "status",
+    "disposition",
+    "attempts",
+    "number",
+    "did",
+    "initiated_at",
+    "answered_at",
+    "ended_at",
+    "duration_s",
+    "sip_code",
+)
+"""`attempts` are those that count against the flow's `attempts_max`; from `number` on it is the last."""
+REJECTED_COLUMNS: Final = ("row", "column", "code", "detail")
+"""After the columns of the list itself."""
+
+Change = Callable[[str, str], Awaitable[CallList | None]]
+
+
+async def get_list(exchange: Exchange) -> Answer:
+    """GET /v1/lists/{list}"""
+    return await _answer(exchange, await find_list(exchange))
+
+
+async def list_lists(exchange: Exchange) -> Answer:
+    """GET /v1/lists"""
+    flow = exchange.parameters.read_text("flow")
+    page = await exchange.store.list_lists(
+        exchange.account.id, flow, *exchange.parameters.read_page()
+    )
+    items = []
+    for call_list in page.items:
+        counts = await exchange.store.count_list(call_list.account, call_list.id, exchange.now)
+        if counts is not None:
+            items.append(show_list(call_list, counts))
+    return answer({"items": items, "next": page.next})
+
+
+async def list_contacts(exchange: Exchange) -> Answer:
+    """GET /v1/lists/{list}/contacts"""
+    call_list = await find_list(exchange)
+    page = await exchange.store.list_contacts(
+        exchange.account.id, call_list.id, *exchange.parameters.read_page()
+    )
+    return answer({"items": await show_contacts(exchange, page.items), "next": page.next})
+
+
+async def pause(exchange: Exchange) -> Answer:
+    """POST /v1/lists/{list}/pause"""
+    return await _change(exchange, exchange.engine.pause_list)
+
+
+async def resume(exchange: Exchange) -> Answer:
+    """POST /v1/lists/{list}/resume"""
+    return await _change(exchange, exchange.engine.resume_list)
+
+
+async def cancel(exchange: Exchange) -> Answer:
+    """POST /v1/lists/{list}/cancel"""
+    return await _change(exchange, exchange.engine.cancel_list)
+
+
+async def get_results(exchange: Exchange) -> Answer:
+    """GET /v1/lists/{list}/results.csv"""
+    call_list = await find_list(exchange)
+    pages = stream_pages(
+        lambda limit, cursor: exchange.store.list_results(
+            exchange.account.id, call_list.id, limit, cursor
+        ),
+        lambda result: _make_result_row(*result, exchange.now),
+    )
+    return stream_rows(f"results-{call_list.id}.csv", RESULT_COLUMNS, pages)
+
+
+async def get_rejected(exchange: Exchange) -> Answer:
+    """GET /v1/lists/{list}/rejected.csv: the rows as they came, and why they were not taken."""
+    call_list = await find_list(exchange)
+    width = len(call_list.header)
+    pages = stream_pages(
+        lambda limit, cursor: exchange.store.list_rejected(
+            exchange.account.id, call_list.id, limit, cursor
+        ),
+        lambda rejected: _make_rejected_row(rejected, width),
+    )
+    header = (*map(guard_cell, call_list.header), *REJECTED_COLUMNS)
+    return stream_rows(f"rejected-{call_list.id}.csv", header, pages)
+
+
+async def find_list(exchange: Exchange) -> CallList:
+    """The list that the address names. Raises the problem `not_found`."""
+    call_list = await exchange.store.get_list(exchange.account.id, exchange.path["list"])
+    if call_list is None:
+        raise not_found("list", exchange.path["list"])
+    return call_list
+
+
+async def _change(exchange: Exchange, change: Change) -> Answer:
+    # Asked first, so that nobody can hold up a list of another account even for a moment.
+    found = await find_list(exchange)
+    return await _answer(exchange, await change(exchange.account.id, found.id))
+
+
+async def _answer(exchange: Exchange, call_list: CallList | None) -> Answer:
+    if call_list is not None:
+        counts = await exchange.store.count_list(call_list.account, call_list.id, exchange.now)
+        if counts is not None:
+            return answer(show_list(call_list, counts))
+    raise not_found("list", exchange.path["list"])
+
+
+def _make_result_row(contact: Contact, attempt: Attempt | None, now: float) -> Row:
+    tels = contact.tel + ("",) * (TELS_MAX - len(contact.tel))
+    row: list[str | int | float | None] = [contact.row, guard_cell(contact.reference or ""), *tels]
+    row += [status_of(contact, now), contact.disposition, contact.spent]
+    if attempt is not None:
+        row += [
+            attempt.number,
+            attempt.did,
+            rfc3339(attempt.initiated_at),
+            attempt.answered_at and rfc3339(attempt.answered_at),
+            attempt.ended_at and rfc3339(attempt.ended_at),
+            attempt.duration_s and round(attempt.duration_s, 3),
+            attempt.sip.code if attempt.sip else None,
+        ]
+    return row + [None] * (len(RESULT_COLUMNS) - len(row))
+
+
+def _make_rejected_row(rejected: RejectedRow, width: int) -> Row:
+    cells = [guard_cell(cell) for cell in rejected.cells[:width]]
+    cells += [""] * (width - len(cells))
+    where = guard_cell(rejected.column or "")
+    return [*cells, rejected.row, where, rejected.code, guard_cell(rejected.detail)]

@@ -1,0 +1,87 @@
+"""Triggers: whom a flow is to call."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from api.http.exchange import Answer, Exchange, answer
+from api.http.resources.flows import find_flow
+from api.http.views import CallView, ListView, MulticastView, show_preview, show_receipt
+from engine.intake.submission import CallReceipt, Receipt, Taking
+
+FORMS: Final[dict[str, Literal["json", "ndjson"]]] = {
+    "application/json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+}
+
+
+async def multicast(exchange: Exchange) -> Answer:
+    """POST /v1/flows/{flow}/multicast"""
+    flow = await find_flow(exchange)
+    taking = _read_taking(exchange)
+    return await exchange.make(
+        202,
+        _show_multicast,
+        lambda remember: exchange.engine.intake.submit_contacts(
+            flow,
+            data=exchange.body,
+            form=FORMS[exchange.media_type],
+            name=exchange.parameters.read_text("name") or "",
+            taking=taking,
+            answer_for=remember,
+        ),
+    )
+
+
+async def call(exchange: Exchange) -> Answer:
+    """POST /v1/flows/{flow}/calls"""
+    flow = await find_flow(exchange)
+    return await exchange.make(
+        202,
+        _show_call,
+        lambda remember: exchange.engine.intake.submit_call(
+            flow, data=exchange.body, answer_for=remember
+        ),
+    )
+
+
+async def upload(exchange: Exchange) -> Answer:
+    """POST /v1/flows/{flow}/lists"""
+    flow = await find_flow(exchange)
+    taking = _read_taking(exchange)
+    file = exchange.file
+    assert file is not None  # the route's body is a form with a file
+    intake = exchange.engine.intake
+    if exchange.parameters.read_flag("dry_run"):
+        report = await intake.preview_file(flow, name=file.name, data=file.data, taking=taking)
+        return answer(show_preview(flow, file.name, report, exchange.now), 202)
+    return await exchange.make(
+        202,
+        lambda receipt: _show_list(exchange, receipt),
+        lambda remember: intake.submit_file(
+            flow,
+            name=file.name,
+            data=file.data,
+            source="upload",
+            taking=taking,
+            answer_for=remember,
+        ),
+    )
+
+
+def _read_taking(exchange: Exchange) -> Taking:
+    return "all_or_nothing" if exchange.parameters.read_flag("strict") else "row_by_row"
+
+
+def _show_list(exchange: Exchange, receipt: Receipt) -> ListView:
+    return show_receipt(receipt, exchange.now)
+
+
+def _show_multicast(receipt: Receipt) -> MulticastView:
+    report = receipt.call_list.report
+    return MulticastView(receipt.call_list.id, report.accepted, report.errors)
+
+
+def _show_call(receipt: CallReceipt) -> CallView:
+    return CallView(receipt.contact.id, receipt.status, receipt.warnings)

@@ -1,0 +1,115 @@
+"""Every route of the API, with the least role that may use it, in one table.
+
+The checks are made from it, and so will the description of the API be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec import Struct
+
+from api.http.exchange import Answer, Exchange
+from api.http.resources import (
+    accounts,
+    attempts,
+    contacts,
+    dids,
+    dnc,
+    feed,
+    flows,
+    health,
+    lists,
+    prompts,
+    triggers,
+)
+from engine.model import Role
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+
+
+class Body(Struct, frozen=True):
+    """What a route takes as its request's body."""
+
+    media_types: tuple[str, ...]
+    """The first is assumed where none is said."""
+    bytes_max: int
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it is a form with a file."""
+        return self.media_types == ("multipart/form-data",)
+
+
+JSON_BYTES_MAX: Final = 1_000_000
+CONTACTS_BYTES_MAX: Final = 16_000_000
+UPLOAD_BYTES_MAX: Final = 6_000_000
+"""A call list of 5 MB, and the form around it."""
+RECORDING_BYTES_MAX: Final = 16_000_000
+
+JSON: Final = Body(("application/json",), JSON_BYTES_MAX)
+CONTACTS: Final = Body(tuple(triggers.FORMS), CONTACTS_BYTES_MAX)
+UPLOAD: Final = Body(("multipart/form-data",), UPLOAD_BYTES_MAX)
+RECORDING: Final = Body(("multipart/form-data",), RECORDING_BYTES_MAX)
+
+
+class Route(Struct, frozen=True):
+    """One method of one address."""
+
+    method: str
+    path: str
+    """With names in braces for what varies."""
+    least: Role | None
+    """Who has this role or one above it may use the route; None for everybody, without a key."""
+    handler: Handler
+    body: Body | None = None
+    creates: bool = False
+    """Whether an Idempotency-Key is taken."""
+
+
+ROUTES: Final = (
+    Route("POST", "/v1/accounts", "administrator", accounts.create_account, JSON, creates=True),
+    Route("GET", "/v1/accounts", "administrator", accounts.list_accounts),
+    Route("POST", "/v1/keys", "administrator", accounts.create_key, JSON),
+    Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
+    Route("GET", "/v1/dids", "viewer", dids.list_dids),
+    Route("POST", "/v1/flows", "owner", flows.create_flow, JSON, creates=True),
+    Route("GET", "/v1/flows", "viewer", flows.list_flows),
+    Route("GET", "/v1/flows/{flow}", "viewer", flows.get_flow),
+    Route("PUT", "/v1/flows/{flow}", "owner", flows.change_flow, JSON),
+    Route("DELETE", "/v1/flows/{flow}", "owner", flows.delete_flow),
+    Route("PUT", "/v1/flows/{flow}/dids", "owner", flows.attach_dids, JSON),
+    Route("PUT", "/v1/flows/{flow}/listener", "operator", flows.set_listener, JSON),
+    Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),
+    Route(
+        "POST", "/v1/flows/{flow}/multicast", "operator", triggers.multicast, CONTACTS, creates=True
+    ),
+    Route("POST", "/v1/flows/{flow}/calls", "operator", triggers.call, JSON, creates=True),
+    Route("POST", "/v1/flows/{flow}/lists", "operator", triggers.upload, UPLOAD, creates=True),
+    Route("GET", "/v1/lists", "viewer", lists.list_lists),
+    Route("GET", "/v1/lists/{list}", "viewer", lists.get_list),
+    Route("GET", "/v1/lists/{list}/contacts", "viewer", lists.list_contacts),
+    Route("GET", "/v1/lists/{list}/results.csv", "viewer", lists.get_results),
+    Route("GET", "/v1/lists/{list}/rejected.csv", "viewer", lists.get_rejected),
+    Route("POST", "/v1/lists/{list}/pause", "operator", lists.pause),
+    Route("POST", "/v1/lists/{list}/resume", "operator", lists.resume),
+    Route("POST", "/v1/lists/{list}/cancel", "operator", lists.cancel),
+    Route("GET", "/v1/contacts/{contact}", "viewer", contacts.get_contact),
+    Route("POST", "/v1/contacts/{contact}/cancel", "operator", contacts.cancel),
+    Route("GET", "/v1/attempts", "viewer", attempts.list_attempts),
+    Route("GET", "/v1/attempts.csv", "viewer", attempts.get_attempts_csv),
+    Route("GET", "/v1/attempts/{attempt}", "viewer", attempts.get_attempt),
+    Route("POST", "/v1/dnc", "operator", dnc.add, JSON),
+    Route("GET", "/v1/dnc", "viewer", dnc.list_numbers),
+    Route("DELETE", "/v1/dnc/{number}", "owner", dnc.remove),
+    Route("POST", "/v1/prompts", "owner", prompts.create_prompt, RECORDING, creates=True),
+    Route("GET", "/v1/prompts", "viewer", prompts.list_prompts),
+    Route("POST", "/v1/feed/tickets", "viewer", feed.create_ticket),
+    Route("GET", "/healthz", None, health.get_healthz),
+    Route("GET", "/readyz", None, health.get_readyz),
+)
+
+FEED_PATH: Final = "/v1/feed"
+FEED_LEAST: Final[Role] = "viewer"
+"""The feed is a websocket, and stands beside the table for that."""

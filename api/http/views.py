@@ -1,0 +1,381 @@
+"""What the API shows of each thing: CONTRACT.md's JSON, as structs.
+
+A view is made from the model by a pure function; nothing here asks the store.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from api.http.engine_front import DidLoad
+from engine.disposition import Disposition
+from engine.events import rfc3339
+from engine.intake.submission import Receipt
+from engine.model import (
+    Account,
+    ApiKey,
+    Attempt,
+    AttemptStatus,
+    Blocker,
+    CallList,
+    Cap,
+    Contact,
+    ContactStatus,
+    Did,
+    Flow,
+    FlowKind,
+    FlowSettings,
+    ListCounts,
+    ListStatus,
+    Media,
+    Prompt,
+    Report,
+    Role,
+    RowError,
+    SipOutcome,
+    Source,
+    status_of,
+)
+
+encode = msgspec.json.Encoder().encode
+
+
+class AccountView(Struct, frozen=True):
+    """An account."""
+
+    id: str
+    name: str
+    timezone: str
+    email: str
+    created_at: str
+
+
+class KeyView(Struct, frozen=True):
+    """A key, in the one answer that shows it."""
+
+    id: str
+    key: str
+    account: str | None
+    role: Role
+    created_at: str
+
+
+class LoadView(Struct, frozen=True):
+    """How busy a DID is at this moment."""
+
+    channels_in_use: int
+    calls_last_s: int
+
+
+class DidView(Struct, frozen=True):
+    """A caller number with its limits."""
+
+    number: str
+    account: str
+    trunk: str
+    cps: float
+    channels: int
+    caps: tuple[Cap, ...]
+    load: LoadView
+
+
+class ListenerView(Struct, frozen=True):
+    """Whether a flow takes triggers and dials."""
+
+    active: bool
+
+
+class TriggersView(Struct, frozen=True):
+    """Where a flow's triggers go."""
+
+    multicast_url: str
+    calls_url: str
+    upload_url: str
+    email: str | None = None
+    """None until lists are taken by mail."""
+    sftp: str | None = None
+    """None until lists are fetched by SFTP."""
+
+
+class FlowView(Struct, frozen=True):
+    """A flow."""
+
+    id: str
+    name: str
+    kind: FlowKind
+    timezone: str
+    definition: dict[str, Any]
+    settings: FlowSettings
+    version: int
+    listener: ListenerView
+    dids: tuple[str, ...]
+    calls_list: str
+    """The list of its single calls."""
+    triggers: TriggersView
+    created_at: str
+
+
+class CountsView(Struct, frozen=True):
+    """Where the contacts of a list are."""
+
+    contacts: int
+    scheduled: int
+    waiting: int
+    dialing: int
+    completed: int
+
+
+class ListView(Struct, frozen=True):
+    """A call list."""
+
+    id: str
+    """Empty for a list that was only tried (`dry_run`)."""
+    flow: str
+    name: str
+    source: Source
+    status: ListStatus
+    counts: CountsView
+    dispositions: dict[Disposition, int]
+    report: Report
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    dry_run: bool | UnsetType = UNSET
+
+
+class MulticastView(Struct, frozen=True):
+    """What became of a multicast trigger."""
+
+    list: str
+    accepted: int
+    rejected: tuple[RowError, ...]
+    """The first of them; rejected.csv has all."""
+
+
+class CallView(Struct, frozen=True):
+    """What became of a single call's trigger."""
+
+    contact: str
+    status: ContactStatus
+    warnings: tuple[RowError, ...]
+
+
+class BlockerView(Struct, frozen=True):
+    """Why a contact is not dialled now."""
+
+    code: str
+    detail: str
+    until: str | None
+
+
+class AttemptView(Struct, frozen=True):
+    """A call detail record."""
+
+    id: str
+    flow: str
+    list: str
+    contact: str
+    number: str
+    did: str
+    trunk: str
+    status: AttemptStatus
+    disposition: Disposition | None
+    initiated_at: str
+    ringing_at: str | None
+    answered_at: str | None
+    ended_at: str | None
+    duration_s: float | None
+    sip: SipOutcome | None
+    q850: int | None
+    amd: str | None
+    digits: str
+    result: dict[str, Any]
+    media: Media | None
+
+
+class ContactView(Struct, frozen=True):
+    """A contact."""
+
+    id: str
+    list: str
+    flow: str
+    row: int
+    tel: tuple[str, ...]
+    variables: dict[str, str]
+    reference: str | None
+    starttime: str
+    status: ContactStatus
+    disposition: Disposition | None
+    completed_at: str | None
+    blocker: BlockerView | None
+    attempts: tuple[AttemptView, ...] | UnsetType = UNSET
+    """Oldest first; left out where many contacts are shown."""
+
+
+class PromptView(Struct, frozen=True):
+    """A recording."""
+
+    id: str
+    name: str
+    duration_s: float
+    created_at: str
+
+
+class DoNotCallView(Struct, frozen=True):
+    """A number that is not called."""
+
+    number: str
+    flow: str | None
+    """Only by this flow; None by none of the account."""
+
+
+def show_account(account: Account) -> AccountView:
+    """An account as the API shows it."""
+    created_at = rfc3339(account.created_at)
+    return AccountView(account.id, account.name, account.timezone, account.email, created_at)
+
+
+def show_key(record: ApiKey, key: str) -> KeyView:
+    """A key, for the only time."""
+    return KeyView(record.id, key, record.account, record.role, rfc3339(record.created_at))
+
+
+def show_did(did: Did, load: DidLoad) -> DidView:
+    """A DID as the API shows it, with its load."""
+    return DidView(
+        number=did.number,
+        account=did.account,
+        trunk=did.trunk,
+        cps=did.cps,
+        channels=did.channels,
+        caps=did.caps,
+        load=LoadView(load.channels_in_use, load.calls_last_s),
+    )
+
+
+def show_flow(flow: Flow, public_url: str) -> FlowView:
+    """A flow as the API shows it; its triggers begin with `public_url`."""
+    base = f"{public_url}/v1/flows/{flow.id}"
+    return FlowView(
+        id=flow.id,
+        name=flow.name,
+        kind=flow.kind,
+        timezone=flow.timezone,
+        definition=flow.definition,
+        settings=flow.settings,
+        version=flow.version,
+        listener=ListenerView(flow.listener_active),
+        dids=flow.dids,
+        calls_list=flow.calls_list,
+        triggers=TriggersView(f"{base}/multicast", f"{base}/calls", f"{base}/lists"),
+        created_at=rfc3339(flow.created_at),
+    )
+
+
+def show_list(call_list: CallList, counts: ListCounts) -> ListView:
+    """A call list as the API shows it."""
+    return ListView(
+        id=call_list.id,
+        flow=call_list.flow,
+        name=call_list.name,
+        source=call_list.source,
+        status=call_list.status,
+        counts=CountsView(
+            contacts=counts.contacts,
+            scheduled=counts.scheduled,
+            waiting=counts.waiting,
+            dialing=counts.dialing,
+            completed=counts.completed,
+        ),
+        dispositions=counts.dispositions,
+        report=call_list.report,
+        created_at=rfc3339(call_list.created_at),
+        started_at=_show_time(call_list.started_at),
+        finished_at=_show_time(call_list.finished_at),
+    )
+
+
+def show_receipt(receipt: Receipt, now: float) -> ListView:
+    """A list that was accepted this moment. Its contacts may move on while this is written: the answer
+    tells what was accepted, and the list itself tells the rest."""
+    accepted = receipt.call_list.report.accepted
+    is_later = receipt.earliest_due_at is not None and receipt.earliest_due_at > now
+    scheduled = accepted if is_later else 0
+    counts = ListCounts(accepted, scheduled, accepted - scheduled, 0, 0, {})
+    return show_list(receipt.call_list, counts)
+
+
+def show_preview(flow: Flow, name: str, report: Report, now: float) -> ListView:
+    """What a list would be that was only tried."""
+    return ListView(
+        id="",
+        flow=flow.id,
+        name=name,
+        source="upload",
+        status="scheduled" if report.accepted else "rejected",
+        counts=CountsView(report.accepted, 0, 0, 0, 0),
+        dispositions={},
+        report=report,
+        created_at=rfc3339(now),
+        started_at=None,
+        finished_at=None,
+        dry_run=True,
+    )
+
+
+def show_contact(contact: Contact, blocker: Blocker | None, now: float) -> ContactView:
+    """A contact as the API shows it at `now`, without its attempts."""
+    return ContactView(
+        id=contact.id,
+        list=contact.list,
+        flow=contact.flow,
+        row=contact.row,
+        tel=contact.tel,
+        variables=contact.variables,
+        reference=contact.reference,
+        starttime=rfc3339(contact.starttime),
+        status=status_of(contact, now),
+        disposition=contact.disposition,
+        completed_at=_show_time(contact.completed_at),
+        blocker=None
+        if blocker is None
+        else BlockerView(blocker.code, blocker.detail, _show_time(blocker.until)),
+    )
+
+
+def show_attempt(attempt: Attempt) -> AttemptView:
+    """A call detail record as the API shows it."""
+    return AttemptView(
+        id=attempt.id,
+        flow=attempt.flow,
+        list=attempt.list,
+        contact=attempt.contact,
+        number=attempt.number,
+        did=attempt.did,
+        trunk=attempt.trunk,
+        status=attempt.status,
+        disposition=attempt.disposition,
+        initiated_at=rfc3339(attempt.initiated_at),
+        ringing_at=_show_time(attempt.ringing_at),
+        answered_at=_show_time(attempt.answered_at),
+        ended_at=_show_time(attempt.ended_at),
+        duration_s=attempt.duration_s,
+        sip=attempt.sip,
+        q850=attempt.q850,
+        amd=attempt.amd,
+        digits=attempt.digits,
+        result=attempt.result,
+        media=attempt.media,
+    )
+
+
+def show_prompt(prompt: Prompt) -> PromptView:
+    """A recording as the API shows it."""
+    return PromptView(prompt.id, prompt.name, prompt.duration_s, rfc3339(prompt.created_at))
+
+
+def _show_time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)

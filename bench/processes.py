@@ -1,0 +1,62 @@
+"""CPU time and memory of a process and all its children, as the kernel accounts them (Linux)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Usage(Struct, frozen=True):
+    """What processes have used so far."""
+
+    cpu_s: float
+    """User and system time, of children that have ended too."""
+    resident_mb: float
+    """Memory that is in use now, MiB, counted per process."""
+
+    def since(self, before: Usage) -> float:
+        """CPU seconds since an earlier reading."""
+        return self.cpu_s - before.cpu_s
+
+
+def usage_of(pid: int) -> Usage:
+    """A process with its living descendants. Raises `ProcessLookupError` when it is gone."""
+    cpu_s, resident_mb = _usage_of_one(pid)
+    for child in _children(pid):
+        try:
+            below = usage_of(child)
+        except ProcessLookupError:
+            continue  # it ended just now; its time shows in its parent
+        cpu_s += below.cpu_s
+        resident_mb += below.resident_mb
+    return Usage(cpu_s, resident_mb)
+
+
+def usage_alone(pid: int) -> Usage:
+    """A process without its living descendants. Raises `ProcessLookupError` when it is gone."""
+    return Usage(*_usage_of_one(pid))
+
+
+def _usage_of_one(pid: int) -> tuple[float, float]:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    user, system, children_user, children_system = (int(field) for field in fields[11:15])
+    pages = int(fields[21])
+    cpu_s = (user + system + children_user + children_system) / TICKS_PER_S
+    return cpu_s, pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(word) for word in task.read_text().split()]
+        except OSError:
+            continue  # the thread ended just now
+    return found

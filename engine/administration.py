@@ -1,0 +1,386 @@
+"""What an installation is set up with: accounts, keys, DIDs, flows, prompts; and the rules for them.
+
+Every method that makes something takes `remember`: where the request carries an Idempotency-Key, it
+turns what is about to be stored into the answer that the store keeps beside it. When that key is taken,
+nothing is made and the earlier answer comes back instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.flow.definition import InvalidDefinition, Mistake, prompts_of, read_definition
+from engine.form import Invalid, find_mistakes, read_form, require
+from engine.ids import IdSource
+from engine.intake.numbers import NumberProblem, read_number
+from engine.model import (
+    Account,
+    ApiKey,
+    CallsPerSecond,
+    Cap,
+    Channels,
+    Did,
+    Flow,
+    FlowKind,
+    FlowSettings,
+    Prompt,
+)
+from engine.ports.clock import WallClock
+from engine.ports.prompts import PromptKeeper
+from engine.ports.store import Conflict, IdempotentAnswer, Store
+
+T = TypeVar("T")
+Remember = Callable[[T], IdempotentAnswer]
+
+DEFAULT_ACCOUNT: Final = "default"
+"""The name of the account that every installation has."""
+ANY_DESTINATION: Final = ("+",)
+"""A number that calls come from, or that is not to be called, may be anywhere."""
+DIDS_MAX: Final = 1_000
+"""Of one flow."""
+NUMBERS_MAX: Final = 10_000
+"""Of one change of the do-not-call list."""
+CAPS_MAX: Final = 16
+"""Of one DID."""
+PROMPT_NAME_MAX: Final = 200
+"""Characters."""
+
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?\Z")]
+AccountName = Annotated[
+    str, Meta(min_length=1, max_length=100, pattern=r"^(?!acc_)[A-Za-z0-9][A-Za-z0-9 ._-]*\Z")
+]
+"""It also stands in headers, and is never mistaken for an id."""
+EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")]
+
+
+class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account is made of."""
+
+    name: AccountName
+    timezone: str
+    email: EmailAddress
+
+
+class KeyForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a key is for."""
+
+    account: str
+    """Name or id."""
+    role: Literal["owner", "operator", "viewer"]
+
+
+class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a DID is made of."""
+
+    number: str
+    account: str
+    """Name or id."""
+    trunk: str
+    cps: CallsPerSecond = 1
+    channels: Channels = 30
+    caps: Annotated[tuple[Cap, ...], Meta(max_length=CAPS_MAX)] = ()
+
+
+class FlowForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a flow is made of."""
+
+    name: Title
+    definition: dict[str, Any]
+    kind: FlowKind = "multicast"
+    timezone: str | None = None
+    """The account's where there is none."""
+    settings: FlowSettings = FlowSettings()
+
+
+class Administration:
+    """Makes and changes what calls are made with."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: WallClock,
+        ids: IdSource,
+        trunks: frozenset[str],
+        on_flow_changed: Callable[[str, str], None],
+        on_did_changed: Callable[[str, str], None],
+    ) -> None:
+        """`on_flow_changed` is called with (account, flow) after the change is stored, and
+        `on_did_changed` with (account, number)."""
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._trunks = trunks
+        self._on_flow_changed = on_flow_changed
+        self._on_did_changed = on_did_changed
+
+    async def ensure_default_account(self) -> Account:
+        """The account `default`, made if it is not there yet."""
+        while True:
+            account = await self._store.get_account(DEFAULT_ACCOUNT)
+            if account is not None:
+                return account
+            id_, now = self._ids.new("acc"), self._clock.now()
+            await self._store.add_account(Account(id_, DEFAULT_ACCOUNT, "UTC", "", now))
+
+    async def create_account(
+        self, raw: Any, remember: Remember[Account] | None = None
+    ) -> Account | IdempotentAnswer:
+        """An account as `raw`, an `AccountForm`, asks for. Raises `Invalid`, and
+        `Conflict("account_exists")`."""
+        mistakes = list(find_mistakes(raw, AccountForm))
+        if isinstance(raw, dict):
+            mistakes += _find_timezone_mistakes(raw.get("timezone"))
+        require(mistakes)
+        form = read_form(raw, AccountForm)
+        account = Account(
+            self._ids.new("acc"), form.name, form.timezone, form.email, self._clock.now()
+        )
+        answer = remember(account) if remember else None
+        return await self._store.add_account(account, answer) or account
+
+    async def create_key(self, raw: Any, sha256: bytes) -> ApiKey:
+        """Keep the hash of a key for whom `raw`, a `KeyForm`, names. Raises `Invalid`."""
+        form = read_form(raw, KeyForm)
+        account = await self._find_account(form.account)
+        key = ApiKey(self._ids.new("key"), account.id, form.role, sha256, self._clock.now())
+        await self._store.add_key(key)
+        return key
+
+    async def create_did(
+        self, raw: Any, remember: Remember[Did] | None = None
+    ) -> Did | IdempotentAnswer:
+        """A DID as `raw`, a `DidForm`, asks for. Raises `Invalid` (also `unknown_account` and
+        `unknown_trunk`), and `Conflict("did_exists")`."""
+        mistakes = list(find_mistakes(raw, DidForm))
+        if isinstance(raw, dict):
+            mistakes += _find_number_mistakes(raw.get("number"), "/number")
+            mistakes += _find_pace_mistakes(raw.get("cps"), "/cps")
+        require(mistakes)
+        form = read_form(raw, DidForm)
+        account = await self._find_account(form.account)
+        if form.trunk not in self._trunks:
+            known = ", ".join(sorted(self._trunks)) or "none"
+            detail = f"There is no trunk {form.trunk!r}; those configured are: {known}."
+            place = Mistake("/trunk", "unknown_trunk", detail)
+            raise Invalid("unknown_trunk", detail, (place,))
+        number = read_number(form.number, ANY_DESTINATION)
+        assert isinstance(number, str)  # it was among the mistakes otherwise
+        did = Did(number, account.id, form.trunk, form.cps, form.channels, form.caps)
+        earlier = await self._store.add_did(did, remember(did) if remember else None)
+        if earlier is None:
+            self._on_did_changed(account.id, did.number)
+        return earlier or did
+
+    async def create_flow(
+        self, account: Account, raw: Any, remember: Remember[Flow] | None = None
+    ) -> Flow | IdempotentAnswer:
+        """A flow as `raw`, a `FlowForm`, asks for, with its standing list. Raises `Invalid`."""
+        form = await self._read_flow_form(account, raw)
+        flow = Flow(
+            id=self._ids.new("flw"),
+            account=account.id,
+            name=form.name,
+            kind=form.kind,
+            timezone=form.timezone or account.timezone,
+            definition=form.definition,
+            settings=form.settings,
+            version=1,
+            listener_active=False,
+            dids=(),
+            calls_list=self._ids.new("lst"),
+            created_at=self._clock.now(),
+        )
+        earlier = await self._store.add_flow(flow, remember(flow) if remember else None)
+        if earlier is None:
+            self._on_flow_changed(account.id, flow.id)
+        return earlier or flow
+
+    async def change_flow(self, account: Account, flow: str, raw: Any) -> Flow | None:
+        """The flow with everything as `raw`, a `FlowForm`, says; None when there is no such flow. What
+        `raw` leaves out becomes its default, but for the kind, which stays. Contacts that wait follow the
+        new definition and settings. Raises `Invalid`, and `Conflict("kind_fixed")`."""
+        if await self._store.get_flow(account.id, flow) is None:
+            return None
+        form = await self._read_flow_form(account, raw)
+        kind = raw.get("kind")
+        timezone = form.timezone or account.timezone
+
+        def change(old: Flow) -> Flow:
+            if kind not in (None, old.kind):
+                raise Conflict("kind_fixed", f"The flow is of the kind {old.kind!r} for good.")
+            before = (old.definition, old.settings, old.timezone)
+            is_new = before != (form.definition, form.settings, timezone)
+            return msgspec.structs.replace(
+                old,
+                name=form.name,
+                timezone=timezone,
+                definition=form.definition,
+                settings=form.settings,
+                version=old.version + is_new,
+            )
+
+        return await self._change(account, flow, change)
+
+    async def delete_flow(self, account: Account, flow: str) -> bool:
+        """Whether there was one; its lists and records stay. Raises `Conflict("flow_in_use")` while it
+        has contacts that are not completed."""
+        deleted = await self._store.delete_flow(account.id, flow)
+        if deleted:
+            self._on_flow_changed(account.id, flow)
+        return deleted
+
+    async def attach_dids(self, account: Account, flow: str, numbers: Sequence[str]) -> Flow | None:
+        """The flow with just these DIDs, in this order; None when there is no such flow. Raises `Invalid`
+        (`unknown_did` for those that the account does not have), and `Conflict("no_dids")` for taking
+        the last from an active flow."""
+        each = _read_each_number(numbers, DIDS_MAX)
+        wanted = tuple(dict.fromkeys(each))
+        found = {did.number for did in await self._store.find_dids(account.id, wanted)}
+        errors = tuple(
+            Mistake(f"/numbers/{place}", "unknown_did", f"The account has no DID {number}.")
+            for place, number in enumerate(each)
+            if number not in found
+        )
+        if errors:
+            raise Invalid("unknown_did", errors[0].detail, errors)
+
+        def change(old: Flow) -> Flow:
+            if old.listener_active and not wanted:
+                raise _no_dids()
+            return msgspec.structs.replace(old, dids=wanted)
+
+        return await self._change(account, flow, change)
+
+    async def set_listener(self, account: Account, flow: str, state: bool) -> Flow | None:
+        """The flow, active or not; None when there is no such flow. Raises `Conflict("no_dids")` when it
+        would be active and has no DID."""
+
+        def change(old: Flow) -> Flow:
+            if state and not old.dids:
+                raise _no_dids()
+            return msgspec.structs.replace(old, listener_active=state)
+
+        return await self._change(account, flow, change)
+
+    async def add_prompt(
+        self,
+        account: Account,
+        name: str,
+        data: bytes,
+        keeper: PromptKeeper,
+        remember: Remember[Prompt] | None = None,
+    ) -> Prompt | IdempotentAnswer:
+        """Keep a recording for the account's flows. Raises `PromptRefused`.
+
+        Args:
+            name: what its owner calls it, as the name of its file.
+            data: the whole sound file.
+            keeper: where the sound goes.
+        """
+        id_ = self._ids.new("prm")
+        duration_s = await keeper.add(id_, data)
+        prompt = Prompt(id_, account.id, name[:PROMPT_NAME_MAX], duration_s, self._clock.now())
+        answer = remember(prompt) if remember else None
+        return await self._store.add_prompt(prompt, answer) or prompt
+
+    def read_numbers(self, numbers: Sequence[str], most: int = NUMBERS_MAX) -> list[str]:
+        """Each number in E.164, in order and once. Raises `Invalid` with all that are none."""
+        return list(dict.fromkeys(_read_each_number(numbers, most)))
+
+    async def _change(
+        self, account: Account, flow: str, change: Callable[[Flow], Flow]
+    ) -> Flow | None:
+        changed = await self._store.change_flow(account.id, flow, change)
+        if changed is not None:
+            self._on_flow_changed(account.id, flow)
+        return changed
+
+    async def _find_account(self, id_or_name: str) -> Account:
+        account = await self._store.get_account(id_or_name)
+        if account is None:
+            detail = f"There is no account {id_or_name!r}."
+            place = Mistake("/account", "unknown_account", detail)
+            raise Invalid("unknown_account", detail, (place,))
+        return account
+
+    async def _read_flow_form(self, account: Account, raw: Any) -> FlowForm:
+        mistakes = list(find_mistakes(raw, FlowForm))
+        if isinstance(raw, dict):
+            mistakes += _find_timezone_mistakes(raw.get("timezone"))
+            settings = raw.get("settings")
+            if isinstance(settings, dict):
+                mistakes += _find_pace_mistakes(settings.get("cps"), "/settings/cps")
+            definition = raw.get("definition")
+            if isinstance(definition, dict):
+                mistakes += await self._find_definition_mistakes(account, definition)
+        require(mistakes)
+        return read_form(raw, FlowForm)
+
+    async def _find_definition_mistakes(self, account: Account, raw: Any) -> list[Mistake]:
+        try:
+            definition = read_definition(raw)
+        except InvalidDefinition as invalid:
+            return [
+                Mistake(f"/definition{one.pointer}", one.code, one.detail)
+                for one in invalid.mistakes
+            ]
+        places = prompts_of(definition)
+        missing = {
+            prompt
+            for prompt in set(places.values())
+            if await self._store.get_prompt(account.id, prompt) is None
+        }
+        return [
+            Mistake(f"/definition{place}", "unknown_prompt", f"There is no prompt {prompt!r}.")
+            for place, prompt in places.items()
+            if prompt in missing
+        ]
+
+
+def _no_dids() -> Conflict:
+    return Conflict("no_dids", "Attach a DID to the flow before you activate its listener.")
+
+
+def _find_timezone_mistakes(name: Any) -> Iterator[Mistake]:
+    """A zone that is not known; what is no text at all is somebody else's mistake."""
+    if not isinstance(name, str):
+        return
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        detail = f"{name!r} is not an IANA time zone, such as Asia/Kolkata."
+        yield Mistake("/timezone", "unknown_timezone", detail)
+
+
+def _read_each_number(numbers: Sequence[str], most: int) -> list[str]:
+    if len(numbers) > most:
+        raise Invalid("invalid_body", f"At most {most} numbers are taken at once.")
+    found: list[str] = []
+    mistakes: list[Mistake] = []
+    for place, text in enumerate(numbers):
+        number = read_number(text, ANY_DESTINATION)
+        if isinstance(number, NumberProblem):
+            mistakes.append(Mistake(f"/numbers/{place}", number.code, number.detail))
+        else:
+            found.append(number)
+    require(mistakes)
+    return found
+
+
+def _find_number_mistakes(text: Any, pointer: str) -> Iterator[Mistake]:
+    number = read_number(text, ANY_DESTINATION) if isinstance(text, str) else None
+    if isinstance(number, NumberProblem):
+        yield Mistake(pointer, number.code, number.detail)
+
+
+def _find_pace_mistakes(cps: Any, pointer: str) -> Iterator[Mistake]:
+    """A pace that no sliding second can hold exactly: 2.5 calls in a second."""
+    if isinstance(cps, int | float) and cps > 1 and cps % 1:
+        detail = "Calls a second are a whole number, or less than one: a call every 1/cps seconds."
+        yield Mistake(pointer, "invalid_cps", detail)

@@ -1,0 +1,1 @@
+"""Who may be dialled now, and one attempt from intent to outcome."""

@@ -1,0 +1,89 @@
+"""Why a contact is not dialled now: the one function that lets a call go, and that explains why not.
+
+`find_blocker` is asked by the DID actor before each call, and by whoever wants to know why nothing
+happens. As it is the same function, the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from msgspec import Struct
+
+from engine.dial.limits import Limits
+from engine.dial.trunk import Trunk
+from engine.model import Blocker, BlockerCode, Contact
+
+DETAILS: Final[dict[BlockerCode, str]] = {
+    "starttime": "Its start time has not come.",
+    "calling_window": "The calling window is closed.",
+    "did_cps": "The caller number is at its calls per second.",
+    "did_channels": "The caller number is at its calls at once.",
+    "did_cap": "The caller number is at its cap of calls in a period.",
+    "trunk_cps": "The trunk is at its calls per second.",
+    "trunk_channels": "The trunk is at its calls at once.",
+    "trunk_down": "The trunk does not answer; it is tried again after a while.",
+    "no_trunk": "No trunk carries the flow's caller numbers; the configuration has to name one.",
+    "flow_paused": "The flow's listener is not active.",
+    "list_paused": "The list is paused.",
+    "flow_limit": "The flow is at a limit of its own.",
+    "account_limit": "The account is at a limit of its own.",
+    "engine_limit": "The installation is at its limit.",
+    "callee_cap": "The number was called as often as it may be for now.",
+    "retry_wait": "It was tried, and waits to be tried again.",
+    "agents_busy": "No agent is free.",
+}
+
+
+class Case(Struct, frozen=True):
+    """Everything that decides whether one contact may go by one DID."""
+
+    list_paused: bool
+    flow_active: bool
+    trunk: Trunk | None
+    """None where the DID's trunk is not configured."""
+    flow: Limits
+    engine: Limits
+    did: Limits
+
+
+class Block(Struct, frozen=True):
+    """A blocker as the engine handles it."""
+
+    code: BlockerCode
+    until: float
+    """`trio.current_time()`; infinite where it depends on something else's end."""
+    limits: Limits | None = None
+    """Whose limits they are; None where no waiting in line helps."""
+
+
+def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
+    """What keeps this contact from being dialled now; None lets it go.
+
+    Args:
+        now: `trio.current_time()`, which all limits are kept in.
+        wall_now: seconds since the epoch, which the contact's own times are in.
+    """
+    if case.list_paused:
+        return Block("list_paused", math.inf)
+    if not case.flow_active:
+        return Block("flow_paused", math.inf)
+    if contact.due_at > wall_now:
+        return Block(contact.wait_code, now + contact.due_at - wall_now)
+    if case.trunk is None:
+        return Block("no_trunk", math.inf)
+    down_until = case.trunk.down_until(now)
+    if down_until is not None:
+        return Block("trunk_down", down_until)
+    for limits in (case.flow, case.engine, case.trunk.limits, case.did):
+        blocked = limits.blocked_by(now)
+        if blocked is not None:
+            return Block(*blocked, limits)
+    return None
+
+
+def describe(block: Block, now: float, wall_now: float) -> Blocker:
+    """The blocker as a person is told it."""
+    until = None if math.isinf(block.until) else wall_now + max(0.0, block.until - now)
+    return Blocker(block.code, DETAILS[block.code], until)

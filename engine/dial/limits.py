@@ -1,0 +1,156 @@
+"""The limits of one party to a call (the installation, a flow, a trunk, a DID), and the line before
+those that several DIDs share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from engine.dial.windows import SlidingWindow, Slot, mark_sent, window_for_cps
+from engine.model import BlockerCode, Cap
+
+LEAD_S: Final = 0.05
+"""How long before its moment a call gets its slot, so that its media port and the commit of its intent
+are ready by then. It must be much shorter than the shortest window."""
+
+
+Window = tuple[BlockerCode, SlidingWindow]
+"""A window, and the blocker that it is when it is full."""
+
+
+class Limits:
+    """Calls at once, and calls in windows. All times are `trio.current_time()`."""
+
+    def __init__(
+        self,
+        *,
+        channels: int | None,
+        channels_code: BlockerCode,
+        windows: Sequence[Window],
+    ) -> None:
+        self.channels = channels
+        self.channels_code = channels_code
+        self.in_use = 0
+        """Channels that are taken."""
+        self.windows = list(windows)
+        self._line = trio.StrictFIFOLock()
+        self._changed = trio.lowlevel.ParkingLot()
+
+    def blocked_by(self, now: float) -> tuple[BlockerCode, float] | None:
+        """What keeps a call from getting its slot now, and until when; the one that ends last where
+        there are several. Infinite means: until another call moves on."""
+        if self.channels is not None and self.in_use >= self.channels:
+            return self.channels_code, math.inf
+        latest = max(
+            ((window.free_at(), code) for code, window in self.windows),
+            default=(-math.inf, self.channels_code),
+        )
+        if latest[0] <= now + LEAD_S:
+            return None
+        return latest[1], latest[0]
+
+    def earliest(self) -> float:
+        """The moment that every window allows."""
+        return max((window.free_at() for _, window in self.windows), default=-math.inf)
+
+    def take(self, at: float) -> list[Slot]:
+        """Take a channel, and a slot of each window at `at`."""
+        self.in_use += 1
+        return [window.reserve(at) for _, window in self.windows]
+
+    def release(self) -> None:
+        """Give a channel back."""
+        assert self.in_use > 0
+        self.in_use -= 1
+        self._changed.unpark_all()
+
+    def notice_sent(self) -> None:
+        """A call of these limits has left: whoever waits for that looks again."""
+        self._changed.unpark_all()
+
+    def restore(self, at: float) -> None:
+        """Count a call that left before this process began; oldest first."""
+        for _, window in self.windows:
+            window.restore(at)
+
+    def change(self, channels: int | None, windows: Sequence[Window]) -> None:
+        """Set other limits. Calls that are up, and those still in the old windows, go on counting."""
+        for (_, window), (_, before) in zip(windows, self.windows, strict=False):
+            window.inherit(before)
+        self.channels = channels
+        self.windows = list(windows)
+        self._changed.unpark_all()
+
+    async def wait_turn(self) -> None:
+        """Return when a call may get its slot, first come, first served. Nothing is taken: the caller
+        takes it before its next checkpoint."""
+        async with self._line:
+            while (blocked := self.blocked_by(trio.current_time())) is not None:
+                with trio.move_on_at(blocked[1] - LEAD_S):
+                    await self._changed.park()
+
+
+class Permit:
+    """What a call took of all its limits."""
+
+    def __init__(self, limits: Sequence[Limits], at: float) -> None:
+        self.at = at
+        """When the call leaves; `trio.current_time()`."""
+        self._limits = limits
+        self._slots = [slot for one in limits for slot in one.take(at)]
+
+    def mark_sent(self, at: float) -> None:
+        """The call left, at this moment."""
+        for slot in self._slots:
+            mark_sent(slot, at)
+        for one in self._limits:
+            one.notice_sent()
+
+    def release(self) -> None:
+        """The call is over, or never left. A slot that was not used stays taken, at its moment: that
+        may cost one call of pace, and can never break a limit."""
+        for slot in self._slots:
+            if not slot.sent:
+                mark_sent(slot, slot.at)
+        for one in self._limits:
+            one.release()
+
+
+def limits_of_did(cps: float, channels: int, caps: Sequence[Cap]) -> Limits:
+    """The limits that a DID has of its own."""
+    windows: list[Window] = [("did_cps", window_for_cps(cps))]
+    windows += [("did_cap", SlidingWindow(cap.calls, cap.per_s)) for cap in caps]
+    return Limits(channels=channels, channels_code="did_channels", windows=windows)
+
+
+def limits_of_trunk(cps: float, channels: int) -> Limits:
+    """The limits of a trunk, shared by all DIDs on it."""
+    return Limits(
+        channels=channels,
+        channels_code="trunk_channels",
+        windows=[("trunk_cps", window_for_cps(cps))],
+    )
+
+
+def limits_of_engine(cps: float, channels: int) -> Limits:
+    """The limits of the whole installation."""
+    return Limits(
+        channels=channels,
+        channels_code="engine_limit",
+        windows=[("engine_limit", window_for_cps(cps))],
+    )
+
+
+def limits_of_flow(cps: float | None, channels: int | None) -> Limits:
+    """The limits that a flow has of its own, if any."""
+    windows = windows_of_flow(cps)
+    return Limits(channels=channels, channels_code="flow_limit", windows=windows)
+
+
+def windows_of_flow(cps: float | None) -> list[Window]:
+    """The windows of a flow's own limits."""
+    return [] if cps is None else [("flow_limit", window_for_cps(cps))]

@@ -1,0 +1,171 @@
+"""Brings a contact to the DID that can take it soonest, and explains why one is not dialled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import trio
+
+from engine.dial.attempt import AttemptServices
+from engine.dial.blockers import Block, Case, describe, find_blocker
+from engine.dial.did import DidActor, FlowDesk
+from engine.dial.limits import Limits, limits_of_did, limits_of_flow, windows_of_flow
+from engine.dial.trunk import Trunk
+from engine.flow.definition import read_definition
+from engine.model import Blocker, Contact, Did, Flow
+from engine.ports.clock import WallClock
+from engine.ports.store import RecentStart
+from engine.schedule.feed import Work
+from engine.schedule.scheduler import Hold
+
+Offer = Callable[[str], bool]
+"""Asks the scheduler for one more contact of a flow; whether it has yet more."""
+
+
+class Router:
+    """Holds the flows in operation and the actors of their DIDs. All synchronous but `run_did`."""
+
+    def __init__(self, clock: WallClock, engine: Limits, trunks: Iterable[Trunk]) -> None:
+        self._clock = clock
+        self._engine = engine
+        self.trunks = {trunk.name: trunk for trunk in trunks}
+        self._desks: dict[str, FlowDesk] = {}
+        self._actors: dict[str, DidActor] = {}
+        self._waiting_for_channel: set[str] = set()
+
+    def set_flow(self, flow: Flow) -> None:
+        """Take a flow, or its change, into operation. Its limits keep their count across a change."""
+        cps, channels = flow.settings.cps, flow.settings.channels
+        definition = read_definition(flow.definition)
+        desk = self._desks.get(flow.id)
+        if desk is None:
+            self._desks[flow.id] = FlowDesk(flow, definition, limits_of_flow(cps, channels))
+        else:
+            desk.flow, desk.definition = flow, definition
+            desk.limits.change(channels, windows_of_flow(cps))
+
+    def remove_flow(self, flow: str) -> None:
+        """Take a deleted flow out of operation."""
+        self._desks.pop(flow, None)
+
+    def add_did(self, did: Did) -> DidActor:
+        """Make the actor of a DID; `run_did` runs it."""
+        actor = DidActor(did, self.trunks.get(did.trunk), self._engine, self._desks.get)
+        self._actors[did.number] = actor
+        return actor
+
+    def knows_did(self, number: str) -> bool:
+        """Whether this DID has its actor."""
+        return number in self._actors
+
+    async def run_did(
+        self, actor: DidActor, attempts: trio.Nursery, services: AttemptServices, offer: Offer
+    ) -> None:
+        """Run a DID's actor until cancelled, and keep its mailbox filled from all its flows in turn."""
+
+        def fill(actor: DidActor) -> None:
+            while actor.has_room and actor.hungry:
+                flow = next(iter(actor.hungry))
+                del actor.hungry[flow]
+                if offer(flow):
+                    actor.hungry.setdefault(flow)
+
+        def free(flow: str) -> None:
+            if flow in self._waiting_for_channel:
+                self._waiting_for_channel.discard(flow)
+                offer(flow)
+
+        await actor.run(attempts, services, fill, free)
+
+    def take(self, work: Work) -> Hold | None:
+        """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest."""
+        desk = self._desks.get(work.feed.flow)
+        if desk is None or not desk.flow.listener_active:
+            return Hold(None)
+        now = trio.current_time()
+        if desk.is_full:
+            self._waiting_for_channel.add(desk.flow.id)
+            return Hold(None)
+        blocked = desk.limits.blocked_by(now)
+        if blocked is not None and math.isfinite(blocked[1]):
+            return Hold(self._clock.now() + blocked[1] - now)
+        actors = [self._actors[number] for number in desk.flow.dids if number in self._actors]
+        free = [actor for actor in actors if actor.has_room]
+        if not free:
+            for actor in actors:
+                actor.hungry.setdefault(desk.flow.id)
+            return Hold(None)
+        min(free, key=lambda actor: _expected_wait_s(actor, now)).post(work, desk)
+        return None
+
+    def explain(self, contact: Contact, list_paused: bool) -> Blocker:
+        """Why an open contact is not dialled now: what holds it at the DID that is free soonest."""
+        now, wall_now = trio.current_time(), self._clock.now()
+        desk = self._desks.get(contact.flow)
+        if desk is None:
+            return describe(Block("flow_paused", math.inf), now, wall_now)
+        cases = [
+            self._actors[number].case_of(list_paused, desk)
+            for number in desk.flow.dids
+            if number in self._actors
+        ]
+        if not cases:
+            cases = [_case_without_did(desk, self._engine, list_paused)]
+        blocks = [find_blocker(contact, case, now, wall_now) for case in cases]
+        standing = [block for block in blocks if block is not None]
+        if len(standing) < len(blocks):
+            # A DID is free this very moment: the contact is next, behind those that were due before.
+            return describe(Block("did_cps", now), now, wall_now)
+        return describe(min(standing, key=lambda block: block.until), now, wall_now)
+
+    def load_of(self, number: str) -> tuple[int, int]:
+        """(calls at once, calls that left in the last second) of a DID."""
+        actor = self._actors.get(number)
+        if actor is None:
+            return 0, 0
+        return actor.limits.in_use, actor.limits.windows[0][1].count(trio.current_time())
+
+    @property
+    def did_count(self) -> int:
+        """DIDs in operation."""
+        return len(self._actors)
+
+    def longest_window_s(self) -> float:
+        """Seconds of the longest window of any limit: how far back calls still count."""
+        parties = [self._engine]
+        parties += [trunk.limits for trunk in self.trunks.values()]
+        parties += [desk.limits for desk in self._desks.values()]
+        parties += [actor.limits for actor in self._actors.values()]
+        return max(window.per_s for limits in parties for _, window in limits.windows)
+
+    def restore(self, starts: Iterable[RecentStart]) -> None:
+        """Enter attempts made before this process began into the windows they count in, oldest first."""
+        lag = self._clock.now() - trio.current_time()
+        for start in starts:
+            at = start.initiated_at - lag
+            actor, desk = self._actors.get(start.did), self._desks.get(start.flow)
+            trunk = self.trunks.get(start.trunk)
+            parties = [
+                actor.limits if actor is not None else None,
+                desk.limits if desk is not None else None,
+                trunk.limits if trunk is not None else None,
+                self._engine,
+            ]
+            for limits in parties:
+                if limits is not None:
+                    limits.restore(at)
+
+
+def _expected_wait_s(actor: DidActor, now: float) -> float:
+    if actor.trunk is None or actor.trunk.down_until(now) is not None:
+        return math.inf
+    blocked = actor.limits.blocked_by(now)
+    held_s = 0.0 if blocked is None else min(blocked[1] - now, 1e6)
+    return actor.backlog_s + held_s
+
+
+def _case_without_did(desk: FlowDesk, engine: Limits, list_paused: bool) -> Case:
+    """The case of a flow none of whose DIDs is in operation: it has no trunk to go by."""
+    nobody = limits_of_did(1, 1, ())
+    return Case(list_paused, desk.flow.listener_active, None, desk.limits, engine, nobody)

@@ -1,0 +1,85 @@
+"""At most so many calls in any window of so many seconds: exactly, not on average.
+
+A token bucket lets twice its rate through around a refill, and a counter a minute lets twice its count
+through around the full minute. What holds in *every* sliding window is simple: the n-th call before this
+one must be older than the window. So a window remembers its last n calls and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from msgspec import Struct
+
+GUARD_S: Final = 0.02
+"""Seconds added to a window, so that calls which leave a full window apart still arrive so at a callee
+who gets the later one sooner."""
+
+SPREAD: Final = 0.9
+"""Calls of a full window are spaced over this share of it: nearly even, yet with room to catch up."""
+
+
+class Slot(Struct, gc=False):
+    """One call's place in a window."""
+
+    at: float
+    """When the call leaves, or left; monotonic seconds."""
+    sent: bool = False
+    """Whether it has left: until then `at` may still move."""
+
+
+class SlidingWindow:
+    """At most `calls` in any `per_s` seconds. Times are seconds of a clock that only rises."""
+
+    def __init__(self, calls: int, per_s: float, spread: float = 0.0) -> None:
+        self.calls = calls
+        self.per_s = per_s
+        self._slots: deque[Slot] = deque(maxlen=calls)
+        self._spacing_s = spread * per_s / calls
+
+    def free_at(self) -> float:
+        """The earliest moment for one more call; infinite while that depends on a call which has its
+        slot and has not left yet."""
+        slots = self._slots
+        if not slots:
+            return -math.inf
+        spaced = slots[-1].at + self._spacing_s
+        if len(slots) < self.calls:
+            return spaced
+        if not slots[0].sent:
+            return math.inf
+        return max(slots[0].at + self.per_s + GUARD_S, spaced)
+
+    def reserve(self, at: float) -> Slot:
+        """Take a slot at a moment that is not before `free_at()`."""
+        slot = Slot(at)
+        self._slots.append(slot)
+        return slot
+
+    def restore(self, at: float) -> None:
+        """Enter a call that left before this process began; oldest first."""
+        self._slots.append(Slot(at, sent=True))
+
+    def inherit(self, old: SlidingWindow) -> None:
+        """Count the latest calls of the window that this one replaces."""
+        self._slots.extend(old._slots)
+
+    def count(self, now: float) -> int:
+        """Calls that left, or are about to, within the window that ends now. O(calls)."""
+        return sum(slot.at > now - self.per_s for slot in self._slots)
+
+
+def window_for_cps(cps: float) -> SlidingWindow:
+    """The window of a calls-per-second limit: a whole number of calls in a second, or, below one, a call
+    every 1/cps seconds. The calls are spread over it."""
+    if cps < 1:
+        return SlidingWindow(1, 1 / cps, SPREAD)
+    return SlidingWindow(int(cps), 1.0, SPREAD)
+
+
+def mark_sent(slot: Slot, at: float) -> None:
+    """The call of this slot left at this moment."""
+    slot.at = at
+    slot.sent = True

@@ -1,0 +1,81 @@
+"""What happened, in the past tense: the facts that the feed, webhooks and results are made of.
+
+The store numbers each event within its account and keeps it in the same transaction as the change
+that it tells of, so that an event is never lost and never told of something that did not happen.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+EventType = Literal[
+    "list.accepted",
+    "list.started",
+    "list.paused",
+    "list.completed",
+    "contact.waiting",
+    "contact.completed",
+    "attempt.initiated",
+    "attempt.ringing",
+    "attempt.answered",
+    "attempt.digits",
+    "attempt.ended",
+]
+
+
+class Event(Struct, frozen=True):
+    """One fact. Which fields are set follows from its type: a list event has no contact."""
+
+    type: EventType
+    time: float
+    """When it happened, seconds since the epoch."""
+    account: str
+    flow: str
+    list: str
+    contact: str | None = None
+    attempt: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    """What belongs to this type; `docs/lifecycle.md` has the table."""
+
+
+class StoredEvent(Struct, frozen=True):
+    """An event as the store keeps it: numbered, and encoded once for all who read it."""
+
+    account: str
+    seq: int
+    """Rises by one per account."""
+    flow: str
+    list: str
+    type: EventType
+    body: bytes
+    """The JSON object of CONTRACT.md, UTF-8."""
+
+
+def rfc3339(at: float) -> str:
+    """A moment in UTC with milliseconds, as the API writes it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def number_event(event: Event, seq: int) -> StoredEvent:
+    """Give an event its number and its wire form."""
+    body = _encoder.encode(
+        {
+            "seq": seq,
+            "time": rfc3339(event.time),
+            "type": event.type,
+            "account": event.account,
+            "flow": event.flow,
+            "list": event.list,
+            "contact": event.contact,
+            "attempt": event.attempt,
+            "data": event.data,
+        }
+    )
+    return StoredEvent(event.account, seq, event.flow, event.list, event.type, body)

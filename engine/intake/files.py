@@ -1,0 +1,111 @@
+"""An uploaded file → candidates: one .csv, or those in a .zip, whose rows are counted on from file to
+file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
+
+from engine.intake.archive import is_archive, unpack
+from engine.intake.columns import Columns, read_columns
+from engine.intake.refused import Refused
+from engine.intake.rows import Candidate, Rules
+from engine.intake.starttime import read_name_time
+from engine.intake.table import Table, read_table
+from engine.model import RowError
+
+MERGED_COLUMNS_MAX: Final = 100
+"""Columns of all files of an archive together, where their headers differ."""
+
+
+def open_tables(name: str, data: bytes) -> tuple[list[Table], list[str]]:
+    """The tables of a file, and the names of files in an archive that are none. Raises `Refused` as
+    `read_table` and `unpack` do."""
+    if is_archive(data):
+        unpacked, others = unpack(name, data)
+        return [read_table(file.name, file.data) for file in unpacked], others
+    if name.lower().endswith(".zip"):
+        raise Refused("bad_zip", f"{name!r} is not a ZIP archive.")
+    return [read_table(name, data)], []
+
+
+def merge_headers(headers: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
+    """One header for all tables, and for each table the places of its columns in it. Raises
+    `Refused("bad_zip")` when the headers differ too much."""
+    places: dict[tuple[str, int], int] = {}
+    each: list[list[int]] = []
+    for header in headers:
+        seen: Counter[str] = Counter()
+        own = []
+        for title in header:
+            own.append(places.setdefault((title, seen[title]), len(places)))
+            seen[title] += 1
+        each.append(own)
+    if len(each) > 1 and len(places) > max(MERGED_COLUMNS_MAX, len(each[0])):
+        detail = "The files in the archive have too many different columns; send them one by one."
+        raise Refused("bad_zip", detail)
+    return tuple(title for title, _ in places), each
+
+
+class TableReader:
+    """Reads one table of a list."""
+
+    def __init__(self, table: Table, rules: Rules, rows_before: int, label: str) -> None:
+        """Raises `Refused`: `missing_tel`, `invalid_starttime`.
+
+        Args:
+            table: what to read; its rows are walked through once.
+            rules: the flow's variables and time zone.
+            rows_before: rows of earlier tables of the list.
+            label: the file's name where there are several, else empty.
+        """
+        self._table = table
+        self._label = label
+        self._rows_before = rows_before
+        self.rows = rows_before
+        """Rows of the list up to where reading is."""
+        try:
+            self._columns = read_columns(table.header, tuple(rules.variables))
+        except Refused as refused:
+            detail = f"{label}: {refused.detail}" if label else refused.detail
+            raise Refused(refused.code, detail, refused.errors) from None
+        self.starttime = read_name_time(table.name, ZoneInfo(rules.timezone))
+        """Of rows that have none, from the file's name; seconds since the epoch, or None."""
+        self.notes = [self._locate(note, "") for note in self._columns.notes]
+        """What is wrong with the header, as errors of row 0."""
+
+    def read(self) -> Iterator[tuple[Candidate | list[RowError], list[str]]]:
+        """Each row that is not blank, with its cells."""
+        for number, cells, problem in self._table.rows:
+            self.rows = row = self._rows_before + number
+            if problem is None:
+                yield _make_candidate(self._columns, row, cells), cells
+            else:
+                yield [RowError(row, None, problem.code, problem.detail)], cells
+
+    def locate(self, errors: Sequence[RowError]) -> Sequence[RowError]:
+        """The errors, saying which file they are in where there are several."""
+        if not self._label:
+            return errors
+        return [self._locate(error, f", row {error.row - self._rows_before}") for error in errors]
+
+    def _locate(self, error: RowError, place: str) -> RowError:
+        if not self._label:
+            return error
+        return structs.replace(error, detail=f"{self._label}{place}: {error.detail}")
+
+
+def _make_candidate(columns: Columns, row: int, cells: list[str]) -> Candidate:
+    if len(cells) <= columns.last:
+        cells = cells + [""] * (columns.last + 1 - len(cells))
+    return Candidate(
+        row,
+        [(name, cells[place]) for place, name in columns.tels],
+        {name: cells[place] for place, name in columns.variables},
+        "" if columns.starttime is None else cells[columns.starttime],
+        "" if columns.reference is None else cells[columns.reference],
+    )

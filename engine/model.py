@@ -1,0 +1,333 @@
+"""The nouns of the field, as values: accounts, flows, DIDs, call lists, contacts, attempts.
+
+Everything here is frozen; a change is a new value (`msgspec.structs.replace`). Every moment is a float
+of seconds since the Unix epoch, UTC, in a field that ends in `_at`; every length of time ends in `_s`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from engine.disposition import Disposition
+
+FlowKind = Literal["multicast", "dialer"]
+Role = Literal["administrator", "owner", "operator", "viewer"]
+Source = Literal["api", "upload", "email", "sftp"]
+ListStatus = Literal["scheduled", "running", "paused", "completed", "canceled", "rejected"]
+ContactStatus = Literal["scheduled", "waiting", "dialing", "completed"]
+AttemptStatus = Literal[
+    "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled"
+]
+BlockerCode = Literal[
+    "starttime",
+    "calling_window",
+    "did_cps",
+    "did_channels",
+    "did_cap",
+    "trunk_cps",
+    "trunk_channels",
+    "trunk_down",
+    "no_trunk",
+    "flow_paused",
+    "list_paused",
+    "flow_limit",
+    "account_limit",
+    "engine_limit",
+    "callee_cap",
+    "retry_wait",
+    "agents_busy",
+]
+
+TELS_MAX = 10
+"""A contact has tel1 … tel10."""
+
+
+class Account(Struct, frozen=True):
+    """A customer or a department; everything below belongs to one."""
+
+    id: str
+    name: str
+    """Unique in the installation."""
+    timezone: str
+    """IANA name."""
+    email: str
+    created_at: float
+
+
+class ApiKey(Struct, frozen=True):
+    """What may be done with a key. The key itself is kept nowhere."""
+
+    id: str
+    account: str | None
+    """None for the administrator of the installation."""
+    role: Role
+    sha256: bytes
+    """Of the whole key; 32 bytes."""
+    created_at: float
+
+
+class Cap(Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many calls in any window of so many seconds."""
+
+    calls: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per_s: Annotated[float, Meta(gt=0, le=31 * 86_400)]
+
+
+CallsPerSecond = Annotated[float, Meta(gt=0, le=100_000)]
+"""A whole number of calls in any sliding second, or, below one, a call every 1/cps seconds."""
+
+Channels = Annotated[int, Meta(ge=1, le=1_000_000)]
+"""Calls at once."""
+
+
+class Did(Struct, frozen=True):
+    """A caller number, with its limits."""
+
+    number: str
+    """E.164 with `+`; unique in the installation."""
+    account: str
+    trunk: str
+    """Name of the trunk that carries its calls."""
+    cps: float = 1
+    channels: int = 30
+    caps: tuple[Cap, ...] = ()
+
+
+RetriedDisposition = Literal["busy", "no-answer", "machine", "failed", "declined"]
+"""Dispositions for which a flow may ask for more tries of the same number."""
+
+
+class RetryRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """More tries of the same number after one disposition."""
+
+    tries: Annotated[int, Meta(ge=0, le=100)]
+    """How many more calls of the same number."""
+    wait_s: Annotated[float, Meta(ge=0, le=31 * 86_400)]
+    """How long to wait before each."""
+
+
+class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    """How a flow dials. A setting that is not known is refused, never ignored."""
+
+    attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3
+    """Attempts on one contact, over all its numbers and all reasons."""
+    retry: dict[RetriedDisposition, RetryRule] = field(default_factory=dict)
+    ring_timeout_s: Annotated[float, Meta(ge=5, le=180)] = 45
+    call_max_s: Annotated[float, Meta(ge=1, le=14_400)] = 3600
+    channels: Channels | None = None
+    """The flow's own limit of calls at once."""
+    cps: CallsPerSecond | None = None
+    """The flow's own limit of calls a second."""
+    declined: Literal["stop", "next"] = "stop"
+    """Whether a callee who refuses is tried on another number."""
+    on_unknown: Literal["stop", "retry"] = "stop"
+    """What follows an attempt that a crash interrupted."""
+    caller_numbers: Literal["rotate"] = "rotate"
+    """How a DID is chosen."""
+
+
+class Flow(Struct, frozen=True):
+    """What happens on the calls of a list, and by which rules they are made."""
+
+    id: str
+    account: str
+    name: str
+    kind: FlowKind
+    timezone: str
+    """IANA name; times without an offset are in it."""
+    definition: dict[str, Any]
+    """The graph as its user wrote it; `engine.flow.definition` reads it."""
+    settings: FlowSettings
+    version: int
+    """Rises by one with each change of definition or settings."""
+    listener_active: bool
+    """Only an active listener takes triggers and dials."""
+    dids: tuple[str, ...]
+    calls_list: str
+    """Id of the standing list that its single calls belong to; it is made with the flow."""
+    created_at: float
+
+
+class RowError(Struct, frozen=True):
+    """Why a row was not taken, or (a warning) what was odd about it."""
+
+    row: int
+    """Counted from 1; row 1 is the first below the header."""
+    column: str | None
+    code: str
+    detail: str
+
+
+REPORT_ERRORS_MAX = 100
+"""Row errors that a list's own report shows; the rest is in its rejected.csv."""
+
+
+class Report(Struct, frozen=True):
+    """What was taken of a list and what was not."""
+
+    rows: int
+    accepted: int
+    rejected: int
+    errors: tuple[RowError, ...] = ()
+    """The first `REPORT_ERRORS_MAX`."""
+    warnings: tuple[RowError, ...] = ()
+    """The first `REPORT_ERRORS_MAX`."""
+
+
+class RejectedRow(Struct, frozen=True):
+    """A row that was not taken, kept so that it can be given back as it came."""
+
+    row: int
+    column: str | None
+    code: str
+    detail: str
+    cells: tuple[str, ...]
+    """The row's cells as they were read, in the order of the header."""
+
+
+class CallList(Struct, frozen=True):
+    """The contacts of one trigger."""
+
+    id: str
+    account: str
+    flow: str
+    flow_version: int
+    name: str
+    source: Source
+    status: ListStatus
+    report: Report
+    created_at: float
+    started_at: float | None = None
+    """When its first attempt was made."""
+    finished_at: float | None = None
+    """When its last contact got its disposition."""
+    header: tuple[str, ...] = ()
+    """The columns of the file it came in, for rejected.csv."""
+    standing: bool = False
+    """Whether it is a flow's list of single calls, which never completes."""
+
+
+class ListCounts(Struct, frozen=True):
+    """Where the contacts of a list are."""
+
+    contacts: int
+    scheduled: int
+    waiting: int
+    dialing: int
+    completed: int
+    dispositions: dict[Disposition, int]
+
+
+class Contact(Struct, frozen=True):
+    """One person to be reached, on up to ten numbers."""
+
+    id: str
+    account: str
+    list: str
+    flow: str
+    row: int
+    """Its place in its list, from 1."""
+    tel: tuple[str, ...]
+    """E.164 with `+`, in the order of trying; never empty."""
+    variables: dict[str, str]
+    starttime: float
+    """Not dialled before, seconds since the epoch."""
+    reference: str | None
+    """The user's own name for this contact."""
+    state: Literal["open", "dialing", "completed"]
+    """As stored; `status_of` says what the user sees."""
+    due_at: float
+    """Not dialled before: the start time at first, then what a retry or a blocker says."""
+    wait_code: BlockerCode
+    """Why `due_at` lies where it does."""
+    tel_index: int = 0
+    """Which of `tel` is dialled next."""
+    spent: int = 0
+    """Attempts that count against `attempts_max`."""
+    tries: dict[Disposition, int] = field(default_factory=dict)
+    """Calls of the number at `tel_index` that a retry rule counts, by disposition."""
+    disposition: Disposition | None = None
+    """Final; set exactly once."""
+    completed_at: float | None = None
+
+
+def status_of(contact: Contact, now: float) -> ContactStatus:
+    """What the user sees of a contact at `now`, seconds since the epoch."""
+    if contact.state != "open":
+        return contact.state
+    if contact.wait_code == "starttime" and contact.due_at > now:
+        return "scheduled"
+    return "waiting"
+
+
+class Blocker(Struct, frozen=True):
+    """Why a contact is not dialled now."""
+
+    code: BlockerCode
+    detail: str
+    """One sentence for a person."""
+    until: float | None
+    """When it ends, seconds since the epoch; None when that depends on something else's end."""
+
+
+class SipOutcome(Struct, frozen=True):
+    """What the wire said at the end of an attempt, raw."""
+
+    code: int | None
+    reason: str
+    call_id: str
+
+
+class Media(Struct, frozen=True):
+    """How the callee was heard."""
+
+    loss: float
+    """Share of packets that never came, 0 to 1."""
+    jitter_ms: float
+
+
+class Attempt(Struct, frozen=True):
+    """One call to one number of one contact: the call detail record."""
+
+    id: str
+    account: str
+    flow: str
+    list: str
+    contact: str
+    number: str
+    did: str
+    trunk: str
+    status: AttemptStatus
+    initiated_at: float
+    """When the intent to dial was written down."""
+    disposition: Disposition | None = None
+    """None while it goes on, and where the trunk never answered at all."""
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    sip: SipOutcome | None = None
+    q850: int | None = None
+    amd: str | None = None
+    digits: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    """What the flow recorded on this call."""
+    media: Media | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from answer to end; None for a call that was not answered or goes on."""
+        if self.answered_at is None or self.ended_at is None:
+            return None
+        return self.ended_at - self.answered_at
+
+
+class Prompt(Struct, frozen=True):
+    """A recording that flows can play."""
+
+    id: str
+    account: str
+    name: str
+    duration_s: float
+    created_at: float

@@ -1,0 +1,1 @@
+"""The engine's openings to the outside: each module names what the engine needs, nobody who gives it."""

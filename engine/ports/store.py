@@ -1,0 +1,335 @@
+"""What the engine needs of its store. `tests/contract/test_store.py` is the definition in tests.
+
+Every method that changes something returns after the commit: what it changed survives a crash. Each
+is one transaction. Nothing outside the store may assume one process, SQLite's types, or that rows can
+be scanned. Every question that an outsider can cause takes the account, so that the store cannot be
+asked for another account's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+
+from engine.disposition import Disposition
+from engine.events import Event, StoredEvent
+from engine.model import (
+    Account,
+    ApiKey,
+    Attempt,
+    BlockerCode,
+    CallList,
+    Contact,
+    Did,
+    Flow,
+    ListCounts,
+    ListStatus,
+    Prompt,
+    RejectedRow,
+)
+
+T = TypeVar("T")
+
+PAGE_MAX = 1000
+"""Rows of one page; a larger `limit` is cut to this."""
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """A part of a long answer."""
+
+    items: tuple[T, ...]
+    next: str | None
+    """What to ask for the following part with; None at the end. Opaque to whoever holds it."""
+
+
+class StoreUnavailable(Exception):
+    """The store cannot write just now (disk full, read-only, locked, closed). Nothing was changed."""
+
+
+class Conflict(Exception):
+    """The change contradicts what is stored. `code` is stable and told to the caller."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+
+class IdempotentAnswer(Struct, frozen=True):
+    """The first answer to a request that carried an Idempotency-Key."""
+
+    account: str
+    """The account, or "" for the administrator's own requests."""
+    key: str
+    fingerprint: bytes
+    """SHA-256 over method, path and body of the request."""
+    status: int
+    body: bytes
+    created_at: float
+
+
+class NewList(Struct, frozen=True):
+    """A trigger that was validated: what `accept_list` makes durable at once."""
+
+    call_list: CallList
+    contacts: Sequence[Contact]
+    rejected: Sequence[RejectedRow] = ()
+
+
+Refusal = Literal["gone", "list_paused", "do_not_call"]
+"""Why an attempt may not begin: the contact is no longer open (dialing, completed, its list canceled),
+its list is paused, or the number is on the do-not-call list of the account or the flow."""
+
+
+class RecentStart(Struct, frozen=True):
+    """An attempt made not long ago, as the sliding windows need it after a restart."""
+
+    account: str
+    flow: str
+    did: str
+    trunk: str
+    number: str
+    initiated_at: float
+
+
+class Deferral(Struct, frozen=True):
+    """A contact that stays open and is not looked at before `due_at`."""
+
+    contact: str
+    due_at: float
+    wait_code: BlockerCode
+
+
+class OpenList(Struct, frozen=True):
+    """A list that still has open contacts and may be dialled."""
+
+    account: str
+    flow: str
+    list: str
+    status: ListStatus
+    """`scheduled`, `running` or `paused`."""
+    next_due_at: float
+    """The earliest `due_at` of its open contacts."""
+
+
+class AttemptFilter(Struct, frozen=True):
+    """Which call detail records are asked for; None means any."""
+
+    flow: str | None = None
+    list: str | None = None
+    contact: str | None = None
+    from_at: float | None = None
+    """Initiated at or after, seconds since the epoch."""
+    to_at: float | None = None
+    """Initiated before."""
+
+
+class SettingsStore(Protocol):
+    """Accounts, keys, DIDs, flows, prompts. Whatever creates takes the answer that an Idempotency-Key
+    reserves: when that key is taken, nothing is created and the earlier answer comes back."""
+
+    async def add_account(
+        self, account: Account, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Raises `Conflict("account_exists")` when the name is taken."""
+
+    async def get_account(self, id_or_name: str) -> Account | None:
+        """One account by either."""
+
+    async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
+        """In the order of their ids."""
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key's hash."""
+
+    async def find_key(self, sha256: bytes) -> ApiKey | None:
+        """The key with this hash."""
+
+    async def add_did(
+        self, did: Did, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Raises `Conflict("did_exists")` when the number is there already, in any account."""
+
+    async def list_dids(self, account: str | None, limit: int, cursor: str | None) -> Page[Did]:
+        """In the order of their numbers; None is every account, for the engine and administrator."""
+
+    async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
+        """Those of the numbers that the account has."""
+
+    async def add_flow(
+        self, flow: Flow, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make the flow and, under its `calls_list`, the standing list of its single calls."""
+
+    async def get_flow(self, account: str, flow: str) -> Flow | None:
+        """One flow of the account."""
+
+    async def list_flows(self, account: str | None, limit: int, cursor: str | None) -> Page[Flow]:
+        """In the order of their ids; None is every account, for the engine."""
+
+    async def change_flow(
+        self, account: str, flow: str, change: Callable[[Flow], Flow]
+    ) -> Flow | None:
+        """Replace the flow by `change(flow)` and return that; None when there is no such flow. `change`
+        is pure and quick, may run in another thread, and what it raises reaches the caller with nothing
+        changed."""
+
+    async def delete_flow(self, account: str, flow: str) -> bool:
+        """Whether there was one. It is hidden from then on; its lists and records stay. Raises
+        `Conflict("flow_in_use")` while it has contacts that are not completed."""
+
+    async def add_prompt(
+        self, prompt: Prompt, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Register a prompt whose sound is already kept."""
+
+    async def get_prompt(self, account: str, prompt: str) -> Prompt | None:
+        """One prompt of the account."""
+
+    async def list_prompts(self, account: str, limit: int, cursor: str | None) -> Page[Prompt]:
+        """In the order of their ids."""
+
+    async def get_answer(self, account: str, key: str) -> IdempotentAnswer | None:
+        """What was answered to this key within the last 24 hours."""
+
+    async def add_do_not_call(
+        self, account: str, numbers: Sequence[str], flow: str | None, at: float
+    ) -> int:
+        """How many were new. In force for every attempt that begins after it returns."""
+
+    async def remove_do_not_call(self, account: str, number: str) -> bool:
+        """Whether it was listed, account-wide or for any flow."""
+
+    async def list_do_not_call(
+        self, account: str, limit: int, cursor: str | None
+    ) -> Page[tuple[str, str | None]]:
+        """(number, flow or None), in the order of the numbers."""
+
+
+class IntakeStore(Protocol):
+    """The commit that an accepted trigger waits for."""
+
+    async def accept_list(
+        self, new: NewList, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make a list, its contacts, its rejected rows and the event `list.accepted` durable at once. A
+        list with no contact is stored as it comes, with its status `rejected`."""
+
+    async def accept_call(
+        self, contact: Contact, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Add a contact to its flow's standing list."""
+
+
+class DialStore(Protocol):
+    """What dialling reads and writes. It is not asked by outsiders, and so not by account."""
+
+    async def open_lists(self) -> list[OpenList]:
+        """Every list that has open contacts and is scheduled, running or paused."""
+
+    async def open_list(self, call_list: str) -> OpenList | None:
+        """One of them; None when nothing of it is open or it is canceled."""
+
+    async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
+        """Open contacts of a list with `due_at` ≤ until, in the order of (due_at, id)."""
+
+    async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
+        """Write down the intent to dial: the attempt is kept as `initiated`, its contact is `dialing`.
+        The first attempt of a list starts the list, with its event. Refused with nothing changed."""
+
+    async def note_progress(self, attempt: Attempt, event: Event) -> None:
+        """Keep what changed on an attempt that goes on (ringing, answered)."""
+
+    async def end_attempt(
+        self, attempt: Attempt, contact: Contact, events: Sequence[Event]
+    ) -> bool:
+        """Keep an attempt's end and what follows for its contact: open again, or completed. A contact of
+        a list that was canceled meanwhile and would be open again is completed as `canceled` instead.
+        The last completed contact of a list completes the list, with its event. False, and nothing
+        changed, when the attempt had ended before. An intent that is taken back before its INVITE left
+        ends this way too, as `canceled`."""
+
+    async def defer_contacts(self, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
+        """Move open contacts to a later moment. Those that are not open any more are left alone."""
+
+    async def complete_contacts(
+        self, contacts: Sequence[str], disposition: Disposition, at: float
+    ) -> int:
+        """Give open contacts their final disposition without an attempt (`skipped`, `expired`,
+        `canceled`), with an event each. How many were still open."""
+
+    async def set_list_status(
+        self, account: str, call_list: str, change: Literal["pause", "resume", "cancel"], at: float
+    ) -> CallList | None:
+        """The list as it is afterwards; None when the account has no such list. Raises
+        `Conflict("list_finished")` for one that is completed, canceled or rejected, and
+        `Conflict("list_standing")` for canceling a standing list. From its return on no attempt
+        of a paused or canceled list begins."""
+
+    async def close_canceled(self, limit: int, at: float) -> int:
+        """Complete up to `limit` open contacts of canceled lists as `canceled`, with an event each, and
+        say how many; 0 when none is left."""
+
+    async def open_attempts(self) -> list[tuple[Attempt, Contact]]:
+        """Attempts without an end, with their contacts: after a start, those that a crash interrupted."""
+
+    async def recent_starts(self, since: float) -> list[RecentStart]:
+        """Attempts initiated at or after `since`, oldest first."""
+
+
+class ReadStore(Protocol):
+    """Questions of outsiders about what became of their calls."""
+
+    async def get_list(self, account: str, call_list: str) -> CallList | None:
+        """One list of the account."""
+
+    async def count_list(self, account: str, call_list: str, now: float) -> ListCounts | None:
+        """Where its contacts are."""
+
+    async def list_lists(
+        self, account: str, flow: str | None, limit: int, cursor: str | None
+    ) -> Page[CallList]:
+        """Newest first. A standing list shows once it has a contact."""
+
+    async def get_contact(self, account: str, contact: str) -> Contact | None:
+        """One contact of the account."""
+
+    async def list_contacts(
+        self, account: str, call_list: str, limit: int, cursor: str | None
+    ) -> Page[Contact]:
+        """In the order of their rows."""
+
+    async def get_attempt(self, account: str, attempt: str) -> Attempt | None:
+        """One attempt of the account."""
+
+    async def list_attempts(
+        self, account: str, which: AttemptFilter, limit: int, cursor: str | None
+    ) -> Page[Attempt]:
+        """In the order of their ids, which is that of their making."""
+
+    async def list_results(
+        self, account: str, call_list: str, limit: int, cursor: str | None
+    ) -> Page[tuple[Contact, Attempt | None]]:
+        """Each contact with its last attempt, in the order of the rows."""
+
+    async def list_rejected(
+        self, account: str, call_list: str, limit: int, cursor: str | None
+    ) -> Page[RejectedRow]:
+        """Rows that were not taken, in their order."""
+
+    async def events_after(self, account: str, seq: int, limit: int) -> list[StoredEvent]:
+        """Events of the account with a higher number, in order."""
+
+    async def last_seq(self, account: str) -> int:
+        """The number of the account's newest event; 0 when there is none."""
+
+
+class Store(SettingsStore, IntakeStore, DialStore, ReadStore, Protocol):
+    """All of it. An implementation is made with a function that is called, in the engine's thread and
+    after each commit, with the events that the commit brought, in their order."""
+
+
+EventListener = Callable[[Sequence[StoredEvent]], None]
+"""Called with what one commit brought; it must not block and must not raise."""

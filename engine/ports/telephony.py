@@ -1,0 +1,120 @@
+"""What the engine needs of a telephone network: place one call, hear what becomes of it, speak."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+
+class CallRequest(Struct, frozen=True):
+    """Everything that a telephony adapter must know to place one call."""
+
+    attempt: str
+    """The attempt's id; it appears in traces, never on the wire."""
+    number: str
+    """The callee, E.164 with `+`."""
+    caller: str
+    """The DID that is shown to the callee, E.164 with `+`."""
+    trunk: str
+    """The name of the trunk that carries the call."""
+
+
+class Ringing(Struct, frozen=True):
+    """A provisional response above 100 arrived. It may be reported more than once."""
+
+
+class Answered(Struct, frozen=True):
+    """The callee answered, the answer is acknowledged, and its media can be used."""
+
+
+How = Literal["rejected", "callee_hung_up", "we_hung_up", "unreachable", "no_media", "lost"]
+"""How a call ended:
+
+- `rejected`: a final response of 300 to 699 came before any answer (`sip_code` is set);
+- `callee_hung_up`: a BYE of the callee's ended an answered call;
+- `we_hung_up`: `hang_up` ended it, before or after the answer;
+- `unreachable`: no response at all came from the trunk, or the transport failed (ICMP, broken socket);
+- `no_media`: it was answered, but without media that can be used; the call was ended at once;
+- `lost`: an answered call broke: the media plane died or the dialog's peer stopped answering.
+"""
+
+
+class Ended(Struct, frozen=True):
+    """The call is over; nothing follows."""
+
+    how: How
+    sip_code: int | None = None
+    """The final response's status code, where one came (200 for an answered call)."""
+    sip_reason: str = ""
+    """The reason phrase beside it, as received, decoded for reading."""
+    q850: int | None = None
+    """The Q.850 cause of a Reason header (RFC 3326), in the final response or the BYE."""
+    retry_after_s: float | None = None
+    """The Retry-After of a 503 or 429, seconds."""
+
+
+Progress = Ringing | Answered | Ended
+
+
+class MediaStatistics(Struct, frozen=True):
+    """What was heard of the callee's RTP stream."""
+
+    packets_sent: int = 0
+    packets_received: int = 0
+    loss: float = 0.0
+    """Share of the callee's packets that never came, 0 to 1."""
+    jitter_ms: float = 0.0
+    """Interarrival jitter of RFC 3550 §6.4.1, milliseconds."""
+
+
+class CallEnded(Exception):
+    """The call ended while something was being done on it."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended)
+        self.ended = ended
+
+
+class Call(Protocol):
+    """One outbound call. It is prepared first, so that nothing has to be waited for between the
+    last check and the INVITE."""
+
+    @property
+    def call_id(self) -> str:
+        """The SIP Call-ID, or what stands for it."""
+
+    def dial(self) -> None:
+        """Send the INVITE, now, without waiting. A transport that fails shows as `Ended`."""
+
+    async def next_progress(self) -> Progress:
+        """Wait for the next thing that happens. After `Ended` it returns `Ended` again."""
+
+    async def play(self, prompt: str) -> None:
+        """Play a prompt by its id to its end. Raises `CallEnded` when the call ends first."""
+
+    async def wait_ended(self) -> Ended:
+        """Wait until the call is over."""
+
+    def hang_up(self) -> None:
+        """End the call: nothing before `dial`, CANCEL before the answer, BYE after it. `Ended` follows
+        within 64·T1 whatever the peer does. Repeating it does nothing."""
+
+    def media_statistics(self) -> MediaStatistics:
+        """What is known of the media so far; final once the call's block is left."""
+
+
+class Telephony(Protocol):
+    """Places calls. One implementation speaks SIP, another is the simulated world."""
+
+    def prepare_call(self, request: CallRequest) -> AbstractAsyncContextManager[Call]:
+        """Reserve what a call needs (a media port, a Call-ID). Leaving the block hangs up if that was
+        not done, waits for no peer, and frees what was reserved.
+
+        Raises `TelephonyUnavailable` when nothing can be reserved (no port left, no media plane).
+        """
+
+
+class TelephonyUnavailable(Exception):
+    """A call cannot even be prepared just now; nothing has left the machine."""

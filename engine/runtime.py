@@ -1,0 +1,321 @@
+"""The engine put together: it starts the scheduler and the DID actors, and lays the ways between them.
+
+Whatever a door, the HTTP front or a command wants of the running engine, it asks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct
+
+from engine.administration import Administration
+from engine.dial.attempt import AttemptServices, LiveAttempts, end_interrupted
+from engine.dial.did import DidActor
+from engine.dial.limits import limits_of_engine
+from engine.dial.router import Router
+from engine.dial.trunk import Trunk, TrunkSettings
+from engine.ids import IdSource
+from engine.intake.submission import Intake
+from engine.model import Blocker, CallList, Contact, Did
+from engine.ports.clock import Randomness, WallClock
+from engine.ports.store import Conflict, Page, Store, StoreUnavailable
+from engine.ports.telephony import Telephony
+from engine.ports.workers import Workers
+from engine.schedule.scheduler import Scheduler
+
+log = structlog.get_logger(__name__)
+
+PAGE: Final = 1000
+CLOSE_CHUNK: Final = 500
+"""Contacts of a canceled list that are completed in one transaction."""
+STORE_RETRY_S: Final = 1.0
+FAREWELL_S: Final = 5.0
+"""How long the calls that a stopping engine breaks off may take to end and to be written down."""
+
+
+class EngineSettings(Struct, frozen=True):
+    """What the operator configured, as far as it concerns the engine."""
+
+    channels: int
+    cps: float
+    destinations: tuple[str, ...]
+    trunks: tuple[TrunkSettings, ...]
+    drain_s: float = 30.0
+    """How long calls that are up may go on when the engine stops."""
+
+
+class EngineStatistics(Struct, frozen=True):
+    """What the engine is doing at one moment."""
+
+    calls: int
+    """Attempts that go on."""
+    dids: int
+    """DID actors that run."""
+
+
+class DidLoad(Struct, frozen=True):
+    """How busy a DID is."""
+
+    channels_in_use: int
+    calls_last_s: int
+    """Calls that left within the last second."""
+
+
+class Engine:
+    """One running engine over a store and a telephone network."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        store: Store,
+        telephony: Telephony,
+        clock: WallClock,
+        randomness: Randomness,
+        workers: Workers,
+    ) -> None:
+        self._settings = settings
+        self.store = store
+        self.clock = clock
+        ids = IdSource(clock, randomness)
+        trunks = [Trunk(one) for one in settings.trunks]
+        engine_limits = limits_of_engine(settings.cps, settings.channels)
+        self._router = Router(clock, engine_limits, trunks)
+        self._scheduler = Scheduler(store, clock, self._router.take)
+        self._live = LiveAttempts()
+        self._services = AttemptServices(
+            live=self._live,
+            store=store,
+            telephony=telephony,
+            clock=clock,
+            ids=ids,
+            put_back=self._scheduler.put_back,
+            finish=self._scheduler.finish,
+        )
+        self.intake = Intake(
+            store=store,
+            clock=clock,
+            ids=ids,
+            workers=workers,
+            destinations=settings.destinations,
+            on_accepted=self._scheduler.open_list,
+        )
+        self.administration = Administration(
+            store=store,
+            clock=clock,
+            ids=ids,
+            trunks=frozenset(self._router.trunks),
+            on_flow_changed=self._note_flow,
+            on_did_changed=self._note_did,
+        )
+        self._changes: dict[tuple[str, str, str], None] = {}
+        self._changed = trio.Event()
+        self._canceling = trio.Event()
+        self._stopping = trio.Event()
+        self._running = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Dial until cancelled; then let calls end within `drain_s`, break off the rest, and return."""
+        await self._recover()
+        async with trio.open_nursery() as nursery:
+            attempts = await nursery.start(self._host_attempts)
+            try:
+                await self._serve(attempts, task_status)
+            finally:
+                self._running = False
+                self._stopping.set()
+
+    async def pause_list(self, account: str, call_list: str) -> CallList | None:
+        """No call of the list begins after this returns. Raises `Conflict`; see the store's port."""
+        self._scheduler.pause_list(call_list)
+        changed = None
+        try:
+            changed = await self.store.set_list_status(
+                account, call_list, "pause", self.clock.now()
+            )
+        finally:
+            if changed is None:
+                self._scheduler.resume_list(call_list)
+        return changed
+
+    async def resume_list(self, account: str, call_list: str) -> CallList | None:
+        """Go on with a paused list. Raises `Conflict`; see the store's port."""
+        changed = await self.store.set_list_status(account, call_list, "resume", self.clock.now())
+        if changed is not None:
+            self._scheduler.resume_list(call_list)
+            opened = await self.store.open_list(call_list)
+            if opened is not None:
+                self._scheduler.open_list(
+                    opened.account, opened.flow, opened.list, opened.next_due_at
+                )
+        return changed
+
+    async def cancel_list(self, account: str, call_list: str) -> CallList | None:
+        """No call of the list begins after this returns; those that are up go on. Raises `Conflict`."""
+        changed = await self.store.set_list_status(account, call_list, "cancel", self.clock.now())
+        if changed is not None:
+            self._scheduler.close_list(call_list)
+            self._canceling.set()
+        return changed
+
+    async def cancel_contact(self, account: str, contact: str) -> Contact | None:
+        """Complete a contact that waits as `canceled`. Raises `Conflict` when it is being dialled
+        (`contact_dialing`) or is completed (`contact_finished`)."""
+        found = await self.store.get_contact(account, contact)
+        if found is None:
+            return None
+        if not await self.store.complete_contacts([contact], "canceled", self.clock.now()):
+            found = await self.store.get_contact(account, contact) or found
+            if found.state == "dialing":
+                raise Conflict("contact_dialing", "The contact is being dialled.")
+            raise Conflict("contact_finished", "The contact has its disposition already.")
+        return await self.store.get_contact(account, contact)
+
+    async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
+        """Why each contact is not dialled now; None for those that are being dialled or are done."""
+        return [
+            self._router.explain(contact, self._scheduler.is_paused(contact.list))
+            if contact.state == "open"
+            else None
+            for contact in contacts
+        ]
+
+    def did_load(self, number: str) -> DidLoad:
+        """How busy a DID is now."""
+        return DidLoad(*self._router.load_of(number))
+
+    def problems(self) -> list[str]:
+        """Why no call can be made, a sentence each; empty when all is ready."""
+        found = []
+        if not self._running:
+            found.append("The engine is starting or stopping.")
+        if not self._router.trunks:
+            found.append("No trunk is configured.")
+        now = trio.current_time()
+        trunks = self._router.trunks.values()
+        if trunks and all(trunk.down_until(now) is not None for trunk in trunks):
+            found.append("No trunk answers.")
+        if not self._settings.destinations:
+            found.append("`limits.destinations` is empty, which refuses every number.")
+        return found
+
+    def statistics(self) -> EngineStatistics:
+        """What the engine is doing now."""
+        return EngineStatistics(calls=len(self._live), dids=self._router.did_count)
+
+    async def _serve(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def keep_dids() -> None:
+                await self._follow_changes(nursery, attempts)
+
+            actors = [self._router.add_did(did) for did in await self._all_dids()]
+            since = self.clock.now() - self._router.longest_window_s()
+            self._router.restore(await self.store.recent_starts(since))
+            for actor in actors:
+                self._start_actor(actor, nursery, attempts)
+            nursery.start_soon(keep_dids)
+            nursery.start_soon(self._close_canceled)
+            nursery.start_soon(self._scheduler.run)
+            self._running = True
+            task_status.started()
+
+    async def _host_attempts(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """The nursery of all attempts. It is out of reach of the engine's own cancellation, so that calls
+        that are up can end, and every outcome can be written down."""
+        with trio.CancelScope(shield=True) as scope:
+            async with trio.open_nursery() as attempts:
+                task_status.started(attempts)
+                await self._stopping.wait()
+                with trio.move_on_after(self._settings.drain_s):
+                    await self._live.wait_empty()
+                self._live.break_off()
+                scope.deadline = trio.current_time() + FAREWELL_S
+
+    def _start_actor(self, actor: DidActor, nursery: trio.Nursery, attempts: trio.Nursery) -> None:
+        async def run_did() -> None:
+            await self._router.run_did(actor, attempts, self._services, self._scheduler.offer)
+
+        nursery.start_soon(run_did, name=f"did {actor.did.number}")
+
+    async def _recover(self) -> None:
+        """Take up what an earlier process left: flows, interrupted attempts, and the latest calls, which
+        count in the sliding windows."""
+        flows = {}
+        cursor: str | None = None
+        while True:
+            page = await self.store.list_flows(None, PAGE, cursor)
+            for flow in page.items:
+                flows[flow.id] = flow
+                self._router.set_flow(flow)
+            cursor = page.next
+            if cursor is None:
+                break
+        for attempt, contact in await self.store.open_attempts():
+            flow_or_none = flows.get(attempt.flow)
+            await end_interrupted(self.store, attempt, contact, flow_or_none, self.clock.now())
+
+    async def _all_dids(self) -> list[Did]:
+        dids: list[Did] = []
+        cursor: str | None = None
+        while True:
+            page: Page[Did] = await self.store.list_dids(None, PAGE, cursor)
+            dids += page.items
+            cursor = page.next
+            if cursor is None:
+                return dids
+
+    def _note_flow(self, account: str, flow: str) -> None:
+        self._changes[("flow", account, flow)] = None
+        self._changed.set()
+
+    def _note_did(self, account: str, number: str) -> None:
+        self._changes[("did", account, number)] = None
+        self._changed.set()
+
+    async def _follow_changes(self, nursery: trio.Nursery, attempts: trio.Nursery) -> None:
+        """Take flows and DIDs that were made or changed into operation."""
+        while True:
+            await self._changed.wait()
+            self._changed = trio.Event()
+            while self._changes:
+                change = next(iter(self._changes))
+                try:
+                    await self._take_change(*change, nursery, attempts)
+                except StoreUnavailable as error:
+                    log.error("cannot read what was changed", what=change[0], error=str(error))
+                    await trio.sleep(STORE_RETRY_S)
+                    continue
+                self._changes.pop(change, None)
+
+    async def _take_change(
+        self, kind: str, account: str, name: str, nursery: trio.Nursery, attempts: trio.Nursery
+    ) -> None:
+        if kind == "did":
+            if not self._router.knows_did(name):
+                for did in await self.store.find_dids(account, [name]):
+                    self._start_actor(self._router.add_did(did), nursery, attempts)
+            return
+        flow = await self.store.get_flow(account, name)
+        if flow is None:
+            self._router.remove_flow(name)
+            return
+        self._router.set_flow(flow)
+        self._scheduler.offer_all(name)
+
+    async def _close_canceled(self) -> None:
+        """Give the open contacts of canceled lists their disposition, a chunk at a time."""
+        while True:
+            try:
+                closed = await self.store.close_canceled(CLOSE_CHUNK, self.clock.now())
+            except StoreUnavailable as error:
+                log.error("cannot close canceled contacts", error=str(error))
+                await trio.sleep(STORE_RETRY_S)
+                continue
+            if closed == 0:
+                await self._canceling.wait()
+                self._canceling = trio.Event()

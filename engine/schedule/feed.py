@@ -1,0 +1,34 @@
+"""An open list as the scheduler holds it, and a contact of it on its way to being dialled."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from engine.model import Contact
+
+
+class ListFeed:
+    """What is in memory of one list. The rest waits in the store and costs nothing."""
+
+    def __init__(self, account: str, flow: str, call_list: str) -> None:
+        self.account = account
+        self.flow = flow
+        self.call_list = call_list
+        self.paused = False
+        self.closed = False
+        """Whether the list was canceled: nothing of it is dialled any more."""
+        self.held: set[str] = set()
+        """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
+        self.next_due_at = math.inf
+        """No contact that is not held is due before this; seconds since the epoch."""
+        self.looked_at_again = math.inf
+        """The `next_due_at` for which the wheel already brings this feed up."""
+
+
+class Work(Struct, eq=False, gc=False):
+    """A contact that the engine has in hand."""
+
+    contact: Contact
+    feed: ListFeed

@@ -1,0 +1,286 @@
+"""Brings each contact forward at its moment.
+
+The scheduler holds, for every list, only so many contacts as can be dialled soon; whatever else waits
+does so in the store. It sleeps until the next contact is due or somebody calls on it, and what is due it
+offers to its outlet, which takes a contact or says why it cannot take any of that flow just now.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct
+
+from engine.model import Contact
+from engine.ports.clock import WallClock
+from engine.ports.store import DialStore, StoreUnavailable
+from engine.schedule.feed import ListFeed, Work
+from engine.schedule.wheel import TimerWheel
+
+log = structlog.get_logger(__name__)
+
+HORIZON_S: Final = 300.0
+"""How far ahead of their time contacts are brought into memory."""
+HELD_MAX: Final = 1000
+"""Contacts of one list in memory; at half of it more are fetched."""
+CLOCK_CHECK_S: Final = 30.0
+"""The longest sleep, after which a wall clock that was set is noticed."""
+STORE_RETRY_S: Final = 1.0
+"""How soon a store that could not be read is asked again."""
+
+
+class Hold(Struct, frozen=True):
+    """The outlet's no: nothing more of this flow can be taken."""
+
+    until: float | None
+    """When to offer again, seconds since the epoch; None when `Scheduler.offer` will be called."""
+
+
+Outlet = Callable[[Work], Hold | None]
+"""Takes a contact that is due, at once and without blocking (None), or says to hold its flow."""
+
+
+class _FlowQueue:
+    """Contacts of one flow that are due and were not taken yet."""
+
+    def __init__(self, flow: str) -> None:
+        self.flow = flow
+        self.ready: deque[Work] = deque()
+        self.holding = False
+
+
+class Scheduler:
+    """Drives lists to their contacts' moments. One task runs it; all other methods are synchronous."""
+
+    def __init__(self, store: DialStore, clock: WallClock, outlet: Outlet) -> None:
+        self._store = store
+        self._clock = clock
+        self._outlet = outlet
+        self._feeds: dict[str, ListFeed] = {}
+        self._queues: dict[str, _FlowQueue] = {}
+        self._wheel: TimerWheel[Work | ListFeed | _FlowQueue] = TimerWheel(clock.now())
+        self._to_load: dict[ListFeed, None] = {}
+        self._woken = trio.Event()
+
+    def open_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
+        """The store has contacts of this list, the earliest due at `due_at`."""
+        feed = self._feeds.get(call_list)
+        if feed is None:
+            feed = self._feeds[call_list] = ListFeed(account, flow, call_list)
+        feed.next_due_at = min(feed.next_due_at, due_at)
+        self._consider_loading(feed)
+
+    def pause_list(self, call_list: str) -> None:
+        """Bring nothing of this list forward. What is ready goes back to the store."""
+        feed = self._feeds.get(call_list)
+        if feed is not None:
+            feed.paused = True
+            self._drop_ready(feed)
+
+    def resume_list(self, call_list: str) -> None:
+        """Go on with a paused list."""
+        feed = self._feeds.get(call_list)
+        if feed is not None:
+            feed.paused = False
+            feed.next_due_at = min(feed.next_due_at, self._clock.now())
+            self._consider_loading(feed)
+
+    def close_list(self, call_list: str) -> None:
+        """Forget a list that was canceled."""
+        feed = self._feeds.pop(call_list, None)
+        if feed is not None:
+            feed.closed = True
+            self._drop_ready(feed)
+
+    def is_paused(self, call_list: str) -> bool:
+        """Whether the list is paused, as far as it is in memory."""
+        feed = self._feeds.get(call_list)
+        return feed is not None and feed.paused
+
+    def put_back(self, work: Work, contact: Contact) -> None:
+        """A contact that was taken waits again, as `contact` says."""
+        feed = work.feed
+        feed.held.discard(contact.id)
+        if feed.closed:
+            return
+        if not feed.paused and contact.due_at <= self._clock.now() + HORIZON_S:
+            feed.held.add(contact.id)
+            self._wheel.schedule(contact.due_at, Work(contact, feed))
+            self._wake()
+        else:
+            feed.next_due_at = min(feed.next_due_at, contact.due_at)
+            self._consider_loading(feed)
+
+    def finish(self, work: Work) -> None:
+        """A contact that was taken is completed, or not open any more."""
+        work.feed.held.discard(work.contact.id)
+        self._consider_loading(work.feed)
+
+    def offer(self, flow: str) -> bool:
+        """Offer the next ready contact of a flow, because there may be room for it again. Whether there
+        are more."""
+        queue = self._queues.get(flow)
+        if queue is None:
+            return False
+        queue.holding = False
+        self._offer_next(queue)
+        return bool(queue.ready)
+
+    def offer_all(self, flow: str) -> None:
+        """Offer whatever is ready of a flow."""
+        queue = self._queues.get(flow)
+        if queue is not None:
+            queue.holding = False
+            self._push(queue)
+
+    async def run(self) -> None:
+        """Load what is open and bring it forward, until cancelled."""
+        await self._load_open_lists()
+        while True:
+            self._woken = trio.Event()
+            self._bring_forward()
+            await self._load()
+            wake = self._wheel.next_wake()
+            sleep_s = CLOCK_CHECK_S if wake is None else wake - self._clock.now()
+            if self._to_load:
+                sleep_s = min(sleep_s, STORE_RETRY_S)
+            with trio.move_on_after(max(0.0, min(sleep_s, CLOCK_CHECK_S))):
+                await self._woken.wait()
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    def _bring_forward(self) -> None:
+        now = self._clock.now()
+        touched: dict[str, _FlowQueue] = {}
+        for item in self._wheel.expire(now):
+            match item:
+                case Work():
+                    queue = self._make_ready(item)
+                    if queue is not None:
+                        touched[queue.flow] = queue
+                case ListFeed():
+                    item.looked_at_again = math.inf
+                    self._consider_loading(item)
+                case _FlowQueue():
+                    item.holding = False
+                    touched[item.flow] = item
+        for queue in touched.values():
+            self._push(queue)
+
+    def _make_ready(self, work: Work) -> _FlowQueue | None:
+        feed = work.feed
+        if feed.paused or feed.closed:
+            self._forget(work)
+            return None
+        queue = self._queues.get(feed.flow)
+        if queue is None:
+            queue = self._queues[feed.flow] = _FlowQueue(feed.flow)
+        queue.ready.append(work)
+        return queue
+
+    def _push(self, queue: _FlowQueue) -> None:
+        while queue.ready and not queue.holding:
+            self._offer_next(queue)
+
+    def _offer_next(self, queue: _FlowQueue) -> None:
+        if not queue.ready:
+            return
+        hold = self._outlet(queue.ready[0])
+        if hold is None:
+            queue.ready.popleft()
+            return
+        queue.holding = True
+        if hold.until is not None:
+            self._wheel.schedule(hold.until, queue)
+            self._wake()
+
+    def _drop_ready(self, feed: ListFeed) -> None:
+        queue = self._queues.get(feed.flow)
+        if queue is None:
+            return
+        kept: deque[Work] = deque()
+        for work in queue.ready:
+            if work.feed is feed:
+                self._forget(work)
+            else:
+                kept.append(work)
+        queue.ready = kept
+
+    def _forget(self, work: Work) -> None:
+        """Leave a contact to the store."""
+        feed = work.feed
+        feed.held.discard(work.contact.id)
+        feed.next_due_at = min(feed.next_due_at, work.contact.due_at)
+
+    def _consider_loading(self, feed: ListFeed) -> None:
+        """Have the feed filled when there is something to fetch soon, and room for it."""
+        if feed.paused or feed.closed:
+            return
+        if math.isinf(feed.next_due_at):
+            if not feed.held:
+                self._feeds.pop(feed.call_list, None)
+            return
+        if len(feed.held) > HELD_MAX // 2:
+            return
+        if feed.next_due_at <= self._clock.now() + HORIZON_S:
+            self._to_load[feed] = None
+        elif feed.next_due_at < feed.looked_at_again:
+            feed.looked_at_again = feed.next_due_at
+            self._wheel.schedule(feed.next_due_at - HORIZON_S / 2, feed)
+        self._wake()
+
+    async def _load_open_lists(self) -> None:
+        while True:
+            try:
+                for one in await self._store.open_lists():
+                    self.open_list(one.account, one.flow, one.list, one.next_due_at)
+                    if one.status == "paused":
+                        self.pause_list(one.list)
+            except StoreUnavailable as error:
+                log.error("cannot read the open lists", error=str(error))
+                await trio.sleep(STORE_RETRY_S)
+            else:
+                return
+
+    async def _load(self) -> None:
+        for feed in list(self._to_load):
+            del self._to_load[feed]
+            try:
+                await self._fill(feed)
+            except StoreUnavailable as error:
+                log.error("cannot read contacts", list=feed.call_list, error=str(error))
+                feed.next_due_at = -math.inf
+                self._to_load[feed] = None
+                return
+            self._bring_forward()  # many lists may be waiting to be filled; due contacts do not
+
+    async def _fill(self, feed: ListFeed) -> None:
+        """Fetch the earliest contacts of a list that are not held.
+
+        A contact that was held when the question was asked is passed over even if it is free again by
+        the time of the answer, because the answer may be older than what became of it.
+        """
+        if feed.paused or feed.closed:
+            return
+        held_before = set(feed.held)
+        feed.next_due_at = math.inf
+        limit = HELD_MAX + len(held_before)
+        contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
+        horizon = self._clock.now() + HORIZON_S
+        beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
+        for contact in contacts:
+            if contact.id in held_before or contact.id in feed.held:
+                continue
+            if contact.due_at > horizon or feed.paused or feed.closed:
+                beyond = min(beyond, contact.due_at)
+                break
+            feed.held.add(contact.id)
+            self._wheel.schedule(contact.due_at, Work(contact, feed))
+        feed.next_due_at = min(feed.next_due_at, beyond)
+        self._consider_loading(feed)

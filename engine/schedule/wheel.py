@@ -1,0 +1,156 @@
+"""A hierarchical timer wheel: schedule and cancel in constant time, and no ticking while nothing is due.
+
+Time is cut into ticks. A timer lies on the level at which its due tick first differs from the present
+tick, both written in digits of base `SLOTS`, in the slot that its own digit names there (Varghese and
+Lauck, "Hashed and Hierarchical Timing Wheels", scheme 7, with the level found by XOR as the kernels
+do). Two things follow. Everything on a level is due before anything on the level above, and within a
+level a lower slot is due before a higher one, so the next thing to do is the lowest occupied slot of
+the lowest occupied level: two bit operations, however many ticks lie between. And a timer moves down
+at most once a level before it is due.
+
+A timer never fires early, and at most one tick late.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, Generic, TypeVar, cast
+
+from msgspec import Struct
+
+T = TypeVar("T")
+
+DIGIT_BITS: Final = 10
+SLOTS: Final = 1 << DIGIT_BITS
+LEVELS: Final = 5
+"""Five digits of ten bits: at 10 ms a tick, 357,000 years."""
+TICKS_MAX: Final = (1 << (DIGIT_BITS * LEVELS)) - 1
+
+CANCELED_SPARE: Final = 4096
+"""Canceled timers that may lie in the slots beyond as many as there are live ones."""
+
+_CANCELED: Final = object()
+
+
+class Timer(Struct, gc=False):
+    """A scheduled item; what `schedule` returns and `cancel` takes."""
+
+    due_tick: int
+    item: Any
+
+
+class TimerWheel(Generic[T]):
+    """Holds items until they are due. Times are floats of seconds on any clock that only rises."""
+
+    def __init__(self, now: float, tick_s: float = 0.01) -> None:
+        self._tick_s = tick_s
+        self._origin = now
+        self._tick = 0
+        self._levels: list[list[list[Timer]]] = [[[] for _ in range(SLOTS)] for _ in range(LEVELS)]
+        self._occupied = [0] * LEVELS  # one bit a slot, set where a slot holds timers
+        self._live = 0
+        self._canceled = 0
+
+    def __len__(self) -> int:
+        """How many items are scheduled."""
+        return self._live
+
+    def schedule(self, due: float, item: T) -> Timer:
+        """Hold `item` until `due`; what is overdue comes out with the next tick."""
+        tick = math.ceil((due - self._origin) / self._tick_s)
+        if tick <= self._tick:
+            tick = self._tick + 1
+        elif tick > TICKS_MAX:
+            tick = TICKS_MAX
+        timer = Timer(tick, item)
+        self._place(timer, tick)
+        self._live += 1
+        return timer
+
+    def cancel(self, timer: Timer) -> bool:
+        """Take a timer out; whether it was still scheduled.
+
+        It keeps its place, emptied, until its slot comes up or the empty places outnumber the live.
+        """
+        if timer.item is _CANCELED:
+            return False
+        timer.item = _CANCELED
+        self._live -= 1
+        self._canceled += 1
+        if self._canceled > self._live + CANCELED_SPARE:
+            self._sweep()
+        return True
+
+    def next_wake(self) -> float | None:
+        """No item is due before this moment; None when there is none at all. It may be the moment at
+        which a slot of a higher level is only dealt out again."""
+        place = self._lowest()
+        return None if place is None else self._origin + place[2] * self._tick_s
+
+    def expire(self, now: float) -> list[T]:
+        """Every item due at or before `now`, tick by tick."""
+        target = math.floor((now - self._origin) / self._tick_s + 1e-6)
+        due: list[T] = []
+        while (place := self._lowest()) is not None and place[2] <= target:
+            level, slot, tick = place
+            timers = self._levels[level][slot]
+            self._levels[level][slot] = []
+            self._occupied[level] &= ~(1 << slot)
+            self._tick = tick
+            if level == 0:
+                self._fire(timers, due)
+            else:
+                self._deal_out(timers, tick, due)
+        self._tick = max(self._tick, target)
+        return due
+
+    def _place(self, timer: Timer, tick: int) -> None:
+        level = ((tick ^ self._tick).bit_length() - 1) // DIGIT_BITS
+        index = (tick >> (DIGIT_BITS * level)) & (SLOTS - 1)
+        slot = self._levels[level][index]
+        if not slot:
+            self._occupied[level] |= 1 << index
+        slot.append(timer)
+
+    def _lowest(self) -> tuple[int, int, int] | None:
+        """The next occupied slot: level, slot, and the first tick that it covers."""
+        for level, occupied in enumerate(self._occupied):
+            if occupied:
+                slot = (occupied & -occupied).bit_length() - 1
+                shift = DIGIT_BITS * level
+                above = self._tick >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS)
+                return level, slot, above | slot << shift
+        return None
+
+    def _fire(self, timers: list[Timer], due: list[T]) -> None:
+        for timer in timers:
+            item = timer.item
+            if item is _CANCELED:
+                self._canceled -= 1
+            else:
+                timer.item = _CANCELED  # a later cancel of it finds nothing to do
+                self._live -= 1
+                due.append(cast("T", item))
+
+    def _deal_out(self, timers: list[Timer], tick: int, due: list[T]) -> None:
+        ready = []
+        for timer in timers:
+            if timer.item is _CANCELED:
+                self._canceled -= 1
+            elif timer.due_tick == tick:
+                ready.append(timer)
+            else:
+                self._place(timer, timer.due_tick)
+        self._fire(ready, due)
+
+    def _sweep(self) -> None:
+        """Drop the canceled timers; costs each cancel a constant share."""
+        for level, slots in enumerate(self._levels):
+            occupied = self._occupied[level]
+            while occupied:
+                index = (occupied & -occupied).bit_length() - 1
+                occupied &= occupied - 1
+                slots[index] = [timer for timer in slots[index] if timer.item is not _CANCELED]
+                if not slots[index]:
+                    self._occupied[level] &= ~(1 << index)
+        self._canceled = 0

@@ -1,0 +1,290 @@
+"""The application over an engine that dials nobody, and clients to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from quart_trio import QuartTrio
+from adapters.sqlite.store import open_sqlite_store
+import tempfile, pathlib
+
+from adapters.workers import InlineWorkers
+from api.http.app import make_app
+from api.http.auth import hash_key
+from api.http.exchange import HttpSettings
+from api.http.feed import FeedHub
+from engine.administration import Administration
+from engine.events import Event
+from engine.ids import IdSource
+from engine.intake.submission import Intake
+from engine.model import Account, ApiKey, Attempt, Blocker, CallList, Contact, Role
+from engine.ports.prompts import PromptRefused
+from engine.ports.store import Conflict, Store
+
+EPOCH: Final = 1_767_225_600.0
+"""2026-01-01T00:00:00Z."""
+PUBLIC_URL: Final = "https://calls.example.com"
+ADMIN_KEY: Final = "cw_the-administrators-own"
+DEFINITION: Final = {
+    "start": "hello",
+    "variables": {"name": {"default": "there"}},
+    "nodes": {"hello": {"type": "wait", "duration_s": 1, "next": "bye"}, "bye": {"type": "hangup"}},
+}
+FLOW: Final = {"name": "reminder", "timezone": "Asia/Kolkata", "definition": DEFINITION}
+
+
+class Clock:
+    """A wall clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.at = EPOCH
+
+    def now(self) -> float:
+        return self.at
+
+
+class Load(Struct, frozen=True):
+    channels_in_use: int
+    calls_last_s: int
+
+
+class Keeper:
+    """Keeps prompts in memory; what begins with `bad` is no recording."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    async def add(self, prompt_id: str, data: bytes) -> float:
+        if data.startswith(b"bad"):
+            raise PromptRefused("not_audio", "The file cannot be read as WAV.")
+        self.kept[prompt_id] = data
+        return len(data) / 8000
+
+
+class StillEngine:
+    """The engine as the routes see it, without dialling."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = Clock()
+        ids = IdSource(self.clock, Random(1))
+        self.changed: list[tuple[str, str, str]] = []
+        self.accepted: list[str] = []
+        self.blocker: Blocker | None = None
+        self.obstacles: list[str] = []
+        self.intake = Intake(
+            store=store,
+            clock=self.clock,
+            ids=ids,
+            workers=InlineWorkers(),
+            destinations=("+91", "+1"),
+            on_accepted=lambda _account, _flow, call_list, _due_at: self.accepted.append(call_list),
+        )
+        self.administration = Administration(
+            store=store,
+            clock=self.clock,
+            ids=ids,
+            trunks=frozenset({"main"}),
+            on_flow_changed=lambda account, flow: self.changed.append(("flow", account, flow)),
+            on_did_changed=lambda account, did: self.changed.append(("did", account, did)),
+        )
+
+    async def pause_list(self, account: str, call_list: str) -> CallList | None:
+        return await self.store.set_list_status(account, call_list, "pause", self.clock.now())
+
+    async def resume_list(self, account: str, call_list: str) -> CallList | None:
+        return await self.store.set_list_status(account, call_list, "resume", self.clock.now())
+
+    async def cancel_list(self, account: str, call_list: str) -> CallList | None:
+        return await self.store.set_list_status(account, call_list, "cancel", self.clock.now())
+
+    async def cancel_contact(self, account: str, contact: str) -> Contact | None:
+        if await self.store.get_contact(account, contact) is None:
+            return None
+        if not await self.store.complete_contacts([contact], "canceled", self.clock.now()):
+            found = await self.store.get_contact(account, contact)
+            assert found is not None
+            code = "contact_dialing" if found.state == "dialing" else "contact_finished"
+            raise Conflict(code, "Too late.")
+        return await self.store.get_contact(account, contact)
+
+    async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
+        return [self.blocker if contact.state == "open" else None for contact in contacts]
+
+    def did_load(self, number: str) -> Load:
+        return Load(channels_in_use=3, calls_last_s=2)
+
+    def problems(self) -> list[str]:
+        return self.obstacles
+
+
+class Reply(Struct, frozen=True):
+    """An answer of the API."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def problem(self) -> tuple[int, str]:
+        """The status and the code of an error."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert self.json["status"] == self.status
+        return self.status, self.json["code"]
+
+
+class Client:
+    """Speaks to the application with one key."""
+
+    def __init__(self, app: QuartTrio, key: str | None) -> None:
+        self._client = app.test_client()
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        data: bytes | None = None,
+        **headers: str,
+    ) -> Reply:
+        """A request; `headers` are named with underscores."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if data is None and json is not None:
+            data = msgspec.json.encode(json)
+            sent.setdefault("Content-Type", "application/json")
+        response = await self._client.open(
+            path, method=method, headers={**self._headers, **sent}, data=data
+        )
+        body = await response.get_data(as_text=False)
+        return Reply(response.status_code, response.headers, body)
+
+    async def get(self, path: str, **headers: str) -> Reply:
+        return await self.send("GET", path, **headers)
+
+    async def post(self, path: str, json: Any = None, **headers: str) -> Reply:
+        return await self.send("POST", path, json, **headers)
+
+    async def put(self, path: str, json: Any = None) -> Reply:
+        return await self.send("PUT", path, json)
+
+    async def delete(self, path: str) -> Reply:
+        return await self.send("DELETE", path)
+
+    async def upload(
+        self, path: str, name: str, content: bytes, *, field: str = "file", **headers: str
+    ) -> Reply:
+        """A multipart form with one file."""
+        boundary = headers.pop("boundary", "b0und4ry")
+        form = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode() + content
+        return await self.send(
+            "POST",
+            path,
+            data=form + f"\r\n--{boundary}--\r\n".encode(),
+            Content_Type=f"multipart/form-data; boundary={boundary}",
+            **headers,
+        )
+
+
+class World:
+    """The application, its engine, and keys of every role."""
+
+    def __init__(self, store: Store, hub: FeedHub) -> None:
+        self.store = store
+        self.hub = hub
+        self.engine = StillEngine(store)
+        self.keeper = Keeper()
+        settings = HttpSettings(public_url=PUBLIC_URL, admin_sha256=hash_key(ADMIN_KEY))
+        self.app = make_app(self.engine, settings, hub, self.keeper)
+        self.administrator = Client(self.app, ADMIN_KEY)
+        self.stranger = Client(self.app, None)
+
+    async def furnish(self) -> None:
+        """Two accounts, with keys `ROLE-ACCOUNT`, and a DID each."""
+        await self.store.add_account(Account("acc_0", "default", "UTC", "a@example.com", EPOCH))
+        for place, name in enumerate(("ours", "theirs"), start=1):
+            account = Account(f"acc_{place}", name, "UTC", f"{name}@example.com", EPOCH)
+            await self.store.add_account(account)
+            roles: tuple[Role, ...] = ("owner", "operator", "viewer")
+            for role in roles:
+                key = f"{role}-{name}"
+                record = ApiKey(f"key_{role}_{place}", account.id, role, hash_key(key), EPOCH)
+                await self.store.add_key(record)
+            did = {"number": f"+1415555010{place}", "account": name, "trunk": "main"}
+            assert (await self.administrator.post("/v1/dids", did)).status == 201
+
+    def client(self, role: str, account: str = "ours") -> Client:
+        """A client with the key of a role."""
+        return Client(self.app, f"{role}-{account}")
+
+    async def make_flow(self, *, listening: bool = True, account: str = "ours") -> str:
+        """A flow; its id."""
+        owner = self.client("owner", account)
+        flow = str((await owner.post("/v1/flows", FLOW)).json["id"])
+        if listening:
+            number = {"ours": "+14155550101", "theirs": "+14155550102"}[account]
+            assert (await owner.put(f"/v1/flows/{flow}/dids", {"numbers": [number]})).status == 200
+            reply = await owner.put(f"/v1/flows/{flow}/listener", {"active": True})
+            assert reply.status == 200
+        return flow
+
+    async def make_list(self, flow: str, *contacts: Mapping[str, Any]) -> str:
+        """A list of the flow; its id."""
+        body = {"name": "june", "contacts": contacts or ({"tel": ["+919876543210"]},)}
+        reply = await self.client("operator").post(f"/v1/flows/{flow}/multicast", body)
+        assert reply.status == 202, reply.body
+        return str(reply.json["list"])
+
+    async def contacts(self, call_list: str) -> list[Contact]:
+        """The contacts of a list of ours."""
+        return list((await self.store.list_contacts("acc_1", call_list, 1000, None)).items)
+
+    async def begin_attempt(self, contact: Contact, **changes: Any) -> Attempt:
+        """An attempt on a contact, begun now."""
+        attempt = Attempt(
+            id=changes.pop("id", f"att_{contact.id}"),
+            account=contact.account,
+            flow=contact.flow,
+            list=contact.list,
+            contact=contact.id,
+            number=contact.tel[0],
+            did="+14155550101",
+            trunk="main",
+            status="initiated",
+            initiated_at=self.engine.clock.now(),
+        )
+        event = Event(
+            type="attempt.initiated",
+            time=attempt.initiated_at,
+            account=attempt.account,
+            flow=attempt.flow,
+            list=attempt.list,
+            contact=attempt.contact,
+            attempt=attempt.id,
+        )
+        assert await self.store.begin_attempt(attempt, event) is None
+        return msgspec.structs.replace(attempt, **changes)
+
+
+@asynccontextmanager
+async def opened_world() -> AsyncIterator[World]:
+    """A furnished world."""
+    hub = FeedHub()
+    with tempfile.TemporaryDirectory() as d:
+        async with open_sqlite_store(pathlib.Path(d) / "x.db", hub.publish, Clock()) as store:
+            world = World(store, hub)
+            await world.furnish()
+            yield world

@@ -1,0 +1,276 @@
+"""The commands: what they take, what they print, and which exit code they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from api.__main__ import COMMANDS, run
+from tests.api.test_client import LIST
+
+Answers = dict[str, tuple[int, Any]]
+
+
+class Seen:
+    """What a server was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, str]] = []
+        """Method, target and key of each."""
+        self.bodies: list[bytes] = []
+
+
+@contextmanager
+def serve(answers: Answers) -> Iterator[tuple[str, Seen]]:
+    """A server of these answers, in a thread, because a command runs its own loop; its address."""
+    seen = Seen()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            key = self.headers.get("Authorization", "")
+            seen.requests.append((self.command, self.path, key))
+            seen.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            status, value = answers[self.path]
+            content = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = _answer
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=partial(server.serve_forever, poll_interval=0.01))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variables of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("CALLWHEEL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run([*command.split(), "--help"])
+    assert caught.value.code == 0
+    assert f"usage: callwheel {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "dance",
+        "keys",
+        "keys create --account a",
+        "keys create --account a --role king",
+        "upload flw_1",
+        "demo --contacts 0",
+        "demo --contacts 50001",
+        "demo --contacts ²",
+        "demo --seed -1",
+        "sim --seed x",
+    ],
+)
+def test_what_cannot_be_understood_is_exit_code_2(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(line.split())
+    assert caught.value.code == 2
+    assert "usage: callwheel" in capsys.readouterr().err
+
+
+def test_config_check_tells_every_mistake_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('drain_s = -1\n[http]\nbimd = "x"\n')
+    monkeypatch.setenv("CALLWHEEL_SIP__BIND", "here")
+    assert run(["config", "check", "--config", str(path)]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "callwheel config check: the configuration has 3 mistakes.\n"
+        f"  {path}, line 1: drain_s: This is 0 to 3600, not -1. (out_of_range)\n"
+        f"  {path}, line 3: http.bimd: There is no such key; did you mean `bind`? (unknown_key)\n"
+        "  environment: CALLWHEEL_SIP__BIND: This is host:port, as 127.0.0.1:8080, not 'here'."
+        " (invalid_address)\n",
+    )
+
+
+def test_config_check_says_what_to_expect_of_the_defaults(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["config", "check"]) == 0
+    assert capsys.readouterr() == (
+        "The default configuration: no mistakes.\n"
+        "  The API and the console will be at 127.0.0.1:8080, SIP at 127.0.0.1:5062.\n"
+        "  There is no trunk: triggers will wait, with the blocker no_trunk.\n"
+        "  limits.destinations is empty: every number will be refused.\n",
+        "",
+    )
+
+
+def test_serve_refuses_a_wrong_configuration_as_config_check_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xff")
+    assert run(["serve", "--config", str(path)]) == 1
+    assert run(["serve", "--config", str(tmp_path / "none.toml")]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"callwheel serve: {path} is not UTF-8: byte 0 begins no letter.\n"
+        f"callwheel serve: {tmp_path}/none.toml cannot be read: No such file or directory.\n",
+    )
+
+
+def test_keys_create_prints_the_key_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"id": "key_1", "key": "cw_x", "account": "acc_1", "role": "owner"}
+    monkeypatch.setenv("CALLWHEEL_ADMIN_KEY", "cw_admin")
+    with serve({"/v1/keys": (201, made)}) as (url, seen):
+        monkeypatch.setenv("CALLWHEEL_URL", url)
+        assert run(["keys", "create", "--account", "sales", "--role", "owner"]) == 0
+    assert seen.requests == [("POST", "/v1/keys", "Bearer cw_admin")]
+    assert json.loads(seen.bodies[0]) == {"account": "sales", "role": "owner"}
+    assert capsys.readouterr() == (
+        "cw_x\n",
+        "A key of sales as owner (key_1). It is shown this once; keep it.\n",
+    )
+
+
+def test_a_command_without_a_key_says_how_to_give_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["results", "lst_1"]) == 2
+    assert capsys.readouterr().err == (
+        "callwheel results: a key is needed: give --key or set CALLWHEEL_KEY.\n"
+    )
+
+
+def test_an_engine_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve({}) as (url, _):
+        pass
+    assert run(["watch", "lst_1", "--url", url, "--key", "k"]) == 1
+    host = url.removeprefix("http://")
+    assert capsys.readouterr().err == (
+        f"callwheel watch: {host} cannot be reached: Connection refused.\n"
+    )
+
+
+def test_a_refusal_is_told_in_the_engines_words(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = {"code": "not_found", "detail": "There is no list 'lst_1'."}
+    with serve({"/v1/lists/lst_1/results.csv": (404, problem)}) as (url, _):
+        assert run(["results", "lst_1", "--url", url, "--key", "k"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "callwheel results: There is no list 'lst_1'. (not_found)\n",
+    )
+
+
+def test_results_come_byte_for_byte(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    content = b"\xef\xbb\xbfid,name\r\ncnt_1,\xe5\xb0\x8f\r\n"
+    path = tmp_path / "out.csv"
+    with serve({"/v1/lists/lst_1/results.csv": (200, content)}) as (url, _):
+        options = ["--url", url, "--key", "k"]
+        assert run(["results", "lst_1", *options]) == 0
+        assert run(["results", "lst_1", "--output", str(path), *options]) == 0
+        assert run(["results", "lst_1", "--output", str(tmp_path), *options]) == 1
+    sys.stdout.flush()
+    assert capfdbinary.readouterr().out == content
+    assert path.read_bytes() == content
+
+
+def test_upload_shows_what_was_taken_and_what_was_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo.csv"
+    path.write_bytes(b"tel1\n+1\n")
+    answers = {
+        "/v1/flows/flw_1/lists": (202, LIST),
+        "/v1/flows/flw_1/lists?dry_run=true": (202, {**LIST, "id": ""}),
+    }
+    with serve(answers) as (url, seen):
+        options = [str(path), "--url", url, "--key", "k"]
+        assert run(["upload", "flw_1", *options]) == 0
+        assert run(["upload", "flw_1", "--dry-run", *options]) == 0
+    assert [target for _, target, _ in seen.requests] == list(answers)
+    assert b'filename="demo.csv"' in seen.bodies[0]
+    first, second = capsys.readouterr().out.split("demo.csv: 3 rows, 2 accepted, 1 rejected.\n")[1:]
+    assert "invalid_number" in first
+    assert first.endswith("\nList lst_1\n")
+    assert second.endswith("\nNobody is called: this was a dry run.\n")
+
+
+def test_upload_of_a_list_with_nothing_good_is_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo.csv"
+    path.write_bytes(b"tel1\nx\n")
+    rejected = {**LIST, "status": "rejected", "report": {"rows": 1, "accepted": 0, "rejected": 1}}
+    with serve({"/v1/flows/flw_1/lists": (202, rejected)}) as (url, _):
+        assert run(["upload", "flw_1", str(path), "--url", url, "--key", "k"]) == 1
+    assert capsys.readouterr().out == "demo.csv: 1 rows, 0 accepted, 1 rejected.\n"
+
+
+def test_upload_of_a_file_that_is_not_there_asks_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve({}) as (url, seen):
+        assert run(["upload", "flw_1", str(tmp_path / "x.csv"), "--url", url, "--key", "k"]) == 1
+    assert seen.requests == []
+    assert capsys.readouterr().err == (
+        f"callwheel upload: {tmp_path}/x.csv cannot be read: No such file or directory.\n"
+    )
+
+
+@pytest.mark.parametrize(("status", "code"), [("completed", 0), ("canceled", 0), ("rejected", 1)])
+def test_watch_of_a_list_that_has_ended_says_how(
+    status: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve({"/v1/lists/lst_1": (200, {**LIST, "status": status})}) as (url, _):
+        assert run(["watch", "lst_1", "--url", url, "--key", "k"]) == code
+    assert capsys.readouterr().out == f"demo.csv is {status}: 1 busy.\n"
+
+
+def test_foreign_text_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    named = {**LIST, "status": "completed", "name": "\x1b[2J\nevil"}
+    with serve({"/v1/lists/lst_1": (200, named)}) as (url, _):
+        assert run(["watch", "lst_1", "--url", url, "--key", "k"]) == 0
+    assert capsys.readouterr().out == "�[2J�evil is completed: 1 busy.\n"
+
+
+def test_sim_refuses_a_profile_and_an_address_that_cannot_be(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["sim", "--bind", "here"]) == 1
+    assert run(["sim", "--profile", "/nowhere/at/all.toml"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[:2] for line in lines] == [
+        ["callwheel sim", " bind here"],
+        ["callwheel sim", " profile /nowhere/at/all.toml"],
+    ]

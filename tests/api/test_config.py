@@ -1,0 +1,368 @@
+"""The configuration: what is understood, and that every mistake is told with its place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from api.config import (
+    KEYS,
+    NOT_SUPPORTED_YET,
+    Config,
+    ConfigError,
+    Http,
+    Limits,
+    Media,
+    Sip,
+    Trunk,
+    read_config,
+)
+from api.config_keys import Address, PortRange, TrunkUri
+
+WHOLE = """\
+data_dir = "/var/lib/callwheel"
+drain_s = 12.5
+
+[http]
+bind = "[::1]:8081"
+public_url = "https://calls.example.com/"
+
+[sip]
+bind = "127.0.0.2:0"
+
+[media]
+advertise = "192.0.2.7"
+ports = "30000-30999"
+
+[limits]
+channels = 40
+cps = 0.5
+destinations = ["+91", "+1"]
+
+[[trunks]]
+name = "main"
+uri = "sip:127.0.0.1:5070"
+channels = 10
+cps = 3
+username = "u"
+password = "p"
+register = false
+
+[[trunks]]
+name = "other"
+uri = "sip:Carrier.example.com;transport=udp"
+"""
+
+WHOLE_CONFIG = Config(
+    data_dir="/var/lib/callwheel",
+    drain_s=12.5,
+    http=Http(Address("::1", 8081), "https://calls.example.com"),
+    sip=Sip(Address("127.0.0.2", 0)),
+    media=Media("192.0.2.7", PortRange(30000, 30999)),
+    limits=Limits(40, 0.5, ("+91", "+1")),
+    trunks=(
+        Trunk("main", TrunkUri("127.0.0.1", 5070), 10, 3, "u", "p"),
+        Trunk("other", TrunkUri("carrier.example.com", None)),
+    ),
+)
+
+
+def find_mistakes(text: str, **environment: str) -> list[tuple[str, str]]:
+    """(place, code) of every mistake in the order in which they are told."""
+    with pytest.raises(ConfigError) as caught:
+        read_config(text, environment, file="callwheel.toml")
+    return [(str(mistake.place), mistake.code) for mistake in caught.value.mistakes]
+
+
+def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:
+    assert read_config("", {}) == Config(
+        data_dir="data",
+        drain_s=30,
+        http=Http(Address("127.0.0.1", 8080), None),
+        sip=Sip(Address("127.0.0.1", 5062)),
+        media=Media("127.0.0.1", PortRange(20000, 29999)),
+        limits=Limits(5000, 500, ()),
+        trunks=(),
+        admin_key=None,
+    )
+
+
+def test_every_key_of_a_file_arrives() -> None:
+    assert read_config(WHOLE, {}) == WHOLE_CONFIG
+
+
+def test_every_key_can_come_from_the_environment_instead() -> None:
+    environment = {
+        "CALLWHEEL_DATA_DIR": "/var/lib/callwheel",
+        "CALLWHEEL_DRAIN_S": "12.5",
+        "CALLWHEEL_HTTP__BIND": "[::1]:8081",
+        "CALLWHEEL_HTTP__PUBLIC_URL": "https://calls.example.com/",
+        "CALLWHEEL_SIP__BIND": "127.0.0.2:0",
+        "CALLWHEEL_MEDIA__ADVERTISE": "192.0.2.7",
+        "CALLWHEEL_MEDIA__PORTS": "30000-30999",
+        "CALLWHEEL_LIMITS__CHANNELS": "40",
+        "CALLWHEEL_LIMITS__CPS": "0.5",
+        "CALLWHEEL_LIMITS__DESTINATIONS": "+91, +1",
+        "CALLWHEEL_TRUNKS__0__NAME": "main",
+        "CALLWHEEL_TRUNKS__0__URI": "sip:127.0.0.1:5070",
+        "CALLWHEEL_TRUNKS__0__CHANNELS": "10",
+        "CALLWHEEL_TRUNKS__0__CPS": "3",
+        "CALLWHEEL_TRUNKS__0__USERNAME": "u",
+        "CALLWHEEL_TRUNKS__0__PASSWORD": "p",
+        "CALLWHEEL_TRUNKS__0__REGISTER": "false",
+        "CALLWHEEL_TRUNKS__1__NAME": "other",
+        "CALLWHEEL_TRUNKS__1__URI": "sip:Carrier.example.com;transport=udp",
+    }
+    given = {
+        name.removeprefix("CALLWHEEL_").lower().replace("__0__", ".*.").replace("__", ".")
+        for name in environment
+        if "__1__" not in name
+    }
+    assert given == set(KEYS)
+    assert read_config("", environment) == WHOLE_CONFIG
+
+
+def test_the_environment_goes_before_the_file_key_by_key() -> None:
+    config = read_config(
+        WHOLE,
+        {
+            "CALLWHEEL_TRUNKS__1__URI": "sip:[2001:db8::5]:5080",
+            "CALLWHEEL_LIMITS__DESTINATIONS": '["+44"]',
+            "PATH": "/bin",
+            "CALLWHEEL_ADMIN_KEY": "cw-abc_1",
+            "CALLWHEEL_URL": "http://127.0.0.1:1",
+            "CALLWHEEL_KEY": "k",
+            "CALLWHEEL_TEST_SIZE": "long",
+        },
+    )
+    assert config.trunks == (
+        WHOLE_CONFIG.trunks[0],
+        Trunk("other", TrunkUri("2001:db8::5", 5080)),
+    )
+    assert config.limits == Limits(40, 0.5, ("+44",))
+    assert config.admin_key == "cw-abc_1"
+
+
+def test_a_tenth_trunk_of_the_environment_comes_after_the_ninth() -> None:
+    environment = {f"CALLWHEEL_TRUNKS__{i}__NAME": f"t{i}" for i in range(11)}
+    environment |= {f"CALLWHEEL_TRUNKS__{i}__URI": f"sip:127.0.0.1:{5000 + i}" for i in range(11)}
+    assert [trunk.name for trunk in read_config("", environment).trunks] == [
+        f"t{i}" for i in range(11)
+    ]
+
+
+def test_every_mistake_is_told_at_once_with_file_line_and_key() -> None:
+    text = """\
+data_dir = 5
+colour = "red"
+[http]
+bind = "localhost:8080"
+bimd = "127.0.0.1:8080"
+[media]
+advertise = "0.0.0.0"
+ports = "20001-29999"
+[limits]
+cps = 0
+channels = 1.5
+destinations = [
+  "+91",
+  "0044",
+]
+[[trunks]]
+name = "main"
+uri = "127.0.0.1:5070"
+username = "u"
+[[trunks]]
+# The same name again, and nowhere to send to.
+name = "main"
+[telephony]
+x = 1
+"""
+    assert find_mistakes(text, CALLWHEEL_DRAIN_S="-1", CALLWHEEL_HTPP__BIND="x") == [
+        ("callwheel.toml, line 1: data_dir", "wrong_type"),
+        ("callwheel.toml, line 2: colour", "unknown_key"),
+        ("callwheel.toml, line 4: http.bind", "invalid_address"),
+        ("callwheel.toml, line 5: http.bimd", "unknown_key"),
+        ("callwheel.toml, line 7: media.advertise", "invalid_address"),
+        ("callwheel.toml, line 8: media.ports", "invalid_ports"),
+        ("callwheel.toml, line 10: limits.cps", "out_of_range"),
+        ("callwheel.toml, line 11: limits.channels", "wrong_type"),
+        ("callwheel.toml, line 12: limits.destinations", "invalid_destination"),
+        ("callwheel.toml, line 16: trunks.0.password", "missing_key"),
+        ("callwheel.toml, line 18: trunks.0.uri", "invalid_uri"),
+        ("callwheel.toml, line 20: trunks.1.uri", "missing_key"),
+        ("callwheel.toml, line 22: trunks.1.name", "duplicate_trunk"),
+        ("callwheel.toml, line 23: telephony", "unknown_key"),
+        ("environment: CALLWHEEL_DRAIN_S", "out_of_range"),
+        ("environment: CALLWHEEL_HTPP__BIND", "unknown_key"),
+    ]
+
+
+def test_a_mistyped_key_is_told_what_was_probably_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config('[http]\nbimd = "127.0.0.1:1"\n', {}, file="c.toml")
+    assert str(caught.value) == (
+        "c.toml, line 2: http.bimd: There is no such key; did you mean `bind`? (unknown_key)"
+    )
+
+
+def test_a_file_that_is_not_toml_is_told_with_its_line() -> None:
+    assert find_mistakes("[http]\nbind = 127.0.0.1\n", CALLWHEEL_DRAIN_S="x") == [
+        ("callwheel.toml, line 2", "not_toml"),
+        ("environment: CALLWHEEL_DRAIN_S", "wrong_type"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "x = " + "9" * 5000])
+def test_a_file_that_breaks_the_parser_is_not_toml(text: str) -> None:
+    assert [code for _, code in find_mistakes(text)] == ["not_toml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('[mail]\nbind = "127.0.0.1:2525"\n', "callwheel.toml, line 1: mail"),
+        ("[webhooks]\nallow = []\n", "callwheel.toml, line 1: webhooks"),
+        (
+            '[[trunks]]\nname = "a"\nuri = "sip:a"\nregister = true\n',
+            "callwheel.toml, line 4: trunks.0.register",
+        ),
+        (
+            '[[trunks]]\nname = "a"\nuri = "sip:a;transport=tcp"\n',
+            "callwheel.toml, line 3: trunks.0.uri",
+        ),
+        (
+            '[[trunks]]\nname = "a"\nuri = "sip:a;Transport=TLS"\n',
+            "callwheel.toml, line 3: trunks.0.uri",
+        ),
+    ],
+)
+def test_what_is_not_built_yet_is_refused_and_never_ignored(text: str, place: str) -> None:
+    assert find_mistakes(text) == [(place, "not_supported_yet")]
+
+
+def test_tls_needs_certificate_and_key_beside_it() -> None:
+    assert find_mistakes('[sip]\ntls_bind = "127.0.0.1:5061"\n') == [
+        ("callwheel.toml, line 1: sip.tls_cert", "missing_key"),
+        ("callwheel.toml, line 1: sip.tls_key", "missing_key"),
+        ("callwheel.toml, line 2: sip.tls_bind", "not_supported_yet"),
+    ]
+
+
+def test_what_is_not_built_yet_is_no_known_key_as_well() -> None:
+    assert set(KEYS) & set(NOT_SUPPORTED_YET) == set()
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [
+        ({"CALLWHEEL_TRUNKS__1__NAME": "b"}, "index_gap"),
+        ({"CALLWHEEL_TRUNKS__0": "b"}, "wrong_type"),
+        ({"CALLWHEEL_HTTP": "b"}, "wrong_type"),
+        ({"CALLWHEEL_TRUNKS__00__NAME": "b"}, "unknown_key"),
+        ({"CALLWHEEL_TRUNKS__" + "9" * 5000 + "__NAME": "b"}, "unknown_key"),
+        ({"CALLWHEEL_": "b"}, "unknown_key"),
+        ({"CALLWHEEL_LIMITS__CPS": "5\nx = 1"}, "wrong_type"),
+        ({"CALLWHEEL_LIMITS__CPS": "nan"}, "out_of_range"),
+        ({"CALLWHEEL_LIMITS__CPS": "true"}, "wrong_type"),
+        ({"CALLWHEEL_LIMITS__DESTINATIONS": "+1,+1x"}, "invalid_destination"),
+        ({"CALLWHEEL_LIMITS__DESTINATIONS": "[5"}, "wrong_type"),
+        ({"CALLWHEEL_HTTP__BIND": ""}, "invalid_text"),
+        ({"CALLWHEEL_ADMIN_KEY": "two words"}, "invalid_key"),
+    ],
+)
+def test_a_wrong_variable_is_told_by_its_own_name(environment: dict[str, str], code: str) -> None:
+    assert find_mistakes("", **environment) == [(f"environment: {next(iter(environment))}", code)]
+
+
+def test_an_administrator_key_is_not_repeated_in_its_mistake() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config("", {"CALLWHEEL_ADMIN_KEY": "my secret"})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bind",
+    ["8080", ":8080", "localhost:80", "127.0.0.1:65536", "::1:80", "127.0.0.1:-1", "127.0.0.1:٣"],
+)
+def test_a_bind_address_is_an_ip_address_and_a_port(bind: str) -> None:
+    assert [code for _, code in find_mistakes(f'http.bind = "{bind}"')] == ["invalid_address"]
+
+
+@pytest.mark.parametrize(
+    "ports",
+    ["20000", "20000-20000", "20000-19999", "20001-20002", "20000-20002", "0-99", "65000-65537"],
+)
+def test_media_ports_are_an_even_range(ports: str) -> None:
+    assert [code for _, code in find_mistakes(f'media.ports = "{ports}"')] == ["invalid_ports"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sip:",
+        "sips:carrier.example.com",
+        "sip:user@carrier.example.com",
+        "sip:10.0.0.999",
+        "sip:carrier.example.com:0",
+        "sip:carrier.example.com;lr",
+        "sip:carrier.example.com;transport=sctp",
+        "sip:-a-",
+        "sip:a b",
+        "sip:[::1",
+    ],
+)
+def test_a_trunk_uri_has_one_form(uri: str) -> None:
+    codes = [code for _, code in find_mistakes(f'[[trunks]]\nname = "a"\nuri = "{uri}"\n')]
+    assert codes in (["invalid_uri"], ["invalid_address"])
+
+
+@pytest.mark.parametrize(
+    "url", ["calls.example.com", "ftp://a", "https://", "https://a/b", "https://u@a", "http://a:x"]
+)
+def test_a_public_url_is_a_web_address_without_a_path(url: str) -> None:
+    assert [code for _, code in find_mistakes(f'http.public_url = "{url}"')] == ["invalid_url"]
+
+
+def test_a_table_written_as_a_value_is_told() -> None:
+    assert find_mistakes('http = 5\ntrunks = "main"\n') == [
+        ("callwheel.toml, line 1: http", "wrong_type"),
+        ("callwheel.toml, line 2: trunks", "wrong_type"),
+    ]
+
+
+def test_a_line_inside_a_text_of_several_lines_is_no_key() -> None:
+    text = 'data_dir = """\ndrain_s = 7\n"""\ndrain_s = -1\n'
+    assert find_mistakes(text) == [
+        ("callwheel.toml, line 1: data_dir", "invalid_text"),
+        ("callwheel.toml, line 4: drain_s", "out_of_range"),
+    ]
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def test_the_example_of_the_documentation_is_a_configuration() -> None:
+    example = re.search(r"```toml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None
+    config = read_config(example[1], {})
+    assert (config.trunks[0].name, config.limits.destinations) == ("main", ("+91", "+1"))
+
+
+def test_the_documentation_names_every_key_and_no_other() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    table = text.partition("## The keys")[2].partition("Each trunk")[0]
+    firsts = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {key for cell in firsts for key in re.findall(r"`([^`]+)`", cell)} == set(KEYS)
+    later = text.partition("`not_supported_yet` until")[2].partition("\n")[0]
+    assert set(re.findall(r"`([^`]+)`", later)) == set(NOT_SUPPORTED_YET)
+
+
+def test_the_mistakes_that_the_documentation_shows_are_the_real_ones() -> None:
+    text = '[http]\nbimd = "127.0.0.1:8080"\n[media]\nports = "20001-29999"\n'
+    with pytest.raises(ConfigError) as caught:
+        read_config(text, {"CALLWHEEL_DRAIN_S": "-1"}, file="callwheel.toml")
+    shown = DOCUMENT.read_text(encoding="utf-8")
+    assert [line for line in str(caught.value).splitlines() if f"  {line}\n" not in shown] == []

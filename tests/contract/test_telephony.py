@@ -1,0 +1,203 @@
+"""What every `Telephony` promises: the simulated network, and the SIP user agent against the simulated
+carrier over real UDP with the real media plane.
+
+The numbers end in the digits by which docs/simulator.md forces an outcome, so that both networks treat
+them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import soundfile
+import trio
+
+from adapters.media.client import open_media_plane
+from adapters.media.prompts import PromptLibrary
+from adapters.sip.trunk import Trunk
+from adapters.sip.user_agent import UserAgentSettings, open_user_agent
+from engine.ports.telephony import (
+    Answered,
+    Call,
+    CallEnded,
+    CallRequest,
+    Ended,
+    Progress,
+    Ringing,
+    Telephony,
+    TelephonyUnavailable,
+)
+from sim.carrier import CarrierSettings, run_carrier
+from sim.profile import Profile, always
+from sim.telephony import CallScript, SimulatedTelephony
+
+PROMPT_S = 0.2
+TALK_S = 0.6
+
+SCRIPTS = {
+    "9200": CallScript(0.0, 0.0, talk_s=TALK_S),
+    "9180": CallScript(0.0, 0.5, talk_s=TALK_S),
+    "9486": CallScript(None, 0.0, 486),
+    "9404": CallScript(None, 0.0, 404),
+    "9503": CallScript(None, 0.0, 503, retry_after_s=1.0),
+    "9480": CallScript(0.0, None),
+}
+
+
+@asynccontextmanager
+async def simulated_network(_folder: Path) -> AsyncIterator[Telephony]:
+    yield SimulatedTelephony(lambda request, _: SCRIPTS[request.number[-4:]], PROMPT_S)
+
+
+@asynccontextmanager
+async def sip_network(folder: Path) -> AsyncIterator[Telephony]:
+    sound = 0.3 * np.sin(np.arange(int(8000 * PROMPT_S)) / 5)
+    wav = folder / "tone.wav"
+    soundfile.write(wav, sound, 8000)
+    PromptLibrary(folder).add("prm_tone", wav.read_bytes())
+    profile = Profile(talk_s=always(TALK_S), retry_after_s=1)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(
+            run_carrier, CarrierSettings(bind="127.0.0.1:0", profile=profile)
+        )
+        settings = UserAgentSettings((Trunk("main", *address),))
+        async with (
+            open_media_plane("127.0.0.1", prompts_folder=folder, ports=(0, 0)) as plane,
+            open_user_agent(settings, plane, Random(1)) as agent,
+        ):
+            yield agent
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(params=[simulated_network, sip_network], ids=["simulated", "sip"])
+async def telephony(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Telephony]:
+    with trio.fail_after(30):
+        async with request.param(tmp_path) as network:
+            yield network
+
+
+def request_to(ending: str, trunk: str = "main") -> CallRequest:
+    return CallRequest("att_1", f"+1415555{ending}", "+14155550100", trunk)
+
+
+async def follow(telephony: Telephony, ending: str) -> list[Progress]:
+    """Everything that happens on a call that is left to itself."""
+    seen: list[Progress] = []
+    async with telephony.prepare_call(request_to(ending)) as call:
+        call.dial()
+        while not (seen and isinstance(seen[-1], Ended)):
+            progress = await call.next_progress()
+            if progress not in seen:
+                seen.append(progress)
+        assert await call.next_progress() == seen[-1]
+        assert await call.wait_ended() == seen[-1]
+    return seen
+
+
+async def play_for_ever(call: Call) -> None:
+    while True:
+        await call.play("prm_tone")
+
+
+async def test_an_answered_call_rings_is_answered_and_ends_when_the_callee_hangs_up(
+    telephony: Telephony,
+) -> None:
+    ringing, answered, ended = await follow(telephony, "9180")
+    assert (ringing, answered) == (Ringing(), Answered())
+    assert isinstance(ended, Ended)
+    assert (ended.how, ended.sip_code) == ("callee_hung_up", 200)
+
+
+@pytest.mark.parametrize(("ending", "code"), [("9486", 486), ("9404", 404)])
+async def test_a_refusal_ends_the_call_with_its_code(
+    telephony: Telephony, ending: str, code: int
+) -> None:
+    [ended] = await follow(telephony, ending)
+    assert isinstance(ended, Ended)
+    assert (ended.how, ended.sip_code, ended.retry_after_s) == ("rejected", code, None)
+
+
+async def test_a_congested_network_says_when_to_come_again(telephony: Telephony) -> None:
+    [ended] = await follow(telephony, "9503")
+    assert isinstance(ended, Ended)
+    assert (ended.how, ended.sip_code, ended.retry_after_s) == ("rejected", 503, 1.0)
+
+
+async def test_a_prompt_is_played_to_its_end_and_then_the_caller_may_hang_up(
+    telephony: Telephony,
+) -> None:
+    async with telephony.prepare_call(request_to("9200")) as call:
+        call.dial()
+        while await call.next_progress() != Answered():
+            pass
+        begun = trio.current_time()
+        await call.play("prm_tone")
+        assert trio.current_time() - begun >= PROMPT_S - 0.02
+        call.hang_up()
+        call.hang_up()
+        assert (await call.wait_ended()).how == "we_hung_up"
+
+
+async def test_a_callee_who_hangs_up_interrupts_what_is_played(telephony: Telephony) -> None:
+    async with telephony.prepare_call(request_to("9200")) as call:
+        call.dial()
+        while await call.next_progress() != Answered():
+            pass
+        with pytest.raises(CallEnded) as caught:
+            await play_for_ever(call)
+        assert caught.value.ended.how == "callee_hung_up"
+
+
+async def test_a_call_that_rings_can_be_hung_up(telephony: Telephony) -> None:
+    async with telephony.prepare_call(request_to("9480")) as call:
+        call.dial()
+        assert await call.next_progress() == Ringing()
+        call.hang_up()
+        ended = await call.wait_ended()
+        assert (ended.how, ended.sip_code) == ("we_hung_up", 487)
+
+
+async def test_a_call_that_was_never_dialled_can_be_hung_up_and_left(
+    telephony: Telephony,
+) -> None:
+    async with telephony.prepare_call(request_to("9200")) as call:
+        call.hang_up()
+        assert (await call.wait_ended()).how == "we_hung_up"
+    async with telephony.prepare_call(request_to("9200")):
+        pass
+
+
+async def test_leaving_a_call_ends_it_and_waits_for_nobody(telephony: Telephony) -> None:
+    async with telephony.prepare_call(request_to("9480")) as call:
+        call.dial()
+        assert await call.next_progress() == Ringing()
+    assert call.call_id
+
+
+async def test_many_calls_at_once_do_not_disturb_each_other(telephony: Telephony) -> None:
+    seen: dict[str, list[Progress]] = {}
+
+    async def one(ending: str, serial: int) -> None:
+        seen[f"{ending} {serial}"] = await follow(telephony, ending)
+
+    async with trio.open_nursery() as nursery:
+        for serial in range(10):
+            for ending in ("9180", "9486", "9404"):
+                nursery.start_soon(one, ending, serial)
+    ends = {name: [type(one).__name__ for one in progress] for name, progress in seen.items()}
+    expected = {"9180": ["Ringing", "Answered", "Ended"], "9486": ["Ended"], "9404": ["Ended"]}
+    assert ends == {name: expected[name[:4]] for name in ends}
+    assert len(ends) == 30
+
+
+async def test_an_unknown_trunk_prepares_no_call(tmp_path: Path) -> None:
+    """Only the user agent knows its trunks; the simulated network carries everything."""
+    async with sip_network(tmp_path) as agent:
+        with pytest.raises(TelephonyUnavailable):
+            async with agent.prepare_call(request_to("9200", trunk="elsewhere")):
+                pass

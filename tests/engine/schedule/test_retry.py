@@ -1,0 +1,127 @@
+"""What follows an attempt, rule by rule."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.disposition import Disposition, Outcome
+from engine.model import Contact, FlowSettings, RetryRule
+from engine.schedule.retry import CONGESTION_WAIT_S, after_attempt
+from tests.engine.made import EPOCH, contact
+
+TWO = ("+14155550123", "+14155550124")
+NOW = EPOCH + 60
+
+
+def waiting(before: Contact, wait_s: float, **changes: object) -> Contact:
+    """The contact as it waits for its next try."""
+    return msgspec.structs.replace(
+        before, state="open", due_at=NOW + wait_s, wait_code="retry_wait", **changes
+    )
+
+
+def done(before: Contact, disposition: Disposition, **changes: object) -> Contact:
+    """The contact as it is completed."""
+    return msgspec.structs.replace(
+        before, state="completed", disposition=disposition, completed_at=NOW, **changes
+    )
+
+
+def test_an_answered_contact_is_done() -> None:
+    before = contact(state="dialing", tel=TWO)
+    after = after_attempt(before, FlowSettings(), Outcome("answered"), NOW)
+    assert after == done(before, "answered", spent=1)
+
+
+def test_a_busy_number_without_a_retry_rule_gives_way_to_the_next_number_at_once() -> None:
+    before = contact(state="dialing", tel=TWO)
+    after = after_attempt(before, FlowSettings(), Outcome("busy"), NOW)
+    assert after == waiting(before, 0, spent=1, tel_index=1)
+
+
+def test_the_last_number_completes_the_contact_with_its_disposition() -> None:
+    before = contact(state="dialing", tel=TWO, tel_index=1, spent=1)
+    after = after_attempt(before, FlowSettings(), Outcome("no-answer"), NOW)
+    assert after == done(before, "no-answer", spent=2)
+
+
+def test_a_retry_rule_tries_the_same_number_again_after_its_wait_and_then_the_next() -> None:
+    settings = FlowSettings(attempts_max=5, retry={"busy": RetryRule(1, 90)})
+    before = contact(state="dialing", tel=TWO)
+    again = after_attempt(before, settings, Outcome("busy"), NOW)
+    assert again == waiting(before, 90, spent=1, tries={"busy": 1})
+    following = after_attempt(again, settings, Outcome("busy"), NOW)
+    assert following == waiting(again, 0, spent=2, tel_index=1, tries={})
+
+
+def test_one_budget_covers_all_numbers_and_reasons() -> None:
+    settings = FlowSettings(attempts_max=2, retry={"busy": RetryRule(9, 1)})
+    before = contact(state="dialing", tel=TWO, spent=1)
+    after = after_attempt(before, settings, Outcome("busy"), NOW)
+    assert after == done(before, "busy", spent=2)
+
+
+def test_a_callee_who_refuses_is_left_alone_unless_the_flow_says_otherwise() -> None:
+    before = contact(state="dialing", tel=TWO)
+    stopped = after_attempt(before, FlowSettings(), Outcome("declined"), NOW)
+    tried = after_attempt(before, FlowSettings(declined="next"), Outcome("declined"), NOW)
+    assert stopped == done(before, "declined", spent=1)
+    assert tried == waiting(before, 0, spent=1, tel_index=1)
+
+
+def test_an_invalid_number_is_dead_for_the_contact() -> None:
+    before = contact(state="dialing", tel=TWO)
+    after = after_attempt(before, FlowSettings(), Outcome("invalid-number"), NOW)
+    assert after == waiting(before, 0, spent=1, tel_index=1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "wait_s"),
+    [
+        (Outcome("congested"), CONGESTION_WAIT_S),
+        (Outcome("congested", 12.0), 12.0),
+        (Outcome("congested", 1e9), 300.0),
+        (Outcome(None), 0.0),
+    ],
+)
+def test_what_the_network_caused_costs_no_budget(outcome: Outcome, wait_s: float) -> None:
+    before = contact(state="dialing", spent=2)
+    assert after_attempt(before, FlowSettings(), outcome, NOW) == waiting(before, wait_s)
+
+
+def test_after_a_crash_in_mid_call_nobody_is_rung_again_unless_the_flow_says_so() -> None:
+    before = contact(state="dialing", tel=TWO)
+    stopped = after_attempt(before, FlowSettings(), Outcome("unknown"), NOW)
+    retried = after_attempt(before, FlowSettings(on_unknown="retry"), Outcome("unknown"), NOW)
+    assert stopped == done(before, "unknown", spent=1)
+    assert retried == waiting(before, 0, spent=1)
+
+
+ends: st.SearchStrategy[Disposition] = st.sampled_from(
+    ["busy", "no-answer", "declined", "invalid-number", "blocked", "failed", "unknown", "machine"]
+)
+
+
+@given(st.lists(ends, min_size=30, max_size=30), st.integers(1, 6), st.integers(1, 10))
+def test_any_contact_is_done_within_its_budget(
+    outcomes: list[Disposition], attempts_max: int, numbers: int
+) -> None:
+    settings = FlowSettings(
+        attempts_max=attempts_max,
+        retry={"busy": RetryRule(3, 1), "no-answer": RetryRule(2, 1)},
+        declined="next",
+        on_unknown="retry",
+    )
+    one = contact(tel=tuple(f"+1415555{n:04}" for n in range(numbers)))
+    attempts = 0
+    for outcome in outcomes:
+        if one.state == "completed":
+            break
+        one = after_attempt(one, settings, Outcome(outcome), NOW)
+        attempts += 1
+        assert one.tel_index < numbers
+    assert one.state == "completed"
+    assert attempts <= attempts_max
