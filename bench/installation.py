@@ -48,7 +48,9 @@ def make_config(
         f'[limits]\nchannels = {channels}\ncps = {cps}\ndestinations = ["+1"]',
     ]
     if trunk is not None:
-        lines.append(f'[[trunks]]\nname = "main"\nuri = "{trunk}"\nchannels = {channels}\ncps = {cps}')
+        lines.append(
+            f'[[trunks]]\nname = "main"\nuri = "{trunk}"\nchannels = {channels}\ncps = {cps}'
+        )
     return "\n".join([*lines, extra, ""])
 
 

@@ -27,7 +27,7 @@ EventType = Literal[
 ]
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """One fact. Which fields are set follows from its type: a list event has no contact."""
 
     type: EventType
@@ -42,7 +42,7 @@ class Event(Struct, frozen=True):
     """What belongs to this type; `docs/lifecycle.md` has the table."""
 
 
-class StoredEvent(Struct, frozen=True):
+class StoredEvent(Struct, frozen=True, gc=False):
     """An event as the store keeps it: numbered, and encoded once for all who read it."""
 
     account: str

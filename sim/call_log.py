@@ -22,7 +22,7 @@ WRITE_BYTES_MAX: Final = 65_536
 """Lines are handed to the kernel at once up to this size, then in further pieces."""
 
 
-class CallRecord(Struct, tag="call", omit_defaults=True):
+class CallRecord(Struct, tag="call"):
     """One INVITE transaction and what came of it. Moments are seconds since the carrier's first packet."""
 
     number: str

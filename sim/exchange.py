@@ -84,7 +84,7 @@ class Exchange:
         """What is to be sent, in order; the holder empties it."""
         self.finished: list[LogLine] = []
         """What is to be logged, in order; the holder empties it."""
-        self._requests: dict[bytes, Callable[[Request, Address, float], None]] = {
+        self._requests: dict[bytes, Callable[[Request, int, Address, float], None]] = {
             b"INVITE": self._on_invite,
             b"ACK": self._on_ack,
             b"CANCEL": self._on_cancel,
@@ -134,10 +134,12 @@ class Exchange:
                 # RFC 3261 allows it inside quotes, where no caller has a use for it.
                 raise SipParseError("NUL")
             message = parse(data)
+            cseq = message.cseq
             if isinstance(message, Request):
-                self._requests.get(message.method, self._on_other)(message, source, now)
+                take = self._requests.get(message.method, self._on_other)
+                take(message, cseq.number, source, now)
             else:
-                self._on_response(message, now)
+                self._on_response(message, cseq.method, now)
         except SipParseError:
             # Line ends alone keep an address translation open (RFC 5626 §3.5.1).
             if data.strip(b"\r\n"):
@@ -162,8 +164,8 @@ class Exchange:
 
     # What comes in
 
-    def _on_invite(self, request: Request, source: Address, now: float) -> None:
-        branch, cseq = request.branch, request.cseq.number
+    def _on_invite(self, request: Request, cseq: int, source: Address, now: float) -> None:
+        branch = request.branch
         line = self._lines.get(request.call_id)
         if request.to_tag is not None:
             # A call's media stays as it was agreed on.
@@ -233,15 +235,15 @@ class Exchange:
             return build_offer(*self._media, session_id), None
         return self._answers.answer(offer, session_id)
 
-    def _on_ack(self, request: Request, source: Address, now: float) -> None:
+    def _on_ack(self, request: Request, cseq: int, source: Address, now: float) -> None:
         self._counts.acks += 1
         line = self._lines.get(request.call_id)
-        if line is None or request.cseq.number != line.cseq:
+        if line is None or cseq != line.cseq:
             self._counts.strays += 1
             return
         self._happen(line, "ack", now)
 
-    def _on_cancel(self, request: Request, source: Address, now: float) -> None:
+    def _on_cancel(self, request: Request, cseq: int, source: Address, now: float) -> None:
         self._counts.cancels += 1
         line = self._lines.get(request.call_id)
         if line is None or request.branch != line.branch:
@@ -250,7 +252,7 @@ class Exchange:
             return
         self._happen(line, "cancel", now, (request, source))
 
-    def _on_bye(self, request: Request, source: Address, now: float) -> None:
+    def _on_bye(self, request: Request, cseq: int, source: Address, now: float) -> None:
         self._counts.byes += 1
         line = self._lines.get(request.call_id)
         if line is None or request.to_tag != line.tag:
@@ -259,7 +261,7 @@ class Exchange:
             return
         self._happen(line, "bye", now, (request, source))
 
-    def _on_other(self, request: Request, source: Address, now: float) -> None:
+    def _on_other(self, request: Request, cseq: int, source: Address, now: float) -> None:
         self._counts.others += 1
         if request.method == b"OPTIONS":
             self._reply(request, source, 200, ALLOW, b"Accept: application/sdp")
@@ -270,9 +272,9 @@ class Exchange:
         else:
             self._reply(request, source, 405, ALLOW)
 
-    def _on_response(self, response: Response, now: float) -> None:
+    def _on_response(self, response: Response, method: bytes, now: float) -> None:
         line = self._lines.get(response.call_id)
-        if line is None or response.cseq.method != b"BYE":
+        if line is None or method != b"BYE":
             self._counts.strays += 1
         elif response.status >= 200:
             self._happen(line, "response", now)

@@ -117,18 +117,17 @@ class Stream(Struct, gc=False):
 
     def take(self, sequence: int) -> None:
         """Count a packet with this sequence number."""
-        self.received += 1
+        ahead = (sequence - self._highest) & 0xFFFF
         if self._highest < 0:
             self._first = self._highest = sequence
-            return
-        ahead = (sequence - self._highest) & 0xFFFF
-        if ahead <= SEQUENCE_JUMP_MAX:
+        elif ahead <= SEQUENCE_JUMP_MAX:
             self._highest += ahead
         elif ahead < 0x10000 - SEQUENCE_JUMP_MAX:
-            # The caller's sound was started anew: what is counted from here on is another run.
+            # The caller's sound was started anew: what came before is settled, and no loss lies between.
             self._lost_before += self._lost()
             self._highest = sequence
-            self._first = sequence - self.received + 1
+            self._first = sequence - self.received
+        self.received += 1
 
 
 class Streams:

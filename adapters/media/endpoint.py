@@ -8,8 +8,11 @@ from collections import deque
 from ipaddress import ip_address
 from typing import Final
 
-PORT_TRIES_MAX: Final = 64
-"""Ports that are tried for one stream before it is refused: others may sit on some of them."""
+PORT_TRIES_MAX: Final = 1_000
+"""Ports that are tried for one stream before it is refused: another program may sit on as many. Each
+that is taken costs a microsecond."""
+ODD_PORTS_MAX: Final = 64
+"""Odd ports that the kernel may choose, one after the other, before a stream is refused."""
 RECEIVE_BUFFER_BYTES: Final = 16_384
 """Asked of the kernel for each stream: some 20 packets, 400 ms, and then it drops."""
 EXPEDITED_FORWARDING: Final = 0xB8
@@ -29,12 +32,14 @@ class NoDescriptor(Exception):
 class PortPicker:
     """Even ports of a range in turn, so that a port rests for as long as can be once it is free.
 
-    The range 0 to 0 leaves the choice to the kernel.
+    `skip` ports are left for last: planes that share a range should each begin somewhere else. The
+    range 0 to 0 leaves the choice to the kernel.
     """
 
-    def __init__(self, first: int, last: int) -> None:
+    def __init__(self, first: int, last: int, skip: int = 0) -> None:
         self._free = deque(range(first + first % 2, last + 1, 2))
         assert self._free
+        self._free.rotate(-skip)
         self._is_kernels_choice = last == 0
 
     @property
@@ -57,28 +62,49 @@ def open_socket(host: str, picker: PortPicker) -> tuple[socket.socket, int]:
 
     Raises `NoPort`, `NoDescriptor`, and `OSError` when `host` is no address of this machine.
     """
+    odd: list[socket.socket] = []
+    try:
+        for _ in range(ODD_PORTS_MAX):
+            endpoint = _new_socket(host)
+            try:
+                port = _bind(endpoint, host, picker)
+            except BaseException:
+                endpoint.close()
+                raise
+            if port % 2 == 0:
+                return endpoint, port
+            # Held until an even one is found, so that the kernel does not choose it again.
+            odd.append(endpoint)
+    finally:
+        for endpoint in odd:
+            endpoint.close()
+    raise NoPort
+
+
+def _new_socket(host: str) -> socket.socket:
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
+    try:
+        endpoint = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoDescriptor from error
+        raise
+    _prepare(endpoint)
+    return endpoint
+
+
+def _bind(endpoint: socket.socket, host: str, picker: PortPicker) -> int:
+    """Bind to the first port in turn that nobody sits on, and say which. Raises `NoPort`."""
     for _ in range(picker.tries):
         port = picker.pick()
         try:
-            endpoint = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            endpoint.bind((host, port))
         except OSError as error:
             picker.give_back(port)
-            if error.errno in _FULL:
-                raise NoDescriptor from error
-            raise
-        try:
-            endpoint.bind((host, port))
-            bound: int = endpoint.getsockname()[1]
-            if bound % 2 == 0:
-                _prepare(endpoint)
-                return endpoint, bound
-        except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                endpoint.close()
                 raise
-        endpoint.close()
-        picker.give_back(port)
+        else:
+            return int(endpoint.getsockname()[1])
     raise NoPort
 
 

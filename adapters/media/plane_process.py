@@ -227,10 +227,11 @@ class PlaneProcess:
         stream = self._streams.pop(event.stream, None)
         if stream is None:
             return
-        stream.note_over(event.statistics)
         if isinstance(event, control.Dropped):
             log.warning("media_stream_dropped", port=stream.port, reason=event.reason)
-            stream.note_lost()
+            stream.note_lost(event.statistics)
+        else:
+            stream.note_over(event.statistics)
 
     def _note_answer(self) -> None:
         self._answered.set()
@@ -250,7 +251,7 @@ class PlaneProcess:
         streams, self._streams = self._streams, {}
         self.streams_lost = len(streams)
         for stream in streams.values():
-            stream.note_lost()
+            stream.note_lost(stream.statistics())
 
     async def _end_process(self) -> None:
         """The closed socket tells the process to end; it is killed where it does not."""

@@ -13,7 +13,7 @@ from adapters.media.types import Remote, StreamLost
 from engine.ports.telephony import MediaStatistics
 
 CLOSE_WAIT_S: Final = 1.0
-"""How long `close` waits at most for the final statistics."""
+"""How long a `close` that is cancelled waits for the final statistics."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class PlaneStream:
         self._outcome: control.PlayOutcome | None = None
         self._over = trio.Event()
         """Set when the plane has the stream no longer, whatever the reason."""
-        self._lost = trio.Event()
+        self._is_lost = False
 
     @property
     def port(self) -> int:
@@ -73,7 +73,9 @@ class PlaneStream:
 
     async def wait_lost(self) -> None:
         """Return when the plane has lost this stream; never otherwise."""
-        await self._lost.wait()
+        await self._over.wait()
+        if not self._is_lost:
+            await trio.sleep_forever()
 
     def statistics(self) -> MediaStatistics:
         """What was known when a prompt last ended; final after `close`."""
@@ -82,12 +84,17 @@ class PlaneStream:
     async def close(self) -> None:
         """Stop and free the port; the statistics are final afterwards.
 
-        It waits for the plane, even when cancelled, but never longer than `CLOSE_WAIT_S`.
+        It waits for the plane's last word. A plane that does not answer is killed, which is a last
+        word as well. Where it is cancelled, it waits for `CLOSE_WAIT_S` at most.
         """
         if not self._over.is_set():
             self._post(control.Close(self._number))
-        with trio.move_on_after(CLOSE_WAIT_S, shield=True):
+        try:
             await self._over.wait()
+        except trio.Cancelled:
+            with trio.move_on_after(CLOSE_WAIT_S, shield=True):
+                await self._over.wait()
+            raise
 
     def note_play_ended(self, event: control.PlayEnded) -> None:
         """The plane says that a prompt is over."""
@@ -103,10 +110,10 @@ class PlaneStream:
         if self._playing is not None:
             self._playing.set()
 
-    def note_lost(self) -> None:
+    def note_lost(self, statistics: MediaStatistics) -> None:
         """The plane has the stream no longer, and was not asked to close it."""
-        self.note_over(self._statistics)
-        self._lost.set()
+        self._is_lost = True
+        self.note_over(statistics)
 
     def _judge(self, prompt: str) -> None:
         if self._outcome == "finished":

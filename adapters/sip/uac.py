@@ -128,7 +128,8 @@ class OutboundCall:
 
     def receive_response(self, response: Response, now: float) -> None:
         """A response with this call's Call-ID. Raises `SipParseError` before anything is changed."""
-        cseq, tag = response.cseq, response.to_tag or b""
+        cseq = response.cseq
+        tag = response.to_tag or b"" if response.status >= 200 else b""
         exchange = self._requester.find(response.branch, cseq.method)
         if exchange is None:
             return

@@ -40,8 +40,8 @@ from engine.ports.telephony import (
 
 DATAGRAMS_PER_ROUND_MAX = 128
 """Datagrams that are taken before other tasks get a turn."""
-TIMER_RESOLUTION_S = 0.005
-"""The timers run no more often than this; SIP's shortest is a hundred times longer."""
+TIMER_RESOLUTION_S = 0.02
+"""The timers run no more often than this; SIP's shortest is 25 times longer."""
 STREAM_CLOSE_S_MAX = 1.0
 """How long leaving a call waits for the media plane to free its port."""
 
@@ -81,8 +81,8 @@ class SipCall:
         self._waiting = trio.lowlevel.ParkingLot()
         self._is_answered = False
         self._ended: Ended | None = None
-        self._until_ended = trio.CancelScope()
-        """Around the watching of the stream."""
+        self._watching: trio.CancelScope | None = None
+        """Around the task that waits for the loss of the stream."""
         self._plays: list[trio.CancelScope] = []
 
     @property
@@ -152,12 +152,13 @@ class SipCall:
             if not event.is_first:
                 return
             self._is_answered = True
+            self._watching = trio.CancelScope()
             self._agent.watch(self)
             self._progress.append(Answered())
         else:
             if isinstance(event, Ended):
                 self._ended = event
-                self._until_ended.cancel()
+                self._stop_watching()
                 for scope in self._plays:
                     scope.cancel()
             self._progress.append(event)
@@ -171,7 +172,8 @@ class SipCall:
 
     async def watch_stream(self) -> None:
         """Run while the call is answered."""
-        with self._until_ended:
+        assert self._watching is not None
+        with self._watching:
             try:
                 await self._stream.wait_lost()
             except Exception:
@@ -181,7 +183,11 @@ class SipCall:
     def leave(self) -> None:
         """The block is left: hang up, and hear nothing any more."""
         self.hang_up()
-        self._until_ended.cancel()
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
 
 
 class UserAgent:

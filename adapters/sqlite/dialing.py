@@ -35,7 +35,7 @@ _OPEN: Final = (
     "SELECT a.id, f.id, l.id, l.status, "
     "(SELECT min(c.due_at) FROM contacts c WHERE c.list = l.n AND c.state = 'open') "
     f"FROM lists l {_OF_LIST} "
-    "WHERE l.open > 0 AND l.status IN ('scheduled', 'running', 'paused')"
+    "WHERE l.has_open AND l.status IN ('scheduled', 'running', 'paused')"
 )
 OPEN_LISTS: Final = f"{_OPEN} ORDER BY l.n"
 OPEN_LIST: Final = f"{_OPEN} AND l.id = ?"
@@ -43,11 +43,14 @@ DUE_CONTACTS: Final = (
     f"SELECT {CONTACT_COLUMNS} FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n "
     "WHERE l.id = ? AND c.state = 'open' AND c.due_at <= ? ORDER BY c.due_at, c.id LIMIT ?"
 )
-MAY_BEGIN: Final = (
-    "SELECT c.state, EXISTS (SELECT 1 FROM do_not_call d "
-    "WHERE d.account = ? AND d.number = ? AND d.flow IN ('', ?)) "
-    "FROM contacts c WHERE c.id = ?"
+_LISTED: Final = (
+    "EXISTS (SELECT 1 FROM do_not_call d "
+    "WHERE d.account = ? AND d.number = ? AND d.flow IN ('', ?))"
 )
+BEGIN_CONTACT: Final = (
+    f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {_LISTED}"
+)
+WHY_NOT_BEGUN: Final = f"SELECT c.state, {_LISTED} FROM contacts c WHERE c.id = ?"
 NOTE_PROGRESS: Final = (
     "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ? "
     "WHERE account = ? AND id = ? AND ended_at IS NULL"
@@ -65,7 +68,7 @@ COMPLETE_CONTACT: Final = (
     "WHERE id = ? AND state = 'open' RETURNING list, reference"
 )
 CANCELED_LISTS: Final = (
-    "SELECT l.n FROM lists l WHERE l.open > 0 AND l.status = 'canceled' ORDER BY l.n LIMIT ?"
+    "SELECT l.n FROM lists l WHERE l.has_open AND l.status = 'canceled' ORDER BY l.n LIMIT ?"
 )
 OPEN_CONTACTS_OF: Final = (
     "SELECT c.id FROM contacts c WHERE c.list = ? AND c.state = 'open' "
@@ -82,6 +85,10 @@ RECENT_STARTS: Final = (
     "JOIN flows f ON f.n = t.flow ORDER BY t.initiated_at, t.id"
 )
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
+
+
+DIALABLE: Final = frozenset({"scheduled", "running"})
+"""Statuses of a list whose contacts may be dialled now."""
 
 
 class SqliteDialing(Connected):
@@ -163,12 +170,12 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     row = unit.find_list(attempt.list)
     if row is None:
         return "gone"
-    may = unit.row(MAY_BEGIN, (row.account_n, attempt.number, attempt.flow, attempt.contact))
-    state, listed = may if may is not None else ("completed", 0)
-    refused = rules.refusal(state, row.state, bool(listed))
-    if refused is not None:
-        return refused
-    unit.execute("UPDATE contacts SET state = 'dialing' WHERE id = ?", (attempt.contact,))
+    callee = (row.account_n, attempt.number, attempt.flow)
+    if row.state.status in DIALABLE:
+        unit.execute(BEGIN_CONTACT, (attempt.contact, *callee))
+    if row.state.status not in DIALABLE or not unit.rowcount:
+        state, listed = unit.row(WHY_NOT_BEGUN, (*callee, attempt.contact)) or ("completed", 0)
+        return rules.refusal(state, row.state, bool(listed))
     unit.execute(ATTEMPT_INSERT, attempt_row(attempt, row.account_n, row.flow_n, row.n))
     started = rules.begin(unit.change(row), attempt.initiated_at)
     unit.tell((event, *started))

@@ -20,7 +20,7 @@ from engine.ports.store import IdempotentAnswer, Page
 _SELECT_FLOW: Final = f"SELECT {FLOW_COLUMNS} FROM flows f {IN_ACCOUNT} f.account"
 FIND_FLOW: Final = f"{_SELECT_FLOW} WHERE f.id = ? AND a.id = ? AND NOT f.deleted"
 LIST_FLOWS: Final = f"{_SELECT_FLOW} WHERE NOT f.deleted AND f.id > ?"
-UNFINISHED_LISTS: Final = "SELECT 1 FROM lists WHERE flow = ? AND completed < contacts LIMIT 1"
+UNFINISHED_LISTS: Final = "SELECT 1 FROM lists WHERE flow = ? AND unfinished LIMIT 1"
 
 
 class SqliteFlows(Connected):

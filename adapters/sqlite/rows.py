@@ -157,7 +157,8 @@ LIST_COLUMNS: Final = (
 )
 LIST_SET: Final = (
     "id = ?, account = ?, flow = ?, flow_version = ?, name = ?, source = ?, status = ?, report = ?, "
-    "created_at = ?, started_at = ?, finished_at = ?, header = ?, standing = ?, contacts = ?, open = ?"
+    "created_at = ?, started_at = ?, finished_at = ?, header = ?, standing = ?, contacts = ?, open = ?, "
+    "has_open = ?, unfinished = ?"
 )
 
 
@@ -179,6 +180,8 @@ def list_row(one: CallList, account_n: int, flow_n: int, contacts: int) -> Row:
         one.standing,
         contacts,
         contacts,
+        contacts > 0,
+        contacts > 0,
     )
 
 
@@ -198,23 +201,29 @@ STATE_COLUMNS: Final = (
     "l.id, a.id, f.id, l.status, l.standing, l.started_at, l.finished_at, l.contacts, l.open, "
     "l.dialing, l.completed, l.dispositions"
 )
-STATE_SET: Final = (
-    "status = ?, started_at = ?, finished_at = ?, contacts = ?, open = ?, dialing = ?, completed = ?, "
-    "dispositions = ?"
-)
+COUNTS_SET: Final = "contacts = ?, open = ?, dialing = ?, completed = ?, dispositions = ?"
+STATUS_SET: Final = "status = ?, started_at = ?, finished_at = ?, has_open = ?, unfinished = ?"
 
 
-def state_row(state: ListState) -> Row:
-    """Values for `STATE_SET`."""
+def counts_row(state: ListState) -> Row:
+    """Values for `COUNTS_SET`: what changes with every contact."""
     return (
-        state.status,
-        state.started_at,
-        state.finished_at,
         state.contacts,
         state.open,
         state.dialing,
         state.completed,
         text(state.dispositions),
+    )
+
+
+def status_row(state: ListState) -> Row:
+    """Values for `STATUS_SET`: what changes a few times in a list's life."""
+    return (
+        state.status,
+        state.started_at,
+        state.finished_at,
+        state.open > 0,
+        state.completed < state.contacts,
     )
 
 

@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from adapters.sqlite.rows import EVENT_INSERT, STATE_COLUMNS, STATE_SET, Row, state_row, to_state
+from adapters.sqlite.rows import (
+    COUNTS_SET,
+    EVENT_INSERT,
+    STATE_COLUMNS,
+    STATUS_SET,
+    Row,
+    counts_row,
+    status_row,
+    to_state,
+)
 from adapters.sqlite.rules import ListState
 from engine.events import Event, StoredEvent, number_event
 
@@ -26,6 +35,8 @@ _FIND_LIST: Final = (
 )
 _FIND_LIST_BY_ID: Final = _FIND_LIST + "id = ?"
 _FIND_LIST_BY_N: Final = _FIND_LIST + "n = ?"
+_WRITE_COUNTS: Final = f"UPDATE lists SET {COUNTS_SET} WHERE n = ?"  # noqa: S608, as above
+_WRITE_STATUS: Final = f"UPDATE lists SET {STATUS_SET} WHERE n = ?"  # noqa: S608, as above
 
 
 class AccountRow(Struct):
@@ -42,6 +53,8 @@ class ListRow(Struct):
     account_n: int
     flow_n: int
     state: ListState
+    status_written: Row
+    """What of the state is in the table and seldom changes."""
 
 
 class Unit:
@@ -145,12 +158,13 @@ class Unit:
                 [(one.last_seq, n) for n, one in self._changed_accounts.items()],
             )
             self._changed_accounts.clear()
-        if self._changed_lists:
-            self.executemany(
-                f"UPDATE lists SET {STATE_SET} WHERE n = ?",  # noqa: S608, a constant
-                [(*state_row(one.state), n) for n, one in self._changed_lists.items()],
-            )
-            self._changed_lists.clear()
+        for n, one in self._changed_lists.items():
+            self.execute(_WRITE_COUNTS, (*counts_row(one.state), n))
+            status = status_row(one.state)
+            if status != one.status_written:
+                self.execute(_WRITE_STATUS, (*status, n))
+                one.status_written = status
+        self._changed_lists.clear()
 
     def roll_back(self) -> None:
         """Undo the group, here and in the database. Does nothing when none is open there."""
@@ -178,6 +192,7 @@ class Unit:
     def _remember(self, row: Row | None) -> ListRow | None:
         if row is None:
             return None
-        found = ListRow(row[0], row[1], row[2], to_state(row[3:]))
+        state = to_state(row[3:])
+        found = ListRow(row[0], row[1], row[2], state, status_row(state))
         self._lists[found.state.id] = self._lists_by_n[found.n] = found
         return found

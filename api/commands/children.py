@@ -38,11 +38,19 @@ class ChildPlan(Struct, frozen=True):
     """A regular expression for what it says when it is ready."""
 
 
-async def host_child(plan: ChildPlan, *, task_status: trio.TaskStatus[re.Match[str]]) -> None:
+class Child(Struct, frozen=True):
+    """A child that is ready."""
+
+    pid: int
+    said: re.Match[str]
+    """What matched `ready`."""
+
+
+async def host_child(plan: ChildPlan, *, task_status: trio.TaskStatus[Child]) -> None:
     """Run the child until cancelled, then end it; it is gone when this returns or raises.
 
-    It reports what matched `ready`. Raises `CommandFailed` with the tail of its log when the child ends
-    by itself, and when it is not ready in time.
+    Raises `CommandFailed` with the tail of its log when the child ends by itself, and when it is not ready
+    in time.
     """
     with plan.log.open("ab") as log:
         process = await trio.lowlevel.open_process(
@@ -53,8 +61,7 @@ async def host_child(plan: ChildPlan, *, task_status: trio.TaskStatus[re.Match[s
             env=dict(plan.environment),
         )
         try:
-            assert process.stdout is not None, "it was asked for"
-            await _follow(plan, process.stdout, log.fileno(), task_status)
+            await _follow(plan, process, log.fileno(), task_status)
             code = await process.wait()
             raise CommandFailed(
                 f"{plan.name} ended by itself with code {code}.{read_tail(plan.log)}"
@@ -64,17 +71,15 @@ async def host_child(plan: ChildPlan, *, task_status: trio.TaskStatus[re.Match[s
 
 
 async def _follow(
-    plan: ChildPlan,
-    output: trio.abc.ReceiveStream,
-    log: int,
-    task_status: trio.TaskStatus[re.Match[str]],
+    plan: ChildPlan, process: trio.Process, log: int, task_status: trio.TaskStatus[Child]
 ) -> None:
     """Write down what the child says, and notice when it is ready. Returns when it says no more."""
+    assert process.stdout is not None, "it was asked for"
     said = b""
     ready = None
     deadline = trio.CancelScope(deadline=trio.current_time() + READY_S_MAX)
     with deadline:
-        while chunk := await output.receive_some(READ_BYTES):
+        while chunk := await process.stdout.receive_some(READ_BYTES):
             # The file is a local one and the child says little: writing it blocks nobody.
             _write(log, chunk)
             if ready is None:
@@ -82,7 +87,7 @@ async def _follow(
                 ready = re.search(plan.ready, said.decode(errors="replace"))
                 if ready is not None:
                     deadline.deadline = float("inf")
-                    task_status.started(ready)
+                    task_status.started(Child(process.pid, ready))
                 elif len(said) > SAID_BYTES_MAX:
                     break
     if ready is None and (deadline.cancelled_caught or len(said) > SAID_BYTES_MAX):

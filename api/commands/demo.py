@@ -20,7 +20,8 @@ import trio
 from msgspec import Struct
 from rich.console import Console
 
-from api.answers import ListView
+from adapters.http_client import HttpFailed
+from api.answers import ApiError, ListView
 from api.client import CallwheelClient
 from api.commands import REFUSED, Command, CommandFailed, serve
 from api.commands.children import ChildPlan, clean_environment, host_child, read_tail
@@ -42,6 +43,11 @@ from sim.call_log import CallRecord, read_call_log
 
 READY_S_MAX: Final = 30.0
 POLL_S: Final = 0.05
+PATIENCE_S: Final = 120.0
+PATIENCE_CONTACT_S: Final = 0.1
+"""A list has this long to end, and so much more for each contact: five times what it takes."""
+ENGINE_LOG: Final = "engine.log"
+CARRIER_CALLS: Final = "carrier.jsonl"
 LOG_S_MAX: Final = 5.0
 """How long the carrier may take to write the last calls down."""
 INTERRUPTED: Final = 130
@@ -109,19 +115,11 @@ async def _demo(args: Namespace, folder: Path) -> int:
         planned = make_list(args.contacts, args.seed)
         console.print(f"Callwheel demo: {planned.contacts} contacts, seed {args.seed}")
         engine = await _start(nursery, folder, args.seed, console)
-        view, client, cps = await _upload(engine, planned, args.seed, folder, console)
-        progress = await follow_to_end(client, view, console)
-        view = await client.get_list(view.id)
-        attempts = await client.list_attempts(view.id)
-        run = Run(
-            planned=planned,
-            view=view,
-            contacts=await client.list_contacts(view.id),
-            attempts=attempts,
-            calls=await _read_calls(folder / "carrier.jsonl", len(attempts)),
-            cps=cps,
-            told=progress.told,
-        )
+        try:
+            run = await _dial(engine, planned, args.seed, folder, console)
+        except (HttpFailed, ApiError) as error:
+            tail = read_tail(folder / ENGINE_LOG)
+            raise CommandFailed(f"{error}\nThe engine's log ends so:{tail}") from error
         code = _conclude(console, run, trio.current_time() - started_at)
         if args.keep:
             console.print(f"\nConsole  {engine.url}\nKey      {engine.admin_key}")
@@ -133,7 +131,7 @@ async def _demo(args: Namespace, folder: Path) -> int:
 
 async def _start(nursery: trio.Nursery, folder: Path, seed: int, console: Console) -> Engine:
     """Carrier and engine, both ready. Raises `CommandFailed` with what their logs say."""
-    profile, log = "demo", folder / "carrier.jsonl"
+    profile, log = "demo", folder / CARRIER_CALLS
     carrier = ChildPlan(
         name="the simulated carrier",
         arguments=(
@@ -144,7 +142,7 @@ async def _start(nursery: trio.Nursery, folder: Path, seed: int, console: Consol
         log=folder / "carrier.log",
         ready=r"takes calls at (sip:\S+)",
     )
-    trunk = (await nursery.start(host_child, carrier))[1]
+    trunk = (await nursery.start(host_child, carrier)).said[1]
     console.print(f"  carrier  {trunk}, a process of its own, profile {profile}")
 
     config = folder / "callwheel.toml"
@@ -154,15 +152,36 @@ async def _start(nursery: trio.Nursery, folder: Path, seed: int, console: Consol
         name="the engine",
         arguments=("serve", "--config", str(config)),
         environment=clean_environment(os.environ, [("CALLWHEEL_ADMIN_KEY", admin_key)]),
-        log=folder / "engine.log",
+        log=folder / ENGINE_LOG,
         ready=r"(?s)(http://\S+).*SIP +(\S+).*" + re.escape(serve.READY),
     )
-    ready = await nursery.start(host_child, served)
+    ready = (await nursery.start(host_child, served)).said
     console.print(f"  engine   {ready[1]}, SIP {ready[2]}")
     client = CallwheelClient(ready[1], admin_key)
     if not await _poll(client.is_ready, READY_S_MAX):
         raise CommandFailed(f"the engine is not ready.{read_tail(served.log)}")
     return Engine(ready[1], admin_key)
+
+
+async def _dial(
+    engine: Engine, planned: DemoList, seed: int, folder: Path, console: Console
+) -> Run:
+    """Upload the list, follow it to its end, and gather what is known of it then."""
+    view, client, cps = await _upload(engine, planned, seed, folder, console)
+    told = 0
+    # A list that does not end is a fault like others: what is open then is told by the verdict.
+    with trio.move_on_after(PATIENCE_S + planned.contacts * PATIENCE_CONTACT_S):
+        told = (await follow_to_end(client, view, console)).told
+    attempts = await client.list_attempts(view.id)
+    return Run(
+        planned=planned,
+        view=await client.get_list(view.id),
+        contacts=await client.list_contacts(view.id),
+        attempts=attempts,
+        calls=await _read_calls(folder / CARRIER_CALLS, len(attempts)),
+        cps=cps,
+        told=told,
+    )
 
 
 async def _upload(

@@ -66,12 +66,7 @@ async def _adopt(
 
 async def _show(console: Console, progress: Progress, title: str) -> None:
     if not console.is_terminal:
-        shown = ""
-        while True:
-            await trio.sleep(LINE_S)
-            if (line := make_line(progress)) != shown:
-                console.print(line, soft_wrap=True)
-                shown = line
+        await _write_lines(console, progress)
     with Live(console=console, auto_refresh=False) as live:
         try:
             while True:
@@ -79,6 +74,20 @@ async def _show(console: Console, progress: Progress, title: str) -> None:
                 await trio.sleep(FRAME_S)
         finally:
             live.update(make_display(progress, title), refresh=True)
+
+
+async def _write_lines(console: Console, progress: Progress) -> None:
+    """A line a second where something has changed, and one at the end."""
+    shown = ""
+    try:
+        while True:
+            await trio.sleep(LINE_S)
+            if (line := make_line(progress)) != shown:
+                console.print(line, soft_wrap=True)
+                shown = line
+    finally:
+        if (line := make_line(progress)) != shown:
+            console.print(line, soft_wrap=True)
 
 
 def make_line(progress: Progress) -> str:
@@ -109,7 +118,8 @@ def make_display(progress: Progress, title: str) -> RenderableType:
         (f"{progress.attempts}", "bold"),
         f" attempts   {say_duration(progress.elapsed_s)} gone   {left} left",
     )
-    return Group(bar, figures, Columns([_make_dispositions(progress), _make_paces(progress)]))
+    tables = [_make_dispositions(progress), _make_paces(progress)]
+    return Group(bar, figures, "", Columns(tables, padding=(0, 6)))
 
 
 def say_duration(seconds: float) -> str:

@@ -32,10 +32,9 @@ class Progress:
     def __init__(self, contacts: int) -> None:
         self.contacts = contacts
         """How many there are to be reached."""
-        self.dispositions: Counter[str] = Counter()
         self.attempts = 0
-        self.told = 0
-        """Completions of contacts that came over the feed."""
+        self._told: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
         self.has_ended = False
         self._answered: set[str] = set()
         self._dialing: set[str] = set()
@@ -65,17 +64,25 @@ class Progress:
                 self._dialing.discard(attempt)
                 self._answered.discard(attempt)
             case "contact.completed":
-                self.told += 1
-                self.dispositions[str(event.data.get("disposition", "?"))] += 1
+                self._told[str(event.data.get("disposition", "?"))] += 1
             case "list.completed":
                 self.has_ended = True
 
     def adopt(self, view: ListView) -> None:
         """Take over the engine's own count where it is ahead: events of long ago may be gone."""
         self.contacts = max(self.contacts, view.counts.contacts)
-        if sum(view.dispositions.values()) > self.completed:
-            self.dispositions = Counter(view.dispositions)
+        self._counted = Counter(view.dispositions)
         self.has_ended = self.has_ended or view.has_ended
+
+    @property
+    def told(self) -> int:
+        """Completions of contacts that came over the feed."""
+        return self._told.total()
+
+    @property
+    def dispositions(self) -> Counter[str]:
+        """How contacts ended: what the feed told, or the engine counted, whichever is ahead."""
+        return max(self._told, self._counted, key=Counter.total)
 
     @property
     def completed(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from argparse import Namespace
 from typing import Final
 
@@ -9,6 +10,7 @@ import trio
 
 from api.commands import Command, CommandFailed
 from api.commands.config_file import add_config_argument, load_config
+from api.commands.logs import write_logs_to_stderr
 from api.commands.stopping import stop_on_signal
 from api.config import Config
 
@@ -19,6 +21,7 @@ READY: Final = "Callwheel is up."
 def serve(args: Namespace) -> int:
     """Run the engine; 0 when it was stopped in good order."""
     config = load_config(args.config)
+    write_logs_to_stderr()
     trio.run(_serve, config)
     print("Callwheel has stopped.", flush=True)
     return 0
@@ -38,7 +41,7 @@ async def _serve(config: Config) -> None:
             try:
                 await run_engine(config, task_status=task_status)
             except* (CannotStart, OSError) as errors:
-                raise CommandFailed(f"the engine cannot run: {_say(errors)}") from errors
+                raise CommandFailed(f"the engine cannot run: {_say(errors, config)}") from errors
             # It serves until it is cancelled: if it came to an end by itself, so do we.
             nursery.cancel_scope.cancel()
 
@@ -51,15 +54,18 @@ async def _serve(config: Config) -> None:
         print(READY, flush=True)
 
 
-def _say(errors: BaseExceptionGroup[Exception]) -> str:
+def _say(errors: BaseExceptionGroup[Exception], config: Config) -> str:
     """The first of them in its own words, or the system's."""
     first: BaseException = errors
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    if isinstance(first, OSError) and first.strerror:
-        place = f" ({first.filename})" if first.filename else ""
-        return f"{first.strerror}{place}."
-    return str(first)
+    if not isinstance(first, OSError) or not first.strerror:
+        return str(first)
+    place = first.filename
+    if first.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+        # The system does not say which of the two it means.
+        place = f"http.bind {config.http.bind} or sip.bind {config.sip.bind}"
+    return f"{first.strerror} ({place})." if place else f"{first.strerror}."
 
 
 COMMAND = Command("serve", "run the engine", add_config_argument, serve)

@@ -104,5 +104,7 @@ class ShieldedConnection(TrioASGIHTTPConnection):
 
 
 async def _send_shielded(send: ASGISendCallable, message: ASGISendEvent) -> None:
+    # Sending on a connection that is gone does not wait for anything, and would never be cancelled.
+    await trio.lowlevel.checkpoint()
     with trio.CancelScope(shield=True):
         await send(message)

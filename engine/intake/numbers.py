@@ -122,8 +122,8 @@ def _read_plan(code: str) -> _Plan | None:
     if regions is None or code[0] == "0":
         return None
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
-    if metadata is None or metadata.general_desc is None:
-        return None
+    assert metadata is not None
+    assert metadata.general_desc is not None
     lengths = {
         *metadata.general_desc.possible_length,
         *metadata.general_desc.possible_length_local_only,

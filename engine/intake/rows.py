@@ -34,8 +34,12 @@ class Rules(Struct, frozen=True):
     """Seconds since the epoch."""
 
 
-class Candidate(Struct):
-    """A row as it was read, not yet judged. Blank cells are left out or empty."""
+class Candidate(Struct, gc=False):
+    """A row as it was read, not yet judged. Blank cells are left out or empty.
+
+    Like a draft it can be part of no cycle, and a hundred thousand of them would cost the garbage
+    collector pauses of tens of milliseconds: it is told to leave them alone.
+    """
 
     row: int
     """From 1."""
@@ -46,7 +50,7 @@ class Candidate(Struct):
     reference: str = ""
 
 
-class Draft(Struct, frozen=True, array_like=True):
+class Draft(Struct, frozen=True, array_like=True, gc=False):
     """A row that was taken: a contact but for its ids."""
 
     row: int

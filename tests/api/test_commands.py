@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -274,3 +277,69 @@ def test_sim_refuses_a_profile_and_an_address_that_cannot_be(
         ["callwheel sim", " bind here"],
         ["callwheel sim", " profile /nowhere/at/all.toml"],
     ]
+
+
+def start_serve(folder: Path, http: str = "127.0.0.1:0") -> subprocess.Popen[str]:
+    """An engine in a process of its own, since it listens to signals."""
+    environment = {
+        **os.environ,
+        "CALLWHEEL_DATA_DIR": str(folder / "data"),
+        "CALLWHEEL_DRAIN_S": "0",
+        "CALLWHEEL_HTTP__BIND": http,
+        "CALLWHEEL_SIP__BIND": "127.0.0.1:0",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "api", "serve"],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def read_until_up(engine: subprocess.Popen[str]) -> list[str]:
+    """What it prints until it is up, without the last line."""
+    assert engine.stdout is not None
+    return list(iter(engine.stdout.readline, "Callwheel is up.\n"))
+
+
+def test_serve_tells_a_made_key_once_and_stops_in_good_order_when_it_is_told(
+    tmp_path: Path,
+) -> None:
+    with start_serve(tmp_path) as engine:
+        first = read_until_up(engine)
+        engine.send_signal(signal.SIGTERM)
+        rest, _ = engine.communicate(timeout=60)
+    assert (engine.returncode, rest.splitlines()) == (
+        0,
+        ["Stopping: calls that are up have 0 s to end.", "Callwheel has stopped."],
+    )
+    assert [line.rsplit(None, 1)[0] for line in first[:2]] == ["  API and console", "  SIP"]
+    assert re.fullmatch(r"  administrator key  cw_\S+   \(shown this once; keep it\)\n", first[2])
+    with start_serve(tmp_path) as engine:
+        second = read_until_up(engine)
+        engine.send_signal(signal.SIGINT)
+        engine.communicate(timeout=60)
+    assert (engine.returncode, len(first), len(second)) == (0, 3, 2)
+
+
+def test_serve_on_an_address_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with serve({}) as (url, _):
+        taken = url.removeprefix("http://")
+        with start_serve(tmp_path, taken) as engine:
+            out, err = engine.communicate(timeout=60)
+    assert (engine.returncode, out, err) == (
+        1,
+        "",
+        "callwheel serve: the engine cannot run: Address already in use"
+        f" (http.bind {taken} or sip.bind 127.0.0.1:0).\n",
+    )
+
+
+def test_bench_names_its_scenarios_and_knows_no_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert run(["bench", "wheel", "juggling"]) == 2
+    assert capsys.readouterr().err == (
+        f"callwheel bench: there is no scenario juggling; there are {', '.join(names)}.\n"
+    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import wave
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -232,6 +235,9 @@ def test_progress_takes_over_what_the_engine_knows_better() -> None:
     ahead = msgspec.structs.replace(behind, counts=counts, dispositions={"busy": 3})
     progress.adopt(ahead)
     assert (progress.completed, progress.has_ended) == (3, False)
+    # Events of what is counted already do not count twice.
+    progress.take(tell(10, "contact.completed", 3.0, contact="f", data={"disposition": "busy"}))
+    assert (progress.completed, progress.told) == (3, 2)
     progress.adopt(msgspec.structs.replace(ahead, status="canceled"))
     assert progress.has_ended
 
@@ -270,7 +276,7 @@ async def test_a_child_is_ready_when_it_says_so_and_gone_when_it_is_cancelled(
 ) -> None:
     plan = plan_child(tmp_path, "sim", "--bind", "127.0.0.1:0")
     async with trio.open_nursery() as nursery:
-        ready = await nursery.start(host_child, plan)
+        ready = (await nursery.start(host_child, plan)).said
         nursery.cancel_scope.cancel()
     port = int(ready[1].rpartition(":")[2])
     with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as free:
@@ -297,3 +303,18 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     assert read_tail(log) == " It has written nothing."
     log.write_text("".join(f"line {i}\n" for i in range(5000)))
     assert read_tail(log).splitlines()[1::14] == ["  | line 4985", "  | line 4999"]
+
+
+def test_the_demo_dials_its_list_to_the_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "api", "demo", "--contacts", "12", "--seed", "5"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "demo.csv uploaded: 18 rows, 12 accepted, 6 rejected" in done.stdout
+    assert "Each of the 12 accepted contacts ended in exactly one disposition" in done.stdout
+    assert list(tmp_path.iterdir()) == []

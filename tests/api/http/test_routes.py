@@ -74,7 +74,6 @@ async def test_what_belongs_to_another_account_is_not_found(world: World, route:
 
 async def test_an_address_that_does_not_exist_is_not_found(world: World):
     assert (await world.stranger.get("/v1/nothing")).problem == (404, "not_found")
-    assert (await world.stranger.get("//v1/flows")).problem == (404, "not_found")
 
 
 async def test_a_method_that_an_address_does_not_take_is_said_with_those_it_does(world: World):
@@ -157,7 +156,6 @@ async def test_every_answer_forbids_guessing_its_type_and_keeping_it(world: Worl
         "/v1/flows?limit=99999999999999999999",
         "/v1/attempts?from=yesterday",
         "/v1/attempts?to=2026-01-01T00:00:00",
-        "/v1/attempts?to=9999-12-31T23:59:59-23:59",
         f"/v1/flows?cursor={'x' * 501}",
     ],
 )

@@ -7,7 +7,7 @@ import struct
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.archive import ENTRIES_MAX, UNPACKED_BYTES_MAX, Unpacked, is_archive, unpack
@@ -132,6 +132,7 @@ def test_an_archive_is_known_by_its_first_bytes() -> None:
 HONEST = pack({"a.csv": PEOPLE * 20, "b.csv": PEOPLE})
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(HONEST) - 1), st.integers(0, 255)), max_size=6),
     st.integers(0, len(HONEST)),

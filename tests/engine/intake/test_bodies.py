@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.bodies import (
@@ -158,6 +158,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON.map(msgspec.json.encode) | st.binary())
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     for door in (read_multicast, read_call):

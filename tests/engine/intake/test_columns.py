@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.columns import Columns, make_template, read_columns
@@ -101,6 +101,7 @@ def test_the_template_of_a_flow_is_understood_whole() -> None:
     assert (columns.starttime, columns.reference, columns.notes) == (12, 13, ())
 
 
+@settings(deadline=None)
 @given(st.lists(st.text() | st.sampled_from(["tel1", "tel2", "$flow.", ".variable", "name"])))
 def test_any_header_is_understood_or_refused(header: list[str]) -> None:
     try:

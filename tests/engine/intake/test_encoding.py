@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.encoding import decode_text, has_unreadable, replace_unreadable
@@ -57,12 +57,14 @@ def test_marks_can_be_found_and_replaced() -> None:
     assert replace_unreadable("Z\udceb!") == "Z\ufffd!"
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-16")))
 def test_any_bytes_decode(data: bytes) -> None:
     text = decode_text(data)
     assert has_unreadable(replace_unreadable(text)) is False
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufeff")))
 def test_any_text_survives_utf8(text: str) -> None:
     assert decode_text(text.encode()) == text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.numbers import NumberProblem, ask_library, read_number, to_e164
@@ -139,11 +139,13 @@ def test_the_fast_path_agrees_with_the_library_for_every_country_code_length_and
                 assert to_e164(digits) == ask_library(digits), digits
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[0-9]{1,20}", fullmatch=True))
 def test_the_fast_path_agrees_with_the_library_for_any_digits(digits: str) -> None:
     assert to_e164(digits) == ask_library(digits)
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="+0123456789 -.()eE,#'"))
 def test_any_text_is_a_number_in_e164_or_has_a_problem(text: str) -> None:
     found = read_number(text, EVERYWHERE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.rows import (
@@ -191,6 +191,7 @@ def test_warnings_have_a_bound() -> None:
 CELL = st.text() | st.text(alphabet="+0123456789 -().", max_size=16)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.lists(CELL, max_size=10), CELL, CELL, CELL, CELL), max_size=5),
 )

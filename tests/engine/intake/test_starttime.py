@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.refused import Refused
@@ -53,6 +53,7 @@ def test_what_is_not_iso_8601_is_no_time(text: str) -> None:
     assert read_starttime(text, BERLIN) is None
 
 
+@settings(deadline=None)
 @given(st.text() | st.datetimes().map(str) | st.from_regex(r"[0-9TZ:+. -]{1,40}"))
 def test_any_text_is_a_time_or_none(text: str) -> None:
     found = read_starttime(text, BERLIN)

@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.refused import Refused
@@ -193,6 +193,7 @@ def test_the_bounds_of_a_file() -> None:
     assert refusal_of(b"tel1" + b",x" * 1_000) == "too_many_columns"
 
 
+@settings(deadline=None)
 @given(st.binary() | st.binary().map(lambda data: b"tel1,name\n" + data))
 def test_any_bytes_are_a_table_or_refused(data: bytes) -> None:
     try:
@@ -207,6 +208,7 @@ def test_any_bytes_are_a_table_or_refused(data: bytes) -> None:
 CELLS = st.text(alphabet="ab1 ,;\t\"'\n\r£é", max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS)), st.sampled_from(",;\t"))
 def test_what_the_csv_module_writes_is_read_back(
     rows: list[tuple[str, str]], delimiter: str
@@ -223,6 +225,7 @@ def test_what_the_csv_module_writes_is_read_back(
     assert read(file.getvalue())[1] == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet='a,"\n', max_size=12)))
 def test_however_quotes_are_broken_no_line_is_lost(lines: list[str]) -> None:
     """Every line that is not blank is part of some row, taken or rejected."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake import validation
@@ -361,6 +361,7 @@ def as_ndjson(people: Sequence[Person]) -> list[str]:
     ]
 
 
+@settings(deadline=None)
 @given(PEOPLE)
 def test_the_same_people_are_the_same_through_every_door(people: list[Person]) -> None:
     lines = as_ndjson(people)
@@ -375,6 +376,7 @@ def test_the_same_people_are_the_same_through_every_door(people: list[Person]) -
         assert (drafts_of(door), door.report, door.earliest_at) == first
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["file", "json", "ndjson"]),
     st.text(max_size=12) | st.sampled_from(["a.zip", "upload_01072030093015.csv"]),

@@ -1,0 +1,121 @@
+"""`dial`: complete answered calls through the whole engine, trigger to committed record, and what each
+costs in CPU; beside it sipp as the caller, to the same callee.
+
+The callee is sipp where it is installed, and else the simulated carrier. The flow hangs up as soon as the
+callee answers, so that what is measured is the engine and its signalling.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from bench.installation import (
+    find_sipp,
+    free_port,
+    make_config,
+    make_csv,
+    make_flow,
+    open_installation,
+    open_sipp,
+    wait_completed,
+)
+from bench.processes import usage_alone, usage_of
+from bench.scenario import Measurement, Scenario, Show, Size
+from sim.carrier import CarrierSettings, run_carrier
+from sim.profile import BUILT_IN
+
+
+class Load(Struct, frozen=True):
+    """How many calls, and how many a second."""
+
+    calls: int
+    cps: int
+
+
+LOADS: Final[dict[Size, Load]] = {"quick": Load(3_000, 300), "full": Load(30_000, 500)}
+DIDS: Final = 10
+SETTLE_S: Final = 1.0
+"""An engine that has just started is left alone for so long, so that its start is not measured."""
+
+
+async def run(size: Size, show: Show) -> Measurement:
+    """CPU microseconds a call, of the control process alone and of all processes."""
+    load = LOADS[size]
+    definition = {"start": "bye", "nodes": {"bye": {"type": "hangup"}}}
+    with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
+        folder = Path(name)
+        async with _open_callee(folder) as port:
+            config = make_config(folder / "data", f"sip:127.0.0.1:{port}", cps=load.cps * 2)
+            async with open_installation(folder, config) as engine:
+                dids = {f"+1415555{n:04}": load.cps / DIDS for n in range(DIDS)}
+                flow = await make_flow(engine.client, dids, definition=definition)
+                await trio.sleep(SETTLE_S)
+                show(f"{load.calls:,} calls at {load.cps} a second")
+                pid = engine.child.pid
+                alone, together = usage_alone(pid), usage_of(pid)
+                begun = trio.current_time()
+                view = await engine.client.upload_list(flow, "calls.csv", make_csv(load.calls))
+                dispositions = await wait_completed(engine.client, view.id)
+                took_s = trio.current_time() - begun
+                alone_s = usage_alone(pid).since(alone)
+                together_s = usage_of(pid).since(together)
+            show("sipp as the caller, to the same callee")
+            floor = await _measure_sipp(port, load, folder)
+    metrics = {
+        "cpu_us_per_call": alone_s / load.calls * 1e6,
+        "cpu_us_per_call_all_processes": together_s / load.calls * 1e6,
+        "calls_per_s": load.calls / took_s,
+        "answered_share": dispositions.get("answered", 0) / load.calls,
+    }
+    ratio = {name: metrics[name] / floor[name] for name in floor if floor[name]}
+    return Measurement("dial", metrics, floor, ratio)
+
+
+@asynccontextmanager
+async def _open_callee(folder: Path) -> AsyncIterator[int]:
+    """A callee that answers every call at once; its UDP port."""
+    if find_sipp() is not None:
+        port = free_port()
+        async with open_sipp(folder, port):
+            yield port
+        return
+    settings = CarrierSettings(bind="127.0.0.1:0", profile=BUILT_IN["quiet"])
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(run_carrier, settings)
+        yield address[1]
+        nursery.cancel_scope.cancel()
+
+
+async def _measure_sipp(port: int, load: Load, folder: Path) -> dict[str, float]:
+    """What sipp's own caller spends on as many calls; nothing where it is not installed."""
+    program = find_sipp()
+    if program is None:
+        return {}
+    calls = str(load.calls)
+    command = [
+        *(program, "-sn", "uac", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-nostdin"),
+        *("-p", str(free_port()), "-r", str(load.cps), "-m", calls, "-d", "0"),
+    ]
+    process = await trio.lowlevel.open_process(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+    )
+    cpu_s = 0.0
+    while process.returncode is None:
+        with trio.move_on_after(0.1):
+            await process.wait()
+        if process.returncode is None:
+            cpu_s = usage_alone(process.pid).cpu_s
+    return {"cpu_us_per_call": cpu_s / load.calls * 1e6}
+
+
+SCENARIO = Scenario(
+    "dial", "answered calls through the whole engine, beside sipp as the caller", run
+)

@@ -1,0 +1,224 @@
+"""Lists and calls coming in, and what dialling writes down and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import trio
+
+from adapters.sqlite import rules
+from engine.disposition import Disposition
+from engine.events import Event
+from engine.model import Attempt, CallList, Contact
+from engine.ports.store import (
+    Deferral,
+    IdempotentAnswer,
+    NewList,
+    OpenList,
+    RecentStart,
+    Refusal,
+)
+from sim.memory_store.tables import ListEntry, Tables
+
+
+class MemoryDialing:
+    """The methods of `engine.ports.store.IntakeStore` and `DialStore`."""
+
+    _tables: Tables
+
+    async def accept_list(
+        self, new: NewList, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make a list with all that belongs to it. Raises `Conflict("flow_deleted")`, and LookupError for
+        an unknown flow."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        earlier = tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
+        tables.check_flow(new.call_list.account, new.call_list.flow)
+        tables.accept(new)
+        tables.keep_answer(answer)
+        tables.commit()
+        return None
+
+    async def accept_call(
+        self, contact: Contact, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Add a contact to its flow's standing list, as the last row of it: its `row` is given here.
+        Raises `Conflict("flow_deleted")`, and LookupError for an unknown list."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        earlier = tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
+        entry = tables.lists.get(contact.list)
+        if entry is None or not entry.state.standing:
+            raise LookupError(f"{contact.list} is not the standing list of a flow")
+        tables.check_flow(contact.account, contact.flow)
+        tables.add_call(contact)
+        tables.keep_answer(answer)
+        return None
+
+    async def open_lists(self) -> list[OpenList]:
+        """Every list that may be dialled, in the order in which they came."""
+        await trio.lowlevel.checkpoint()
+        entries = sorted(self._tables.open_lists.values(), key=lambda entry: entry.made)
+        return [self._as_open(entry) for entry in entries]
+
+    async def open_list(self, call_list: str) -> OpenList | None:
+        """One of them."""
+        await trio.lowlevel.checkpoint()
+        entry = self._tables.open_lists.get(call_list)
+        return None if entry is None else self._as_open(entry)
+
+    async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
+        """Open contacts that are due, in the order of (due_at, id)."""
+        await trio.lowlevel.checkpoint()
+        entry = self._tables.lists.get(call_list)
+        return [] if entry is None else self._tables.next_due(entry, until, limit)
+
+    async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
+        """Write down the intent to dial."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        contact = tables.contacts.get(attempt.contact)
+        if contact is None:
+            return "gone"
+        entry = tables.lists[contact.list]
+        listed = tables.is_listed(attempt.account, attempt.number, attempt.flow)
+        refused = rules.refusal(contact.state, entry.state, listed)
+        if refused is not None:
+            return refused
+        tables.contacts[contact.id] = msgspec.structs.replace(contact, state="dialing")
+        tables.add_attempt(attempt)
+        tables.tell((event, *rules.begin(entry.state, attempt.initiated_at)))
+        tables.sort_in(entry)
+        tables.commit()
+        return None
+
+    async def note_progress(self, attempt: Attempt, event: Event) -> None:
+        """Keep what changed on an attempt. Does nothing to one that has ended, or is not known."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        if attempt.id in tables.open_attempts:
+            tables.attempts[attempt.id] = attempt
+            tables.tell((event,))
+            tables.commit()
+
+    async def end_attempt(
+        self, attempt: Attempt, contact: Contact, events: Sequence[Event]
+    ) -> bool:
+        """Keep an attempt's end and what follows for its contact. The contact's completion is told by the
+        store unless `events` tell of it."""
+        await trio.lowlevel.checkpoint()
+        at = attempt.ended_at
+        assert at is not None
+        tables = self._tables
+        if attempt.id not in tables.open_attempts:
+            return False
+        del tables.open_attempts[attempt.id]
+        tables.attempts[attempt.id] = attempt
+        entry = tables.lists[contact.list]
+        settled = rules.settle(contact, entry.state, at)
+        tables.contacts[contact.id] = _progressed(tables.contacts[contact.id], settled)
+        tables.tell(rules.told_of_end(settled, entry.state, events))
+        if settled.disposition is None:
+            rules.reopen(entry.state)
+            tables.push_due(entry, settled)
+        else:
+            tables.tell(rules.complete(entry.state, "dialing", settled.disposition, at))
+        tables.sort_in(entry)
+        tables.commit()
+        return True
+
+    async def defer_contacts(self, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
+        """Move open contacts to a later moment. Events of those that are left alone are not kept."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        moved = set()
+        for one in deferrals:
+            contact = tables.contacts.get(one.contact)
+            if contact is None or contact.state != "open":
+                continue
+            moved.add(contact.id)
+            deferred = msgspec.structs.replace(contact, due_at=one.due_at, wait_code=one.wait_code)
+            tables.contacts[contact.id] = deferred
+            tables.push_due(tables.lists[contact.list], deferred)
+        tables.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
+        tables.commit()
+
+    async def complete_contacts(
+        self, contacts: Sequence[str], disposition: Disposition, at: float
+    ) -> int:
+        """Give open contacts their final disposition."""
+        await trio.lowlevel.checkpoint()
+        done = self._tables.complete(contacts, disposition, at)
+        self._tables.commit()
+        return done
+
+    async def set_list_status(
+        self, account: str, call_list: str, change: Literal["pause", "resume", "cancel"], at: float
+    ) -> CallList | None:
+        """Pause, resume or cancel."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        entry = tables.list_of(account, call_list)
+        if entry is None:
+            return None
+        tables.tell(rules.change_status(entry.state, change, at))
+        tables.sort_in(entry)
+        tables.commit()
+        return entry.as_list()
+
+    async def close_canceled(self, limit: int, at: float) -> int:
+        """Complete open contacts of canceled lists."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        left = limit
+        for entry in sorted(tables.canceled_lists.values(), key=lambda entry: entry.made):
+            contacts = [one.id for one in tables.next_due(entry, float("inf"), left)]
+            left -= tables.complete(contacts, "canceled", at)
+            if left == 0:
+                break
+        tables.commit()
+        return limit - left
+
+    async def open_attempts(self) -> list[tuple[Attempt, Contact]]:
+        """Attempts without an end, in the order of their ids."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        attempts = [tables.attempts[attempt] for attempt in sorted(tables.open_attempts)]
+        return [(attempt, tables.contacts[attempt.contact]) for attempt in attempts]
+
+    async def recent_starts(self, since: float) -> list[RecentStart]:
+        """Attempts initiated at or after `since`. Looks at every attempt: it is asked at a start."""
+        await trio.lowlevel.checkpoint()
+        recent = [one for one in self._tables.attempts.values() if one.initiated_at >= since]
+        recent.sort(key=lambda one: (one.initiated_at, one.id))
+        return [
+            RecentStart(one.account, one.flow, one.did, one.trunk, one.number, one.initiated_at)
+            for one in recent
+        ]
+
+    def _as_open(self, entry: ListEntry) -> OpenList:
+        state = entry.state
+        (first,) = self._tables.next_due(entry, float("inf"), 1)
+        return OpenList(state.account, state.flow, state.id, state.status, first.due_at)
+
+
+def _progressed(kept: Contact, after: Contact) -> Contact:
+    """A contact with what an attempt changes on it."""
+    return msgspec.structs.replace(
+        kept,
+        state=after.state,
+        due_at=after.due_at,
+        wait_code=after.wait_code,
+        tel_index=after.tel_index,
+        spent=after.spent,
+        tries=after.tries,
+        disposition=after.disposition,
+        completed_at=after.completed_at,
+    )

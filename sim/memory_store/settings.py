@@ -1,0 +1,219 @@
+"""Accounts, keys, DIDs, flows, prompts, and who must not be called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from adapters.sqlite import rules
+from engine.model import Account, ApiKey, Did, Flow, Prompt
+from engine.ports.store import IdempotentAnswer, Page
+from sim.memory_store.tables import Tables, page_by_text, page_of
+
+
+class MemorySettings:
+    """The methods of `engine.ports.store.SettingsStore`."""
+
+    _tables: Tables
+
+    async def add_account(
+        self, account: Account, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make an account."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        earlier = tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
+        if any(one.name == account.name for one in tables.accounts.values()):
+            raise rules.account_exists(account.name)
+        tables.accounts[account.id] = account
+        tables.keep_answer(answer)
+        return None
+
+    async def get_account(self, id_or_name: str) -> Account | None:
+        """One account by either; an id goes before a name that looks like it."""
+        await trio.lowlevel.checkpoint()
+        accounts = self._tables.accounts
+        if id_or_name in accounts:
+            return accounts[id_or_name]
+        return next((one for one in accounts.values() if one.name == id_or_name), None)
+
+    async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
+        """In the order of their ids."""
+        await trio.lowlevel.checkpoint()
+        return page_by_text(self._tables.accounts.values(), lambda one: one.id, limit, cursor)
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Keep a key's hash. Raises LookupError for an unknown account."""
+        await trio.lowlevel.checkpoint()
+        if key.account is not None:
+            self._tables.the_account(key.account)
+        self._tables.keys[key.sha256] = key
+
+    async def find_key(self, sha256: bytes) -> ApiKey | None:
+        """The key with this hash."""
+        await trio.lowlevel.checkpoint()
+        return self._tables.keys.get(sha256)
+
+    async def add_did(
+        self, did: Did, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make a DID. Raises LookupError for an unknown account."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        earlier = tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
+        tables.the_account(did.account)
+        if did.number in tables.dids:
+            raise rules.did_exists(did.number)
+        tables.dids[did.number] = did
+        tables.keep_answer(answer)
+        return None
+
+    async def list_dids(self, account: str | None, limit: int, cursor: str | None) -> Page[Did]:
+        """In the order of their numbers."""
+        await trio.lowlevel.checkpoint()
+        dids = [one for one in self._tables.dids.values() if account in (None, one.account)]
+        return page_by_text(dids, lambda one: one.number, limit, cursor)
+
+    async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
+        """Those of the numbers that the account has, in the order in which they were asked for."""
+        await trio.lowlevel.checkpoint()
+        found = [self._tables.dids.get(number) for number in dict.fromkeys(numbers)]
+        return [did for did in found if did is not None and did.account == account]
+
+    async def add_flow(
+        self, flow: Flow, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make a flow and its standing list. Raises LookupError for an unknown account."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        earlier = tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
+        tables.the_account(flow.account)
+        tables.flows[flow.id] = flow
+        tables.add_list(rules.standing_list(flow))
+        tables.keep_answer(answer)
+        return None
+
+    async def get_flow(self, account: str, flow: str) -> Flow | None:
+        """One flow of the account."""
+        await trio.lowlevel.checkpoint()
+        return self._find_flow(account, flow)
+
+    async def list_flows(self, account: str | None, limit: int, cursor: str | None) -> Page[Flow]:
+        """In the order of their ids."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        flows = [
+            one
+            for one in tables.flows.values()
+            if account in (None, one.account) and one.id not in tables.deleted_flows
+        ]
+        return page_by_text(flows, lambda one: one.id, limit, cursor)
+
+    async def change_flow(
+        self, account: str, flow: str, change: Callable[[Flow], Flow]
+    ) -> Flow | None:
+        """Replace the flow by `change(flow)`."""
+        await trio.lowlevel.checkpoint()
+        found = self._find_flow(account, flow)
+        if found is None:
+            return None
+        changed = change(found)
+        self._tables.flows[flow] = changed
+        return changed
+
+    async def delete_flow(self, account: str, flow: str) -> bool:
+        """Hide a flow."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        if self._find_flow(account, flow) is None:
+            return False
+        states = (entry.state for entry in tables.lists.values() if entry.state.flow == flow)
+        if any(state.completed < state.contacts for state in states):
+            raise rules.flow_in_use()
+        tables.deleted_flows.add(flow)
+        return True
+
+    async def add_prompt(
+        self, prompt: Prompt, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Register a prompt. Raises LookupError for an unknown account."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        earlier = tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
+        tables.the_account(prompt.account)
+        tables.prompts[prompt.id] = prompt
+        tables.keep_answer(answer)
+        return None
+
+    async def get_prompt(self, account: str, prompt: str) -> Prompt | None:
+        """One prompt of the account."""
+        await trio.lowlevel.checkpoint()
+        found = self._tables.prompts.get(prompt)
+        return found if found is not None and found.account == account else None
+
+    async def list_prompts(self, account: str, limit: int, cursor: str | None) -> Page[Prompt]:
+        """In the order of their ids."""
+        await trio.lowlevel.checkpoint()
+        prompts = [one for one in self._tables.prompts.values() if one.account == account]
+        return page_by_text(prompts, lambda one: one.id, limit, cursor)
+
+    async def get_answer(self, account: str, key: str) -> IdempotentAnswer | None:
+        """What was answered to this key within the last 24 hours."""
+        await trio.lowlevel.checkpoint()
+        answer = self._tables.answers.get((account, key))
+        if answer is not None and rules.is_remembered(answer, self._tables.clock.now()):
+            return answer
+        return None
+
+    async def add_do_not_call(
+        self, account: str, numbers: Sequence[str], flow: str | None, at: float
+    ) -> int:
+        """List numbers. Raises LookupError for an unknown account."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        listed = tables.do_not_call.setdefault(tables.the_account(account).id, set())
+        before = len(listed)
+        listed.update((number, flow or "") for number in numbers)
+        return len(listed) - before
+
+    async def remove_do_not_call(self, account: str, number: str) -> bool:
+        """Strike a number off, for the account and each of its flows."""
+        await trio.lowlevel.checkpoint()
+        listed = self._tables.do_not_call.get(account, set())
+        struck = {entry for entry in listed if entry[0] == number}
+        listed -= struck
+        return bool(struck)
+
+    async def list_do_not_call(
+        self, account: str, limit: int, cursor: str | None
+    ) -> Page[tuple[str, str | None]]:
+        """In the order of the numbers, and for one number that of the flows, the whole account first."""
+        await trio.lowlevel.checkpoint()
+        after = None
+        if cursor is not None:
+            number, of_flow = rules.read_cursor(cursor, tuple[str, str | None])
+            after = (number, of_flow or "")
+        listed = sorted(self._tables.do_not_call.get(account, set()))
+        shown = [(number, flow or None) for number, flow in listed]
+        return page_of(
+            shown,
+            after,
+            limit,
+            lambda one: (one[0], one[1] or ""),
+            lambda one: rules.cursor_of(*one),
+        )
+
+    def _find_flow(self, account: str, flow: str) -> Flow | None:
+        found = self._tables.flows.get(flow)
+        if found is None or found.account != account or flow in self._tables.deleted_flows:
+            return None
+        return found

@@ -1,0 +1,29 @@
+"""The store put together."""
+
+from __future__ import annotations
+
+from engine.ports.clock import WallClock
+from engine.ports.store import EventListener
+from sim.memory_store.dialing import MemoryDialing
+from sim.memory_store.reading import MemoryReading
+from sim.memory_store.settings import MemorySettings
+from sim.memory_store.tables import EVENTS_KEPT_MAX, Tables
+
+
+class MemoryStore(MemorySettings, MemoryDialing, MemoryReading):
+    """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a
+    virtual clock.
+
+    Each method yields to trio once and then does its work in one go: a caller that is cancelled has
+    changed nothing. `on_events` is called before the method returns. Of an account's events the last
+    `events_kept_max` at least can be asked for.
+    """
+
+    def __init__(
+        self,
+        on_events: EventListener,
+        clock: WallClock,
+        *,
+        events_kept_max: int = EVENTS_KEPT_MAX,
+    ) -> None:
+        self._tables = Tables(on_events, clock, events_kept_max)

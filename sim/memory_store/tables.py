@@ -1,0 +1,280 @@
+"""What the store holds, and the steps that several of its methods share."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from adapters.sqlite import rules
+from adapters.sqlite.rules import ListState
+from engine.disposition import Disposition
+from engine.events import Event, StoredEvent, number_event
+from engine.model import (
+    Account,
+    ApiKey,
+    Attempt,
+    CallList,
+    Contact,
+    Did,
+    Flow,
+    Prompt,
+    RejectedRow,
+)
+from engine.ports.clock import WallClock
+from engine.ports.store import EventListener, IdempotentAnswer, NewList, Page
+
+T = TypeVar("T")
+
+EVENTS_KEPT_MAX: Final = 100_000
+"""Events of an account that can still be asked for."""
+STALE_MAX: Final = 64
+"""Entries of a list's heap that may be out of date beyond one for each open contact."""
+
+
+class ListEntry:
+    """A list, its contacts in the order of their rows, and those that are due in a heap.
+
+    An entry of the heap is (due_at, contact id). It is left where it is when its contact moves on, and
+    thrown away when it comes up.
+    """
+
+    def __init__(self, made: int, call_list: CallList, state: ListState) -> None:
+        self.made = made
+        """Lists that were made before it."""
+        self.accepted = call_list
+        self.state = state
+        self.contacts: list[str] = []
+        self.rejected: tuple[RejectedRow, ...] = ()
+        self.due: list[tuple[float, str]] = []
+
+    def as_list(self) -> CallList:
+        """The list as it is now."""
+        state = self.state
+        return msgspec.structs.replace(
+            self.accepted,
+            status=state.status,
+            started_at=state.started_at,
+            finished_at=state.finished_at,
+        )
+
+
+class Tables:
+    """Everything, in dicts. Methods of the store change it between two checkpoints, so that nobody sees
+    half of a change."""
+
+    def __init__(self, on_events: EventListener, clock: WallClock, events_kept_max: int) -> None:
+        self.clock = clock
+        self._on_events = on_events
+        self._events_kept_max = events_kept_max
+        self.accounts: dict[str, Account] = {}
+        self.keys: dict[bytes, ApiKey] = {}
+        self.dids: dict[str, Did] = {}
+        self.flows: dict[str, Flow] = {}
+        self.deleted_flows: set[str] = set()
+        self.prompts: dict[str, Prompt] = {}
+        self.do_not_call: dict[str, set[tuple[str, str]]] = {}
+        """By account: (number, flow or "" for all of it)."""
+        self.answers: dict[tuple[str, str], IdempotentAnswer] = {}
+        self._answer_ages: list[tuple[float, str, str]] = []
+        self.lists: dict[str, ListEntry] = {}
+        self.open_lists: dict[str, ListEntry] = {}
+        self.canceled_lists: dict[str, ListEntry] = {}
+        """Canceled, with contacts that are still open."""
+        self.contacts: dict[str, Contact] = {}
+        self.attempts: dict[str, Attempt] = {}
+        self.attempts_of_account: dict[str, list[str]] = {}
+        """Sorted."""
+        self.attempts_of_contact: dict[str, tuple[str, ...]] = {}
+        """Sorted."""
+        self.open_attempts: dict[str, None] = {}
+        self.seqs: dict[str, int] = {}
+        self.events: dict[str, list[StoredEvent]] = {}
+        self._told: list[StoredEvent] = []
+
+    def the_account(self, account: str) -> Account:
+        """An account by its id. Raises LookupError when there is none."""
+        found = self.accounts.get(account)
+        if found is None:
+            raise LookupError(f"there is no account {account}")
+        return found
+
+    def check_flow(self, account: str, flow: str) -> None:
+        """See that the flow takes calls. Raises `Conflict("flow_deleted")` and LookupError."""
+        found = self.flows.get(flow)
+        if found is None or found.account != account:
+            raise LookupError(f"the account {account} has no flow {flow}")
+        if flow in self.deleted_flows:
+            raise rules.flow_deleted()
+
+    def list_of(self, account: str, call_list: str) -> ListEntry | None:
+        """A list, when it is this account's."""
+        found = self.lists.get(call_list)
+        return found if found is not None and found.state.account == account else None
+
+    def is_listed(self, account: str, number: str, flow: str) -> bool:
+        """Whether the number must not be called by this flow."""
+        listed = self.do_not_call.get(account)
+        return listed is not None and ((number, "") in listed or (number, flow) in listed)
+
+    def earlier_answer(self, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
+        """The answer that already stands for this one's key."""
+        if answer is None:
+            return None
+        earlier = self.answers.get((answer.account, answer.key))
+        if earlier is not None and rules.is_remembered(earlier, answer.created_at):
+            return earlier
+        return None
+
+    def keep_answer(self, answer: IdempotentAnswer | None) -> None:
+        """Let this answer stand for its key, and forget the expired ones."""
+        if answer is None:
+            return
+        self.answers[answer.account, answer.key] = answer
+        ages = self._answer_ages
+        heapq.heappush(ages, (answer.created_at, answer.account, answer.key))
+        while answer.created_at - ages[0][0] >= rules.ANSWER_KEPT_S:
+            made_at, account, key = heapq.heappop(ages)
+            kept = self.answers.get((account, key))
+            if kept is not None and kept.created_at == made_at:
+                del self.answers[account, key]
+
+    def add_list(self, call_list: CallList, contacts: Sequence[Contact] = ()) -> ListEntry:
+        """Make a list with its contacts."""
+        state = rules.state_of_new(call_list, len(contacts))
+        entry = ListEntry(len(self.lists), call_list, state)
+        self.lists[call_list.id] = entry
+        self.contacts.update({one.id: one for one in contacts})
+        entry.contacts = [one.id for one in sorted(contacts, key=_place)]
+        entry.due = sorted([(one.due_at, one.id) for one in contacts])  # a sorted list is a heap
+        self.sort_in(entry)
+        return entry
+
+    def accept(self, new: NewList) -> None:
+        """Make the list of a trigger."""
+        call_list = rules.accepted(new)
+        entry = self.add_list(call_list, new.contacts)
+        entry.rejected = tuple(new.rejected)
+        self.tell(rules.list_accepted(call_list, len(new.contacts)))
+
+    def add_call(self, contact: Contact) -> None:
+        """Add a contact to a standing list, as its last row."""
+        entry = self.lists[contact.list]
+        state = entry.state
+        state.contacts += 1
+        state.open += 1
+        placed = msgspec.structs.replace(contact, row=state.contacts)
+        self.contacts[placed.id] = placed
+        entry.contacts.append(placed.id)
+        self.push_due(entry, placed)
+        self.sort_in(entry)
+
+    def sort_in(self, entry: ListEntry) -> None:
+        """Keep a list where it is looked for, after its state changed."""
+        for kept, belongs in (
+            (self.open_lists, entry.state.is_open),
+            (self.canceled_lists, entry.state.needs_closing),
+        ):
+            if belongs:
+                kept[entry.state.id] = entry
+            else:
+                kept.pop(entry.state.id, None)
+
+    def push_due(self, entry: ListEntry, contact: Contact) -> None:
+        """Note when an open contact is due."""
+        heapq.heappush(entry.due, (contact.due_at, contact.id))
+        if len(entry.due) > 2 * entry.state.open + STALE_MAX:
+            entry.due = sorted({due for due in entry.due if self._is_due_then(due)})
+
+    def next_due(self, entry: ListEntry, until: float, limit: int) -> list[Contact]:
+        """Open contacts with `due_at` ≤ until, the earliest first."""
+        found: list[tuple[float, str]] = []
+        while entry.due and len(found) < limit and entry.due[0][0] <= until:
+            due = heapq.heappop(entry.due)
+            if self._is_due_then(due) and (not found or found[-1] != due):
+                found.append(due)
+        for due in found:
+            heapq.heappush(entry.due, due)
+        return [self.contacts[contact] for _, contact in found]
+
+    def count_scheduled(self, entry: ListEntry, now: float) -> int:
+        """Open contacts whose start time has not come."""
+        later = {due for due in entry.due if due[0] > now and self._is_due_then(due)}
+        return sum(self.contacts[contact].wait_code == "starttime" for _, contact in later)
+
+    def complete(self, contacts: Iterable[str], disposition: Disposition, at: float) -> int:
+        """Give those that are open their disposition, with their events; how many were."""
+        done = 0
+        for contact_id in contacts:
+            contact = self.contacts.get(contact_id)
+            if contact is None or contact.state != "open":
+                continue
+            self.contacts[contact_id] = msgspec.structs.replace(
+                contact, state="completed", disposition=disposition, completed_at=at
+            )
+            entry = self.lists[contact.list]
+            state = entry.state
+            told = rules.contact_completed(state, contact_id, contact.reference, disposition, at)
+            self.tell((told, *rules.complete(state, "open", disposition, at)))
+            self.sort_in(entry)
+            done += 1
+        return done
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Keep a new attempt, which is open."""
+        self.attempts[attempt.id] = attempt
+        self.open_attempts[attempt.id] = None
+        insort(self.attempts_of_account.setdefault(attempt.account, []), attempt.id)
+        others = self.attempts_of_contact.get(attempt.contact, ())
+        self.attempts_of_contact[attempt.contact] = tuple(sorted((*others, attempt.id)))
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Number events and keep them. Raises LookupError for an unknown account."""
+        for event in events:
+            seq = self.seqs.get(self.the_account(event.account).id, 0) + 1
+            self.seqs[event.account] = seq
+            stored = number_event(event, seq)
+            self._told.append(stored)
+            kept = self.events.setdefault(event.account, [])
+            kept.append(stored)
+            if len(kept) >= 2 * self._events_kept_max:
+                del kept[: -self._events_kept_max]
+
+    def commit(self) -> None:
+        """Pass on what was told since the last commit."""
+        told, self._told = self._told, []
+        if told:
+            self._on_events(told)
+
+    def _is_due_then(self, due: tuple[float, str]) -> bool:
+        contact = self.contacts[due[1]]
+        return contact.state == "open" and contact.due_at == due[0]
+
+
+def _place(contact: Contact) -> tuple[int, str]:
+    return contact.row, contact.id
+
+
+def page_of(
+    items: Sequence[T],
+    after: Any,
+    limit: int,
+    key: Callable[[T], Any],
+    cursor: Callable[[T], str],
+) -> Page[T]:
+    """A page of items that are sorted by `key`: those above `after`, or from the first when it is None."""
+    start = 0 if after is None else bisect_left(items, True, key=lambda one: key(one) > after)
+    size = rules.rows_of_page(limit)
+    some = tuple(items[start : start + size])
+    return Page(some, cursor(some[-1]) if len(items) > start + size else None)
+
+
+def page_by_text(
+    items: Iterable[T], key: Callable[[T], str], limit: int, cursor: str | None
+) -> Page[T]:
+    """A page of a few items in the order of an id or a number. Raises `Conflict("invalid_cursor")`."""
+    after = rules.read_cursor(cursor, tuple[str])[0] if cursor is not None else None
+    return page_of(sorted(items, key=key), after, limit, key, lambda one: rules.cursor_of(key(one)))

@@ -1,0 +1,256 @@
+"""What reaches the core from outside of any call, and how calls keep apart."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from adapters.sip.core import SipStatistics, TooManyCalls
+from adapters.sip.guard import REFUSALS_AT_ONCE, stamp_via
+from adapters.sip.message import Request, build_request, build_response, parse
+from adapters.sip.uac import OutboundCall
+from adapters.sip.uri import Address
+from engine.ports.telephony import Ended
+from tests.adapters.sip.lineup import TRUNK, Lineup
+
+STRANGER: Address = ("203.0.113.5", 5999)
+NOTHING = SipStatistics(
+    calls=0,
+    calls_kept=0,
+    retransmissions_sent=0,
+    parse_errors=0,
+    strays=0,
+    strangers_refused=0,
+    strangers_ignored=0,
+    faults=0,
+)
+
+
+def outside(
+    method: bytes,
+    *,
+    via: bytes = b"SIP/2.0/UDP 203.0.113.5:5999;branch=z9hG4bKx;rport",
+    to: bytes = b"<sip:us@192.0.2.1>",
+    call_id: bytes = b"foreign",
+) -> bytes:
+    return build_request(
+        method,
+        b"sip:us@192.0.2.1",
+        (
+            (b"Via", via),
+            (b"From", b"<sip:them@x>;tag=t"),
+            (b"To", to),
+            (b"Call-ID", call_id),
+            (b"CSeq", b"1 " + method),
+        ),
+    )
+
+
+def request(data: bytes) -> Request:
+    message = parse(data)
+    assert isinstance(message, Request)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("method", "to", "status"),
+    [
+        (b"INVITE", b"<sip:us@x>", 403),
+        (b"INVITE", b"<sip:us@x>;tag=gone", 481),
+        (b"BYE", b"<sip:us@x>;tag=gone", 481),
+        (b"CANCEL", b"<sip:us@x>", 481),
+        (b"REGISTER", b"<sip:us@x>", 405),
+        (b"BREW", b"<sip:us@x>", 501),
+    ],
+)
+def test_a_stranger_is_refused_without_state(method: bytes, to: bytes, status: int) -> None:
+    lineup = Lineup()
+    lineup.core.receive(outside(method, to=to), STRANGER, lineup.now)
+    ((data, address),) = lineup.datagrams()
+    assert (data.split(b" ")[1], address) == (b"%d" % status, STRANGER)
+    assert lineup.core.statistics().strangers_refused == 1
+    assert (lineup.core.statistics().calls_kept, lineup.core.next_wake()) == (0, inf)
+
+
+@pytest.mark.parametrize("method", [b"ACK", b"OPTIONS"])
+def test_a_stranger_who_scans_or_acknowledges_hears_nothing(method: bytes) -> None:
+    lineup = Lineup()
+    lineup.core.receive(outside(method), STRANGER, lineup.now)
+    assert lineup.datagrams() == []
+    assert lineup.core.statistics().strangers_ignored == 1
+
+
+def test_strangers_are_answered_at_a_bounded_rate_only() -> None:
+    lineup = Lineup()
+    burst = int(REFUSALS_AT_ONCE)
+    for _ in range(burst + 30):
+        lineup.core.receive(outside(b"REGISTER"), STRANGER, lineup.now)
+    assert len(lineup.datagrams()) == burst
+    lineup.wait(0.5)
+    for _ in range(30):
+        lineup.core.receive(outside(b"REGISTER"), STRANGER, lineup.now)
+    assert len(lineup.datagrams()) == 10
+    statistics = lineup.core.statistics()
+    assert (statistics.strangers_refused, statistics.strangers_ignored) == (burst + 10, 50)
+
+
+def test_the_same_request_again_gets_the_same_tag_again() -> None:
+    lineup = Lineup()
+    for data in (outside(b"INVITE"), outside(b"INVITE"), outside(b"INVITE", call_id=b"other")):
+        lineup.core.receive(data, STRANGER, lineup.now)
+    first, second, third = (response.to_tag for response in lineup.responses())
+    assert first is not None
+    assert first == second != third
+
+
+def test_a_trunk_that_asks_options_hears_200() -> None:
+    lineup = Lineup()
+    lineup.core.receive(outside(b"OPTIONS"), TRUNK, lineup.now)
+    (response,) = lineup.responses()
+    assert (response.status, response.raw(b"accept")) == (200, [b"application/sdp"])
+    assert lineup.core.statistics() == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("via", "written", "reply_to"),
+    [
+        (
+            b"SIP/2.0/UDP 10.0.0.1:5080;rport;branch=b",
+            b"SIP/2.0/UDP 10.0.0.1:5080;rport=5999;branch=b;received=203.0.113.5",
+            ("203.0.113.5", 5999),
+        ),
+        (
+            b"SIP/2.0/UDP 203.0.113.5:5080;branch=b",
+            b"SIP/2.0/UDP 203.0.113.5:5080;branch=b",
+            ("203.0.113.5", 5080),
+        ),
+        (
+            b"SIP/2.0/UDP host.example ;branch=b, SIP/2.0/UDP second",
+            b"SIP/2.0/UDP host.example ;branch=b;received=203.0.113.5, SIP/2.0/UDP second",
+            ("203.0.113.5", 5060),
+        ),
+    ],
+)
+def test_a_response_goes_where_the_top_via_and_the_source_say(
+    via: bytes, written: bytes, reply_to: Address
+) -> None:
+    subject = request(outside(b"OPTIONS", via=via))
+    assert stamp_via(subject, STRANGER) == reply_to
+    assert subject.raw(b"via") == [written]
+
+
+@pytest.mark.parametrize(
+    ("data", "errors"),
+    [
+        (b"\x00\x01binary", 1),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1),
+        (b"\r\n\r\n", 0),
+        (b"\0", 0),
+        (b"", 0),
+        (outside(b"OPTIONS").replace(b"1 OPTIONS", b"1 INVITE"), 1),
+        (outside(b"OPTIONS").replace(b"<sip:us@192.0.2.1>", b'"\\\0" <sip:us@192.0.2.1>'), 1),
+    ],
+)
+def test_what_cannot_be_read_is_counted_and_dropped(data: bytes, errors: int) -> None:
+    lineup = Lineup()
+    lineup.core.receive(data, TRUNK, lineup.now)
+    assert lineup.datagrams() == []
+    assert lineup.core.statistics().parse_errors == errors
+
+
+def test_a_malformed_response_harms_nothing_and_the_next_good_one_counts() -> None:
+    lineup = Lineup()
+    _, invite = lineup.dial()
+    good = build_response(invite, 486, to_tag=b"x")
+    lineup.core.receive(good.replace(b"1 INVITE", b"x INVITE"), TRUNK, lineup.now)
+    lineup.core.receive(good.replace(b";tag=x", b';tag="open'), TRUNK, lineup.now)
+    assert (lineup.datagrams(), lineup.events()) == ([], [])
+    lineup.core.receive(good, TRUNK, lineup.now)
+    assert lineup.events() == [Ended("rejected", 486, "Busy Here")]
+    assert lineup.core.statistics().parse_errors == 2
+
+
+def test_a_response_to_no_call_is_a_stray() -> None:
+    lineup = Lineup()
+    subject = request(outside(b"INVITE"))
+    lineup.core.receive(build_response(subject, 200), TRUNK, lineup.now)
+    assert lineup.core.statistics().strays == 1
+
+
+def test_an_icmp_error_ends_the_calls_that_heard_nothing_from_there() -> None:
+    lineup = Lineup()
+    silent, _ = lineup.dial()
+    ringing, invite = lineup.dial()
+    lineup.respond(invite, 180)
+    lineup.core.take_events()
+    lineup.core.fail_transport(("192.0.2.71", 5070), lineup.now)
+    assert lineup.core.take_events() == []
+    lineup.core.fail_transport(TRUNK, lineup.now)
+    assert lineup.core.take_events() == [(silent, Ended("unreachable"))]
+    assert ringing.state == "proceeding"
+    assert lineup.core.statistics().calls_kept == 1
+
+
+def test_an_icmp_error_ends_a_call_whose_cancel_is_held() -> None:
+    lineup = Lineup()
+    call, _ = lineup.dial()
+    lineup.hang_up(call)
+    lineup.core.fail_transport(TRUNK, lineup.now)
+    assert lineup.events() == [Ended("unreachable")]
+
+
+def test_a_fault_in_one_call_ends_that_call_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lineup = Lineup()
+    hit, hit_invite = lineup.dial()
+    other, other_invite = lineup.dial()
+
+    def fail(call: OutboundCall, *_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OutboundCall, "_receive_invite_response", fail)
+        lineup.respond(hit_invite, 180)
+    lineup.respond(other_invite, 486)
+    assert lineup.core.take_events() == [
+        (hit, Ended("lost")),
+        (other, Ended("rejected", 486, "Busy Here")),
+    ]
+    (fault,) = lineup.core.take_faults()
+    assert fault.call_id == hit.call_id
+    assert isinstance(fault.exception, ZeroDivisionError)
+    assert lineup.core.take_faults() == []
+    assert lineup.core.statistics().faults == 1
+
+
+def test_timers_of_many_calls_fire_in_their_order() -> None:
+    lineup = Lineup()
+    began = lineup.now
+    invites = []
+    for _ in range(3):
+        invites.append(lineup.dial()[1])
+        lineup.wait(0.1)
+    lineup.respond(invites[1], 100, tag=None)
+    sent = []
+    while lineup.core.next_wake() < began + 1.8:
+        lineup.wait(lineup.core.next_wake() - lineup.now)
+        sent += [(round(lineup.now - began, 3), invite.call_id) for invite in lineup.requests()]
+    first, third = invites[0].call_id, invites[2].call_id
+    assert sent == [(0.5, first), (0.7, third), (1.5, first), (1.7, third)]
+    assert lineup.core.statistics().retransmissions_sent == 4
+
+
+def test_waking_too_early_does_nothing() -> None:
+    lineup = Lineup()
+    lineup.dial()
+    lineup.core.wake(lineup.now)
+    assert lineup.datagrams() == []
+
+
+def test_more_calls_than_the_bound_cannot_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.sip.core.CALLS_MAX", 2)
+    lineup = Lineup()
+    lineup.dial()
+    lineup.dial()
+    with pytest.raises(TooManyCalls):
+        lineup.prepare()

@@ -1,0 +1,370 @@
+"""The shell on real loopback sockets, against a carrier that each test plays itself."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from adapters.media.types import Remote
+from adapters.sip.message import Request, build_request, build_response, parse
+from adapters.sip.transaction import Timing
+from adapters.sip.trunk import Trunk
+from adapters.sip.uac import OutboundCall
+from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from engine.ports.clock import Randomness
+from engine.ports.telephony import (
+    Answered,
+    Call,
+    CallEnded,
+    CallRequest,
+    Ended,
+    MediaStatistics,
+    Ringing,
+    TelephonyUnavailable,
+)
+from tests.adapters.sip.fake_media import FakePlane
+from tests.adapters.sip.lineup import SDP_TYPE, answer_sdp
+
+REQUEST = CallRequest("att_1", "+14155550199", "+14155550100", "main")
+HUNG_UP = Ended("we_hung_up", 200, "OK")
+
+
+class Dice:
+    """Chance that comes out the same each time."""
+
+    def __init__(self) -> None:
+        self._throws = 0
+
+    def random(self) -> float:
+        return self.getrandbits(32) / 2**32
+
+    def getrandbits(self, bits: int, /) -> int:
+        self._throws += 1
+        digest = blake2b(b"%d" % self._throws, digest_size=16).digest()
+        return int.from_bytes(digest, "big") >> (128 - bits)
+
+
+class Carrier:
+    """A UDP socket that plays the trunk."""
+
+    def __init__(self, udp: trio.socket.SocketType) -> None:
+        self._socket = udp
+        self.port: int = udp.getsockname()[1]
+        self.peer: tuple[str, int] = ("", 0)
+
+    async def receive(self, method: bytes) -> Request:
+        data, self.peer = await self._socket.recvfrom(65536)
+        message = parse(data)
+        assert isinstance(message, Request)
+        assert message.method == method
+        return message
+
+    async def send(self, data: bytes) -> None:
+        await self._socket.sendto(data, self.peer)
+
+    async def respond(
+        self, request: Request, status: int, *headers: tuple[bytes, bytes], body: bytes = b""
+    ) -> None:
+        await self.send(
+            build_response(request, status, to_tag=b"callee", headers=headers, body=body)
+        )
+
+    async def answer(self) -> Request:
+        """Take an INVITE and its ACK."""
+        invite = await self.receive(b"INVITE")
+        here = (b"Contact", b"<sip:callee@127.0.0.1:%d>" % self.port)
+        await self.respond(invite, 200, here, SDP_TYPE, body=answer_sdp(host="127.0.0.1"))
+        await self.receive(b"ACK")
+        return invite
+
+    async def take_bye(self) -> None:
+        await self.respond(await self.receive(b"BYE"), 200)
+
+    async def hang_up(self, invite: Request) -> None:
+        headers = (
+            (b"Via", b"SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bKbye;rport" % self.port),
+            (b"From", invite.fields[b"to"][0] + b";tag=callee"),
+            (b"To", invite.fields[b"from"][0]),
+            (b"Call-ID", invite.call_id),
+            (b"CSeq", b"1 BYE"),
+        )
+        await self.send(build_request(b"BYE", b"sip:callwheel@127.0.0.1", headers))
+
+
+@asynccontextmanager
+async def carrier_and_agent(
+    plane: FakePlane, timing: Timing | None = None
+) -> AsyncIterator[tuple[Carrier, UserAgent]]:
+    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        await udp.bind(("127.0.0.1", 0))
+        carrier = Carrier(udp)
+        settings = UserAgentSettings(
+            trunks=(Trunk("main", "127.0.0.1", carrier.port),),
+            timing=Timing() if timing is None else timing,
+        )
+        dice: Randomness = Dice()
+        async with open_user_agent(settings, plane, dice) as agent:
+            yield carrier, agent
+
+
+@asynccontextmanager
+async def call_is_up(plane: FakePlane) -> AsyncIterator[tuple[Carrier, Call, Request]]:
+    async with carrier_and_agent(plane) as (carrier, agent), agent.prepare_call(REQUEST) as call:
+        call.dial()
+        invite = await carrier.answer()
+        assert await call.next_progress() == Answered()
+        yield carrier, call, invite
+
+
+async def test_a_call_rings_is_answered_plays_and_is_hung_up() -> None:
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (carrier, agent):
+        async with agent.prepare_call(REQUEST) as call:
+            call.dial()
+            invite = await carrier.receive(b"INVITE")
+            assert invite.call_id.decode() == call.call_id
+            assert b"m=audio 20000 RTP/AVP 0 8 101" in invite.body
+            await carrier.respond(invite, 180)
+            assert await call.next_progress() == Ringing()
+            here = (b"Contact", b"<sip:callee@127.0.0.1:%d>" % carrier.port)
+            await carrier.respond(invite, 200, here, SDP_TYPE, body=answer_sdp())
+            assert await call.next_progress() == Answered()
+            await carrier.receive(b"ACK")
+            await call.play("hello")
+            call.hang_up()
+            await carrier.take_bye()
+            assert await call.next_progress() == HUNG_UP
+        assert agent.statistics().datagrams_sent == 3
+        assert plane.streams[0].remotes == [Remote("192.0.2.99", 6000, 0)]
+        assert plane.streams[0].is_closed
+
+
+async def test_once_ended_a_call_stays_ended() -> None:
+    async with call_is_up(FakePlane()) as (carrier, call, _):
+        call.hang_up()
+        call.hang_up()
+        await carrier.take_bye()
+        assert await call.wait_ended() == HUNG_UP
+        assert [await call.next_progress() for _ in range(3)] == [HUNG_UP] * 3
+        assert call.media_statistics() == MediaStatistics(packets_sent=7)
+        with pytest.raises(CallEnded) as caught:
+            await call.play("hello")
+        assert caught.value.ended == HUNG_UP
+
+
+async def test_a_prompt_stops_when_the_callee_hangs_up() -> None:
+    async with call_is_up(FakePlane()) as (carrier, call, invite), trio.open_nursery() as nursery:
+        nursery.start_soon(carrier.hang_up, invite)
+        with pytest.raises(CallEnded) as caught:
+            await call.play("endless")
+        assert caught.value.ended == Ended("callee_hung_up", 200, "OK")
+
+
+async def test_an_unknown_prompt_is_the_callers_mistake_and_leaves_the_call_up() -> None:
+    async with call_is_up(FakePlane()) as (_, call, _):
+        with pytest.raises(KeyError):
+            await call.play("unknown")
+        await call.play("hello")
+
+
+async def test_nothing_can_be_played_to_nobody() -> None:
+    async with (
+        carrier_and_agent(FakePlane()) as (_, agent),
+        agent.prepare_call(REQUEST) as call,
+    ):
+        with pytest.raises(RuntimeError):
+            await call.play("hello")
+
+
+async def test_a_lost_stream_ends_the_call_as_lost() -> None:
+    plane = FakePlane()
+    async with call_is_up(plane) as (carrier, call, _):
+        plane.streams[0].lost.set()
+        await carrier.take_bye()
+        assert await call.next_progress() == Ended("lost", 200, "OK")
+
+
+async def test_a_stream_that_is_lost_under_a_prompt_ends_the_call_as_lost() -> None:
+    plane = FakePlane()
+    async with call_is_up(plane) as (carrier, call, _), trio.open_nursery() as nursery:
+        nursery.start_soon(carrier.take_bye)
+        plane.streams[0].lost.set()
+        with pytest.raises(CallEnded) as caught:
+            await call.play("endless")
+        assert caught.value.ended == Ended("lost", 200, "OK")
+
+
+async def test_leaving_the_block_hangs_up_and_waits_for_nobody() -> None:
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (carrier, agent):
+        async with agent.prepare_call(REQUEST) as call:
+            call.dial()
+            await carrier.answer()
+            await call.next_progress()
+        assert plane.streams[0].is_closed
+        await carrier.take_bye()
+
+
+async def test_leaving_the_block_before_dialling_sends_nothing() -> None:
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (_, agent):
+        async with agent.prepare_call(REQUEST):
+            pass
+        assert (agent.statistics().datagrams_sent, plane.streams[0].is_closed) == (0, True)
+
+
+async def test_leaving_the_user_agent_hangs_up_every_call() -> None:
+    plane = FakePlane()
+    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        await udp.bind(("127.0.0.1", 0))
+        carrier = Carrier(udp)
+        settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", carrier.port),))
+        ended: list[Ended] = []
+
+        async def attempt(agent: UserAgent, started: trio.Event) -> None:
+            async with agent.prepare_call(REQUEST) as call:
+                call.dial()
+                started.set()
+                ended.append(await call.wait_ended())
+
+        async with trio.open_nursery() as nursery:
+            async with open_user_agent(settings, plane, Dice()) as agent:
+                started = trio.Event()
+                nursery.start_soon(attempt, agent, started)
+                await started.wait()
+                await carrier.answer()
+                await trio.testing.wait_all_tasks_blocked()
+            await carrier.receive(b"BYE")
+        assert ended == [Ended("we_hung_up")]
+
+
+async def test_a_port_where_nobody_listens_is_unreachable_at_once() -> None:
+    """The ICMP error says so: Timer B, 32 virtual seconds away, never runs."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
+    async with open_user_agent(settings, FakePlane(), Dice()) as agent:
+        with trio.fail_after(5):
+            for _ in range(3):
+                async with agent.prepare_call(REQUEST) as call:
+                    call.dial()
+                    assert await call.next_progress() == Ended("unreachable")
+
+
+async def test_an_icmp_error_of_one_trunk_keeps_no_datagram_from_another() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        await udp.bind(("127.0.0.1", 0))
+        carrier = Carrier(udp)
+        trunks = (Trunk("main", "127.0.0.1", carrier.port), Trunk("dead", "127.0.0.1", port))
+        settings = UserAgentSettings(trunks=trunks)
+        dead = CallRequest("att_2", "+14155550199", "+14155550100", "dead")
+        async with open_user_agent(settings, FakePlane(), Dice()) as agent:
+            for _ in range(20):
+                async with agent.prepare_call(dead) as lost, agent.prepare_call(REQUEST) as call:
+                    lost.dial()
+                    call.dial()
+                    await carrier.respond(await carrier.receive(b"INVITE"), 486)
+                    await carrier.receive(b"ACK")
+                    assert await lost.next_progress() == Ended("unreachable")
+                    assert await call.next_progress() == Ended("rejected", 486, "Busy Here")
+            assert agent.statistics().sip.retransmissions_sent == 0
+
+
+async def test_without_a_trunk_or_a_port_no_call_can_be_prepared() -> None:
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (_, agent):
+        with pytest.raises(TelephonyUnavailable):
+            async with agent.prepare_call(CallRequest("att", "+1", "+2", "other")):
+                raise AssertionError("unreachable")
+        plane.is_down = True
+        with pytest.raises(TelephonyUnavailable):
+            async with agent.prepare_call(REQUEST):
+                raise AssertionError("unreachable")
+
+
+async def test_a_trunk_whose_name_has_no_address_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def find_nothing(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", find_nothing)
+    settings = UserAgentSettings(trunks=(Trunk("main", "carrier.example"),))
+    with capture_logs() as logs:
+        async with open_user_agent(settings, FakePlane(), Dice()) as agent:
+            with pytest.raises(TelephonyUnavailable):
+                async with agent.prepare_call(REQUEST):
+                    raise AssertionError("unreachable")
+    assert [(entry["event"], entry["trunk"]) for entry in logs] == [
+        ("a trunk has no address", "main")
+    ]
+
+
+async def test_garbage_from_the_network_leaves_a_live_call_untouched() -> None:
+    dice = Dice()
+    async with call_is_up(FakePlane()) as (carrier, call, _):
+        for _ in range(500):
+            await carrier.send(dice.getrandbits(128).to_bytes(16, "big"))
+        call.hang_up()
+        await carrier.take_bye()
+        assert await call.wait_ended() == HUNG_UP
+
+
+async def test_a_fault_ends_its_call_and_is_logged_and_the_next_call_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(call: OutboundCall, *_: object) -> None:
+        raise ZeroDivisionError
+
+    async with carrier_and_agent(FakePlane()) as (carrier, agent):
+        with capture_logs() as logs:
+            async with agent.prepare_call(REQUEST) as call:
+                call.dial()
+                with monkeypatch.context() as patch:
+                    patch.setattr(OutboundCall, "_receive_invite_response", fail)
+                    await carrier.respond(await carrier.receive(b"INVITE"), 180)
+                    assert await call.next_progress() == Ended("lost")
+        assert [(entry["event"], entry["call_id"]) for entry in logs] == [
+            ("a call was ended by a fault of ours", call.call_id)
+        ]
+        async with agent.prepare_call(REQUEST) as call:
+            call.dial()
+            await carrier.answer()
+            assert await call.next_progress() == Answered()
+
+
+async def test_a_media_plane_that_fails_at_the_answer_ends_the_call_as_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (carrier, agent), agent.prepare_call(REQUEST) as call:
+        monkeypatch.setattr(plane.streams[0], "connect", None)
+        call.dial()
+        with capture_logs() as logs:
+            await carrier.answer()
+            await carrier.take_bye()
+            assert await call.next_progress() == Ended("lost", 200, "OK")
+        assert [entry["event"] for entry in logs] == ["a call could not be told"]
+
+
+async def test_an_unanswered_invite_is_sent_again_by_the_timer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Time is virtual: with nobody to answer, nothing but the timers moves it."""
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (_, agent), agent.prepare_call(REQUEST) as call:
+        began = trio.current_time()
+        call.dial()
+        assert await call.next_progress() == Ended("unreachable")
+        assert trio.current_time() - began == pytest.approx(32.0, abs=0.05)
+        assert agent.statistics().sip.retransmissions_sent == 6

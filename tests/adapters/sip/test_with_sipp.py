@@ -1,0 +1,102 @@
+"""The user agent against sipp, which nobody here wrote."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from adapters.sip.trunk import Trunk
+from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from engine.ports.telephony import Answered, CallRequest, Ended, Progress, Ringing
+from tests.adapters.sip.fake_media import FakePlane
+from tests.adapters.sip.test_user_agent import Dice
+from tests.peers import require
+
+pytestmark = pytest.mark.peer
+
+CALLS = 50
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def sipp_uas(folder: Path) -> AsyncIterator[int]:
+    """A running `sipp -sn uas`; its port."""
+    sipp = require("sipp", "sip-tester")
+    port = free_port()
+    command = [sipp, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mp", str(free_port())]
+    process = await trio.lowlevel.open_process(
+        [*command, "-nostdin"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+    )
+    try:
+        with trio.fail_after(10):
+            await wait_until_bound(port, process)
+        yield port
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def wait_until_bound(port: int, process: trio.Process) -> None:
+    """Return when somebody else holds the UDP port."""
+    while True:
+        assert process.poll() is None, "sipp ended"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return
+        await trio.sleep(0.02)
+
+
+async def attempt(agent: UserAgent, number: int, histories: list[list[Progress]]) -> None:
+    request = CallRequest(f"att_{number}", f"+1415555{number:04}", "+14155550100", "main")
+    history: list[Progress] = []
+    async with agent.prepare_call(request) as call:
+        call.dial()
+        while not history or not isinstance(history[-1], Ended):
+            history.append(await call.next_progress())
+            if isinstance(history[-1], Answered):
+                await call.play("hello")
+                call.hang_up()
+    histories.append(history)
+
+
+async def test_sipp_answers_every_call_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+    async with sipp_uas(tmp_path) as port:
+        settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
+        histories: list[list[Progress]] = []
+        async with open_user_agent(settings, FakePlane(), Dice()) as agent:
+            with trio.fail_after(30):
+                async with trio.open_nursery() as nursery:
+                    for number in range(CALLS):
+                        nursery.start_soon(attempt, agent, number, histories)
+            statistics = agent.statistics()
+    complete = [Ringing(), Answered(), Ended("we_hung_up", 200, "OK")]
+    assert histories == [complete] * CALLS
+    assert statistics.sip.retransmissions_sent == 0
+    assert statistics.datagrams_sent == 3 * CALLS
+
+
+async def test_sipp_that_is_gone_is_unreachable(tmp_path: Path) -> None:
+    async with sipp_uas(tmp_path) as port:
+        pass
+    settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
+    histories: list[list[Progress]] = []
+    async with open_user_agent(settings, FakePlane(), Dice()) as agent:
+        with trio.fail_after(10):
+            await attempt(agent, 1, histories)
+    assert histories == [[Ended("unreachable")]]
+    assert os.listdir(tmp_path) == []

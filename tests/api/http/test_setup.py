@@ -1,0 +1,279 @@
+"""Accounts, keys, DIDs, flows and their listeners, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.http.auth import hash_key
+from tests.api.http.world import DEFINITION, FLOW, PUBLIC_URL, Client, World
+
+SETTINGS = {
+    "attempts_max": 3,
+    "retry": {},
+    "ring_timeout_s": 45,
+    "call_max_s": 3600,
+    "channels": None,
+    "cps": None,
+    "declined": "stop",
+    "on_unknown": "stop",
+    "caller_numbers": "rotate",
+}
+
+
+async def test_an_account_is_made_and_listed(world: World):
+    body = {"name": "Sales", "timezone": "Asia/Kolkata", "email": "s@example.com"}
+    reply = await world.administrator.post("/v1/accounts", body)
+    assert reply.status == 201
+    assert reply.json == {**body, "id": reply.json["id"], "created_at": "2026-01-01T00:00:00.000Z"}
+    assert reply.json["id"].startswith("acc_")
+    listed = (await world.administrator.get("/v1/accounts")).json
+    names = {item["name"] for item in listed["items"]}
+    assert (names, listed["next"]) == ({"default", "ours", "theirs", "Sales"}, None)
+
+
+async def test_an_account_of_a_name_that_is_taken_is_a_conflict(world: World):
+    body = {"name": "ours", "timezone": "UTC", "email": "s@example.com"}
+    reply = await world.administrator.post("/v1/accounts", body)
+    assert reply.problem == (409, "account_exists")
+
+
+async def test_every_mistake_of_an_account_is_said_at_once(world: World):
+    body = {"name": "acc_1", "timezone": "Asia/Kalkutta", "email": "nobody", "colour": "red"}
+    reply = await world.administrator.post("/v1/accounts", body)
+    assert reply.problem == (422, "invalid_body")
+    found = {(error["pointer"], error["code"]) for error in reply.json["errors"]}
+    assert found == {
+        ("/name", "invalid_value"),
+        ("/timezone", "unknown_timezone"),
+        ("/email", "invalid_value"),
+        ("/colour", "unknown_field"),
+    }
+
+
+async def test_a_key_is_shown_once_and_works_for_its_account(world: World):
+    reply = await world.administrator.post("/v1/keys", {"account": "ours", "role": "viewer"})
+    assert reply.status == 201
+    key = reply.json["key"]
+    assert (key[:3], len(key), reply.json["account"]) == ("cw_", 46, "acc_1")
+    stored = await world.store.find_key(hash_key(key))
+    assert stored is not None
+    assert (stored.id, stored.role) == (reply.json["id"], "viewer")
+    assert (await Client(world.app, key).get("/v1/flows")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"account": "nobody", "role": "viewer"}, "unknown_account"),
+        ({"account": "ours", "role": "administrator"}, "invalid_body"),
+    ],
+)
+async def test_a_key_for_nobody_is_refused(world: World, body: dict[str, str], code: str):
+    assert (await world.administrator.post("/v1/keys", body)).problem == (422, code)
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Basic abc", "Bearer wrong", "x" * 5000])
+async def test_a_wrong_key_is_no_key(world: World, authorization: str):
+    reply = await world.stranger.get("/v1/flows", Authorization=authorization)
+    assert reply.problem == (401, "unauthenticated")
+    assert reply.headers["WWW-Authenticate"].startswith('Bearer realm="callwheel"')
+
+
+async def test_an_administrator_acts_for_the_account_it_names(world: World):
+    await world.make_flow()
+    found = {}
+    for name in ("ours", "acc_1", "theirs", "default", "nobody"):
+        reply = await world.administrator.get("/v1/flows", Callwheel_Account=name)
+        found[name] = len(reply.json["items"]) if reply.status == 200 else reply.status
+    assert found == {"ours": 1, "acc_1": 1, "theirs": 0, "default": 0, "nobody": 404}
+
+
+async def test_a_key_of_one_account_cannot_act_for_another(world: World):
+    owner = world.client("owner")
+    assert (await owner.get("/v1/flows", Callwheel_Account="acc_1")).status == 200
+    reply = await owner.get("/v1/flows", Callwheel_Account="theirs")
+    assert reply.problem == (403, "forbidden")
+
+
+async def test_a_did_is_made_and_shown_with_its_load(world: World):
+    body = {
+        "number": "+1 (415) 555-0199",
+        "account": "ours",
+        "trunk": "main",
+        "cps": 0.5,
+        "channels": 2,
+        "caps": [{"calls": 10, "per_s": 60}],
+    }
+    reply = await world.administrator.post("/v1/dids", body)
+    assert reply.status == 201
+    expected = {
+        **body,
+        "number": "+14155550199",
+        "account": "acc_1",
+        "caps": [{"calls": 10, "per_s": 60}],
+        "load": {"channels_in_use": 3, "calls_last_s": 2},
+    }
+    assert reply.json == expected
+    assert ("did", "acc_1", "+14155550199") in world.engine.changed
+    listed = (await world.client("viewer").get("/v1/dids")).json["items"]
+    assert [item["number"] for item in listed] == ["+14155550101", "+14155550199"]
+    everybodys = (await world.administrator.get("/v1/dids")).json["items"]
+    assert len(everybodys) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "pointer"),
+    [
+        ({"number": "+14155550101"}, 409, "did_exists", None),
+        ({"account": "nobody"}, 422, "unknown_account", "/account"),
+        ({"trunk": "nowhere"}, 422, "unknown_trunk", "/trunk"),
+        ({"number": "911"}, 422, "invalid_body", "/number"),
+        ({"cps": 2.5}, 422, "invalid_body", "/cps"),
+        ({"cps": 0}, 422, "invalid_body", "/cps"),
+        ({"channels": 0}, 422, "invalid_body", "/channels"),
+        ({"caps": [{"calls": 1, "per_s": -1}]}, 422, "invalid_body", "/caps/0/per_s"),
+    ],
+)
+async def test_a_did_that_cannot_be_is_refused(
+    world: World, change: dict[str, Any], status: int, code: str, pointer: str | None
+):
+    body = {"number": "+14155550199", "account": "ours", "trunk": "main", **change}
+    reply = await world.administrator.post("/v1/dids", body)
+    assert reply.problem == (status, code)
+    assert [error["pointer"] for error in reply.json.get("errors", [])] == [pointer] * bool(pointer)
+
+
+async def test_a_flow_is_made_with_its_triggers(world: World):
+    reply = await world.client("owner").post("/v1/flows", FLOW)
+    assert reply.status == 201
+    flow = reply.json["id"]
+    base = f"{PUBLIC_URL}/v1/flows/{flow}"
+    assert reply.json == {
+        "id": flow,
+        "name": "reminder",
+        "kind": "multicast",
+        "timezone": "Asia/Kolkata",
+        "definition": DEFINITION,
+        "settings": SETTINGS,
+        "version": 1,
+        "listener": {"active": False},
+        "dids": [],
+        "calls_list": reply.json["calls_list"],
+        "triggers": {
+            "multicast_url": f"{base}/multicast",
+            "calls_url": f"{base}/calls",
+            "upload_url": f"{base}/lists",
+            "email": None,
+            "sftp": None,
+        },
+        "created_at": "2026-01-01T00:00:00.000Z",
+    }
+    assert (await world.client("viewer").get(f"/v1/flows/{flow}")).json == reply.json
+    assert (await world.client("viewer").get("/v1/flows")).json["items"] == [reply.json]
+
+
+async def test_every_mistake_of_a_flow_is_said_at_once(world: World):
+    body = {
+        "name": "",
+        "kind": "broadcast",
+        "timezone": "Mars/Olympus",
+        "definition": {
+            "start": "a",
+            "nodes": {"a": {"type": "play", "play": "prm_0", "next": "b"}, "b": {"type": "hangup"}},
+        },
+        "settings": {"cps": 1.5, "retry": {"busy": {"tries": -1, "wait_s": 1}}, "loud": True},
+    }
+    reply = await world.client("owner").post("/v1/flows", body)
+    assert reply.problem == (422, "invalid_body")
+    found = {(error["pointer"], error["code"]) for error in reply.json["errors"]}
+    assert found == {
+        ("/name", "invalid_value"),
+        ("/kind", "invalid_value"),
+        ("/timezone", "unknown_timezone"),
+        ("/definition/nodes/a/play", "unknown_prompt"),
+        ("/settings/cps", "invalid_cps"),
+        ("/settings/retry/busy/tries", "invalid_value"),
+        ("/settings/loud", "unknown_field"),
+    }
+
+
+async def test_a_flow_is_changed_whole_and_its_version_rises_with_what_it_does(world: World):
+    flow = await world.make_flow()
+    owner = world.client("owner")
+    renamed = await owner.put(f"/v1/flows/{flow}", {**FLOW, "name": "other"})
+    assert (renamed.status, renamed.json["name"], renamed.json["version"]) == (200, "other", 1)
+    changed = await owner.put(f"/v1/flows/{flow}", {**FLOW, "settings": {"attempts_max": 9}})
+    assert (changed.json["settings"]["attempts_max"], changed.json["version"]) == (9, 2)
+    assert (changed.json["listener"], len(changed.json["dids"])) == ({"active": True}, 1)
+    kind = await owner.put(f"/v1/flows/{flow}", {**FLOW, "kind": "dialer"})
+    assert kind.problem == (409, "kind_fixed")
+
+
+async def test_a_flow_is_deleted_unless_somebody_still_waits(world: World):
+    flow = await world.make_flow()
+    owner = world.client("owner")
+    call_list = await world.make_list(flow)
+    assert (await owner.delete(f"/v1/flows/{flow}")).problem == (409, "flow_in_use")
+    [contact] = await world.contacts(call_list)
+    assert (await owner.post(f"/v1/contacts/{contact.id}/cancel")).status == 200
+    assert (await owner.delete(f"/v1/flows/{flow}")).status == 204
+    assert (await owner.get(f"/v1/flows/{flow}")).problem == (404, "not_found")
+    assert (await owner.delete(f"/v1/flows/{flow}")).problem == (404, "not_found")
+
+
+async def test_dids_of_the_account_are_attached_in_order(world: World):
+    flow = await world.make_flow(listening=False)
+    owner = world.client("owner")
+    did = {"number": "+14155550199", "account": "ours", "trunk": "main"}
+    await world.administrator.post("/v1/dids", did)
+    numbers = ["+14155550199", "+1 415 555 0101", "+14155550199"]
+    reply = await owner.put(f"/v1/flows/{flow}/dids", {"numbers": numbers})
+    assert (reply.status, reply.json["dids"]) == (200, ["+14155550199", "+14155550101"])
+
+
+async def test_a_did_of_another_account_is_unknown(world: World):
+    flow = await world.make_flow(listening=False)
+    numbers = ["+14155550101", "+14155550102"]
+    reply = await world.client("owner").put(f"/v1/flows/{flow}/dids", {"numbers": numbers})
+    assert reply.problem == (422, "unknown_did")
+    assert [error["pointer"] for error in reply.json["errors"]] == ["/numbers/1"]
+
+
+async def test_a_listener_needs_a_did(world: World):
+    flow = await world.make_flow(listening=False)
+    owner = world.client("owner")
+    on = {"active": True}
+    assert (await owner.put(f"/v1/flows/{flow}/listener", on)).problem == (409, "no_dids")
+    await owner.put(f"/v1/flows/{flow}/dids", {"numbers": ["+14155550101"]})
+    reply = await owner.put(f"/v1/flows/{flow}/listener", on)
+    assert (reply.status, reply.json["listener"]) == (200, {"active": True})
+    taken = await owner.put(f"/v1/flows/{flow}/dids", {"numbers": []})
+    assert taken.problem == (409, "no_dids")
+    reply = await owner.put(f"/v1/flows/{flow}/listener", {"active": False})
+    assert (reply.status, reply.json["listener"]) == (200, {"active": False})
+    assert world.engine.changed.count(("flow", "acc_1", flow)) == 4
+
+
+async def test_the_template_has_the_columns_of_the_flow(world: World):
+    flow = await world.make_flow()
+    reply = await world.client("viewer").get(f"/v1/flows/{flow}/template.csv")
+    assert reply.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert reply.body == (
+        b"tel1,tel2,tel3,tel4,tel5,tel6,tel7,tel8,tel9,tel10,$flow.name,starttime,reference\r\n"
+    )
+
+
+async def test_pages_follow_one_another_to_the_end(world: World):
+    made = [await world.make_flow(listening=False) for _ in range(5)]
+    viewer, seen, path = world.client("viewer"), [], "/v1/flows?limit=2"
+    sizes = []
+    while True:
+        page = (await viewer.get(path)).json
+        seen += [item["id"] for item in page["items"]]
+        sizes.append(len(page["items"]))
+        if page["next"] is None:
+            break
+        path = f"/v1/flows?limit=2&cursor={page['next']}"
+    assert (sorted(made), sizes) == (seen, [2, 2, 1])

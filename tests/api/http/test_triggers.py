@@ -1,0 +1,205 @@
+"""Multicast, single calls and uploads, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.api.http.world import World
+
+CSV = b"tel1,name,reference\n+919876543210,Asha,a-1\n12,Ravi,a-2\n"
+
+
+async def test_a_multicast_answers_with_its_list_and_what_was_rejected(world: World):
+    flow = await world.make_flow()
+    body = {
+        "name": "june",
+        "contacts": [{"tel": ["+919876543210"]}, {"tel": ["+449876543210"]}, {"name": "x"}],
+    }
+    reply = await world.client("operator").post(f"/v1/flows/{flow}/multicast", body)
+    assert reply.status == 202
+    assert {
+        "list": world.engine.accepted[0],
+        "accepted": 1,
+        "rejected": [(2, "number_not_allowed"), (3, "unknown_column")],
+    } == {
+        **reply.json,
+        "rejected": [(error["row"], error["code"]) for error in reply.json["rejected"]],
+    }
+
+
+async def test_a_multicast_comes_as_ndjson_too(world: World):
+    flow = await world.make_flow()
+    lines = b'{"tel": ["+919876543210"], "variables": {"name": "Asha"}}\n\n{"tel": "+919876543211"}\n{'
+    reply = await world.client("operator").send(
+        "POST",
+        f"/v1/flows/{flow}/multicast?name=july",
+        data=lines,
+        Content_Type="application/x-ndjson",
+    )
+    assert (reply.status, reply.json["accepted"]) == (202, 2)
+    assert [error["code"] for error in reply.json["rejected"]] == ["invalid_json"]
+    call_list = (await world.client("viewer").get(f"/v1/lists/{reply.json['list']}")).json
+    assert call_list["name"] == "july"
+    contacts = await world.contacts(reply.json["list"])
+    assert [contact.variables["name"] for contact in contacts] == ["Asha", "there"]
+
+
+async def test_a_strict_multicast_is_all_or_nothing(world: World):
+    flow = await world.make_flow()
+    body = {"contacts": [{"tel": ["+919876543210"]}, {"tel": ["1"]}]}
+    reply = await world.client("operator").post(f"/v1/flows/{flow}/multicast?strict=true", body)
+    assert (reply.status, reply.json["accepted"]) == (202, 0)
+    assert await world.contacts(reply.json["list"]) == []
+
+
+async def test_a_single_call_answers_with_its_contact(world: World):
+    flow = await world.make_flow()
+    operator = world.client("operator")
+    now = await operator.post(f"/v1/flows/{flow}/calls", {"to": "+919876543210"})
+    assert now.status == 202
+    assert now.json == {"contact": now.json["contact"], "status": "waiting", "warnings": []}
+    later = {"to": ["+919876543211"], "starttime": "2026-01-01T06:00:00+05:30"}
+    reply = await operator.post(f"/v1/flows/{flow}/calls", later)
+    assert (reply.status, reply.json["status"]) == (202, "scheduled")
+    contact = (await operator.get(f"/v1/contacts/{reply.json['contact']}")).json
+    assert contact["starttime"] == "2026-01-01T00:30:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"to": "+449876543210"}, 422, "number_not_allowed"),
+        ({"to": "x"}, 422, "invalid_number"),
+        ({"to": []}, 422, "missing_tel"),
+        ({"to": "9.19876E+11"}, 422, "spreadsheet_damage"),
+        ({"to": "+919876543210", "starttime": "soon"}, 422, "invalid_starttime"),
+        ({"to": "+919876543210", "starttime": "2025-01-01T00:00:00Z"}, 422, "starttime_past"),
+        ({"to": "+919876543210", "agent": "+14155550100"}, 422, "invalid_body"),
+        ({}, 422, "invalid_body"),
+    ],
+)
+async def test_a_call_that_cannot_be_made_is_refused(
+    world: World, body: dict[str, Any], status: int, code: str
+):
+    flow = await world.make_flow()
+    reply = await world.client("operator").post(f"/v1/flows/{flow}/calls", body)
+    assert reply.problem == (status, code)
+
+
+async def test_every_trigger_of_an_inactive_flow_is_refused(world: World):
+    flow = await world.make_flow(listening=False)
+    operator = world.client("operator")
+    replies = [
+        await operator.post(f"/v1/flows/{flow}/multicast", {"contacts": []}),
+        await operator.post(f"/v1/flows/{flow}/calls", {"to": "+919876543210"}),
+        await operator.upload(f"/v1/flows/{flow}/lists", "x.csv", CSV),
+        await operator.upload(f"/v1/flows/{flow}/lists?dry_run=true", "x.csv", CSV),
+    ]
+    assert [reply.problem for reply in replies] == [(409, "listener_inactive")] * 4
+
+
+async def test_an_upload_answers_with_the_list_and_its_report(world: World):
+    flow = await world.make_flow()
+    reply = await world.client("operator").upload(f"/v1/flows/{flow}/lists", "june.csv", CSV)
+    assert reply.status == 202
+    call_list = reply.json["id"]
+    [error] = reply.json["report"]["errors"]
+    assert (error["row"], error["column"], error["code"]) == (2, "tel1", "invalid_number")
+    assert reply.json == {
+        "id": call_list,
+        "flow": flow,
+        "name": "june.csv",
+        "source": "upload",
+        "status": "running",
+        "counts": {"contacts": 1, "scheduled": 0, "waiting": 1, "dialing": 0, "completed": 0},
+        "dispositions": {},
+        "report": {"rows": 2, "accepted": 1, "rejected": 1, "errors": [error], "warnings": []},
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "started_at": None,
+        "finished_at": None,
+    }
+    assert (await world.client("viewer").get(f"/v1/lists/{call_list}")).json == reply.json
+
+
+async def test_a_dry_run_reports_and_keeps_nothing(world: World):
+    flow = await world.make_flow()
+    operator = world.client("operator")
+    reply = await operator.upload(f"/v1/flows/{flow}/lists?dry_run=true", "june.csv", CSV)
+    assert (reply.status, reply.json["dry_run"], reply.json["id"]) == (202, True, "")
+    report = reply.json["report"]
+    assert (report["rows"], report["accepted"], report["rejected"]) == (2, 1, 1)
+    assert (await operator.get("/v1/lists")).json == {"items": [], "next": None}
+    assert world.engine.accepted == []
+
+
+async def test_a_strict_upload_is_all_or_nothing(world: World):
+    flow = await world.make_flow()
+    operator = world.client("operator")
+    reply = await operator.upload(f"/v1/flows/{flow}/lists?strict=true", "june.csv", CSV)
+    assert (reply.status, reply.json["status"]) == (202, "rejected")
+    assert (reply.json["report"]["accepted"], reply.json["counts"]["contacts"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "code"),
+    [
+        ("x.csv", b"name\nAsha\n", 422, "missing_tel"),
+        ("x.csv", b"tel1\n", 422, "no_rows"),
+        ("x.csv", b"\x00\x01\x02", 422, "not_csv"),
+        ("x.zip", b"PK\x03\x04rubbish", 422, "bad_zip"),
+        ("x.csv", b"tel1\n" + b"+919876543210\n" * 400_000, 413, "file_too_large"),
+        ("upload_99999999999999.csv", b"tel1\n+919876543210\n", 422, "invalid_starttime"),
+    ],
+)
+async def test_a_file_that_is_no_call_list_is_refused(
+    world: World, name: str, content: bytes, status: int, code: str
+):
+    flow = await world.make_flow()
+    reply = await world.client("operator").upload(f"/v1/flows/{flow}/lists", name, content)
+    assert reply.problem == (status, code)
+
+
+async def test_a_form_must_bring_one_file(world: World):
+    flow = await world.make_flow()
+    operator, path = world.client("operator"), f"/v1/flows/{flow}/lists"
+    assert (await operator.upload(path, "x.csv", CSV, field="data")).problem == (
+        422,
+        "missing_file",
+    )
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nx\r\n'
+    two = await operator.send(
+        "POST", path, data=part * 2 + b"--b--\r\n", Content_Type="multipart/form-data; boundary=b"
+    )
+    assert two.problem == (422, "invalid_body")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--b--\r\n"),
+        ("multipart/form-data; boundary=b", b"rubbish"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx"),
+        ("multipart/form-data; boundary=\xe9", b"--b--\r\n"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused(
+    world: World, content_type: str, body: bytes
+):
+    flow = await world.make_flow()
+    reply = await world.client("operator").send(
+        "POST", f"/v1/flows/{flow}/lists", data=body, Content_Type=content_type
+    )
+    assert reply.problem in ((400, "bad_request"), (422, "missing_file"))
+
+
+async def test_a_large_multicast_is_taken_whole(world: World):
+    flow = await world.make_flow()
+    contacts = [{"tel": [f"+91987{place:07}"]} for place in range(5_000)]
+    data = msgspec.json.encode({"contacts": contacts})
+    reply = await world.client("operator").send(
+        "POST", f"/v1/flows/{flow}/multicast", data=data, Content_Type="application/json"
+    )
+    assert (reply.status, reply.json["accepted"]) == (202, 5_000)
