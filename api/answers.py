@@ -49,8 +49,10 @@ class ApiError(Exception):
 
     def __str__(self) -> str:
         lines = [f"{self.detail} ({self.code})"]
-        lines += [f"  {fault}" for fault in self.errors[:ERRORS_SHOWN_MAX]]
-        hidden = len(self.errors) - ERRORS_SHOWN_MAX
+        # A single mistake is often told in the same words already.
+        faults = [fault for fault in self.errors if fault.detail != self.detail]
+        lines += [f"  {fault}" for fault in faults[:ERRORS_SHOWN_MAX]]
+        hidden = len(faults) - ERRORS_SHOWN_MAX
         if hidden > 0:
             lines.append(f"  … and {hidden} more.")
         return "\n".join(lines)

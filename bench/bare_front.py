@@ -1,6 +1,6 @@
 """The floor of `trigger`: a quart-trio application that reads a JSON body and answers 202.
 
-Run as `python -m bench.bare_front PORT`; it says a line when it listens, and runs until it is killed.
+Run as `python -m bench.bare_front PORT`; it runs until it is killed.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ async def main(port: int) -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog = config.errorlog = None
-    async with trio.open_nursery() as nursery:
-        await nursery.start(hypercorn.trio.serve, make_app(), config)
-        print("listening", flush=True)
+    await hypercorn.trio.serve(make_app(), config)
 
 
 if __name__ == "__main__":

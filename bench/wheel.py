@@ -12,9 +12,9 @@ import trio
 from bench.scenario import Measurement, Scenario, Show, Size
 from engine.schedule.wheel import TimerWheel
 
-SPAN_S: Final = 600.0
-"""Timers are due within so many seconds, at random."""
-STEP_S: Final = 0.1
+DUE_PER_S: Final = 1000.0
+"""So many timers are due a second on the average, at random moments: a busy engine's calls."""
+STEP_S: Final = 0.01
 """The clock is moved by so much at a time."""
 SIZES: Final[dict[Size, tuple[int, ...]]] = {
     "quick": (1_000, 100_000),
@@ -38,7 +38,7 @@ async def run(size: Size, show: Show) -> Measurement:
 
 def _moments(count: int) -> list[float]:
     chance = Random(1)  # noqa: S311 - a load, not a secret
-    return [chance.random() * SPAN_S for _ in range(count)]
+    return [chance.random() * count / DUE_PER_S for _ in range(count)]
 
 
 def _time_wheel(moments: list[float]) -> float:

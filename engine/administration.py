@@ -106,7 +106,6 @@ class Administration:
         store: Store,
         clock: WallClock,
         ids: IdSource,
-        trunks: frozenset[str],
         on_flow_changed: Callable[[str, str], None],
         on_did_changed: Callable[[str, str], None],
     ) -> None:
@@ -115,7 +114,6 @@ class Administration:
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._trunks = trunks
         self._on_flow_changed = on_flow_changed
         self._on_did_changed = on_did_changed
 
@@ -155,8 +153,9 @@ class Administration:
     async def create_did(
         self, raw: Any, remember: Remember[Did] | None = None
     ) -> Did | IdempotentAnswer:
-        """A DID as `raw`, a `DidForm`, asks for. Raises `Invalid` (also `unknown_account` and
-        `unknown_trunk`), and `Conflict("did_exists")`."""
+        """A DID as `raw`, a `DidForm`, asks for. Its trunk may be one that is not configured: its contacts
+        then wait behind the blocker `no_trunk`. Raises `Invalid` (also `unknown_account`), and
+        `Conflict("did_exists")`."""
         mistakes = list(find_mistakes(raw, DidForm))
         if isinstance(raw, dict):
             mistakes += _find_number_mistakes(raw.get("number"), "/number")
@@ -164,11 +163,6 @@ class Administration:
         require(mistakes)
         form = read_form(raw, DidForm)
         account = await self._find_account(form.account)
-        if form.trunk not in self._trunks:
-            known = ", ".join(sorted(self._trunks)) or "none"
-            detail = f"There is no trunk {form.trunk!r}; those configured are: {known}."
-            place = Mistake("/trunk", "unknown_trunk", detail)
-            raise Invalid("unknown_trunk", detail, (place,))
         number = read_number(form.number, ANY_DESTINATION)
         assert isinstance(number, str)  # it was among the mistakes otherwise
         did = Did(number, account.id, form.trunk, form.cps, form.channels, form.caps)

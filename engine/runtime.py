@@ -108,7 +108,6 @@ class Engine:
             store=store,
             clock=clock,
             ids=ids,
-            trunks=frozenset(self._router.trunks),
             on_flow_changed=self._note_flow,
             on_did_changed=self._note_did,
         )

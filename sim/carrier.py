@@ -3,13 +3,17 @@
 How it works. Readers wait for readability once and then drain their socket without blocking, up to a
 bound, so that no flood of one kind starves the rest; writes go straight to the socket. What the
 kernel does not take is counted and lost, as on a real network: SIP sends it again. Time is trio's,
-so that a carrier under a mock clock keeps that clock's time.
+so that a carrier under a mock clock keeps that clock's time; but a datagram counts from the moment at
+which the kernel took it, so that a busy machine does not blur what callers are judged by.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import struct
+import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -34,8 +38,15 @@ TIMER_RESOLUTION_S: Final = 0.005
 """Moments this near to each other are served together."""
 RTP_BEHIND_S_MAX: Final = 0.1
 """A sender that is later than this skips what it missed."""
+UNREAD_S_MAX: Final = 1.0
+"""A datagram that seems to have waited longer than this met a wall clock that was set."""
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """Asked of the kernel, which may give less."""
+
+# From <asm-generic/socket.h>: Python does not name it. The kernel adds a `struct timespec` of the wall
+# clock to each datagram, at the moment at which it took it.
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@ll")
 
 _logger = logging.getLogger(__name__)
 
@@ -97,16 +108,30 @@ class _Signalling:
         statistics.faults = self._faults
         return statistics
 
-    def take(self, data: bytes, source: Address) -> None:
+    async def read(self) -> None:
+        """Take what arrives, until cancelled."""
+        sock, space = self._sock, socket.CMSG_SPACE(_TIMESPEC.size)
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            for _ in range(DRAIN_MAX):
+                try:
+                    data, notes, _, source = sock.recvmsg(DATAGRAM_BYTES_MAX, space)
+                except OSError:
+                    # Nothing left, or an ICMP error of an earlier datagram, which retransmission covers.
+                    break
+                self._take(data, source[:2], trio.current_time() - _unread_s(notes))
+            self._settle()
+
+    def _take(self, data: bytes, source: Address, at: float) -> None:
         """Whatever one datagram brings about, it harms nobody else."""
         try:
-            self._exchange.receive(data, source, trio.current_time())
+            self._exchange.receive(data, source, at)
         except Exception:
             self._faults += 1
             _logger.exception("a datagram from %s met a mistake: %r", source, data[:2000])
         self._send()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """What is left to do when the socket is drained: write the log, set the alarm."""
         self._write_log()
         wake_at = max(self._exchange.wake_at, self._quiet_until)
@@ -215,8 +240,8 @@ class Carrier:
             signalling = self._signalling = _Signalling(sip, exchange, log)
             stack.callback(signalling.close)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_drain, sip, signalling.take, signalling.settle)
-                nursery.start_soon(_drain, rtp, streams.receive, _nothing)
+                nursery.start_soon(signalling.read)
+                nursery.start_soon(_drain, rtp, streams.receive)
                 nursery.start_soon(signalling.keep_time)
                 if streams.sending_max:
                     nursery.start_soon(_Voice(rtp, streams).speak)
@@ -230,10 +255,8 @@ async def run_carrier(
     await Carrier(settings).run(task_status=task_status)
 
 
-async def _drain(
-    sock: socket.socket, take: Callable[[bytes, Address], None], settle: Callable[[], None]
-) -> None:
-    """Hand every datagram to `take`, and call `settle` when there is none left, or enough are taken."""
+async def _drain(sock: socket.socket, take: Callable[[bytes, Address], None]) -> None:
+    """Hand every datagram to `take`, until cancelled."""
     while True:
         await trio.lowlevel.wait_readable(sock)
         for _ in range(DRAIN_MAX):
@@ -243,11 +266,16 @@ async def _drain(
                 # Nothing left, or an ICMP error of an earlier datagram, which retransmission covers.
                 break
             take(data, source[:2])
-        settle()
 
 
-def _nothing() -> None:
-    """What is left to do after RTP was drained."""
+def _unread_s(notes: list[tuple[int, int, bytes]]) -> float:
+    """How long a datagram lay in the kernel before it was read, seconds."""
+    for _, kind, note in notes:
+        if kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack(note)
+            waited_s = time.time() - (seconds + nanoseconds * 1e-9)  # noqa: TID251 - the kernel's clock
+            return waited_s if 0.0 <= waited_s <= UNREAD_S_MAX else 0.0
+    return 0.0
 
 
 def _open_socket(host: str, port: int) -> socket.socket:
@@ -258,6 +286,8 @@ def _open_socket(host: str, port: int) -> socket.socket:
         sock.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        if sys.platform == "linux":
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         sock.bind((host, port))
     except BaseException:
         sock.close()

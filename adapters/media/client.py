@@ -146,7 +146,7 @@ async def open_media_plane(
 def _arguments(bind_host: str, ports: tuple[int, int], prompts_folder: Path) -> list[str]:
     first_port, last_port = ports
     return [
-        *(sys.executable, "-m", "adapters.media.plane"),
+        *(sys.executable, "-P", "-m", "adapters.media.plane"),
         *("--bind", bind_host),
         *("--ports", f"{first_port}-{last_port}"),
         *("--prompts", str(prompts_folder.absolute())),

@@ -72,7 +72,7 @@ class StreamTable:
         assert self._phase[row] == _NO_PHASE
         packet = self.packets[row]
         packet["first"] = 0x80
-        packet["second"] = _MARKER
+        packet["second"] = 0
         # RFC 3550 §5.1: all three begin at random.
         packet["sequence"] = self._chance.integers(1 << 16)
         packet["timestamp"] = self._chance.integers(1 << 32)
@@ -114,6 +114,8 @@ class StreamTable:
         self._members[phase, place] = row
         self._member_counts[phase] += 1
         self._phase[row], self._place[row] = phase, place
+        # Nothing was sent before: the marker tells the receiver to start its buffer anew.
+        self.packets[row]["second"] |= _MARKER
         self.sending += 1
 
     def stop(self, row: int) -> None:

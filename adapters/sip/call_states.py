@@ -88,13 +88,13 @@ CALL_TABLE: CallTable = {
     ("proceeding", "hang_up"): ("canceling", ("start_deadline", "send_cancel")),
     # The callee answered and hung up, and its 200 was lost on the way.
     ("proceeding", "peer_bye"): ("ended", ("end_by_callee",)),
+    # No deadline here: Timer B began before the hang-up, and is over first.
     ("holding_cancel", "provisional"): ("canceling", ("send_cancel",)),
     ("holding_cancel", "answer"): _LATE_ANSWER,
     ("holding_cancel", "unusable_answer"): _LATE_ANSWER,
     ("holding_cancel", "challenge"): ("ended", ("end_hung_up",)),
     ("holding_cancel", "refusal"): ("ended", ("end_rejected",)),
     ("holding_cancel", "unreachable"): ("ended", ("end_unreachable",)),
-    ("holding_cancel", "deadline"): ("ended", ("forget_invite", "end_hung_up")),
     ("canceling", "answer"): _LATE_ANSWER,
     ("canceling", "unusable_answer"): _LATE_ANSWER,
     ("canceling", "challenge"): ("ended", ("end_hung_up",)),

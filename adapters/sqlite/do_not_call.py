@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.sqlite.connected import Connected
-from adapters.sqlite.rules import cursor_of, read_cursor
+from adapters.sqlite.rules import DO_NOT_CALL_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.unit import Unit
 from engine.ports.store import Page
 
@@ -35,7 +35,7 @@ class SqliteDoNotCall(Connected):
         self, account: str, limit: int, cursor: str | None
     ) -> Page[tuple[str, str | None]]:
         """In the order of the numbers, and for one number that of the flows, the whole account first."""
-        after = read_cursor(cursor, tuple[str, str | None]) if cursor is not None else ("", None)
+        after = read_cursor(cursor, DO_NOT_CALL_CURSOR) if cursor is not None else ("", None)
         return await self._readers.page(
             "SELECT number, nullif(flow, '') FROM do_not_call "
             "WHERE account = (SELECT n FROM accounts WHERE id = ?) AND (number, flow) > (?, ?) "

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import read_cursor
+from adapters.sqlite.rules import ID_CURSOR, read_cursor
 
 IN_ACCOUNT: Final = "JOIN accounts a ON a.n = "
 
 
 def id_after(cursor: str | None) -> str:
     """The id that a page begins after. Raises `Conflict("invalid_cursor")`."""
-    key: tuple[str] = read_cursor(cursor, tuple[str]) if cursor is not None else ("",)
+    key: tuple[str] = read_cursor(cursor, ID_CURSOR) if cursor is not None else ("",)
     return key[0]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
-
-from msgspec import Meta
+from typing import Any, Final
 
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import (
@@ -22,7 +20,15 @@ from adapters.sqlite.rows import (
     to_list,
     to_rejected,
 )
-from adapters.sqlite.rules import cursor_of, read_cursor, rows_of_page
+from adapters.sqlite.rules import (
+    ID_CURSOR,
+    LIST_CURSOR,
+    PLACE_CURSOR,
+    ROW_CURSOR,
+    cursor_of,
+    read_cursor,
+    rows_of_page,
+)
 from engine.events import StoredEvent
 from engine.model import Attempt, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.store import AttemptFilter, Page
@@ -32,9 +38,6 @@ from engine.ports.store import AttemptFilter, Page
 ORDER_SLACK: Final = 1000
 """Attempts whose ids may be out of step with their moments of making, as when the clock was set back:
 so many are looked at to find where a span of time begins and ends among the ids."""
-
-Integer = Annotated[int, Meta(ge=-(2**63), lt=2**63)]
-"""What SQLite can compare with; a cursor of an outsider may hold more."""
 
 _ACCOUNT: Final = "(SELECT n FROM accounts WHERE id = ?)"
 _OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
@@ -77,13 +80,13 @@ LIST_REJECTED: Final = (
     "WHERE l.id = ? AND a.id = ? AND r.place > ? ORDER BY r.place LIMIT ?"
 )
 GET_ATTEMPT: Final = f"{_SELECT_ATTEMPT} WHERE t.account = {_ACCOUNT} AND t.id = ?"
-_FROM: Final = (
-    "t.initiated_at >= ? AND t.id >= (SELECT min(id) FROM (SELECT x.id FROM attempts x "
+_FIRST_SINCE: Final = (
+    "t.id >= (SELECT min(id) FROM (SELECT x.id FROM attempts x "
     f"WHERE x.account = {_ACCOUNT} AND x.initiated_at >= ? "
     f"ORDER BY x.initiated_at LIMIT {ORDER_SLACK}))"
 )
-_TO: Final = (
-    "t.initiated_at < ? AND t.id <= (SELECT max(id) FROM (SELECT x.id FROM attempts x "
+_LAST_BEFORE: Final = (
+    "t.id <= (SELECT max(id) FROM (SELECT x.id FROM attempts x "
     f"WHERE x.account = {_ACCOUNT} AND x.initiated_at < ? "
     f"ORDER BY x.initiated_at DESC LIMIT {ORDER_SLACK}))"
 )
@@ -160,7 +163,7 @@ class SqliteReading(Connected):
         self, account: str, call_list: str, limit: int, cursor: str | None
     ) -> Page[RejectedRow]:
         """Rows that were not taken, in the order in which they were handed in."""
-        after: tuple[int] = read_cursor(cursor, tuple[Integer]) if cursor is not None else (-1,)
+        after: tuple[int] = read_cursor(cursor, PLACE_CURSOR) if cursor is not None else (-1,)
         page = await self._readers.page(
             LIST_REJECTED,
             (call_list, account, *after),
@@ -188,37 +191,47 @@ def lists_question(account: str, flow: str | None, cursor: str | None) -> tuple[
         parameters.insert(0, flow)
     after: Row = ()
     if cursor is not None:
-        after = read_cursor(cursor, tuple[float, str])
+        after = read_cursor(cursor, LIST_CURSOR)
     more = "AND (l.created_at, l.id) < (?, ?)" if after else ""
     return LIST_LISTS.format(of=of, after=more), (*parameters, *after)
 
 
 def attempts_question(account: str, which: AttemptFilter, cursor: str | None) -> tuple[str, Row]:
     """The statement of a page of attempts and its parameters but for the limit."""
-    after: tuple[str] = read_cursor(cursor, tuple[str]) if cursor is not None else ("",)
-    terms = [f"t.account = {_ACCOUNT}", "t.id > ?"]
-    parameters: list[Any] = [account, *after]
-    for term, value in (
-        (f"t.flow = (SELECT n FROM flows WHERE id = ? AND account = {_ACCOUNT})", which.flow),
-        (f"t.list = (SELECT n FROM lists WHERE id = ? AND account = {_ACCOUNT})", which.list),
-    ):
-        if value is not None:
-            terms.append(term)
-            parameters += (value, account)
+    terms: list[str] = []
+    parameters: list[Any] = []
+
+    def ask_for(term: str, *values: Any) -> None:
+        terms.append(term)
+        parameters.extend(values)
+
+    # The narrowest comes first and is what the index is chosen by; a plus keeps the others from that.
     if which.contact is not None:
-        terms.append("t.contact = ?")
-        parameters.append(which.contact)
-    for term, moment in ((_FROM, which.from_at), (_TO, which.to_at)):
-        if moment is not None:
-            terms.append(term)
-            parameters += (moment, account, moment)
+        ask_for("t.contact = ?", which.contact)
+    for column, table, value in (("list", "lists", which.list), ("flow", "flows", which.flow)):
+        if value is not None:
+            plus = "+" if terms else ""
+            number = f"(SELECT n FROM {table} WHERE id = ? AND account = {_ACCOUNT})"
+            ask_for(f"{plus}t.{column} = {number}", value, account)
+    ask_for(f"{'+' if terms else ''}t.account = {_ACCOUNT}", account)
+    # Only one of these bounds may be there, because SQLite would search by one of them and scan for the
+    # other. After the first page the cursor is the tighter one.
+    if cursor is not None:
+        ask_for("t.id > ?", *read_cursor(cursor, ID_CURSOR))
+    elif which.from_at is not None:
+        ask_for(_FIRST_SINCE, account, which.from_at)
+    if which.from_at is not None:
+        ask_for("t.initiated_at >= ?", which.from_at)
+    if which.to_at is not None:
+        ask_for(_LAST_BEFORE, account, which.to_at)
+        ask_for("t.initiated_at < ?", which.to_at)
     return f"{_SELECT_ATTEMPT} WHERE {' AND '.join(terms)} ORDER BY t.id LIMIT ?", tuple(parameters)
 
 
 def _row_after(cursor: str | None) -> tuple[int, str]:
     if cursor is None:
         return (-1, "")
-    after: tuple[int, str] = read_cursor(cursor, tuple[Integer, str])
+    after: tuple[int, str] = read_cursor(cursor, ROW_CURSOR)
     return after
 
 

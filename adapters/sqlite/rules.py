@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from engine.disposition import Disposition
 from engine.events import Event
@@ -25,6 +25,15 @@ ANSWER_KEPT_S: Final = 24 * 3600.0
 
 ListChange = Literal["pause", "resume", "cancel"]
 OpenState = Literal["open", "dialing"]
+
+Place = Annotated[int, Meta(ge=0, le=2**62)]
+"""A row's number in a cursor; an outsider may have made it up, and no store need cope with a larger one."""
+
+ID_CURSOR: Final = tuple[str]
+ROW_CURSOR: Final = tuple[Place, str]
+PLACE_CURSOR: Final = tuple[Place]
+LIST_CURSOR: Final = tuple[float, str]
+DO_NOT_CALL_CURSOR: Final = tuple[str, str | None]
 
 OPEN_STATUSES: Final[frozenset[ListStatus]] = frozenset({"scheduled", "running", "paused"})
 """Statuses of a list that may still be dialled."""

@@ -175,7 +175,8 @@ _LISTS: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX contacts_by_row ON contacts (list, row, id)",
-    "CREATE INDEX contacts_due ON contacts (list, due_at, id, wait_code) WHERE state = 'open'",
+    # The last two columns are there so that counting and searching need not look at the contacts.
+    "CREATE INDEX contacts_due ON contacts (list, due_at, id, wait_code, state) WHERE state = 'open'",
     """
     CREATE TABLE rejected (
         list INTEGER NOT NULL REFERENCES lists (n),

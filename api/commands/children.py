@@ -54,7 +54,7 @@ async def host_child(plan: ChildPlan, *, task_status: trio.TaskStatus[Child]) ->
     """
     with plan.log.open("ab") as log:
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "api", *plan.arguments],
+            [sys.executable, "-P", "-m", "api", *plan.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

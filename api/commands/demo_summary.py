@@ -16,11 +16,8 @@ from api.commands.demo_list import DemoList
 from api.commands.terminal import make_row_table, printable
 from sim.call_log import CallRecord
 
-MEASURING_S: Final = 0.05
-"""A call's moment is when the carrier's process got round to reading its INVITE: on a busy machine so
-much later than the INVITE arrived."""
-PACE_WINDOW_S: Final = 1.0 - MEASURING_S
-"""Two calls that are noted this far apart may have arrived a whole second apart."""
+PACE_WINDOW_S: Final = 1.0
+"""The window of a DID's calls a second."""
 
 
 class DidSummary(Struct, frozen=True):
@@ -29,7 +26,7 @@ class DidSummary(Struct, frozen=True):
     number: str
     calls: int
     peak: int
-    """Most calls in any sliding second, as far as the carrier's clock can tell them apart."""
+    """Most calls in any sliding second."""
     limit: int
 
 
@@ -133,4 +130,8 @@ def make_summary(run: Run) -> RenderableType:
         paces.add_row(did.number, str(did.calls), str(did.peak), str(did.limit))
 
     report = run.view.report
-    return Group(ends, paces, make_row_table("Rejected rows", report.errors, report.rejected))
+    return Group(
+        ends,
+        paces,
+        make_row_table("Rows that were not taken, and why", report.errors, report.rejected),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -30,20 +30,22 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
-def make_row_table(title: str, errors: Iterable[RowError], total: int) -> Table:
-    """Row errors as a table; its caption tells how many of `total` are not shown."""
+def make_row_table(title: str, errors: Sequence[RowError], rows: int) -> Table:
+    """Row errors as a table; its caption tells of those that are not shown.
+
+    Args:
+        rows: how many rows have errors, of which a report holds only the first.
+    """
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("row", justify="right")
     table.add_column("column")
     table.add_column("code", no_wrap=True)
     table.add_column("what is wrong", overflow="fold")
-    shown = 0
-    for error in errors:
-        if shown == ROWS_SHOWN_MAX:
-            break
-        shown += 1
+    for error in errors[:ROWS_SHOWN_MAX]:
+        row = str(error.row) if error.row else "header"
         column = printable(error.column or "")
-        table.add_row(str(error.row), column, printable(error.code), printable(error.detail))
-    if total > shown:
-        table.caption = f"… and {total - shown} more, in the list's rejected.csv"
+        table.add_row(row, column, printable(error.code), printable(error.detail))
+    hidden = max(len(errors), rows) - len(errors[:ROWS_SHOWN_MAX])
+    if hidden > 0:
+        table.caption = f"… and {hidden} more, in the list's rejected.csv"
     return table

@@ -53,9 +53,9 @@ def show_report(console: Console, view: ListView) -> None:
         f" {report.rejected} rejected."
     )
     if report.errors:
-        console.print(make_row_table("Rejected", report.errors, report.rejected))
+        console.print(make_row_table("What was not taken", report.errors, report.rejected))
     if report.warnings:
-        console.print(make_row_table("Warnings", report.warnings, len(report.warnings)))
+        console.print(make_row_table("Warnings", report.warnings, 0))
 
 
 def _read(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from api.http.auth import Caller, Keyring, Tickets, require_role
 from api.http.engine_front import EngineFront
 from api.http.exchange import KEY_LENGTH_MAX, Answer, Exchange, Front, HttpSettings, Once
 from api.http.feed import FeedHub
-from api.http.gate import GatedRequest, ShieldedConnection
+from api.http.gate import GatedRequest, set_up_gate
 from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_status
 from api.http.resources.feed import serve_feed
@@ -60,9 +60,7 @@ def make_app(
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
     )
     app = QuartTrio("callwheel", static_folder=None, root_path="/")
-    app.asgi_http_class = ShieldedConnection
-    app.request_class = GatedRequest
-    app.config["MAX_CONTENT_LENGTH"] = None  # each route has its own
+    set_up_gate(app)
     app.url_map.merge_slashes = False
     for route in ROUTES:
         _add_route(app, front, route)

@@ -1,10 +1,11 @@
 """How Quart's side of a connection reads a request and sends its answer.
 
-Two faults of quart-trio 0.12 are worked around here. It takes a body into memory as fast as it comes,
+Three faults are worked around here. Quart-trio 0.12 takes a body into memory as fast as it comes,
 before anybody has looked at who sends it: `GatedBody` reads nothing until the handler says how much it
 takes. And it cancels the task that sends an answer while hypercorn is still making the connection ready
 for the next request, so that finished connections are never closed: each send is shielded here. The
-shield holds nobody up for long, because `guard` gives every send a deadline.
+shield holds nobody up for long, because `guard` gives every send a deadline. And sending to a client that
+has left neither fails nor waits, so that a task that only sends would keep all others from running.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
 from quart_trio import QuartTrio
-from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
@@ -101,6 +102,24 @@ class ShieldedConnection(TrioASGIHTTPConnection):
         request.body.discard()
         await self._send_response(partial(_send_shielded, send), response)
         nursery.cancel_scope.cancel()
+
+
+class YieldingWebsocket(TrioASGIWebsocketConnection):
+    """One websocket."""
+
+    async def send_data(self, send: ASGISendCallable, data: str | bytes) -> None:
+        """Send a message, and let others run even where nothing is waited for: hypercorn drops what is
+        sent to a client that has left without a word, and who sends for ever would never be cancelled."""
+        await trio.lowlevel.checkpoint()
+        await super().send_data(send, data)
+
+
+def set_up_gate(app: QuartTrio) -> None:
+    """Let the application's connections be those of this module."""
+    app.asgi_http_class = ShieldedConnection
+    app.asgi_websocket_class = YieldingWebsocket
+    app.request_class = GatedRequest
+    app.config["MAX_CONTENT_LENGTH"] = None  # whoever opens the gate says how much
 
 
 async def _send_shielded(send: ASGISendCallable, message: ASGISendEvent) -> None:

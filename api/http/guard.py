@@ -23,7 +23,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr, wrap_app
 from msgspec import Struct
 from quart_trio import QuartTrio
@@ -103,6 +103,24 @@ def make_config() -> Config:
 class Http1(H11Protocol):
     """HTTP/1.1 and websockets, and nothing else."""
 
+    _head = b""
+    """Of an answer whose body has not begun: both leave together, which saves a system call for each
+    answer, the dearest part of a small one."""
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            self._head = data
+            return
+        data, self._head = self._head + data, b""
+        if data:
+            await self.send(RawData(data))
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """hypercorn would speak HTTP/2 without TLS to whoever asks, which nobody needs and which brings
         that protocol's floods along. An `Upgrade: h2c` is ignored, as RFC 9110 §7.8 allows."""
@@ -112,16 +130,15 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         """Without compression of websockets: it would be done again for each client of the feed."""
-        headers = [
-            (name, value) for name, value in request.headers if name != b"sec-websocket-extensions"
-        ]
-        plain = h11.Request(
-            method=request.method,
-            target=request.target,
-            headers=headers,
-            http_version=request.http_version,
-        )
-        await super()._create_stream(plain)
+        headers = [item for item in request.headers if item[0] != b"sec-websocket-extensions"]
+        if len(headers) < len(request.headers):
+            request = h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=headers,
+                http_version=request.http_version,
+            )
+        await super()._create_stream(request)
 
 
 class GuardedConnection(TCPServer):
@@ -189,8 +206,9 @@ class GuardedConnection(TCPServer):
                 await self._read_data()
             finally:
                 self.abort()
-            # hypercorn would leave this one waiting for its time-out.
-            await self.idle_task.stop()
+            # hypercorn would let its timers run to their end first, those of pings and of idleness.
+            assert task_group._nursery is not None
+            task_group._nursery.cancel_scope.cancel()
 
     async def _read_data(self) -> None:
         with self._reading:

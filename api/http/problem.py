@@ -70,7 +70,6 @@ KINDS: Final[dict[str, Kind]] = {
     # What was sent is wrong.
     "invalid_body": Kind(422, "The body is not as it should be"),
     "unknown_account": Kind(422, "There is no such account"),
-    "unknown_trunk": Kind(422, "There is no such trunk"),
     "unknown_did": Kind(422, "The account has no such number to call from"),
     "unknown_flow": Kind(422, "The account has no such flow"),
     "missing_file": Kind(422, "The form brings no file"),

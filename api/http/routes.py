@@ -21,6 +21,7 @@ from api.http.resources import (
     flows,
     health,
     lists,
+    pages,
     prompts,
     triggers,
 )
@@ -108,6 +109,9 @@ ROUTES: Final = (
     Route("POST", "/v1/feed/tickets", "viewer", feed.create_ticket),
     Route("GET", "/healthz", None, health.get_healthz),
     Route("GET", "/readyz", None, health.get_readyz),
+    Route("GET", "/", None, pages.get_console),
+    Route("GET", "/console/{file}", None, pages.get_console_file),
+    Route("GET", "/docs/errors/{code}", None, pages.get_error_page),
 )
 
 FEED_PATH: Final = "/v1/feed"

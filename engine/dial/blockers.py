@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.dial.limits import Limits
+from engine.dial.limits import ROUNDING_S, Limits
 from engine.dial.trunk import Trunk
 from engine.model import Blocker, BlockerCode, Contact
 
@@ -69,7 +69,7 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
         return Block("list_paused", math.inf)
     if not case.flow_active:
         return Block("flow_paused", math.inf)
-    if contact.due_at > wall_now:
+    if contact.due_at > wall_now + ROUNDING_S:
         return Block(contact.wait_code, now + contact.due_at - wall_now)
     if case.trunk is None:
         return Block("no_trunk", math.inf)

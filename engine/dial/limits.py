@@ -17,6 +17,8 @@ LEAD_S: Final = 0.05
 """How long before its moment a call gets its slot, so that its media port and the commit of its intent
 are ready by then. It must be much shorter than the shortest window."""
 
+ROUNDING_S: Final = 1e-6
+"""What adding and subtracting moments may lose: a sleep until just before a moment must see it come."""
 
 Window = tuple[BlockerCode, SlidingWindow]
 """A window, and the blocker that it is when it is full."""
@@ -49,7 +51,7 @@ class Limits:
             ((window.free_at(), code) for code, window in self.windows),
             default=(-math.inf, self.channels_code),
         )
-        if latest[0] <= now + LEAD_S:
+        if latest[0] <= now + LEAD_S + ROUNDING_S:
             return None
         return latest[1], latest[0]
 

@@ -74,7 +74,8 @@ class Router:
         def free(flow: str) -> None:
             if flow in self._waiting_for_channel:
                 self._waiting_for_channel.discard(flow)
-                offer(flow)
+                while offer(flow):
+                    pass
 
         await actor.run(attempts, services, fill, free)
 

@@ -51,7 +51,8 @@ class _FlowQueue:
     def __init__(self, flow: str) -> None:
         self.flow = flow
         self.ready: deque[Work] = deque()
-        self.holding = False
+        self.hold: Hold | None = None
+        """Why nothing is offered just now."""
 
 
 class Scheduler:
@@ -122,20 +123,20 @@ class Scheduler:
         self._consider_loading(work.feed)
 
     def offer(self, flow: str) -> bool:
-        """Offer the next ready contact of a flow, because there may be room for it again. Whether there
-        are more."""
+        """Offer the next ready contact of a flow, because there may be room for it again. Whether another
+        may be offered at once."""
         queue = self._queues.get(flow)
-        if queue is None:
+        if queue is None or (queue.hold is not None and queue.hold.until is not None):
             return False
-        queue.holding = False
+        queue.hold = None
         self._offer_next(queue)
-        return bool(queue.ready)
+        return bool(queue.ready) and queue.hold is None
 
     def offer_all(self, flow: str) -> None:
-        """Offer whatever is ready of a flow."""
+        """Offer whatever is ready of a flow, because the flow was changed."""
         queue = self._queues.get(flow)
         if queue is not None:
-            queue.holding = False
+            queue.hold = None
             self._push(queue)
 
     async def run(self) -> None:
@@ -168,7 +169,7 @@ class Scheduler:
                     item.looked_at_again = math.inf
                     self._consider_loading(item)
                 case _FlowQueue():
-                    item.holding = False
+                    item.hold = None
                     touched[item.flow] = item
         for queue in touched.values():
             self._push(queue)
@@ -185,7 +186,7 @@ class Scheduler:
         return queue
 
     def _push(self, queue: _FlowQueue) -> None:
-        while queue.ready and not queue.holding:
+        while queue.ready and queue.hold is None:
             self._offer_next(queue)
 
     def _offer_next(self, queue: _FlowQueue) -> None:
@@ -195,7 +196,7 @@ class Scheduler:
         if hold is None:
             queue.ready.popleft()
             return
-        queue.holding = True
+        queue.hold = hold
         if hold.until is not None:
             self._wheel.schedule(hold.until, queue)
             self._wake()

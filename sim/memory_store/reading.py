@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import trio
 
-from adapters.sqlite.rules import cursor_of, read_cursor, rows_of_page
+from adapters.sqlite.rules import (
+    ID_CURSOR,
+    LIST_CURSOR,
+    PLACE_CURSOR,
+    ROW_CURSOR,
+    cursor_of,
+    read_cursor,
+    rows_of_page,
+)
 from engine.events import StoredEvent
 from engine.model import Attempt, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.store import AttemptFilter, Page
@@ -53,7 +61,7 @@ class MemoryReading:
         ]
         lists.sort(key=lambda one: (one.created_at, one.id), reverse=True)
         if cursor is not None:
-            before = read_cursor(cursor, tuple[float, str])
+            before = read_cursor(cursor, LIST_CURSOR)
             lists = [one for one in lists if (one.created_at, one.id) < before]
         return page_of(
             lists, None, limit, lambda one: one.id, lambda one: cursor_of(one.created_at, one.id)
@@ -85,7 +93,7 @@ class MemoryReading:
         """In the order of their ids. Looks at every attempt of the account, or of the contact."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
-        after = read_cursor(cursor, tuple[str])[0] if cursor is not None else None
+        after = read_cursor(cursor, ID_CURSOR)[0] if cursor is not None else None
         if which.contact is not None:
             ids = tables.attempts_of_contact.get(which.contact, ())
         else:
@@ -107,7 +115,7 @@ class MemoryReading:
     ) -> Page[RejectedRow]:
         """Rows that were not taken, in the order in which they were handed in."""
         await trio.lowlevel.checkpoint()
-        after = read_cursor(cursor, tuple[int])[0] if cursor is not None else None
+        after = read_cursor(cursor, PLACE_CURSOR)[0] if cursor is not None else None
         entry = self._tables.list_of(account, call_list)
         placed = list(enumerate(entry.rejected if entry is not None else ()))
         page = page_of(placed, after, limit, lambda one: one[0], lambda one: cursor_of(one[0]))
@@ -127,7 +135,7 @@ class MemoryReading:
 
     def _page_of_rows(self, entry: ListEntry | None, limit: int, cursor: str | None) -> Page[str]:
         contacts = self._tables.contacts
-        after = read_cursor(cursor, tuple[int, str]) if cursor is not None else None
+        after = read_cursor(cursor, ROW_CURSOR) if cursor is not None else None
         return page_of(
             entry.contacts if entry is not None else (),
             after,

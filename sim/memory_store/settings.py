@@ -200,7 +200,7 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         after = None
         if cursor is not None:
-            number, of_flow = rules.read_cursor(cursor, tuple[str, str | None])
+            number, of_flow = rules.read_cursor(cursor, rules.DO_NOT_CALL_CURSOR)
             after = (number, of_flow or "")
         listed = sorted(self._tables.do_not_call.get(account, set()))
         shown = [(number, flow or None) for number, flow in listed]

@@ -276,5 +276,5 @@ def page_by_text(
     items: Iterable[T], key: Callable[[T], str], limit: int, cursor: str | None
 ) -> Page[T]:
     """A page of a few items in the order of an id or a number. Raises `Conflict("invalid_cursor")`."""
-    after = rules.read_cursor(cursor, tuple[str])[0] if cursor is not None else None
+    after = rules.read_cursor(cursor, rules.ID_CURSOR)[0] if cursor is not None else None
     return page_of(sorted(items, key=key), after, limit, key, lambda one: rules.cursor_of(key(one)))

@@ -9,7 +9,6 @@ from typing import Any
 
 import trio
 import trio.testing
-from sim.memory_store import MemoryStore
 
 from adapters.workers import InlineWorkers
 from engine.dial.trunk import TrunkSettings
@@ -18,18 +17,16 @@ from engine.model import Contact, Did, Flow
 from engine.ports.store import NewList
 from engine.ports.telephony import CallRequest
 from engine.runtime import Engine, EngineSettings
+from sim.memory_store import MemoryStore
 from sim.telephony import CallScript, SimulatedTelephony
 from tests.engine.made import EPOCH, account, call_list, contact, did, flow
 
 
 class VirtualClock:
-    """A wall clock that goes with trio's clock."""
-
-    def __init__(self) -> None:
-        self._begun = trio.current_time()
+    """A wall clock that goes with trio's clock, which begins at 0 in a test."""
 
     def now(self) -> float:
-        return EPOCH + trio.current_time() - self._begun
+        return EPOCH + trio.current_time()
 
 
 class World:
@@ -107,6 +104,11 @@ def no_events(_events: Sequence[StoredEvent]) -> None:
     """Nobody listens to the events."""
 
 
+def make_store() -> MemoryStore:
+    """An empty store."""
+    return MemoryStore(no_events, VirtualClock())
+
+
 async def furnish(store: MemoryStore, flows: Sequence[Flow], dids: Sequence[Did]) -> None:
     """Put an account, flows and DIDs into a store."""
     await store.add_account(account())
@@ -128,7 +130,7 @@ async def running(
     """An engine that runs until the block is left, over a store with one flow and one DID unless told
     otherwise. A store that is given is taken as it is."""
     if store is None:
-        store = MemoryStore(no_events)
+        store = make_store()
         await furnish(store, flows or [flow()], dids or [did()])
     world = World(store, choose, **settings)
     async with trio.open_nursery() as nursery:

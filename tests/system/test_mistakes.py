@@ -58,7 +58,7 @@ def test_an_unknown_configuration_key_is_named_with_its_place(tmp_path: Path) ->
     file.write_text('[http]\nbind = "127.0.0.1:0"\nbnid = 1\n', encoding="utf-8")
     for command in (["config", "check"], ["serve"]):
         done = subprocess.run(
-            [sys.executable, "-m", "api", *command, "--config", str(file)],
+            [sys.executable, "-P", "-m", "api", *command, "--config", str(file)],
             capture_output=True,
             text=True,
             check=False,

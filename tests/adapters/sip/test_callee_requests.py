@@ -111,6 +111,16 @@ def test_a_reinvite_without_an_offer_gets_ours_and_its_ack_brings_the_answer() -
     assert lineup.events() == [MediaAgreed(MOVED_REMOTE, is_first=False)]
 
 
+def test_an_ack_with_an_answer_that_cannot_be_used_leaves_the_media_where_it_was() -> None:
+    lineup = Lineup()
+    _, invite = lineup.answer()
+    lineup.ask(invite, b"INVITE", cseq=5)
+    lineup.ask(invite, b"ACK", cseq=5, branch=b"z9hG4bKack", headers=(SDP_TYPE,), body=b"no")
+    lineup.responses()
+    lineup.wait(32)
+    assert (lineup.events(), lineup.datagrams()) == ([], [])
+
+
 def test_an_offer_that_cannot_be_used_is_488_and_leaves_the_call_up() -> None:
     lineup = Lineup()
     _, invite = lineup.answer()

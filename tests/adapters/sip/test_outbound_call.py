@@ -126,10 +126,15 @@ def test_a_provisional_stops_the_repetitions() -> None:
     assert (lineup.methods(), lineup.events()) == ([], [])
 
 
+@pytest.mark.parametrize("is_provisional_first", [True, False])
 @pytest.mark.parametrize("status", [302, 404, 486, 503, 603])
-def test_a_refusal_is_acknowledged_in_its_transaction_and_ends_the_call(status: int) -> None:
+def test_a_refusal_is_acknowledged_in_its_transaction_and_ends_the_call(
+    status: int, is_provisional_first: bool
+) -> None:
     lineup = Lineup()
     _, invite = lineup.dial()
+    if is_provisional_first:
+        lineup.respond(invite, 100, tag=None)
     lineup.respond(invite, status, reason=b"N\xe4", tag=b"x")
     (ack,) = lineup.requests()
     assert (ack.method, ack.branch, ack.to_tag) == (b"ACK", invite.branch, b"x")
@@ -147,6 +152,13 @@ def test_a_refusal_carries_its_cause_and_its_retry_after() -> None:
     reason = (b"Reason", b'SIP;cause=503, Q.850;cause=34;text="no, circuit"')
     lineup.respond(invite, 503, headers=(reason, (b"Retry-After", b"30 (busy)")))
     assert lineup.events() == [Ended("rejected", 503, "Service Unavailable", 34, 30.0)]
+
+
+def test_a_reason_that_cannot_be_read_costs_the_refusal_nothing() -> None:
+    lineup = Lineup()
+    _, invite = lineup.dial()
+    lineup.respond(invite, 486, headers=((b"Reason", b'Q.850;cause=17;text="open, '),))
+    assert lineup.events() == [Ended("rejected", 486, "Busy Here")]
 
 
 def test_hanging_up_before_dialling_sends_nothing() -> None:
@@ -208,9 +220,10 @@ def test_a_held_cancel_without_any_response_ends_unreachable() -> None:
     assert lineup.events() == [Ended("unreachable")]
 
 
+@pytest.mark.parametrize("body", [answer_sdp(), b""])
 @pytest.mark.parametrize("is_provisional_first", [True, False])
 def test_a_200_that_crosses_the_hang_up_is_acknowledged_and_ended(
-    is_provisional_first: bool,
+    is_provisional_first: bool, body: bytes
 ) -> None:
     lineup = Lineup()
     call, invite = lineup.dial()
@@ -218,11 +231,36 @@ def test_a_200_that_crosses_the_hang_up_is_acknowledged_and_ended(
         lineup.respond(invite, 100, tag=None)
     lineup.hang_up(call)
     lineup.requests()
-    lineup.respond(invite, 200, headers=(CONTACT, SDP_TYPE), body=answer_sdp())
+    lineup.respond(invite, 200, headers=(CONTACT, SDP_TYPE), body=body)
     ack, bye = lineup.requests()
     assert (ack.method, bye.method) == (b"ACK", b"BYE")
     lineup.respond(bye, 200)
     assert lineup.events() == [HUNG_UP]
+
+
+def test_hanging_up_ends_a_call_within_64_t1_however_late_the_200_comes() -> None:
+    lineup = Lineup()
+    call, invite = lineup.dial()
+    lineup.hang_up(call)
+    lineup.wait(10)
+    lineup.respond(invite, 180)
+    lineup.wait(10)
+    lineup.respond(invite, 200, headers=(CONTACT, SDP_TYPE), body=answer_sdp())
+    lineup.wait(11.9)
+    assert lineup.events() == []
+    lineup.wait(0.1)
+    assert lineup.events() == [HUNG_UP]
+
+
+def test_a_callee_that_says_bye_to_a_cancel_ends_the_call() -> None:
+    lineup = Lineup()
+    call, invite = lineup.dial()
+    lineup.respond(invite, 180)
+    lineup.hang_up(call)
+    lineup.requests()
+    lineup.ask(invite, b"BYE")
+    assert [response.status for response in lineup.responses()] == [200]
+    assert lineup.events() == [Ringing(), Ended("we_hung_up")]
 
 
 def test_a_cancel_that_no_487_follows_ends_after_64_t1() -> None:
@@ -289,8 +327,9 @@ def test_byes_that_cross_end_the_call_once() -> None:
     (bye,) = lineup.requests()
     lineup.ask(invite, b"BYE")
     assert [response.status for response in lineup.responses()] == [200]
-    lineup.respond(bye, 481)
     assert lineup.events() == [HUNG_UP]
+    lineup.respond(bye, 481)
+    assert lineup.events() == []
 
 
 def test_a_second_fork_that_answers_is_acknowledged_and_ended_alone() -> None:
@@ -326,9 +365,14 @@ def test_more_forks_than_the_bound_are_left_to_their_own_timers() -> None:
     "body",
     [b"", b"garbage", answer_sdp(port=0), answer_sdp(codecs="9"), answer_sdp(host="0.0.0.0")],
 )
-def test_an_answer_without_usable_media_is_acknowledged_and_ended(body: bytes) -> None:
+@pytest.mark.parametrize("is_provisional_first", [True, False])
+def test_an_answer_without_usable_media_is_acknowledged_and_ended(
+    body: bytes, is_provisional_first: bool
+) -> None:
     lineup = Lineup()
     _, invite = lineup.dial()
+    if is_provisional_first:
+        lineup.respond(invite, 100, tag=None)
     lineup.respond(invite, 200, headers=(CONTACT, SDP_TYPE), body=body)
     ack, bye = lineup.requests()
     assert (ack.method, bye.method) == (b"ACK", b"BYE")
@@ -364,9 +408,12 @@ def test_routes_recorded_by_proxies_are_followed() -> None:
         assert address == ("192.0.2.50", 5080)
 
 
-def test_a_challenge_is_answered_with_a_new_invite() -> None:
+@pytest.mark.parametrize("is_provisional_first", [True, False])
+def test_a_challenge_is_answered_with_a_new_invite(is_provisional_first: bool) -> None:
     lineup = Lineup(credentials=CREDENTIALS)
     _, invite = lineup.dial()
+    if is_provisional_first:
+        lineup.respond(invite, 100, tag=None)
     lineup.respond(invite, 401, headers=(challenge(),))
     ack, again = lineup.requests()
     assert (ack.method, ack.branch) == (b"ACK", invite.branch)
@@ -474,10 +521,14 @@ def test_a_challenge_that_cannot_be_answered_is_a_refusal(
     assert lineup.events() == [Ended("rejected", 401, "Unauthorized")]
 
 
-def test_a_challenge_after_the_hang_up_is_not_answered() -> None:
+@pytest.mark.parametrize("is_provisional_first", [True, False])
+def test_a_challenge_after_the_hang_up_is_not_answered(is_provisional_first: bool) -> None:
     lineup = Lineup(credentials=CREDENTIALS)
     call, invite = lineup.dial()
+    if is_provisional_first:
+        lineup.respond(invite, 100, tag=None)
     lineup.hang_up(call)
+    lineup.requests()
     lineup.respond(invite, 401, headers=(challenge(),))
     assert lineup.methods() == [b"ACK"]
     assert lineup.events() == [Ended("we_hung_up", 401, "Unauthorized")]

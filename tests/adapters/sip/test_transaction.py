@@ -131,6 +131,24 @@ def test_a_broken_transport_ends_what_waits_for_a_response(table: Table, state: 
     assert subject.is_over
 
 
+@pytest.mark.parametrize("event", ["success", "failure"])
+@pytest.mark.parametrize("provisionals", [0, 1, 2])
+def test_a_request_is_answered_finally_after_any_number_of_provisionals(
+    event: Event, provisionals: int
+) -> None:
+    request = started(CLIENT, "trying")
+    for _ in range(provisionals):
+        assert step(request, "provisional", 0.5) == ("deliver",)
+    assert step(request, event, 1.0) == ("deliver",)
+    assert (request.state, request.next_wake) == ("completed", 6.0)
+
+
+def test_a_broken_transport_ends_a_refused_invite_quietly() -> None:
+    invite = transaction(INVITE_CLIENT, "completed")
+    assert step(invite, "transport_failed", 0.0) == ()
+    assert invite.is_over
+
+
 def test_a_broken_transport_does_not_end_an_invite_that_is_ringing() -> None:
     invite = transaction(INVITE_CLIENT, "proceeding")
     assert step(invite, "transport_failed", 0.0) == ()

@@ -310,6 +310,52 @@ async def test_a_trunk_whose_name_has_no_address_leaves_the_others_alone(
     ]
 
 
+async def test_a_call_too_many_cannot_be_prepared_and_frees_its_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("adapters.sip.core.CALLS_MAX", 0)
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (_, agent):
+        with pytest.raises(TelephonyUnavailable):
+            async with agent.prepare_call(REQUEST):
+                raise AssertionError("unreachable")
+    assert plane.streams[0].is_closed
+
+
+async def test_bound_to_every_address_we_are_reached_under_the_one_that_reaches_the_trunk() -> None:
+    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        await udp.bind(("127.0.0.1", 0))
+        carrier = Carrier(udp)
+        settings = UserAgentSettings(
+            trunks=(Trunk("main", "127.0.0.1", carrier.port),),
+            bind=("0.0.0.0", 0),
+        )
+        async with (
+            open_user_agent(settings, FakePlane(), Dice()) as agent,
+            agent.prepare_call(REQUEST) as call,
+        ):
+            call.dial()
+            invite = await carrier.receive(b"INVITE")
+            assert invite.contact == b"sip:callwheel@127.0.0.1:%d" % agent.address[1]
+            await carrier.respond(invite, 486)
+            assert await call.wait_ended() == Ended("rejected", 486, "Busy Here")
+
+
+async def test_a_watcher_that_fails_is_a_lost_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    plane = FakePlane()
+    async with carrier_and_agent(plane) as (carrier, agent), agent.prepare_call(REQUEST) as call:
+        monkeypatch.setattr(plane.streams[0], "wait_lost", fail)
+        call.dial()
+        with capture_logs() as logs:
+            await carrier.answer()
+            await carrier.take_bye()
+            assert await call.wait_ended() == Ended("lost", 200, "OK")
+        assert [entry["event"] for entry in logs] == ["watching a media stream failed"]
+
+
 async def test_garbage_from_the_network_leaves_a_live_call_untouched() -> None:
     dice = Dice()
     async with call_is_up(FakePlane()) as (carrier, call, _):

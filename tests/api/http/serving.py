@@ -9,7 +9,7 @@ import trio
 from msgspec import Struct
 from quart_trio import QuartTrio
 
-from api.http.gate import GatedRequest, ShieldedConnection
+from api.http.gate import set_up_gate
 from api.http.guard import CONNECTIONS_MAX, Tally, serve_http
 
 
@@ -76,7 +76,5 @@ async def serving(
 def make_guarded_app(name: str) -> QuartTrio:
     """An application without routes, with our side of Quart's connections."""
     app = QuartTrio(name, static_folder=None)
-    app.asgi_http_class = ShieldedConnection
-    app.request_class = GatedRequest
-    app.config["MAX_CONTENT_LENGTH"] = None
+    set_up_gate(app)
     return app

@@ -9,6 +9,7 @@ from quart import Response, request, websocket
 from quart_trio import QuartTrio
 
 from api.http import guard
+from api.http.gate import GatedBody
 from tests.api.http.serving import make_guarded_app, read_to_end, serving
 
 UPGRADE = (
@@ -27,8 +28,9 @@ def make_app() -> QuartTrio:
 
     @app.post("/body")
     async def body() -> Response:
-        request.body.open(1000)
-        return Response(await request.body.read(5.0))
+        gated: GatedBody = request.body  # type: ignore[assignment]
+        gated.open(1000)
+        return Response(await gated.read(5.0))
 
     @app.post("/stranger")
     async def stranger() -> Response:
@@ -53,7 +55,7 @@ def body_of(answer: bytes) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
 
-async def test_a_websocket_upgrade_with_a_trailing_byte_harms_only_its_own_connection():
+async def test_a_websocket_upgrade_with_a_trailing_byte_harms_only_its_own_connection() -> None:
     """pgjones/hypercorn#225. When `broken` stays 0 here, hypercorn is cured and the guard may go."""
     async with serving(make_app()) as server:
         await server.exchange(UPGRADE + b"x")
@@ -61,9 +63,15 @@ async def test_a_websocket_upgrade_with_a_trailing_byte_harms_only_its_own_conne
         assert server.tally.broken == 1
 
 
-async def test_500_random_byte_strings_leave_the_server_answering():
+async def test_500_random_byte_strings_leave_the_server_answering() -> None:
     chance = random.Random(20261)
-    openings = [b"", UPGRADE, b"GET / HTTP/1.1\r\n", b"POST /body HTTP/1.1\r\nHost: x\r\n", b"PRI * "]
+    openings = [
+        b"",
+        UPGRADE,
+        b"GET / HTTP/1.1\r\n",
+        b"POST /body HTTP/1.1\r\nHost: x\r\n",
+        b"PRI * ",
+    ]
 
     async with serving(make_app()) as server:
 
@@ -85,7 +93,7 @@ async def test_500_random_byte_strings_leave_the_server_answering():
         assert server.tally.accepted == 501
 
 
-async def test_a_finished_connection_is_closed_when_the_client_asked_for_that():
+async def test_a_finished_connection_is_closed_when_the_client_asked_for_that() -> None:
     """quart-trio 0.12 leaves it open for ever without the shielded send."""
     async with serving(make_app()) as server:
         answer = await server.exchange(GET)
@@ -93,7 +101,7 @@ async def test_a_finished_connection_is_closed_when_the_client_asked_for_that():
     assert (head.splitlines()[0], body) == (b"HTTP/1.1 200 ", b"hello")
 
 
-async def test_one_connection_carries_many_requests():
+async def test_one_connection_carries_many_requests() -> None:
     async with serving(make_app()) as server:
         async with await server.connect() as stream:
             for _ in range(3):
@@ -104,39 +112,41 @@ async def test_one_connection_carries_many_requests():
         assert server.tally.accepted == 1
 
 
-async def test_an_idle_connection_is_closed_after_its_time(monkeypatch: pytest.MonkeyPatch):
+async def test_an_idle_connection_is_closed_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "HEAD_TIMEOUT_S", 0.05)
     async with serving(make_app()) as server, await server.connect() as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert body_of(await read_to_end(stream)) == b"hello"
 
 
-async def test_a_client_that_never_ends_its_headers_is_closed(monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_never_ends_its_headers_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(guard, "HEAD_TIMEOUT_S", 0.05)
     async with serving(make_app()) as server:
         assert await server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n") == b""
 
 
-async def test_headers_beyond_their_limit_are_refused():
+async def test_headers_beyond_their_limit_are_refused() -> None:
     async with serving(make_app()) as server:
         answer = await server.exchange(b"GET / HTTP/1.1\r\nX: " + b"a" * guard.HEAD_BYTES_MAX * 2)
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
-async def test_http_2_without_tls_is_refused():
+async def test_http_2_without_tls_is_refused() -> None:
     async with serving(make_app()) as server:
         answer = await server.exchange(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 505 ")
 
 
-async def test_a_wish_for_http_2_is_ignored():
+async def test_a_wish_for_http_2_is_ignored() -> None:
     wish = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\n"
     async with serving(make_app()) as server:
         answer = await server.exchange(wish + b"Upgrade: h2c\r\nHTTP2-Settings: AAAA\r\n\r\n")
     assert body_of(answer) == b"hello"
 
 
-async def test_websocket_frames_are_not_compressed():
+async def test_websocket_frames_are_not_compressed() -> None:
     offer = UPGRADE[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
     async with serving(make_app()) as server, await server.connect() as stream:
         await stream.send_all(offer)
@@ -144,7 +154,7 @@ async def test_websocket_frames_are_not_compressed():
     assert (b" 101 " in answer, b"permessage-deflate" in answer) == (True, False)
 
 
-async def test_a_connection_too_many_is_told_to_come_back():
+async def test_a_connection_too_many_is_told_to_come_back() -> None:
     async with serving(make_app(), connections_max=1) as server:
         async with await server.connect() as first:
             await first.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -154,7 +164,7 @@ async def test_a_connection_too_many_is_told_to_come_back():
         assert (server.tally.accepted, server.tally.turned_away) == (1, 1)
 
 
-async def test_a_stranger_is_refused_before_its_body_is_read():
+async def test_a_stranger_is_refused_before_its_body_is_read() -> None:
     """The answer arrives although the client is in the middle of a body that nobody wants."""
     head = b"POST /stranger HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n"
     async with serving(make_app()) as server:
@@ -162,14 +172,14 @@ async def test_a_stranger_is_refused_before_its_body_is_read():
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-async def test_a_body_within_its_limit_is_read_whole():
+async def test_a_body_within_its_limit_is_read_whole() -> None:
     head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n"
     async with serving(make_app()) as server:
         answer = await server.exchange(head + b"y" * 1000)
     assert body_of(answer) == b"y" * 1000
 
 
-async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """hypercorn would wait for it for ever, in a shield."""
     monkeypatch.setattr(guard, "SEND_TIMEOUT_S", 0.05)
     ended = trio.Event()
@@ -189,7 +199,15 @@ async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.Monkey
         assert server.tally.stalled == 1
 
 
-async def test_a_stalled_websocket_does_not_hold_up_the_end():
+async def test_who_sends_for_ever_to_a_client_that_left_keeps_nobody_waiting() -> None:
+    async with serving(make_app()) as server:
+        async with await server.connect() as stream:
+            await stream.send_all(UPGRADE.replace(b"/echo", b"/firehose"))
+            await stream.receive_some(100)
+        assert body_of(await server.exchange(GET)) == b"hello"
+
+
+async def test_a_stalled_websocket_does_not_hold_up_the_end() -> None:
     with trio.fail_after(10):
         async with serving(make_app()) as server:
             stream = await server.connect()
@@ -200,7 +218,7 @@ async def test_a_stalled_websocket_does_not_hold_up_the_end():
     await stream.aclose()
 
 
-async def test_the_end_lets_a_request_be_answered():
+async def test_the_end_lets_a_request_be_answered() -> None:
     entered, leave = trio.Event(), trio.Event()
     app = make_app()
 
@@ -210,14 +228,17 @@ async def test_the_end_lets_a_request_be_answered():
         await leave.wait()
         return Response("done")
 
-    async with serving(app, closing=leave.set, drain_s=5.0) as server, await server.connect() as stream:
+    async with (
+        serving(app, closing=leave.set, drain_s=5.0) as server,
+        await server.connect() as stream,
+    ):
         await stream.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         await entered.wait()
         server.shutdown.set()
         assert body_of(await read_to_end(stream)) == b"done"
 
 
-async def test_a_port_that_is_taken_is_an_error_at_once():
+async def test_a_port_that_is_taken_is_an_error_at_once() -> None:
     async with serving(make_app()) as server:
         with pytest.raises(OSError, match="in use"):
             await guard.serve_http(make_app(), server.host, server.port, shutdown=trio.Event())

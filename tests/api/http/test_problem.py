@@ -20,7 +20,7 @@ from tests.api.http.world import PUBLIC_URL, World
 ROOT = Path(problem.__file__).parents[2]
 
 
-def test_a_problem_is_written_as_rfc_9457_has_it():
+def test_a_problem_is_written_as_rfc_9457_has_it() -> None:
     found = problem_of(
         Invalid("invalid_body", "Wrong.", (Mistake("/a", "missing_field", "No a."),)), "i"
     )
@@ -31,7 +31,7 @@ def test_a_problem_is_written_as_rfc_9457_has_it():
     )
 
 
-def test_an_error_of_a_row_keeps_its_place():
+def test_an_error_of_a_row_keeps_its_place() -> None:
     refused = Refused("missing_tel", "No.", [RowError(3, "tel1", "missing_tel", "No number.")])
     assert problem_of(refused, "i").encode("").decode() == (
         '{"type":"/docs/errors/missing_tel","title":"A telephone number is missing","status":422,'
@@ -54,13 +54,13 @@ def test_an_error_of_a_row_keeps_its_place():
         (RuntimeError("secret"), 500, "internal"),
     ],
 )
-def test_each_error_has_its_status(error: Exception, status: int, code: str):
+def test_each_error_has_its_status(error: Exception, status: int, code: str) -> None:
     with structlog.testing.capture_logs():
         found = problem_of(error, "i")
     assert (found.kind.status, found.code) == (status, code)
 
 
-def test_every_code_that_is_raised_anywhere_is_in_the_table():
+def test_every_code_that_is_raised_anywhere_is_in_the_table() -> None:
     raised = re.compile(r"\b(?:Conflict|Refused|Invalid|Problem|PromptRefused)\(\s*\"([a-z_]+)\"")
     found = {
         code
@@ -73,7 +73,7 @@ def test_every_code_that_is_raised_anywhere_is_in_the_table():
 
 async def test_an_error_that_is_ours_shows_nothing_of_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     def fail() -> list[str]:
         raise RuntimeError("the secret inside")
 
@@ -87,7 +87,7 @@ async def test_an_error_that_is_ours_shows_nothing_of_itself(
     assert "the secret inside" in entry["traceback"]
 
 
-async def test_readiness_says_what_is_missing(world: World):
+async def test_readiness_says_what_is_missing(world: World) -> None:
     assert (await world.stranger.get("/healthz")).json == {"status": "alive"}
     assert (await world.stranger.get("/readyz")).json == {"status": "ready"}
     world.engine.obstacles = ["No trunk is configured.", "The engine is starting."]

@@ -26,7 +26,7 @@ async def send(client: Client, route: Route, names: dict[str, str]) -> Reply:
 
 
 @pytest.mark.parametrize("route", KEYED, ids=label)
-async def test_a_route_asks_for_a_key(world: World, route: Route):
+async def test_a_route_asks_for_a_key(world: World, route: Route) -> None:
     reply = await send(world.stranger, route, dict.fromkeys(NAMES, SOME_ID))
     assert reply.problem == (401, "unauthenticated")
     assert reply.headers["WWW-Authenticate"] == 'Bearer realm="callwheel"'
@@ -35,7 +35,7 @@ async def test_a_route_asks_for_a_key(world: World, route: Route):
 @pytest.mark.parametrize("route", KEYED, ids=label)
 async def test_a_role_below_the_least_is_forbidden_and_the_least_is_not(
     world: World, route: Route
-):
+) -> None:
     allowed = {}
     for role in ROLES:
         key = ADMIN_KEY if role == "administrator" else f"{role}-ours"
@@ -48,7 +48,7 @@ async def test_a_role_below_the_least_is_forbidden_and_the_least_is_not(
 
 
 @pytest.mark.parametrize("route", [route for route in KEYED if "{" in route.path], ids=label)
-async def test_what_belongs_to_another_account_is_not_found(world: World, route: Route):
+async def test_what_belongs_to_another_account_is_not_found(world: World, route: Route) -> None:
     flow = await world.make_flow()
     call_list = await world.make_list(flow)
     [contact] = await world.contacts(call_list)
@@ -72,11 +72,13 @@ async def test_what_belongs_to_another_account_is_not_found(world: World, route:
     assert reply.problem == (404, "not_found")
 
 
-async def test_an_address_that_does_not_exist_is_not_found(world: World):
+async def test_an_address_that_does_not_exist_is_not_found(world: World) -> None:
     assert (await world.stranger.get("/v1/nothing")).problem == (404, "not_found")
 
 
-async def test_a_method_that_an_address_does_not_take_is_said_with_those_it_does(world: World):
+async def test_a_method_that_an_address_does_not_take_is_said_with_those_it_does(
+    world: World,
+) -> None:
     reply = await world.client("owner").send("PATCH", "/v1/flows")
     assert reply.problem == (405, "method_not_allowed")
     allowed = {each.strip() for each in reply.headers["Allow"].split(",")}
@@ -84,22 +86,22 @@ async def test_a_method_that_an_address_does_not_take_is_said_with_those_it_does
 
 
 @pytest.mark.parametrize("route", [route for route in KEYED if route.body], ids=label)
-async def test_a_body_of_another_type_is_refused(world: World, route: Route):
+async def test_a_body_of_another_type_is_refused(world: World, route: Route) -> None:
     client = world.administrator
     path = route.path.format_map(dict.fromkeys(NAMES, SOME_ID))
-    reply = await client.send(route.method, path, data=b"a=1", Content_Type="text/plain")
+    reply = await client.send(route.method, path, data=b"a=1", content_type="text/plain")
     assert reply.problem == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("route", [route for route in KEYED if route.body], ids=label)
-async def test_a_body_beyond_its_limit_is_refused(world: World, route: Route):
+async def test_a_body_beyond_its_limit_is_refused(world: World, route: Route) -> None:
     assert route.body is not None
     path = route.path.format_map(dict.fromkeys(NAMES, SOME_ID))
     reply = await world.administrator.send(
         route.method,
         path,
         data=bytes(route.body.bytes_max + 1),
-        Content_Type=route.body.media_types[0],
+        content_type=route.body.media_types[0],
     )
     assert reply.problem == (413, "body_too_large")
 
@@ -115,9 +117,9 @@ async def test_a_body_beyond_its_limit_is_refused(world: World, route: Route):
         b'{"name": 1e999}',
     ],
 )
-async def test_a_body_that_is_not_json_is_said_to_be_none(world: World, body: bytes):
+async def test_a_body_that_is_not_json_is_said_to_be_none(world: World, body: bytes) -> None:
     reply = await world.administrator.send(
-        "POST", "/v1/accounts", data=body, Content_Type="application/json"
+        "POST", "/v1/accounts", data=body, content_type="application/json"
     )
     assert reply.problem == (400, "invalid_json")
 
@@ -130,7 +132,7 @@ async def test_a_body_that_is_not_json_is_said_to_be_none(world: World, body: by
 )
 async def test_a_body_of_another_shape_is_said_to_be_wrong(
     world: World, route: Route, body: object
-):
+) -> None:
     flow = await world.make_flow()
     path = route.path.format_map({"flow": flow})
     data = b"null" if body is None else None
@@ -140,7 +142,7 @@ async def test_a_body_of_another_shape_is_said_to_be_wrong(
     assert reply.problem == (422, "invalid_body")
 
 
-async def test_every_answer_forbids_guessing_its_type_and_keeping_it(world: World):
+async def test_every_answer_forbids_guessing_its_type_and_keeping_it(world: World) -> None:
     for path in ("/healthz", "/v1/flows", "/nothing"):
         reply = await world.client("viewer").get(path)
         kept = {name: reply.headers[name] for name in ("X-Content-Type-Options", "Cache-Control")}
@@ -159,10 +161,10 @@ async def test_every_answer_forbids_guessing_its_type_and_keeping_it(world: Worl
         f"/v1/flows?cursor={'x' * 501}",
     ],
 )
-async def test_a_parameter_that_is_not_understood_is_an_error(world: World, path: str):
+async def test_a_parameter_that_is_not_understood_is_an_error(world: World, path: str) -> None:
     assert (await world.client("viewer").get(path)).problem == (400, "invalid_parameter")
 
 
-async def test_a_cursor_that_no_answer_gave_is_an_error(world: World):
+async def test_a_cursor_that_no_answer_gave_is_an_error(world: World) -> None:
     reply = await world.client("viewer").get("/v1/flows?cursor=x")
     assert reply.problem == (400, "invalid_cursor")

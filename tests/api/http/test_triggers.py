@@ -12,7 +12,7 @@ from tests.api.http.world import World
 CSV = b"tel1,name,reference\n+919876543210,Asha,a-1\n12,Ravi,a-2\n"
 
 
-async def test_a_multicast_answers_with_its_list_and_what_was_rejected(world: World):
+async def test_a_multicast_answers_with_its_list_and_what_was_rejected(world: World) -> None:
     flow = await world.make_flow()
     body = {
         "name": "june",
@@ -30,14 +30,16 @@ async def test_a_multicast_answers_with_its_list_and_what_was_rejected(world: Wo
     }
 
 
-async def test_a_multicast_comes_as_ndjson_too(world: World):
+async def test_a_multicast_comes_as_ndjson_too(world: World) -> None:
     flow = await world.make_flow()
-    lines = b'{"tel": ["+919876543210"], "variables": {"name": "Asha"}}\n\n{"tel": "+919876543211"}\n{'
+    lines = (
+        b'{"tel": ["+919876543210"], "variables": {"name": "Asha"}}\n\n{"tel": "+919876543211"}\n{'
+    )
     reply = await world.client("operator").send(
         "POST",
         f"/v1/flows/{flow}/multicast?name=july",
         data=lines,
-        Content_Type="application/x-ndjson",
+        content_type="application/x-ndjson",
     )
     assert (reply.status, reply.json["accepted"]) == (202, 2)
     assert [error["code"] for error in reply.json["rejected"]] == ["invalid_json"]
@@ -47,7 +49,7 @@ async def test_a_multicast_comes_as_ndjson_too(world: World):
     assert [contact.variables["name"] for contact in contacts] == ["Asha", "there"]
 
 
-async def test_a_strict_multicast_is_all_or_nothing(world: World):
+async def test_a_strict_multicast_is_all_or_nothing(world: World) -> None:
     flow = await world.make_flow()
     body = {"contacts": [{"tel": ["+919876543210"]}, {"tel": ["1"]}]}
     reply = await world.client("operator").post(f"/v1/flows/{flow}/multicast?strict=true", body)
@@ -55,7 +57,7 @@ async def test_a_strict_multicast_is_all_or_nothing(world: World):
     assert await world.contacts(reply.json["list"]) == []
 
 
-async def test_a_single_call_answers_with_its_contact(world: World):
+async def test_a_single_call_answers_with_its_contact(world: World) -> None:
     flow = await world.make_flow()
     operator = world.client("operator")
     now = await operator.post(f"/v1/flows/{flow}/calls", {"to": "+919876543210"})
@@ -83,13 +85,13 @@ async def test_a_single_call_answers_with_its_contact(world: World):
 )
 async def test_a_call_that_cannot_be_made_is_refused(
     world: World, body: dict[str, Any], status: int, code: str
-):
+) -> None:
     flow = await world.make_flow()
     reply = await world.client("operator").post(f"/v1/flows/{flow}/calls", body)
     assert reply.problem == (status, code)
 
 
-async def test_every_trigger_of_an_inactive_flow_is_refused(world: World):
+async def test_every_trigger_of_an_inactive_flow_is_refused(world: World) -> None:
     flow = await world.make_flow(listening=False)
     operator = world.client("operator")
     replies = [
@@ -101,7 +103,7 @@ async def test_every_trigger_of_an_inactive_flow_is_refused(world: World):
     assert [reply.problem for reply in replies] == [(409, "listener_inactive")] * 4
 
 
-async def test_an_upload_answers_with_the_list_and_its_report(world: World):
+async def test_an_upload_answers_with_the_list_and_its_report(world: World) -> None:
     flow = await world.make_flow()
     reply = await world.client("operator").upload(f"/v1/flows/{flow}/lists", "june.csv", CSV)
     assert reply.status == 202
@@ -124,7 +126,7 @@ async def test_an_upload_answers_with_the_list_and_its_report(world: World):
     assert (await world.client("viewer").get(f"/v1/lists/{call_list}")).json == reply.json
 
 
-async def test_a_dry_run_reports_and_keeps_nothing(world: World):
+async def test_a_dry_run_reports_and_keeps_nothing(world: World) -> None:
     flow = await world.make_flow()
     operator = world.client("operator")
     reply = await operator.upload(f"/v1/flows/{flow}/lists?dry_run=true", "june.csv", CSV)
@@ -135,7 +137,7 @@ async def test_a_dry_run_reports_and_keeps_nothing(world: World):
     assert world.engine.accepted == []
 
 
-async def test_a_strict_upload_is_all_or_nothing(world: World):
+async def test_a_strict_upload_is_all_or_nothing(world: World) -> None:
     flow = await world.make_flow()
     operator = world.client("operator")
     reply = await operator.upload(f"/v1/flows/{flow}/lists?strict=true", "june.csv", CSV)
@@ -156,13 +158,13 @@ async def test_a_strict_upload_is_all_or_nothing(world: World):
 )
 async def test_a_file_that_is_no_call_list_is_refused(
     world: World, name: str, content: bytes, status: int, code: str
-):
+) -> None:
     flow = await world.make_flow()
     reply = await world.client("operator").upload(f"/v1/flows/{flow}/lists", name, content)
     assert reply.problem == (status, code)
 
 
-async def test_a_form_must_bring_one_file(world: World):
+async def test_a_form_must_bring_one_file(world: World) -> None:
     flow = await world.make_flow()
     operator, path = world.client("operator"), f"/v1/flows/{flow}/lists"
     assert (await operator.upload(path, "x.csv", CSV, field="data")).problem == (
@@ -171,7 +173,7 @@ async def test_a_form_must_bring_one_file(world: World):
     )
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nx\r\n'
     two = await operator.send(
-        "POST", path, data=part * 2 + b"--b--\r\n", Content_Type="multipart/form-data; boundary=b"
+        "POST", path, data=part * 2 + b"--b--\r\n", content_type="multipart/form-data; boundary=b"
     )
     assert two.problem == (422, "invalid_body")
 
@@ -187,19 +189,19 @@ async def test_a_form_must_bring_one_file(world: World):
 )
 async def test_a_form_that_cannot_be_read_is_refused(
     world: World, content_type: str, body: bytes
-):
+) -> None:
     flow = await world.make_flow()
     reply = await world.client("operator").send(
-        "POST", f"/v1/flows/{flow}/lists", data=body, Content_Type=content_type
+        "POST", f"/v1/flows/{flow}/lists", data=body, content_type=content_type
     )
     assert reply.problem in ((400, "bad_request"), (422, "missing_file"))
 
 
-async def test_a_large_multicast_is_taken_whole(world: World):
+async def test_a_large_multicast_is_taken_whole(world: World) -> None:
     flow = await world.make_flow()
     contacts = [{"tel": [f"+91987{place:07}"]} for place in range(5_000)]
     data = msgspec.json.encode({"contacts": contacts})
     reply = await world.client("operator").send(
-        "POST", f"/v1/flows/{flow}/multicast", data=data, Content_Type="application/json"
+        "POST", f"/v1/flows/{flow}/multicast", data=data, content_type="application/json"
     )
     assert (reply.status, reply.json["accepted"]) == (202, 5_000)

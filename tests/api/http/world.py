@@ -10,8 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 from quart_trio import QuartTrio
-from adapters.sqlite.store import open_sqlite_store
-import tempfile, pathlib
+from werkzeug.datastructures import Headers
 
 from adapters.workers import InlineWorkers
 from api.http.app import make_app
@@ -25,6 +24,7 @@ from engine.intake.submission import Intake
 from engine.model import Account, ApiKey, Attempt, Blocker, CallList, Contact, Role
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Conflict, Store
+from sim.memory_store import MemoryStore
 
 EPOCH: Final = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -69,9 +69,9 @@ class Keeper:
 class StillEngine:
     """The engine as the routes see it, without dialling."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
-        self.clock = Clock()
+        self.clock = clock
         ids = IdSource(self.clock, Random(1))
         self.changed: list[tuple[str, str, str]] = []
         self.accepted: list[str] = []
@@ -89,7 +89,6 @@ class StillEngine:
             store=store,
             clock=self.clock,
             ids=ids,
-            trunks=frozenset({"main"}),
             on_flow_changed=lambda account, flow: self.changed.append(("flow", account, flow)),
             on_did_changed=lambda account, did: self.changed.append(("did", account, did)),
         )
@@ -127,7 +126,7 @@ class Reply(Struct, frozen=True):
     """An answer of the API."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
     @property
@@ -153,30 +152,35 @@ class Client:
         self,
         method: str,
         path: str,
-        json: Any = None,
+        body: Any = None,
         *,
         data: bytes | None = None,
+        content_type: str = "application/json",
         **headers: str,
     ) -> Reply:
-        """A request; `headers` are named with underscores."""
+        """A request with `body` as JSON, or with `data` as it is; `headers` have underscores in their
+        names."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if data is None and json is not None:
-            data = msgspec.json.encode(json)
-            sent.setdefault("Content-Type", "application/json")
-        response = await self._client.open(
+        if data is None and body is not None:
+            data = msgspec.json.encode(body)
+        if data is not None:
+            sent["Content-Type"] = content_type
+        response = await self._client.open(  # type: ignore[call-arg]
             path, method=method, headers={**self._headers, **sent}, data=data
         )
-        body = await response.get_data(as_text=False)
-        return Reply(response.status_code, response.headers, body)
+        answered = await response.get_data(as_text=False)
+        return Reply(response.status_code, response.headers, answered)
 
     async def get(self, path: str, **headers: str) -> Reply:
-        return await self.send("GET", path, **headers)
+        return await self.send("GET", path, None, data=None, content_type="", **headers)
 
-    async def post(self, path: str, json: Any = None, **headers: str) -> Reply:
-        return await self.send("POST", path, json, **headers)
+    async def post(self, path: str, body: Any = None, **headers: str) -> Reply:
+        return await self.send(
+            "POST", path, body, data=None, content_type="application/json", **headers
+        )
 
-    async def put(self, path: str, json: Any = None) -> Reply:
-        return await self.send("PUT", path, json)
+    async def put(self, path: str, body: Any = None) -> Reply:
+        return await self.send("PUT", path, body)
 
     async def delete(self, path: str) -> Reply:
         return await self.send("DELETE", path)
@@ -194,7 +198,7 @@ class Client:
             "POST",
             path,
             data=form + f"\r\n--{boundary}--\r\n".encode(),
-            Content_Type=f"multipart/form-data; boundary={boundary}",
+            content_type=f"multipart/form-data; boundary={boundary}",
             **headers,
         )
 
@@ -202,10 +206,10 @@ class Client:
 class World:
     """The application, its engine, and keys of every role."""
 
-    def __init__(self, store: Store, hub: FeedHub) -> None:
+    def __init__(self, store: Store, hub: FeedHub, clock: Clock) -> None:
         self.store = store
         self.hub = hub
-        self.engine = StillEngine(store)
+        self.engine = StillEngine(store, clock)
         self.keeper = Keeper()
         settings = HttpSettings(public_url=PUBLIC_URL, admin_sha256=hash_key(ADMIN_KEY))
         self.app = make_app(self.engine, settings, hub, self.keeper)
@@ -282,9 +286,7 @@ class World:
 @asynccontextmanager
 async def opened_world() -> AsyncIterator[World]:
     """A furnished world."""
-    hub = FeedHub()
-    with tempfile.TemporaryDirectory() as d:
-        async with open_sqlite_store(pathlib.Path(d) / "x.db", hub.publish, Clock()) as store:
-            world = World(store, hub)
-            await world.furnish()
-            yield world
+    hub, clock = FeedHub(), Clock()
+    world = World(MemoryStore(hub.publish, clock), hub, clock)
+    await world.furnish()
+    yield world

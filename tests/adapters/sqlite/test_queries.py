@@ -1,0 +1,143 @@
+"""No question reads more of a table than it answers with."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from sqlite_utils import Database
+
+from adapters.sqlite import answers, dialing, flows, reading, settings
+from adapters.sqlite.rules import cursor_of
+from adapters.sqlite.schema import migrate
+from engine.ports.store import AttemptFilter
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(Database(connection))
+    yield connection
+    connection.close()
+
+
+def plan_of(database: sqlite3.Connection, sql: str) -> list[str]:
+    parameters = [0] * sql.count("?")
+    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+    return [str(row[3]) for row in rows]
+
+
+STATEMENTS: dict[str, str] = {
+    name: getattr(module, name)
+    for module, names in (
+        (
+            dialing,
+            (
+                "OPEN_LIST",
+                "DUE_CONTACTS",
+                "BEGIN_CONTACT",
+                "WHY_NOT_BEGUN",
+                "NOTE_PROGRESS",
+                "END_ATTEMPT",
+                "END_CONTACT",
+                "DEFER_CONTACT",
+                "COMPLETE_CONTACT",
+                "CANCELED_LISTS",
+                "OPEN_CONTACTS_OF",
+                "THE_LIST",
+            ),
+        ),
+        (
+            reading,
+            (
+                "GET_LIST",
+                "COUNT_LIST",
+                "GET_CONTACT",
+                "LIST_CONTACTS",
+                "LIST_RESULTS",
+                "LIST_REJECTED",
+                "GET_ATTEMPT",
+                "EVENTS_AFTER",
+            ),
+        ),
+        (flows, ("FIND_FLOW", "LIST_FLOWS", "UNFINISHED_LISTS")),
+        (settings, ("FIND_KEY",)),
+        (answers, ("FIND_ANSWER", "PURGE_ANSWERS")),
+    )
+    for name in names
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_statement_neither_scans_a_table_nor_sorts(
+    database: sqlite3.Connection, name: str
+) -> None:
+    plan = plan_of(database, STATEMENTS[name])
+    assert [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step] == []
+
+
+@pytest.mark.parametrize("flow", [None, "flw"])
+@pytest.mark.parametrize("cursor", [None, cursor_of(1.0, "lst")])
+def test_a_page_of_lists_starts_at_its_key(
+    database: sqlite3.Connection, flow: str | None, cursor: str | None
+) -> None:
+    sql, _ = reading.lists_question("acc", flow, cursor)
+    plan = plan_of(database, sql)
+    index = "lists_by_account (account=?" if flow is None else "lists_by_flow (flow=?"
+    key = ")" if cursor is None else " AND (created_at,id)<(?,?))"
+    assert f"SEARCH l USING INDEX {index}{key}" in plan
+    assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan)
+
+
+SEARCHES = [
+    (AttemptFilter(), "PRIMARY KEY (account=?"),
+    (AttemptFilter(flow="f"), "INDEX attempts_by_flow (flow=?"),
+    (AttemptFilter(list="l"), "INDEX attempts_by_list (list=?"),
+    (AttemptFilter(list="l", flow="f"), "INDEX attempts_by_list (list=?"),
+    (AttemptFilter(contact="c"), "INDEX attempts_by_contact (contact=?"),
+    (AttemptFilter(contact="c", list="l", flow="f"), "INDEX attempts_by_contact (contact=?"),
+]
+
+
+@pytest.mark.parametrize("cursor", [None, cursor_of("att")])
+@pytest.mark.parametrize("from_at", [None, 1.0])
+@pytest.mark.parametrize("to_at", [None, 2.0])
+@pytest.mark.parametrize(("which", "search"), SEARCHES)
+def test_a_page_of_attempts_goes_by_the_narrowest_index_and_starts_at_its_key(
+    database: sqlite3.Connection,
+    which: AttemptFilter,
+    search: str,
+    from_at: float | None,
+    to_at: float | None,
+    cursor: str | None,
+) -> None:
+    asked = AttemptFilter(which.flow, which.list, which.contact, from_at, to_at)
+    sql, _ = reading.attempts_question("acc", asked, cursor)
+    plan = plan_of(database, sql)
+    lower = " AND id>?" if cursor is not None or from_at is not None else ""
+    upper = " AND id<?" if to_at is not None else ""
+    assert f"SEARCH t USING {search}{lower}{upper})" in plan
+    assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan)
+
+
+def test_counting_a_list_reads_its_index_only(database: sqlite3.Connection) -> None:
+    plan = plan_of(database, reading.COUNT_LIST)
+    assert "SEARCH c USING COVERING INDEX contacts_due (list=? AND due_at>?)" in plan
+
+
+def test_finding_the_open_lists_reads_lists_that_are_open(database: sqlite3.Connection) -> None:
+    plan = plan_of(database, dialing.OPEN_LISTS)
+    assert "SEARCH l USING INDEX lists_open (status=?)" in plan
+    assert "SEARCH c USING COVERING INDEX contacts_due (list=?)" in plan
+    assert [step for step in plan if step.startswith("SCAN")] == []
+
+
+def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
+    database: sqlite3.Connection,
+) -> None:
+    assert "SCAN t USING INDEX attempts_open" in plan_of(database, dialing.OPEN_ATTEMPTS)
+    recent = plan_of(database, dialing.RECENT_STARTS)
+    assert "SEARCH t USING INDEX attempts_by_time (account=? AND initiated_at>?)" in recent
+    scans = [step for step in recent if step.startswith("SCAN")]
+    assert [step.split()[1] for step in scans] == ["a"], "accounts are few"

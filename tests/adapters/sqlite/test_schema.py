@@ -1,0 +1,92 @@
+"""Migrations run forward, once each, whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from sqlite_utils import Database
+
+from adapters.sqlite.schema import MIGRATIONS, DatabaseTooNew, Migration, migrate
+
+FIRST = Migration("0001 people", ("CREATE TABLE people (name TEXT)",))
+SECOND = Migration(
+    "0002 ages",
+    ("ALTER TABLE people ADD COLUMN age INTEGER", "UPDATE people SET age = length(name)"),
+)
+BROKEN = Migration(
+    "0003 broken", ("CREATE TABLE half (x)", "DELETE FROM people", "INSERT INTO nowhere VALUES (1)")
+)
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def test_an_empty_database_gets_every_migration_in_order(connection: sqlite3.Connection) -> None:
+    assert migrate(Database(connection), (FIRST, SECOND)) == [FIRST.name, SECOND.name]
+    columns = connection.execute("SELECT name FROM pragma_table_info('people')").fetchall()
+    assert columns == [("name",), ("age",)]
+
+
+def test_an_older_database_gets_what_it_lacks_and_keeps_its_rows(
+    connection: sqlite3.Connection,
+) -> None:
+    migrate(Database(connection), (FIRST,))
+    connection.execute("INSERT INTO people VALUES ('Asha')")
+    assert migrate(Database(connection), (FIRST, SECOND)) == [SECOND.name]
+    assert migrate(Database(connection), (FIRST, SECOND)) == []
+    assert connection.execute("SELECT * FROM people").fetchall() == [("Asha", 4)]
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it(
+    connection: sqlite3.Connection,
+) -> None:
+    migrate(Database(connection), (FIRST,))
+    connection.execute("INSERT INTO people VALUES ('Asha')")
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(Database(connection), (FIRST, SECOND, BROKEN))
+    assert connection.execute("SELECT * FROM people").fetchall() == [("Asha", 4)]
+    assert migrate(Database(connection), (FIRST, SECOND)) == []
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'half'").fetchall()
+    assert tables == []
+
+
+def test_a_database_of_a_later_release_is_refused_untouched(connection: sqlite3.Connection) -> None:
+    migrate(Database(connection), (FIRST, SECOND))
+    before = connection.total_changes
+    with pytest.raises(DatabaseTooNew, match=r"'0002 ages'.*later release"):
+        migrate(Database(connection), (FIRST,))
+    assert connection.total_changes == before
+
+
+def test_names_of_migrations_are_numbered_from_one() -> None:
+    numbers = [int(migration.name.split()[0]) for migration in MIGRATIONS]
+    assert numbers == list(range(1, len(MIGRATIONS) + 1))
+
+
+def test_the_first_migration_is_what_was_shipped(connection: sqlite3.Connection) -> None:
+    """A database of release 0.1 has these tables, and later migrations start from them."""
+    migrate(Database(connection), MIGRATIONS[:1])
+    tables = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%migrations' ORDER BY name"
+    ).fetchall()
+    assert [name for (name,) in tables] == [
+        "accounts",
+        "answers",
+        "attempts",
+        "contacts",
+        "dids",
+        "do_not_call",
+        "events",
+        "flows",
+        "keys",
+        "lists",
+        "prompts",
+        "rejected",
+    ]
+    assert migrate(Database(connection)) == [migration.name for migration in MIGRATIONS[1:]]

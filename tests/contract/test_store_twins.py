@@ -1,0 +1,379 @@
+"""The SQLite store against its in-memory twin: any sequence of operations, answered alike."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.disposition import Disposition
+from engine.events import StoredEvent
+from engine.model import BlockerCode, Contact, Flow, Prompt
+from engine.ports.store import AttemptFilter, Conflict, Deferral, NewList, Store
+from tests.contract.store_kits import open_kit
+from tests.contract.store_samples import (
+    ACME,
+    CALLS,
+    FLOW,
+    NOW,
+    OTHER,
+    OTHER_CALLS,
+    OTHER_FLOW,
+    Kit,
+    a_contact,
+    a_did,
+    a_flow,
+    a_list,
+    a_rejected,
+    about,
+    all_pages,
+    an_account,
+    an_answer,
+    an_attempt,
+    ended,
+    furnish,
+)
+from tests.sizes import size
+
+ACCOUNTS = {ACME: (FLOW, CALLS), OTHER: (OTHER_FLOW, OTHER_CALLS)}
+DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
+CODES: tuple[BlockerCode, ...] = get_args(BlockerCode)
+NUMBERS = ("+919800000001", "+919800000002")
+
+Outcome = tuple[str, Any]
+Question = Callable[[Store], Awaitable[Any]]
+
+
+async def outcome_of(question: Question, store: Store) -> Outcome:
+    """What the store answered or what it raised."""
+    try:
+        return "answer", await question(store)
+    except Conflict as error:
+        return "conflict", error.code
+    except LookupError:
+        return "lookup error", None
+
+
+class Twins:
+    """Both stores, and what a test needs to know of them to ask for something sensible."""
+
+    def __init__(self, sqlite: Kit, memory: Kit) -> None:
+        self._kits = (sqlite, memory)
+        self._seen = [0, 0]
+        self.at = NOW
+        self.lists = [CALLS, OTHER_CALLS]
+        self.contacts: list[str] = []
+        self.owners: dict[str, str] = {}
+        self.attempts: list[tuple[str, Any]] = []
+        """(contact, attempt)."""
+        self.made = 0
+
+    async def ask(self, question: Question) -> Any:
+        """Ask both; their answers and what they told must be alike."""
+        sqlite, memory = [await outcome_of(question, kit.store) for kit in self._kits]
+        assert sqlite == memory
+        told = [self._told_since(number) for number in (0, 1)]
+        assert told[0] == told[1]
+        return sqlite[1]
+
+    def pass_time(self, seconds: float) -> None:
+        """Set both clocks forward."""
+        self.at += seconds
+        for kit in self._kits:
+            kit.clock.at = self.at
+
+    async def contact(self, number: int) -> Contact | None:
+        """One of the contacts, as it is now."""
+        if not self.contacts:
+            return None
+        contact = self.contacts[number % len(self.contacts)]
+        store = self._kits[1].store
+        return await store.get_contact(self.owners[contact], contact)
+
+    def fresh(self) -> int:
+        """A number that was not used."""
+        self.made += 1
+        return self.made
+
+    def _told_since(self, number: int) -> list[StoredEvent]:
+        told = self._kits[number].told[self._seen[number] :]
+        self._seen[number] += len(told)
+        return [event for some in told for event in some]
+
+
+# What may happen. Each takes small numbers and makes of them something that may happen now.
+
+
+async def accept_list(twins: Twins, account: int, count: int, seed: int, key: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    flow = ACCOUNTS[owner][0]
+    name = f"lst_{1000 + twins.fresh()}"
+    contacts = [
+        a_contact(
+            1 + (row * (seed + 1)) % 5,
+            name,
+            id=f"cnt_{twins.fresh():06d}",
+            account=owner,
+            flow=flow,
+            tel=(NUMBERS[(row + seed) % 2],),
+            due_at=twins.at + ((row * 7 + seed) % 3) * 50,
+            wait_code=CODES[(row + seed) % 2],
+            reference=None if row % 2 else f"ref-{row}",
+        )
+        for row in range(count)
+    ]
+    status = "rejected" if not contacts else ("scheduled", "running")[seed % 2]
+    made = a_list(name, owner, flow, accepted=count, status=status, created_at=twins.at)
+    new = NewList(made, contacts, tuple(a_rejected(row) for row in range(seed % 3)))
+    answer = an_answer(f"key-{key}", owner, twins.at) if key else None
+    earlier = await twins.ask(lambda store: store.accept_list(new, answer))
+    if earlier is None:
+        twins.lists.append(name)
+        twins.contacts += [contact.id for contact in contacts]
+        twins.owners |= {contact.id: owner for contact in contacts}
+
+
+async def accept_call(twins: Twins, account: int, wait: int, key: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    flow, calls = ACCOUNTS[owner]
+    contact = a_contact(
+        1,
+        calls,
+        id=f"cnt_{twins.fresh():06d}",
+        account=owner,
+        flow=flow,
+        tel=(NUMBERS[wait % 2],),
+        due_at=twins.at + wait,
+    )
+    answer = an_answer(f"key-{key}", owner, twins.at) if key else None
+    earlier = await twins.ask(lambda store: store.accept_call(contact, answer))
+    if earlier is None:
+        twins.contacts.append(contact.id)
+        twins.owners[contact.id] = owner
+
+
+async def begin_attempt(twins: Twins, number: int) -> None:
+    contact = await twins.contact(number)
+    if contact is not None:
+        attempt = an_attempt(contact, twins.fresh(), initiated_at=twins.at)
+        event = about(attempt, "attempt.initiated", twins.at)
+        refused = await twins.ask(lambda store: store.begin_attempt(attempt, event))
+        if refused is None:
+            twins.attempts.append((contact.id, attempt))
+
+
+async def note_progress(twins: Twins, number: int, answered: bool) -> None:
+    if twins.attempts:
+        _, attempt = twins.attempts[number % len(twins.attempts)]
+        noted = msgspec.structs.replace(attempt, status="ringing", ringing_at=twins.at)
+        if answered:
+            noted = msgspec.structs.replace(noted, status="in-progress", digits="1")
+        event = about(attempt, "attempt.ringing", twins.at)
+        await twins.ask(lambda store: store.note_progress(noted, event))
+
+
+async def end_attempt(twins: Twins, number: int, how: int) -> None:
+    if not twins.attempts:
+        return
+    contact_id, attempt = twins.attempts[number % len(twins.attempts)]
+    contact = await twins.contact(twins.contacts.index(contact_id))
+    assert contact is not None
+    disposition = DISPOSITIONS[how % len(DISPOSITIONS)]
+    events = [about(attempt, "attempt.ended", twins.at)]
+    if how % 3 == 0:
+        after = msgspec.structs.replace(
+            contact, state="completed", disposition=disposition, completed_at=twins.at, spent=1
+        )
+    else:
+        after = msgspec.structs.replace(
+            contact,
+            state="open",
+            due_at=twins.at + how,
+            tries={"busy": how},
+            wait_code="retry_wait",
+        )
+        wait = about(attempt, "contact.waiting", twins.at)
+        events.append(msgspec.structs.replace(wait, attempt=None))
+    outcome = ended(attempt, disposition, twins.at)
+    await twins.ask(lambda store: store.end_attempt(outcome, after, events))
+
+
+async def defer_contacts(twins: Twins, numbers: list[int], wait: int) -> None:
+    found = [await twins.contact(number) for number in numbers]
+    contacts = [contact for contact in found if contact is not None]
+    deferrals = [Deferral(one.id, twins.at + wait, CODES[wait % len(CODES)]) for one in contacts]
+    events = [
+        msgspec.structs.replace(about(an_attempt(one), "contact.waiting"), attempt=None)
+        for one in contacts
+    ]
+    await twins.ask(lambda store: store.defer_contacts(deferrals, events))
+
+
+async def complete_contacts(twins: Twins, numbers: list[int], how: int) -> None:
+    found = [await twins.contact(number) for number in numbers]
+    ids = [contact.id for contact in found if contact is not None]
+    disposition = DISPOSITIONS[how % len(DISPOSITIONS)]
+    await twins.ask(lambda store: store.complete_contacts(ids, disposition, twins.at))
+
+
+async def set_list_status(twins: Twins, account: int, number: int, change: Any) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    name = twins.lists[number % len(twins.lists)]
+    await twins.ask(lambda store: store.set_list_status(owner, name, change, twins.at))
+
+
+async def close_canceled(twins: Twins, limit: int) -> None:
+    await twins.ask(lambda store: store.close_canceled(limit, twins.at))
+
+
+async def list_number(twins: Twins, account: int, number: int, flow: bool) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    of_flow = ACCOUNTS[owner][0] if flow else None
+    some = [NUMBERS[number % 2]]
+    await twins.ask(lambda store: store.add_do_not_call(owner, some, of_flow, twins.at))
+
+
+async def strike_number(twins: Twins, account: int, number: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    await twins.ask(lambda store: store.remove_do_not_call(owner, NUMBERS[number % 2]))
+
+
+async def change_flow(twins: Twins, account: int, name: int) -> None:
+    def rename(flow: Flow) -> Flow:
+        return msgspec.structs.replace(flow, name=f"name {name}", version=flow.version + 1)
+
+    owner = (ACME, OTHER)[account % 2]
+    await twins.ask(lambda store: store.change_flow(owner, FLOW, rename))
+
+
+async def delete_flow(twins: Twins, account: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    await twins.ask(lambda store: store.delete_flow(owner, ACCOUNTS[owner][0]))
+
+
+async def add_setting(twins: Twins, kind: int, number: int, key: int) -> None:
+    answer = an_answer(f"key-{key}", ACME, twins.at) if key else None
+    fresh = f"{twins.fresh():04d}"
+    makers: tuple[Question, ...] = (
+        lambda store: store.add_account(an_account(f"acc_n{fresh}", f"name {number}"), answer),
+        lambda store: store.add_did(a_did(f"+9111{number}"), answer),
+        lambda store: store.add_flow(a_flow(f"flw_n{fresh}", calls=f"lst_n{fresh}"), answer),
+        lambda store: store.add_prompt(Prompt(f"prm_{fresh}", ACME, "p", 1.0, NOW), answer),
+    )
+    await twins.ask(makers[kind % len(makers)])
+
+
+async def pass_time(twins: Twins, seconds: int) -> None:
+    twins.pass_time(seconds)
+
+
+small = st.integers(0, 9)
+keys = st.integers(0, 2)
+some = st.lists(small, max_size=3)
+changes = st.sampled_from(["pause", "resume", "cancel"])
+steps = st.one_of(
+    st.builds(
+        partial, st.just(accept_list), account=small, count=st.integers(0, 4), seed=small, key=keys
+    ),
+    st.builds(partial, st.just(accept_call), account=small, wait=small, key=keys),
+    st.builds(partial, st.just(begin_attempt), number=small),
+    st.builds(partial, st.just(begin_attempt), number=small),
+    st.builds(partial, st.just(note_progress), number=small, answered=st.booleans()),
+    st.builds(partial, st.just(end_attempt), number=small, how=small),
+    st.builds(partial, st.just(end_attempt), number=small, how=small),
+    st.builds(partial, st.just(defer_contacts), numbers=some, wait=st.integers(0, 200)),
+    st.builds(partial, st.just(complete_contacts), numbers=some, how=small),
+    st.builds(partial, st.just(set_list_status), account=small, number=small, change=changes),
+    st.builds(partial, st.just(close_canceled), limit=st.integers(1, 4)),
+    st.builds(partial, st.just(list_number), account=small, number=small, flow=st.booleans()),
+    st.builds(partial, st.just(strike_number), account=small, number=small),
+    st.builds(partial, st.just(change_flow), account=small, name=small),
+    st.builds(partial, st.just(delete_flow), account=small),
+    st.builds(partial, st.just(add_setting), kind=small, number=small, key=keys),
+    st.builds(partial, st.just(pass_time), seconds=st.sampled_from([1, 60, 90_000])),
+)
+
+
+async def compare_everything(twins: Twins) -> None:
+    """Ask every question there is, about everything there is."""
+
+    def pages(method: str, *arguments: Any, limit: int = 2) -> Question:
+        return lambda store: all_pages(partial(getattr(store, method), *arguments), limit)
+
+    at = twins.at
+    questions: list[Question] = [
+        pages("list_accounts"),
+        pages("list_dids", None),
+        pages("list_flows", None),
+        lambda store: store.open_lists(),
+        lambda store: store.open_attempts(),
+        lambda store: store.recent_starts(0),
+        lambda store: store.recent_starts(at - 60),
+    ]
+    for account, (flow, _) in ACCOUNTS.items():
+        questions += [
+            pages("list_flows", account),
+            pages("list_prompts", account),
+            pages("list_do_not_call", account),
+            pages("list_lists", account, None),
+            pages("list_lists", account, flow),
+            pages("list_attempts", account, AttemptFilter()),
+            pages("list_attempts", account, AttemptFilter(flow=flow, from_at=at - 90)),
+            pages("list_attempts", account, AttemptFilter(to_at=at - 30)),
+            partial(_ask, "events_after", account, 0, 1000),
+            partial(_ask, "last_seq", account),
+            *(partial(_ask, "get_answer", account, f"key-{key}") for key in (1, 2)),
+        ]
+        for name in twins.lists:
+            questions += [
+                partial(_ask, "get_list", account, name),
+                partial(_ask, "count_list", account, name, at),
+                pages("list_contacts", account, name),
+                pages("list_results", account, name),
+                pages("list_rejected", account, name),
+                pages("list_attempts", account, AttemptFilter(list=name)),
+            ]
+    for name in twins.lists:
+        questions += [
+            partial(_ask, "open_list", name),
+            partial(_ask, "due_contacts", name, float("inf"), 100),
+            partial(_ask, "due_contacts", name, at, 2),
+        ]
+    for question in questions:
+        await twins.ask(question)
+
+
+async def _ask(method: str, *rest: Any) -> Any:
+    *arguments, store = rest
+    return await getattr(store, method)(*arguments)
+
+
+async def run_both(happenings: list[Callable[[Twins], Awaitable[None]]], folder: Path) -> None:
+    async with open_kit("sqlite", folder) as sqlite, open_kit("memory", folder) as memory:
+        for kit in (sqlite, memory):
+            await furnish(kit.store)
+        twins = Twins(sqlite, memory)
+        for happen in happenings:
+            await happen(twins)
+        await compare_everything(twins)
+
+
+@settings(
+    max_examples=size(40, 2000),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.lists(steps, min_size=1, max_size=size(30, 80)))
+def test_both_stores_answer_and_tell_the_same(
+    happenings: list[Callable[[Twins], Awaitable[None]]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(run_both, happenings, Path(folder))
