@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from adapters.sip.fields import SipParseError, read_name_addr
+from adapters.sip.fields import SipParseError, read_address
 from adapters.sip.message import Request, Response
 from adapters.sip.uri import Address, is_loose, next_hop
 
@@ -40,7 +40,7 @@ def establish(response: Response, request_uri: bytes, cseq: int) -> Dialog:
     try:
         routes = tuple(reversed(response.listed(b"record-route")))
         for route in routes:
-            read_name_addr(route)
+            read_address(route)
     except SipParseError:
         routes = ()
     return Dialog(
@@ -70,7 +70,7 @@ def addressing(dialog: Dialog) -> tuple[bytes, tuple[bytes, ...]]:
     routes = dialog.routes
     if not routes:
         return dialog.target, ()
-    first = read_name_addr(routes[0]).uri
+    first = read_address(routes[0])
     if is_loose(first):
         return dialog.target, routes
     # A strict router expects itself in the Request-URI, and the target at the end of the route.
@@ -81,5 +81,5 @@ def destination(dialog: Dialog, fallback: Address) -> Address:
     """Where a request in the dialog is sent. Only IP addresses can be followed here; for a host name
     the `fallback`, which is where the trunk was reached before, is as good as it gets."""
     routes = dialog.routes
-    uri = read_name_addr(routes[0]).uri if routes else dialog.target
+    uri = read_address(routes[0]) if routes else dialog.target
     return next_hop(uri) or fallback

@@ -25,6 +25,7 @@ _SENT_PROTOCOL = re.compile(
 _SENT_BY = re.compile(
     rb"(\[[0-9A-Fa-f:.]++\]|[^\s:;,\[\]]++)[ \t]*+(?::[ \t]*+([0-9]{1,5}))?[ \t]*+\Z"
 )
+_ODD_IN_URI = re.compile(rb"[\s<]")
 _RETRY_AFTER = re.compile(rb"[0-9]{1,9}(?![0-9])")
 
 Params = dict[bytes, bytes | None]
@@ -189,6 +190,24 @@ def read_name_addr(raw: bytes) -> NameAddr:
     if not uri or b" " in uri or b"\t" in uri or b"<" in uri:
         raise SipParseError("bad address")
     return NameAddr(display, uri, read_params(tail))
+
+
+def read_address(raw: bytes) -> bytes:
+    """The URI of a name-addr, without looking at what stands around it where that is simple.
+
+    Raises `SipParseError`.
+    """
+    if raw.startswith(b"<"):
+        end = raw.find(b">")
+        uri = raw[1:end]
+        if (
+            uri
+            and end > 0
+            and raw[end + 1 : end + 2] in (b"", b";")
+            and not _ODD_IN_URI.search(uri)
+        ):
+            return uri
+    return read_name_addr(raw).uri
 
 
 def read_tag(raw: bytes) -> bytes | None:

@@ -26,6 +26,7 @@ from adapters.sip.fields import (
     SipParseError,
     Via,
     is_token,
+    read_address,
     read_branch,
     read_cseq,
     read_list,
@@ -195,7 +196,7 @@ class Message(Struct):
     def contact(self) -> bytes | None:
         """The URI of the first Contact."""
         items = self.listed(b"contact")
-        return read_name_addr(items[0]).uri if items else None
+        return read_address(items[0]) if items else None
 
     @property
     def content_type(self) -> bytes:

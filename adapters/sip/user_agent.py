@@ -2,8 +2,8 @@
 
 How it works. One task waits until the socket is readable, drains it without blocking, hands each
 datagram to the core, and then sends and tells everything that came of it; another sleeps until the
-core's next timer. No call has a task of its own here, but for one that watches an answered call's
-media stream. Whoever waits for a call is parked on it, and woken by what happens.
+core's next timer. No call has a task of its own here, but for one that watches the media stream
+while somebody waits for an answered call. Who waits is parked on the call, and woken by what happens.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from engine.ports.telephony import (
 
 DATAGRAMS_PER_ROUND_MAX = 128
 """Datagrams that are taken before other tasks get a turn."""
+ROUNDS_BEFORE_TIMERS_MAX = 32
+"""Rounds of datagrams that are taken before timers run."""
 TIMER_RESOLUTION_S = 0.02
 """The timers run no more often than this; SIP's shortest is 25 times longer."""
 STREAM_CLOSE_S_MAX = 1.0
@@ -80,9 +82,10 @@ class SipCall:
         self._progress: deque[Progress] = deque()
         self._waiting = trio.lowlevel.ParkingLot()
         self._is_answered = False
+        self._is_hanging_up = False
         self._ended: Ended | None = None
         self._watching: trio.CancelScope | None = None
-        """Around the task that waits for the loss of the stream."""
+        """Around the task that waits for the loss of the stream, once there is one."""
         self._plays: list[trio.CancelScope] = []
 
     @property
@@ -99,6 +102,7 @@ class SipCall:
     def hang_up(self) -> None:
         """End the call: nothing before `dial`, CANCEL before the answer, BYE after it."""
         if self._ended is None:
+            self._is_hanging_up = True
             now = trio.current_time()
             self._agent.core.hang_up(self._core_call, now)
             self._agent.flush(now)
@@ -109,14 +113,14 @@ class SipCall:
         while not self._progress:
             if self._ended is not None:
                 return self._ended
-            await self._waiting.park()
+            await self._park()
         return self._progress.popleft()
 
     async def wait_ended(self) -> Ended:
         """Wait until the call is over."""
         await trio.lowlevel.checkpoint_if_cancelled()
         while self._ended is None:
-            await self._waiting.park()
+            await self._park()
         return self._ended
 
     async def play(self, prompt: str) -> None:
@@ -152,8 +156,6 @@ class SipCall:
             if not event.is_first:
                 return
             self._is_answered = True
-            self._watching = trio.CancelScope()
-            self._agent.watch(self)
             self._progress.append(Answered())
         else:
             if isinstance(event, Ended):
@@ -170,10 +172,17 @@ class SipCall:
         self._agent.core.lose_stream(self._core_call, now)
         self._agent.flush(now)
 
-    async def watch_stream(self) -> None:
-        """Run while the call is answered."""
-        assert self._watching is not None
-        with self._watching:
+    async def _park(self) -> None:
+        if self._is_answered and not self._is_hanging_up and self._watching is None:
+            # A prompt hears for itself that its stream is lost. Only who merely waits needs a task
+            # to hear it for him, and most calls end before anybody does.
+            self._watching = trio.CancelScope()
+            self._agent.watch(self, self._watching)
+        await self._waiting.park()
+
+    async def watch_stream(self, scope: trio.CancelScope) -> None:
+        """Run until the stream is lost or the scope is cancelled."""
+        with scope:
             try:
                 await self._stream.wait_lost()
             except Exception:
@@ -266,9 +275,9 @@ class UserAgent:
         call = self._calls[core_call] = SipCall(self, core_call, stream)
         return call
 
-    def watch(self, call: SipCall) -> None:
-        """End an answered call whose stream is lost."""
-        self._nursery.start_soon(call.watch_stream)
+    def watch(self, call: SipCall, scope: trio.CancelScope) -> None:
+        """End an answered call when its stream is lost."""
+        self._nursery.start_soon(call.watch_stream, scope)
 
     def flush(self, now: float) -> None:
         """Send and tell everything that the core has to say."""
@@ -311,7 +320,8 @@ class UserAgent:
             await trio.lowlevel.wait_readable(self._socket.socket)
             self._drain(trio.current_time())
 
-    def _drain(self, now: float) -> None:
+    def _drain(self, now: float) -> bool:
+        """Take what has arrived; True when the bound was reached before the end."""
         receive, take = self._socket.receive, self.core.receive
         for count in range(DATAGRAMS_PER_ROUND_MAX):
             datagram = receive()
@@ -321,6 +331,7 @@ class UserAgent:
                     # until it is empty.
                     for address in self._socket.take_errors():
                         self.core.fail_transport(address, now)
+                is_more = False
                 break
             self._received += 1
             data, source = datagram
@@ -328,7 +339,10 @@ class UserAgent:
                 take(data, source, now)
             except Exception:
                 _log.exception("a datagram was not handled", source=source, data=data[:200])
+        else:
+            is_more = True
         self.flush(now)
+        return is_more
 
     async def keep_time(self) -> None:
         """Run for as long as the user agent lives."""
@@ -338,6 +352,11 @@ class UserAgent:
             with trio.CancelScope(deadline=deadline) as self._alarm:
                 await trio.sleep_forever()
             now = trio.current_time()
+            # When the machine held us up, the response may have come in time and wait in the
+            # socket: nothing is sent again before that was looked at.
+            for _ in range(ROUNDS_BEFORE_TIMERS_MAX):
+                if not self._drain(now):
+                    break
             self.core.wake(now)
             self.flush(now)
 
@@ -367,8 +386,8 @@ async def open_user_agent(
         core = SipCore(secret, hosts, settings.timing)
         async with trio.open_nursery() as nursery:
             agent = UserAgent(datagram_socket, core, lines, media, randomness, nursery)
-            nursery.start_soon(agent.read_datagrams)
             nursery.start_soon(agent.keep_time)
+            nursery.start_soon(agent.read_datagrams)
             try:
                 yield agent
             finally:

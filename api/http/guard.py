@@ -19,7 +19,10 @@ import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.logging import Logger
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.events import EndBody
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -75,7 +78,7 @@ class Tally(Struct):
 
 
 class _NotSpoken(Exception):
-    """The client wants a protocol that is not spoken here."""
+    """The client speaks a protocol that is not spoken here, or speaks out of turn."""
 
 
 class _Log(Logger):
@@ -139,6 +142,29 @@ class Http1(H11Protocol):
                 http_version=request.http_version,
             )
         await super()._create_stream(request)
+        self._refuse_early(b"")
+
+    async def handle(self, event: Event) -> None:
+        """Take what arrived."""
+        if isinstance(event, RawData):
+            self._refuse_early(event.data)
+        await super().handle(event)
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Pass on what the stream answers. hypercorn leaves a websocket that it refused open for ever."""
+        await super().stream_send(event)
+        if isinstance(event, EndBody) and isinstance(self.connection, H11WSConnection):
+            await self.send(Closed())
+
+    def _refuse_early(self, data: bytes) -> None:
+        """A client waits until its websocket is accepted (RFC 6455 §4.1). One that does not gets two
+        answers from hypercorn, which is what #225 is about."""
+        if not isinstance(self.connection, H11WSConnection) or not isinstance(
+            self.stream, WSStream
+        ):
+            return
+        if (data or self.connection.buffer) and not self.stream.handshake.accepted:
+            raise _NotSpoken("a frame before its websocket was accepted")
 
 
 class GuardedConnection(TCPServer):
@@ -161,8 +187,7 @@ class GuardedConnection(TCPServer):
     async def run(self) -> None:
         """Serve it to its end. Raises nothing but `Cancelled`.
 
-        A websocket upgrade with one more byte in its segment raises `LocalProtocolError` out of
-        hypercorn and so ends the whole server (#225); other bytes raise other things.
+        hypercorn lets some errors of its protocol end the whole server (#225 is one).
         """
         try:
             await self._serve()

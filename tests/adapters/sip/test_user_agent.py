@@ -184,10 +184,20 @@ async def test_nothing_can_be_played_to_nobody() -> None:
 
 async def test_a_lost_stream_ends_the_call_as_lost() -> None:
     plane = FakePlane()
-    async with call_is_up(plane) as (carrier, call, _):
+    async with call_is_up(plane) as (carrier, call, _), trio.open_nursery() as nursery:
+        nursery.start_soon(carrier.take_bye)
         plane.streams[0].lost.set()
-        await carrier.take_bye()
         assert await call.next_progress() == Ended("lost", 200, "OK")
+
+
+async def test_a_stream_that_was_lost_unheard_is_noticed_by_whoever_waits_next() -> None:
+    plane = FakePlane()
+    async with call_is_up(plane) as (carrier, call, _), trio.open_nursery() as nursery:
+        await call.play("hello")
+        plane.streams[0].lost.set()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(carrier.take_bye)
+        assert await call.wait_ended() == Ended("lost", 200, "OK")
 
 
 async def test_a_stream_that_is_lost_under_a_prompt_ends_the_call_as_lost() -> None:
@@ -351,8 +361,10 @@ async def test_a_watcher_that_fails_is_a_lost_stream(monkeypatch: pytest.MonkeyP
         call.dial()
         with capture_logs() as logs:
             await carrier.answer()
-            await carrier.take_bye()
-            assert await call.wait_ended() == Ended("lost", 200, "OK")
+            assert await call.next_progress() == Answered()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(carrier.take_bye)
+                assert await call.wait_ended() == Ended("lost", 200, "OK")
         assert [entry["event"] for entry in logs] == ["watching a media stream failed"]
 
 
@@ -414,3 +426,24 @@ async def test_an_unanswered_invite_is_sent_again_by_the_timer(
         assert await call.next_progress() == Ended("unreachable")
         assert trio.current_time() - began == pytest.approx(32.0, abs=0.05)
         assert agent.statistics().sip.retransmissions_sent == 6
+
+
+async def test_a_response_that_waits_in_the_socket_is_heard_before_a_timer_fires(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The engine was held up for longer than T1 while the answer lay there: that is no reason to
+    send the INVITE again. Ten times, because trio runs the two tasks in either order."""
+    async with carrier_and_agent(FakePlane()) as (carrier, agent):
+        for _ in range(10):
+            async with agent.prepare_call(REQUEST) as call:
+                call.dial()
+                invite = await carrier.receive(b"INVITE")
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+                    # Without a checkpoint between the response and the jump of the clock.
+                    plain.sendto(build_response(invite, 180, to_tag=b"callee"), carrier.peer)
+                    autojump_clock.jump(3.0)
+                assert await call.next_progress() == Ringing()
+                await carrier.respond(invite, 486)
+                assert await call.wait_ended() == Ended("rejected", 486, "Busy Here")
+                await carrier.receive(b"ACK")
+        assert agent.statistics().sip.retransmissions_sent == 0

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
+import h11
+import hypercorn.trio
 import pytest
 import trio
 from quart import Response, request, websocket
@@ -56,11 +59,67 @@ def body_of(answer: bytes) -> bytes:
 
 
 async def test_a_websocket_upgrade_with_a_trailing_byte_harms_only_its_own_connection() -> None:
-    """pgjones/hypercorn#225. When `broken` stays 0 here, hypercorn is cured and the guard may go."""
+    app = make_app()
+
+    @app.websocket("/mute")
+    async def mute() -> None:
+        await trio.sleep_forever()  # The byte comes before the websocket is accepted, in any case.
+
+    mute_upgrade = UPGRADE.replace(b"/echo", b"/mute")
+    async with serving(app) as server:
+        assert await server.exchange(mute_upgrade + b"x") == b""
+        async with await server.connect() as stream:
+            await stream.send_all(mute_upgrade)
+            await stream.send_all(b"x")
+            assert await read_to_end(stream) == b""
+        assert body_of(await server.exchange(GET)) == b"hello"
+
+
+async def test_hypercorn_by_itself_still_falls_over_a_trailing_byte() -> None:
+    """pgjones/hypercorn#225. When this fails, hypercorn is cured, and part of the guard may go."""
+
+    async def accept(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "websocket"  # hypercorn goes on without a lifespan that fails
+        await receive()
+        await send({"type": "websocket.accept"})
+
+    config = guard.make_config()
+    config.bind = ["127.0.0.1:0"]
+
+    async def serve_one_client() -> None:
+        async with trio.open_nursery() as nursery:
+            [url] = await nursery.start(hypercorn.trio.serve, accept, config)
+            stream = await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2]))
+            async with stream:
+                await stream.send_all(UPGRADE + b"x")
+                with trio.fail_after(10):
+                    await trio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await serve_one_client()
+    assert caught.group_contains(h11.LocalProtocolError)
+
+
+async def test_an_error_of_the_protocol_harms_only_its_own_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("a fault of tomorrow")
+
     async with serving(make_app()) as server:
-        await server.exchange(UPGRADE + b"x")
+        with monkeypatch.context() as broken:
+            broken.setattr(guard.Http1, "_create_stream", fail)
+            assert await server.exchange(GET) == b""
         assert body_of(await server.exchange(GET)) == b"hello"
         assert server.tally.broken == 1
+
+
+async def test_a_websocket_that_is_refused_is_closed() -> None:
+    async with serving(make_app()) as server:
+        no_key = UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key")
+        assert (await server.exchange(no_key)).startswith(b"HTTP/1.1 400 ")
+        nowhere = UPGRADE.replace(b"/echo", b"/nowhere")
+        assert (await server.exchange(nowhere)).startswith(b"HTTP/1.1 404 ")
 
 
 async def test_500_random_byte_strings_leave_the_server_answering() -> None:
