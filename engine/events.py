@@ -7,10 +7,14 @@ that it tells of, so that an event is never lost and never told of something tha
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct, field
+
+SECONDS_REMEMBERED: Final = 64
+"""Whole seconds whose text is kept."""
 
 EventType = Literal[
     "list.accepted",
@@ -56,8 +60,15 @@ class StoredEvent(Struct, frozen=True, gc=False):
 
 
 def rfc3339(at: float) -> str:
-    """A moment in UTC with milliseconds, as the API writes it."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A moment in UTC with milliseconds, as the API writes it; what is less than one is cut off."""
+    seconds, microseconds = divmod(round(at * 1e6), 1_000_000)
+    return f"{_whole_second(seconds)}.{microseconds // 1000:03}Z"
+
+
+@lru_cache(maxsize=SECONDS_REMEMBERED)
+def _whole_second(at: int) -> str:
+    """Most moments that are written lie in the second that is passing."""
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
 
 
 _encoder = msgspec.json.Encoder()

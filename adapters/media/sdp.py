@@ -21,6 +21,7 @@ A ptime other than 20 is reported and may be ignored: RFC 3551 §4.2 has receive
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import MappingProxyType
 from typing import Final, Literal
@@ -87,6 +88,15 @@ _ANSWERED_ON_HOLD: Final[Mapping[Direction, Direction]] = MappingProxyType(
 """The same for an offer with the address 0.0.0.0: it wants nothing sent."""
 
 
+ADDRESSES_REMEMBERED: Final = 1024
+
+
+@lru_cache(maxsize=ADDRESSES_REMEMBERED)
+def _read_ip(text: str) -> IPv4Address | IPv6Address:
+    """The same few addresses, ours and the carriers', come with every call. Raises `ValueError`."""
+    return ip_address(text)
+
+
 class SdpError(Exception):
     """A body that gives no audio we can use, with the reason in one sentence."""
 
@@ -145,7 +155,7 @@ def read_answer(body: bytes) -> Remote:
     """
     session, media = _read(body)
     audio = _choose_audio(session, media, _OFFERED_NUMBERS)
-    if ip_address(audio.remote.host).is_unspecified:
+    if _read_ip(audio.remote.host).is_unspecified:
         raise SdpError("the answer puts the call on hold: its address is unspecified")
     return audio.remote
 
@@ -170,7 +180,7 @@ def build_answer(
 
 
 def _session_lines(address: str, session_id: int, session_version: int) -> list[str]:
-    where = f"IN IP{ip_address(address).version} {address}"
+    where = f"IN IP{_read_ip(address).version} {address}"
     return [
         "v=0",
         f"o=- {session_id} {session_version} {where}",
@@ -182,7 +192,7 @@ def _session_lines(address: str, session_id: int, session_version: int) -> list[
 
 def _audio_lines(audio: _Audio, port: int) -> list[str]:
     event = audio.remote.telephone_event
-    table = _ANSWERED_ON_HOLD if ip_address(audio.remote.host).is_unspecified else _ANSWERED
+    table = _ANSWERED_ON_HOLD if _read_ip(audio.remote.host).is_unspecified else _ANSWERED
     numbers = f"{audio.number}" if event is None else f"{audio.number} {event}"
     lines = [
         f"m=audio {port} RTP/AVP {numbers}",
@@ -322,7 +332,7 @@ def _address(connection: bytes | None) -> str:
     try:
         if len(text) > ADDRESS_LENGTH_MAX or b"%" in text:
             raise ValueError(text)
-        address = ip_address(text.decode("ascii"))
+        address = _read_ip(text.decode("ascii"))
     except ValueError:
         raise SdpError("the address of the audio is not an IP address") from None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

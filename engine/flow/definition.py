@@ -18,7 +18,7 @@ NAME_LENGTH_MAX: Final = 64
 """Characters of a node's or a variable's name."""
 
 Name = Annotated[
-    str, Meta(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    str, Meta(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")
 ]
 
 

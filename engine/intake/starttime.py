@@ -11,12 +11,14 @@ from engine.intake.refused import Refused
 
 LATE_S_MAX: Final = 86_400
 """How far in the past a start time may lie and still mean now."""
+LATEST_AT: Final = 4_102_444_800.0
+"""2100-01-01T00:00:00Z: a later moment is a slip of the pen."""
 _TEXT_LENGTH_MAX: Final = 64
 _NAME: Final = re.compile(r"upload_([0-9]{14})\.csv", re.IGNORECASE)
 
 
 def read_starttime(text: str, zone: ZoneInfo) -> float | None:
-    """Seconds since the epoch, or None for what is not ISO 8601.
+    """Seconds since the epoch, or None for what is not ISO 8601 or lies after `LATEST_AT`.
 
     Without an offset it is a time of `zone`: one that the change to summer time skips is moved
     forward by as much as the clocks, one that comes twice is the first (PEP 495, fold=0).
@@ -27,9 +29,10 @@ def read_starttime(text: str, zone: ZoneInfo) -> float | None:
         moment = datetime.fromisoformat(text.strip())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
-        return moment.timestamp()
+        at = moment.timestamp()
     except (ValueError, OverflowError):
         return None
+    return at if at <= LATEST_AT else None
 
 
 def read_name_time(name: str, zone: ZoneInfo) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import blake2b
 
 import pytest
 import trio
@@ -28,26 +27,12 @@ from engine.ports.telephony import (
     Ringing,
     TelephonyUnavailable,
 )
+from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
 from tests.adapters.sip.lineup import SDP_TYPE, answer_sdp
 
 REQUEST = CallRequest("att_1", "+14155550199", "+14155550100", "main")
 HUNG_UP = Ended("we_hung_up", 200, "OK")
-
-
-class Dice:
-    """Chance that comes out the same each time."""
-
-    def __init__(self) -> None:
-        self._throws = 0
-
-    def random(self) -> float:
-        return self.getrandbits(32) / 2**32
-
-    def getrandbits(self, bits: int, /) -> int:
-        self._throws += 1
-        digest = blake2b(b"%d" % self._throws, digest_size=16).digest()
-        return int.from_bytes(digest, "big") >> (128 - bits)
 
 
 class Carrier:

@@ -15,8 +15,8 @@ import trio
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
 from engine.ports.telephony import Answered, CallRequest, Ended, Progress, Ringing
+from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
-from tests.adapters.sip.test_user_agent import Dice
 from tests.peers import require
 
 pytestmark = pytest.mark.peer
@@ -31,10 +31,14 @@ def free_port() -> int:
         return port
 
 
+@pytest.fixture
+def sipp() -> str:
+    return require("sipp", "sip-tester")
+
+
 @asynccontextmanager
-async def sipp_uas(folder: Path) -> AsyncIterator[int]:
+async def sipp_uas(sipp: str, folder: Path) -> AsyncIterator[int]:
     """A running `sipp -sn uas`; its port."""
-    sipp = require("sipp", "sip-tester")
     port = free_port()
     command = [sipp, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mp", str(free_port())]
     process = await trio.lowlevel.open_process(
@@ -74,8 +78,8 @@ async def attempt(agent: UserAgent, number: int, histories: list[list[Progress]]
     histories.append(history)
 
 
-async def test_sipp_answers_every_call_and_nothing_is_sent_twice(tmp_path: Path) -> None:
-    async with sipp_uas(tmp_path) as port:
+async def test_sipp_answers_every_call_and_nothing_is_sent_twice(sipp: str, tmp_path: Path) -> None:
+    async with sipp_uas(sipp, tmp_path) as port:
         settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
         histories: list[list[Progress]] = []
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
@@ -90,8 +94,8 @@ async def test_sipp_answers_every_call_and_nothing_is_sent_twice(tmp_path: Path)
     assert statistics.datagrams_sent == 3 * CALLS
 
 
-async def test_sipp_that_is_gone_is_unreachable(tmp_path: Path) -> None:
-    async with sipp_uas(tmp_path) as port:
+async def test_sipp_that_is_gone_is_unreachable(sipp: str, tmp_path: Path) -> None:
+    async with sipp_uas(sipp, tmp_path) as port:
         pass
     settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
     histories: list[list[Progress]] = []

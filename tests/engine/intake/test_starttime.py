@@ -90,3 +90,8 @@ def test_a_name_with_a_date_that_does_not_exist_refuses_the_file() -> None:
     with pytest.raises(Refused) as refused:
         read_name_time("upload_31022030093015.csv", BERLIN)
     assert refused.value.code == "invalid_starttime"
+
+
+def test_a_moment_after_the_year_2099_is_none() -> None:
+    for text in ("9999-12-31T23:59:59-23:59", "2100-01-01T00:00:01Z"):
+        assert read_starttime(text, ZoneInfo("UTC")) is None
