@@ -14,7 +14,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
-from engine.flow.definition import InvalidDefinition, Mistake, prompts_of, read_definition
+from engine.flow.definition import (
+    Definition,
+    InvalidDefinition,
+    Mistake,
+    prompts_of,
+    read_definition,
+)
 from engine.form import Invalid, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
@@ -49,6 +55,11 @@ CAPS_MAX: Final = 16
 """Of one DID."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
+VARIABLES_MAX: Final = 100
+"""Of one flow. Every contact carries a value for each, so that a short list of a flow with thousands
+would fill the memory."""
+DEFAULTS_LENGTH_MAX: Final = 4_096
+"""Characters of all defaults of one flow together, which every contact carries as well."""
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?\Z")]
 AccountName = Annotated[
@@ -330,15 +341,27 @@ class Administration:
             for prompt in set(places.values())
             if await self._store.get_prompt(account.id, prompt) is None
         }
-        return [
+        mistakes = [
             Mistake(f"/definition{place}", "unknown_prompt", f"There is no prompt {prompt!r}.")
             for place, prompt in places.items()
             if prompt in missing
         ]
+        return mistakes + list(_find_variable_mistakes(definition))
 
 
 def _no_dids() -> Conflict:
     return Conflict("no_dids", "Attach a DID to the flow before you activate its listener.")
+
+
+def _find_variable_mistakes(definition: Definition) -> Iterator[Mistake]:
+    place = "/definition/variables"
+    if len(definition.variables) > VARIABLES_MAX:
+        detail = f"A flow has at most {VARIABLES_MAX} variables."
+        yield Mistake(place, "too_many_variables", detail)
+    defaults = sum(len(variable.default or "") for variable in definition.variables.values())
+    if defaults > DEFAULTS_LENGTH_MAX:
+        detail = f"The defaults of a flow have at most {DEFAULTS_LENGTH_MAX} characters together."
+        yield Mistake(place, "value_too_long", detail)
 
 
 def _find_timezone_mistakes(name: Any) -> Iterator[Mistake]:

@@ -100,6 +100,26 @@ async def test_a_time_zone_must_be_known(office: Office, name: str) -> None:
     assert found == [("/timezone", "unknown_timezone")]
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({f"v{place}": {"default": "x" * 40} for place in range(100)}, []),
+        ({f"v{place}": {} for place in range(101)}, ["too_many_variables"]),
+        ({"a": {"default": "x" * 2_096}, "b": {"default": "y" * 2_000}}, []),
+        ({"a": {"default": "x" * 2_097}, "b": {"default": "y" * 2_000}}, ["value_too_long"]),
+    ],
+)
+async def test_the_variables_that_every_contact_carries_are_bounded(
+    office: Office, variables: dict[str, Any], expected: list[str]
+) -> None:
+    making = office.make_flow(definition={**DEFINITION, "variables": variables})
+    if expected:
+        places = [("/definition/variables", code) for code in expected]
+        assert await codes_of(making) == places
+    else:
+        assert (await making).definition["variables"] == variables
+
+
 @pytest.mark.parametrize("name", ["a\n", "\n", "", " a", "a\tb", "acc_1", "ü", "x" * 101])
 async def test_the_name_of_an_account_is_fit_for_a_header(office: Office, name: str) -> None:
     raw = {"name": name, "timezone": "UTC", "email": "a@b"}
