@@ -51,6 +51,8 @@ DIDS_MAX: Final = 1_000
 """Of one flow."""
 NUMBERS_MAX: Final = 10_000
 """Of one change of the do-not-call list."""
+NO_ZONES: Final = ("right/", "posix/", "posixrules", "localtime", "Factory")
+"""Files that lie beside the zones on some machines, and mean something else on the next one."""
 CAPS_MAX: Final = 16
 """Of one DID."""
 PROMPT_NAME_MAX: Final = 200
@@ -369,6 +371,8 @@ def _find_timezone_mistakes(name: Any) -> Iterator[Mistake]:
     if not isinstance(name, str):
         return
     try:
+        if name.startswith(NO_ZONES):
+            raise ValueError(name)
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         detail = f"{name!r} is not an IANA time zone, such as Asia/Kolkata."

@@ -97,7 +97,7 @@ class PromptLibrary:
                         )
         except soundfile.SoundFileError as error:
             raise PromptError(
-                "not_audio", f"the file cannot be read as WAV, FLAC, OGG or MP3: {error}"
+                "not_audio", "the file cannot be read as WAV, FLAC, OGG or MP3"
             ) from error
         if not count:
             raise PromptError("empty", "the file holds no sound")

@@ -20,7 +20,7 @@ _QUOTED = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _STOPS = {b",": re.compile(rb'[",<]'), b";": re.compile(rb'[";<]')}
 _TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
 _SENT_PROTOCOL = re.compile(
-    rb"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9.!%*_+`'~-]++)[ \t]++", re.IGNORECASE
+    rb"SIP[ \t]*/[ \t]*[0-9]++\.[0-9]++[ \t]*/[ \t]*([A-Za-z0-9.!%*_+`'~-]++)[ \t]++", re.IGNORECASE
 )
 _SENT_BY = re.compile(
     rb"(\[[0-9A-Fa-f:.]++\]|[^\s:;,\[\]]++)[ \t]*+(?::[ \t]*+([0-9]{1,5}))?[ \t]*+\Z"

@@ -7,8 +7,16 @@ from hashlib import blake2s
 
 from msgspec import Struct
 
-from adapters.sip.fields import read_list
-from adapters.sip.message import METHODS, Request, build_response
+from adapters.sip.fields import SipParseError, read_list
+from adapters.sip.inspection import (
+    SDP_TYPE,
+    Objection,
+    check_syntax,
+    find_objection,
+    lacks_tag,
+    salvage,
+)
+from adapters.sip.message import METHODS, Request, UnsafeValueError, build_response
 from adapters.sip.trunk import ALLOW
 from adapters.sip.uri import SIP_PORT, Address
 
@@ -41,32 +49,61 @@ def answer_outside(request: Request, *, is_trunk: bool, secret: bytes) -> bytes 
     """The stateless answer to a request that belongs to no call of ours; None for silence.
 
     A trunk that asks OPTIONS hears 200. A stranger who does hears nothing, as whoever scans for
-    open ports should. Whatever is in a dialog that we do not know is 481, a call to us 403, since
-    this engine takes none, and anything else 405 or 501 (RFC 3261 §8.2.1, §12.2.2).
+    open ports should. Whatever is in a dialog that we do not know is 481, anything but a call 405
+    or 501, and a call to us 403, since this engine takes none, unless something in it is wrong
+    already: 416, 420, 415, 406 (RFC 3261 §8.2, §12.2.2).
 
-    Raises `SipParseError`, and `UnsafeValueError` for the NUL that RFC 3261 allows in quotes.
+    Raises `SipParseError`.
     """
-    if request.method == b"ACK" or request.cseq.method != request.method:
+    method = request.method
+    if method == b"ACK":
         return None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    if request.method == b"OPTIONS" and request.to_tag is None:
-        if not is_trunk:
-            return None
-        status = 200
-        headers = ((b"Allow", ALLOW), (b"Accept", b"application/sdp"))
-    elif request.to_tag is not None or request.method in (b"CANCEL", b"BYE"):
-        status = 481
-    elif request.method == b"INVITE":
-        status = 403
-    else:
-        status = 405 if request.method in METHODS else 501
-        headers = ((b"Allow", ALLOW),)
-    return build_response(request, status, to_tag=stateless_tag(request, secret), headers=headers)
+    is_inside = request.to_tag is not None or method in (b"CANCEL", b"BYE")
+    if method == b"OPTIONS" and not is_inside and not is_trunk:
+        return None
+    check_syntax(request)
+    verdict = Objection(481) if is_inside else _judge_outside(request)
+    tag = stateless_tag(request, secret)
+    return build_response(request, verdict.status, to_tag=tag, headers=verdict.headers)
+
+
+def _judge_outside(request: Request) -> Objection:
+    if request.method not in (b"INVITE", b"OPTIONS"):
+        return Objection(405 if request.method in METHODS else 501, ((b"Allow", ALLOW),))
+    objection = find_objection(request)
+    if objection is not None:
+        return objection
+    if request.method == b"INVITE":
+        return Objection(403)
+    return Objection(200, ((b"Allow", ALLOW), (b"Accept", SDP_TYPE)))
+
+
+def answer_malformed(data: bytes, source: Address, secret: bytes) -> tuple[bytes, Address] | None:
+    """The stateless answer to a trunk's request that cannot be read, and where it goes: 505 for
+    another version of SIP, 501 for a method that nobody knows, else 400; None for silence."""
+    salvaged = salvage(data)
+    if salvaged is None:
+        return None
+    request, version = salvaged
+    fault = 400 if request.method in METHODS else 501
+    status = fault if version == b"SIP/2.0" else 505
+    tag = _tag(b"\0".join((*request.raw(b"call-id"), *request.raw(b"via"))), secret)
+    try:
+        reply_to = stamp_via(request, source)
+        to_tag = tag if lacks_tag(request) else None
+        headers = ((b"Allow", ALLOW),) if status == 501 else ()
+        return build_response(request, status, to_tag=to_tag, headers=headers), reply_to
+    except (SipParseError, UnsafeValueError):
+        # Nobody can be told where the top Via says nothing, nor with bytes that end lines.
+        return None
 
 
 def stateless_tag(request: Request, secret: bytes) -> bytes:
     """The same tag for the same request again, without remembering it (RFC 3261 §8.2.7)."""
-    seed = request.call_id + b"\0" + (request.branch or b"")
+    return _tag(request.call_id + b"\0" + (request.branch or b""), secret)
+
+
+def _tag(seed: bytes, secret: bytes) -> bytes:
     return blake2s(seed, digest_size=8, key=secret).hexdigest().encode("ascii")
 
 

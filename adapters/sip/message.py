@@ -6,7 +6,7 @@ into only when one of the views (`cseq`, `from_tag`, `contact` …) is asked for
 each access, so keep what you use twice. From, To, Via and Route are echoed as they came.
 
 What goes out passes `compose`, whatever made it, and `compose` refuses every line with a CR, LF or
-NUL in it: nothing that a caller, a callee or a list of contacts can name ends a line of ours.
+bare NUL in it: nothing that a caller, a callee or a list of contacts can name ends a line of ours.
 
 Everything is bounded by the constants below, and everything a sender can do wrong raises
 `SipParseError`, here or in a view, and nothing else.
@@ -108,7 +108,8 @@ REASONS = {
     301: b"Moved Permanently", 302: b"Moved Temporarily", 400: b"Bad Request", 401: b"Unauthorized",
     403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed", 406: b"Not Acceptable",
     407: b"Proxy Authentication Required", 408: b"Request Timeout", 410: b"Gone",
-    415: b"Unsupported Media Type", 420: b"Bad Extension", 422: b"Session Interval Too Small",
+    415: b"Unsupported Media Type", 416: b"Unsupported URI Scheme", 420: b"Bad Extension",
+    422: b"Session Interval Too Small",
     429: b"Too Many Requests", 480: b"Temporarily Unavailable",
     481: b"Call/Transaction Does Not Exist", 482: b"Loop Detected", 484: b"Address Incomplete",
     486: b"Busy Here", 487: b"Request Terminated", 488: b"Not Acceptable Here",
@@ -267,8 +268,7 @@ def parse_head(head: bytes) -> Request | Response:
         raise SipParseError("too many lines")
     if head.count(b"\r") != breaks or head.count(b"\n") != breaks:
         raise SipParseError("CR or LF inside a line")
-    if b"\0" in head and head.count(b"\0") != head.count(b"\\\0"):
-        # RFC 3261 §25.1 allows it behind a backslash in a quoted string, and nowhere else.
+    if _has_bare_nul(head):
         raise SipParseError("NUL inside a line")
     fields = _read_fields(lines)
     for name in (b"via", b"from", b"to", b"call-id", b"cseq"):
@@ -278,6 +278,11 @@ def parse_head(head: bytes) -> Request | Response:
     if start[:8] == b"SIP/2.0 " or start[:4].upper() == b"SIP/":
         return _response(start, fields)
     return _request(start, fields)
+
+
+def _has_bare_nul(head: bytes) -> bool:
+    # RFC 3261 §25.1 allows it behind a backslash in a quoted string, and nowhere else.
+    return b"\0" in head and head.count(b"\0") != head.count(b"\\\0")
 
 
 def _read_fields(lines: list[bytes]) -> Fields:
@@ -347,11 +352,12 @@ def _request(start: bytes, fields: Fields) -> Request:
 def compose(lines: Sequence[bytes], body: bytes = b"") -> bytes:
     """Put a start line and complete header lines together, with a Content-Length behind them.
 
-    Raises `UnsafeValueError` when a line holds a CR, LF or NUL.
+    Raises `UnsafeValueError` when a line holds a CR, LF or bare NUL. The NUL behind a backslash that
+    `parse` lets in goes out too: what came in From or To must be echoed as it came.
     """
     head = b"\r\n".join(lines)
     breaks = len(lines) - 1
-    if head.count(b"\r") != breaks or head.count(b"\n") != breaks or b"\0" in head:
+    if head.count(b"\r") != breaks or head.count(b"\n") != breaks or _has_bare_nul(head):
         raise UnsafeValueError("CR, LF or NUL in a header line")
     return b"%b\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
 

@@ -15,6 +15,7 @@ from adapters.media import sdp
 from adapters.media.types import Remote
 from adapters.sip.call_states import Happening
 from adapters.sip.dialog import Dialog, refresh
+from adapters.sip.inspection import SDP_TYPE, find_objection
 from adapters.sip.message import METHODS, CSeq, Request, build_response
 from adapters.sip.outbox import Outbox
 from adapters.sip.transaction import INVITE_SERVER, SERVER, Event, Timing, Transaction, due, step
@@ -28,8 +29,8 @@ repetition would be answered anew."""
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _ALLOW: Headers = ((b"Allow", ALLOW),)
-_ACCEPT: Headers = ((b"Accept", b"application/sdp"),)
-_SDP: Headers = ((b"Content-Type", b"application/sdp"),)
+_ACCEPT: Headers = ((b"Accept", SDP_TYPE),)
+_SDP: Headers = ((b"Content-Type", SDP_TYPE),)
 
 
 class LocalMedia(Struct, gc=False):
@@ -123,7 +124,13 @@ class Answerer:
         if request.method == b"ACK":
             return self._receive_ack(request, cseq, now) if to_tag == self._local_tag else None
         for transaction in self._transactions:
-            if transaction.branch == branch and transaction.method == request.method:
+            # The number tells requests apart where the branch does not (RFC 3261 §17.2.3): some
+            # send none, or the bare magic cookie.
+            if (
+                transaction.branch == branch
+                and transaction.method == request.method
+                and transaction.cseq == cseq.number
+            ):
                 self._run(transaction, "request_again", now)
                 return None
         if to_tag is None:
@@ -209,12 +216,12 @@ class Answerer:
             return Verdict(405 if request.method in METHODS else 501, _ALLOW)
         if dialog is None:
             return _GONE
-        required = request.listed(b"require")
+        objection = find_objection(request)
         if dialog.remote_cseq is not None and cseq.number < dialog.remote_cseq:
             return Verdict(500)
         dialog.remote_cseq = cseq.number
-        if required:
-            return Verdict(420, ((b"Unsupported", b", ".join(required)),))
+        if objection is not None:
+            return Verdict(objection.status, objection.headers)
         return handler(self, request, cseq, dialog)
 
     def _answer_invite(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
@@ -237,8 +244,6 @@ class Answerer:
         return self._answer_offer(request, dialog)
 
     def _answer_offer(self, request: Request, dialog: Dialog) -> Verdict:
-        if request.content_type != b"application/sdp":
-            return Verdict(415, _ACCEPT)
         try:
             answer, remote = self._media.answer(request.body)
         except sdp.SdpError:

@@ -15,6 +15,9 @@ SIP_PORT = 5060
 NEXT_HOPS_REMEMBERED = 1024
 """URIs whose next hop is remembered: the Contacts of one carrier are nearly always the same few."""
 
+SCHEMES = frozenset((b"sip", b"sips", b"tel"))
+"""The schemes that `read_uri` knows."""
+
 Address = tuple[str, int]
 """IP address in text, and port."""
 
@@ -41,7 +44,7 @@ def read_uri(raw: bytes) -> Uri:
     """Take a URI apart in linear time. Raises `SipParseError`."""
     scheme, colon, rest = raw.partition(b":")
     scheme = scheme.lower()
-    if not colon or scheme not in (b"sip", b"sips", b"tel"):
+    if not colon or scheme not in SCHEMES:
         raise SipParseError("URI of an unknown scheme")
     if scheme == b"tel":
         number, semicolon, tail = rest.partition(b";")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final
@@ -58,6 +59,7 @@ def make_app(
         keyring=Keyring(engine.store, settings.admin_sha256),
         tickets=Tickets(),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
+        large_bodies_of=defaultdict(lambda: trio.CapacityLimiter(LARGE_BODIES_MAX // 2)),
     )
     app = QuartTrio("callwheel", static_folder=None, root_path="/")
     set_up_gate(app)
@@ -117,12 +119,14 @@ async def _answer(
     if route.least is not None:
         caller = await front.keyring.find_caller(request.headers)
         require_role(caller, route.least)
+    parameters = Parameters(request.args)
+    parameters.require_known(route.query)
     if route.body is None:
         request.body.discard()
-        return await route.handler(Exchange(front, caller, path, Parameters(request.args)))
+        return await route.handler(Exchange(front, caller, path, parameters))
     media_type = _choose_media_type(request, route.body)
     async with AsyncExitStack() as stack:
-        await _wait_turn(front, request, route.body, stack)
+        await _wait_turn(front, caller, request, route.body, stack)
         request.body.open(route.body.bytes_max)
         body = await request.body.read(BODY_TIMEOUT_S)
         file = None
@@ -132,7 +136,7 @@ async def _answer(
             front=front,
             caller=caller,
             path=path,
-            parameters=Parameters(request.args),
+            parameters=parameters,
             media_type=media_type,
             body=body,
             file=file,
@@ -188,13 +192,20 @@ def _choose_media_type(request: GatedRequest, body: Body) -> str:
 
 
 async def _wait_turn(
-    front: Front, request: GatedRequest, body: Body, stack: AsyncExitStack
+    front: Front,
+    caller: Caller | None,
+    request: GatedRequest,
+    body: Body,
+    stack: AsyncExitStack,
 ) -> None:
-    """Of large bodies only so many are in memory; the others are not even read. Raises `busy`."""
+    """Of large bodies only so many are in memory, and of one account half as many; the others are not
+    even read. Raises `busy`."""
     length = request.content_length
     if body.bytes_max <= USUAL_BYTES_MAX or (length is not None and length <= USUAL_BYTES_MAX):
         return
     with trio.move_on_after(TURN_TIMEOUT_S):
+        account = "" if caller is None else caller.account.id
+        await stack.enter_async_context(front.large_bodies_of[account])
         await stack.enter_async_context(front.large_bodies)
         return
     raise Problem("busy", "Too many large bodies come at once.", headers={"Retry-After": "5"})

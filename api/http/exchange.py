@@ -6,6 +6,7 @@ allowed, the body is read, and a repeated request was answered already.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -50,6 +51,8 @@ class Front(Struct, frozen=True):
     tickets: Tickets
     large_bodies: trio.CapacityLimiter
     """Bodies of more than a usual size that are in memory at once."""
+    large_bodies_of: defaultdict[str, trio.CapacityLimiter]
+    """The same of each account, by its id."""
 
 
 class Answer(Struct, frozen=True):

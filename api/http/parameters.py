@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ from engine.ports.store import PAGE_MAX
 LIMIT_DEFAULT: Final = 100
 """Items of a page, unless asked otherwise."""
 CURSOR_LENGTH_MAX: Final = 500
+NAME_SHOWN_MAX: Final = 60
 SEQ_MAX: Final = 2**63 - 1
 
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -23,6 +24,16 @@ class Parameters(Struct, frozen=True):
     """The parameters of one request. Each method raises the problem `invalid_parameter`."""
 
     values: Mapping[str, str]
+
+    def require_known(self, names: Sequence[str]) -> None:
+        """Every parameter is one of these: whoever wrote `dry-run` must not find a list dialled."""
+        for name in self.values:
+            if name not in names:
+                known = ", ".join(f"`{one}`" for one in names) or "none"
+                detail = (
+                    f"There is no parameter `{name[:NAME_SHOWN_MAX]}` here; there are: {known}."
+                )
+                raise Problem("invalid_parameter", detail)
 
     def read_text(self, name: str) -> str | None:
         """A text, or None where there is none."""

@@ -67,16 +67,21 @@ class Route(Struct, frozen=True):
     body: Body | None = None
     creates: bool = False
     """Whether an Idempotency-Key is taken."""
+    query: tuple[str, ...] = ()
+    """The parameters that may follow the question mark."""
 
+
+PAGE: Final = ("limit", "cursor")
+RECORDS: Final = ("flow", "list", "contact", "from", "to")
 
 ROUTES: Final = (
     Route("POST", "/v1/accounts", "administrator", accounts.create_account, JSON, creates=True),
-    Route("GET", "/v1/accounts", "administrator", accounts.list_accounts),
+    Route("GET", "/v1/accounts", "administrator", accounts.list_accounts, query=PAGE),
     Route("POST", "/v1/keys", "administrator", accounts.create_key, JSON),
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
-    Route("GET", "/v1/dids", "viewer", dids.list_dids),
+    Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),
     Route("POST", "/v1/flows", "owner", flows.create_flow, JSON, creates=True),
-    Route("GET", "/v1/flows", "viewer", flows.list_flows),
+    Route("GET", "/v1/flows", "viewer", flows.list_flows, query=PAGE),
     Route("GET", "/v1/flows/{flow}", "viewer", flows.get_flow),
     Route("PUT", "/v1/flows/{flow}", "owner", flows.change_flow, JSON),
     Route("DELETE", "/v1/flows/{flow}", "owner", flows.delete_flow),
@@ -84,13 +89,27 @@ ROUTES: Final = (
     Route("PUT", "/v1/flows/{flow}/listener", "operator", flows.set_listener, JSON),
     Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),
     Route(
-        "POST", "/v1/flows/{flow}/multicast", "operator", triggers.multicast, CONTACTS, creates=True
+        "POST",
+        "/v1/flows/{flow}/multicast",
+        "operator",
+        triggers.multicast,
+        CONTACTS,
+        creates=True,
+        query=("name", "strict"),
     ),
     Route("POST", "/v1/flows/{flow}/calls", "operator", triggers.call, JSON, creates=True),
-    Route("POST", "/v1/flows/{flow}/lists", "operator", triggers.upload, UPLOAD, creates=True),
-    Route("GET", "/v1/lists", "viewer", lists.list_lists),
+    Route(
+        "POST",
+        "/v1/flows/{flow}/lists",
+        "operator",
+        triggers.upload,
+        UPLOAD,
+        creates=True,
+        query=("dry_run", "strict"),
+    ),
+    Route("GET", "/v1/lists", "viewer", lists.list_lists, query=("flow", *PAGE)),
     Route("GET", "/v1/lists/{list}", "viewer", lists.get_list),
-    Route("GET", "/v1/lists/{list}/contacts", "viewer", lists.list_contacts),
+    Route("GET", "/v1/lists/{list}/contacts", "viewer", lists.list_contacts, query=PAGE),
     Route("GET", "/v1/lists/{list}/results.csv", "viewer", lists.get_results),
     Route("GET", "/v1/lists/{list}/rejected.csv", "viewer", lists.get_rejected),
     Route("POST", "/v1/lists/{list}/pause", "operator", lists.pause),
@@ -98,14 +117,14 @@ ROUTES: Final = (
     Route("POST", "/v1/lists/{list}/cancel", "operator", lists.cancel),
     Route("GET", "/v1/contacts/{contact}", "viewer", contacts.get_contact),
     Route("POST", "/v1/contacts/{contact}/cancel", "operator", contacts.cancel),
-    Route("GET", "/v1/attempts", "viewer", attempts.list_attempts),
-    Route("GET", "/v1/attempts.csv", "viewer", attempts.get_attempts_csv),
+    Route("GET", "/v1/attempts", "viewer", attempts.list_attempts, query=(*RECORDS, *PAGE)),
+    Route("GET", "/v1/attempts.csv", "viewer", attempts.get_attempts_csv, query=RECORDS),
     Route("GET", "/v1/attempts/{attempt}", "viewer", attempts.get_attempt),
     Route("POST", "/v1/dnc", "operator", dnc.add, JSON),
-    Route("GET", "/v1/dnc", "viewer", dnc.list_numbers),
+    Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=PAGE),
     Route("DELETE", "/v1/dnc/{number}", "owner", dnc.remove),
     Route("POST", "/v1/prompts", "owner", prompts.create_prompt, RECORDING, creates=True),
-    Route("GET", "/v1/prompts", "viewer", prompts.list_prompts),
+    Route("GET", "/v1/prompts", "viewer", prompts.list_prompts, query=PAGE),
     Route("POST", "/v1/feed/tickets", "viewer", feed.create_ticket),
     Route("GET", "/healthz", None, health.get_healthz),
     Route("GET", "/readyz", None, health.get_readyz),

@@ -93,7 +93,18 @@ async def test_any_other_pace_is_refused(office: Office, cps: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Europe", "../../etc/passwd", "/etc/passwd", "a\0b", "x" * 5000, "Mars/Olympus", "\ud800"],
+    [
+        "right/UTC",
+        "localtime",
+        "",
+        "Europe",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a\0b",
+        "x" * 5000,
+        "Mars/Olympus",
+        "\ud800",
+    ],
 )
 async def test_a_time_zone_must_be_known(office: Office, name: str) -> None:
     found = await codes_of(office.make_flow(timezone=name))

@@ -18,6 +18,8 @@ from engine.model import Role
 
 log = structlog.get_logger()
 
+QUERY: Final = ("flow", "list", "since", "ticket")
+"""The parameters that the feed takes."""
 FRAME_INTERVAL_S: Final = 0.1
 """Between two frames of the live feed: what happens meanwhile travels together."""
 GOING_AWAY: Final = 1001
@@ -37,6 +39,7 @@ async def serve_feed(front: Front, least: Role, websocket: Websocket) -> None:
     before the websocket is accepted, and none after that."""
     _check_origin(websocket, front.settings.public_url)
     parameters = Parameters(websocket.args)
+    parameters.require_known(QUERY)
     caller = await _find_caller(front, parameters, websocket)
     require_role(caller, least)
     account = caller.account.id

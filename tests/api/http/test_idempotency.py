@@ -68,7 +68,7 @@ async def test_the_same_key_for_another_request_is_a_conflict(world: World) -> N
     assert (await operator.post(path, CALL, Idempotency_Key="k1")).status == 202
     others: list[tuple[str, Any]] = [
         (path, {"to": "+919876543211"}),
-        (f"{path}?x=1", CALL),
+        (f"/v1/flows/{flow}/multicast?strict=true", CALL),
         (f"/v1/flows/{flow}/multicast", CALL),
     ]
     for other_path, body in others:

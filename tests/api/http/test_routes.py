@@ -168,3 +168,16 @@ async def test_a_parameter_that_is_not_understood_is_an_error(world: World, path
 async def test_a_cursor_that_no_answer_gave_is_an_error(world: World) -> None:
     reply = await world.client("viewer").get("/v1/flows?cursor=x")
     assert reply.problem == (400, "invalid_cursor")
+
+
+async def test_a_parameter_that_a_route_does_not_know_is_refused_before_anything_happens(
+    world: World,
+) -> None:
+    """`?dry-run=true` once stood for `?dry_run=true`, and the list was dialled."""
+    flow = await world.make_flow()
+    operator = world.client("operator")
+    reply = await operator.upload(
+        f"/v1/flows/{flow}/lists?dry-run=true", "june.csv", b"tel1\n+919876543210\n"
+    )
+    assert (reply.status, reply.json["code"]) == (400, "invalid_parameter")
+    assert (await operator.get("/v1/lists")).json["items"] == []
