@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
+import trio
 from msgspec import Meta, Struct
 
 from engine.flow.definition import (
@@ -303,7 +304,9 @@ class Administration:
     async def _change(
         self, account: Account, flow: str, change: Callable[[Flow], Flow]
     ) -> Flow | None:
-        changed = await self._store.change_flow(account.id, flow, change)
+        # A client that hangs up must not keep what was changed from being heard of.
+        with trio.CancelScope(shield=True):
+            changed = await self._store.change_flow(account.id, flow, change)
         if changed is not None:
             self._on_flow_changed(account.id, flow)
         return changed

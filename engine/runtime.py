@@ -6,7 +6,7 @@ Whatever a door, the HTTP front or a command wants of the running engine, it ask
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 import trio
@@ -18,9 +18,10 @@ from engine.dial.did import DidActor
 from engine.dial.limits import limits_of_engine
 from engine.dial.router import Router
 from engine.dial.trunk import Trunk, TrunkSettings
+from engine.flow.definition import InvalidDefinition
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.model import Blocker, CallList, Contact, Did
+from engine.model import Blocker, CallList, Contact, Did, Flow
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
@@ -94,6 +95,7 @@ class Engine:
             clock=clock,
             ids=ids,
             put_back=self._scheduler.put_back,
+            pause_list=self._scheduler.pause_list,
             finish=self._scheduler.finish,
         )
         self.intake = Intake(
@@ -130,23 +132,25 @@ class Engine:
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
         """No call of the list begins after this returns. Raises `Conflict`; see the store's port."""
+        was_paused = self._scheduler.is_paused(call_list)
         self._scheduler.pause_list(call_list)
         changed = None
         try:
-            changed = await self.store.set_list_status(
-                account, call_list, "pause", self.clock.now()
-            )
+            changed = await self._change_list(account, call_list, "pause")
         finally:
-            if changed is None:
+            if changed is None and not was_paused:
                 self._scheduler.resume_list(call_list)
         return changed
 
     async def resume_list(self, account: str, call_list: str) -> CallList | None:
         """Go on with a paused list. Raises `Conflict`; see the store's port."""
-        changed = await self.store.set_list_status(account, call_list, "resume", self.clock.now())
+        changed = await self._change_list(account, call_list, "resume")
         if changed is not None:
             self._scheduler.resume_list(call_list)
-            opened = await self.store.open_list(call_list)
+            with trio.CancelScope(shield=True):
+                opened = await self.store.open_list(call_list)
+            # An attempt that the store refused just before may have paused the list again.
+            self._scheduler.resume_list(call_list)
             if opened is not None:
                 self._scheduler.open_list(
                     opened.account, opened.flow, opened.list, opened.next_due_at
@@ -155,7 +159,7 @@ class Engine:
 
     async def cancel_list(self, account: str, call_list: str) -> CallList | None:
         """No call of the list begins after this returns; those that are up go on. Raises `Conflict`."""
-        changed = await self.store.set_list_status(account, call_list, "cancel", self.clock.now())
+        changed = await self._change_list(account, call_list, "cancel")
         if changed is not None:
             self._scheduler.close_list(call_list)
             self._canceling.set()
@@ -206,6 +210,15 @@ class Engine:
         """What the engine is doing now."""
         return EngineStatistics(calls=len(self._live), dids=self._router.did_count)
 
+    async def _change_list(
+        self, account: str, call_list: str, change: Literal["pause", "resume", "cancel"]
+    ) -> CallList | None:
+        """Change it in the store. Out of reach of cancellation: the store does not take back what was
+        asked, and a client that hangs up must not keep its change from being heard of."""
+        with trio.CancelScope(shield=True):
+            changed = await self.store.set_list_status(account, call_list, change, self.clock.now())
+        return changed
+
     async def _serve(self, attempts: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as nursery:
 
@@ -213,7 +226,7 @@ class Engine:
                 await self._follow_changes(nursery, attempts)
 
             actors = [self._router.add_did(did) for did in await self._all_dids()]
-            since = self.clock.now() - self._router.longest_window_s()
+            since = self.clock.now() - self._router.looks_back_s()
             self._router.restore(await self.store.recent_starts(since))
             for actor in actors:
                 self._start_actor(actor, nursery, attempts)
@@ -250,7 +263,7 @@ class Engine:
             page = await self.store.list_flows(None, PAGE, cursor)
             for flow in page.items:
                 flows[flow.id] = flow
-                self._router.set_flow(flow)
+                self._take_flow(flow)
             cursor = page.next
             if cursor is None:
                 break
@@ -283,13 +296,13 @@ class Engine:
             self._changed = trio.Event()
             while self._changes:
                 change = next(iter(self._changes))
+                del self._changes[change]  # before it is read: it may change again meanwhile
                 try:
                     await self._take_change(*change, nursery, attempts)
                 except StoreUnavailable as error:
                     log.error("cannot read what was changed", what=change[0], error=str(error))
+                    self._changes[change] = None
                     await trio.sleep(STORE_RETRY_S)
-                    continue
-                self._changes.pop(change, None)
 
     async def _take_change(
         self, kind: str, account: str, name: str, nursery: trio.Nursery, attempts: trio.Nursery
@@ -298,13 +311,23 @@ class Engine:
             if not self._router.knows_did(name):
                 for did in await self.store.find_dids(account, [name]):
                     self._start_actor(self._router.add_did(did), nursery, attempts)
+                    for flow_id in self._router.flows_of(name):
+                        self._scheduler.offer_all(flow_id)
             return
         flow = await self.store.get_flow(account, name)
         if flow is None:
             self._router.remove_flow(name)
             return
-        self._router.set_flow(flow)
+        self._take_flow(flow)
         self._scheduler.offer_all(name)
+
+    def _take_flow(self, flow: Flow) -> None:
+        """Take a flow into operation. One that cannot be read, as a later release may have left it, holds
+        its contacts and nobody else's."""
+        try:
+            self._router.set_flow(flow)
+        except InvalidDefinition as error:
+            log.error("a flow cannot be run", flow=flow.id, mistakes=str(error))
 
     async def _close_canceled(self) -> None:
         """Give the open contacts of canceled lists their disposition, a chunk at a time."""

@@ -71,7 +71,8 @@ class Spread(Struct, frozen=True, forbid_unknown_fields=True):
             return self.min
         width = self.max - self.min
         exponent = width / (self.mean - self.min) - 1.0
-        return self.min + width * float(u**exponent)
+        # Rounding must not carry it over a bound.
+        return min(self.max, self.min + width * float(u**exponent))
 
 
 def always(duration_s: float) -> Spread:

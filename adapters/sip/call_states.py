@@ -86,8 +86,9 @@ CALL_TABLE: CallTable = {
     ("proceeding", "challenge"): ("calling", ("send_invite",)),
     ("proceeding", "refusal"): ("ended", ("end_rejected",)),
     ("proceeding", "hang_up"): ("canceling", ("start_deadline", "send_cancel")),
-    # The callee answered and hung up, and its 200 was lost on the way.
-    ("proceeding", "peer_bye"): ("ended", ("end_by_callee",)),
+    # The callee answered and hung up, and its 200 was lost on the way. It may still come, and the
+    # INVITE waits for it without a timer of its own: hence the deadline behind the end.
+    ("proceeding", "peer_bye"): ("ended", ("end_by_callee", "start_deadline")),
     # No deadline here: Timer B began before the hang-up, and is over first.
     ("holding_cancel", "provisional"): ("canceling", ("send_cancel",)),
     ("holding_cancel", "answer"): _LATE_ANSWER,
@@ -99,7 +100,7 @@ CALL_TABLE: CallTable = {
     ("canceling", "unusable_answer"): _LATE_ANSWER,
     ("canceling", "challenge"): ("ended", ("end_hung_up",)),
     ("canceling", "refusal"): ("ended", ("end_hung_up",)),
-    ("canceling", "peer_bye"): ("ended", ("end_hung_up",)),
+    ("canceling", "peer_bye"): ("ended", ("end_hung_up", "start_deadline")),
     ("canceling", "deadline"): ("ended", ("forget_invite", "end_hung_up")),
     ("answered", "hang_up"): _HANG_UP,
     ("answered", "peer_bye"): ("ended", ("end_by_callee",)),
@@ -108,5 +109,6 @@ CALL_TABLE: CallTable = {
     ("hanging_up", "bye_done"): ("ended", ("end_as_noted",)),
     ("hanging_up", "peer_bye"): ("ended", ("end_as_noted",)),
     ("hanging_up", "deadline"): ("ended", ("end_as_noted",)),
+    ("ended", "deadline"): ("ended", ("forget_invite",)),
 }
 """A pair that is not here means nothing, and is dropped."""

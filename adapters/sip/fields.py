@@ -13,6 +13,9 @@ from msgspec import Struct
 
 LIST_ITEMS_MAX = 64
 """Most values of one comma-separated list, and most parameters of one value."""
+MARKS_MAX = 4 * LIST_ITEMS_MAX
+"""Most quotes and angle brackets of one field: each costs a search, and a head has room for
+thousands."""
 DIGITS_MAX = 20
 """Most digits of a number, zeros in front of it counted."""
 
@@ -102,13 +105,16 @@ def _end_of_quoted(raw: bytes, start: int) -> int:
 def split_outside(raw: bytes, separator: bytes) -> list[bytes]:
     """Split at `separator` (`,` or `;`) outside of quotes and angle brackets; the parts are stripped.
 
-    Raises `SipParseError` for unbalanced quotes or brackets, or more than `LIST_ITEMS_MAX` parts.
+    Raises `SipParseError` for unbalanced quotes or brackets, more than `LIST_ITEMS_MAX` parts, or
+    more than `MARKS_MAX` quotes and brackets.
     """
     if raw.count(separator) >= LIST_ITEMS_MAX:
         # Separators inside quotes count here too: 64 of those is nobody's field either.
         raise SipParseError("too many values in one field")
     if b'"' not in raw and b"<" not in raw:
         return [part.strip(b" \t") for part in raw.split(separator)]
+    if raw.count(b'"') + raw.count(b"<") > MARKS_MAX:
+        raise SipParseError("too many quotes and brackets in one field")
     find_stop = _STOPS[separator].search
     parts: list[bytes] = []
     begin = at = 0

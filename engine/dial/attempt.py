@@ -47,6 +47,11 @@ OUTCOME_RETRY_S: Final = 0.5
 """How soon the outcome of a call is offered again to a store that did not take it."""
 
 
+INTENT_MAX_S: Final = 5.0
+"""An INVITE leaves within this time of its intent, or not at all. After a restart the sliding windows go by
+the intents, and must know how much later the calls can have left."""
+
+
 class LiveAttempts:
     """The attempts that go on. A stopping engine ends their calls through this, rather than by
     cancelling their tasks, so that each still writes its outcome down."""
@@ -96,6 +101,8 @@ class AttemptServices(Struct, frozen=True):
     ids: IdSource
     put_back: Callable[[Work, Contact], None]
     """Tells the scheduler that the contact waits again."""
+    pause_list: Callable[[str], None]
+    """Tells the scheduler that the store has a list as paused."""
     finish: Callable[[Work], None]
     """Tells the scheduler that the contact is done with."""
 
@@ -115,12 +122,17 @@ class Assignment(Struct, frozen=True):
 
 async def run_attempt(services: AttemptServices, assignment: Assignment) -> None:
     """Make the attempt and see it through. Gives the permit back when it is over."""
-    runner = _AttemptRunner(services, assignment)
     try:
-        await runner.run()
+        runner = _AttemptRunner(services, assignment)
+        try:
+            await runner.run()
+        except Exception:
+            log.exception("attempt failed by a fault of ours", **runner.names)
+            await runner.end_in_fault()
     except Exception:
-        log.exception("attempt failed by a fault of ours", **runner.names)
-        await runner.end_in_fault()
+        # Nothing more can be written of it now: the next start finds it as it finds one after a crash.
+        log.exception("attempt left without an end", contact=assignment.work.contact.id)
+        services.finish(assignment.work)
     finally:
         assignment.permit.release()
 
@@ -136,6 +148,7 @@ class _AttemptRunner:
         contact = assignment.work.contact
         self._contact = contact
         self._begun = False
+        self._dial_by = trio.current_time() + INTENT_MAX_S
         self._attempt = Attempt(
             id=services.ids.new("att"),
             account=contact.account,
@@ -165,6 +178,8 @@ class _AttemptRunner:
                     return
                 ended, ending = await self._follow(call)
         except TelephonyUnavailable as error:
+            if self._begun:
+                raise
             log.warning("no call can be prepared", reason=str(error), **self.names)
             self._put_back_soon()
             return
@@ -200,6 +215,7 @@ class _AttemptRunner:
             now = services.clock.now()
             await services.store.complete_contacts([self._contact.id], "skipped", now)
         if refusal == "list_paused":
+            services.pause_list(self._contact.list)
             services.put_back(work, self._contact)
         else:
             services.finish(work)
@@ -209,10 +225,14 @@ class _AttemptRunner:
         dialed = False
         with self._services.live.follow():
             await trio.sleep_until(self._assignment.permit.at)
-            if self._assignment.recheck() is None:
+            now = trio.current_time()
+            if now > self._dial_by:
+                log.warning("the commit of an intent took too long for its call", **self.names)
+            elif self._assignment.recheck() is None:
+                self._assignment.permit.mark_sent(now)  # a fault in dialling does not undo that
                 call.dial()
-                dialed = True
                 self._assignment.permit.mark_sent(trio.current_time())
+                dialed = True
                 return await self._hear_out(call)
         if not dialed:
             raise _NotDialed

@@ -7,6 +7,7 @@ happens. As it is the same function, the two cannot disagree.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -47,6 +48,12 @@ class Case(Struct, frozen=True):
     engine: Limits
     did: Limits
 
+    @property
+    def parties(self) -> tuple[Limits, ...]:
+        """Whose limits a call must keep."""
+        of_trunk = () if self.trunk is None else (self.trunk.limits,)
+        return (self.flow, self.engine, *of_trunk, self.did)
+
 
 class Block(Struct, frozen=True):
     """A blocker as the engine handles it."""
@@ -71,16 +78,23 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
         return Block("flow_paused", math.inf)
     if contact.due_at > wall_now + ROUNDING_S:
         return Block(contact.wait_code, now + contact.due_at - wall_now)
-    if case.trunk is None:
+    return find_line_blocker(case.trunk, case.parties, now)
+
+
+def find_line_blocker(trunk: Trunk | None, parties: Iterable[Limits], now: float) -> Block | None:
+    """What keeps a trunk, and these parties, from any call now; of several limits the one that ends
+    last."""
+    if trunk is None:
         return Block("no_trunk", math.inf)
-    down_until = case.trunk.down_until(now)
+    down_until = trunk.down_until(now)
     if down_until is not None:
         return Block("trunk_down", down_until)
-    for limits in (case.flow, case.engine, case.trunk.limits, case.did):
+    latest: Block | None = None
+    for limits in parties:
         blocked = limits.blocked_by(now)
-        if blocked is not None:
-            return Block(*blocked, limits)
-    return None
+        if blocked is not None and (latest is None or blocked[1] > latest.until):
+            latest = Block(*blocked, limits)
+    return latest
 
 
 def describe(block: Block, now: float, wall_now: float) -> Blocker:

@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from engine.dial.attempt import Assignment, AttemptServices, run_attempt
-from engine.dial.blockers import Block, Case, find_blocker
+from engine.dial.blockers import Block, Case, find_blocker, find_line_blocker
 from engine.dial.limits import Limits, Permit, limits_of_did
 from engine.dial.trunk import Trunk
 from engine.flow.definition import Definition
@@ -26,6 +26,10 @@ MAILBOX_MIN: Final = 2
 MAILBOX_MAX: Final = 500
 TRUNK_CHECK_S: Final = 1.0
 """How often a DID without a trunk, or before one that is down, looks again at the least."""
+TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
+PATIENCE_S: Final = 2.0
+"""How long contacts wait in a mailbox for the DID. Before a longer wait they go back to the scheduler, as
+another DID of their flow may be free sooner."""
 
 
 class FlowDesk:
@@ -65,6 +69,7 @@ class DidActor:
         size = min(MAILBOX_MAX, max(MAILBOX_MIN, math.ceil(did.cps * MAILBOX_S)))
         self._inbox, self._outbox = trio.open_memory_channel[Work](size)
         self._size = size
+        self._resting = False
 
     @property
     def backlog_s(self) -> float:
@@ -73,8 +78,8 @@ class DidActor:
 
     @property
     def has_room(self) -> bool:
-        """Whether the mailbox takes one more."""
-        return self._inbox.statistics().current_buffer_used < self._size
+        """Whether the mailbox takes one more. It takes none while the DID rests."""
+        return not self._resting and self._inbox.statistics().current_buffer_used < self._size
 
     def post(self, work: Work, desk: FlowDesk) -> None:
         """Put a contact into the mailbox, which must have room."""
@@ -121,6 +126,35 @@ class DidActor:
                 attempts.start_soon(attempt, assignment)
             else:
                 on_flow_free(work.feed.flow)
+            if self._resting:
+                for flow in self._return_mail(services):
+                    on_flow_free(flow)
+                await self._rest()
+                on_room(self)
+
+    def _return_mail(self, services: AttemptServices) -> set[str]:
+        """Give what lies in the mailbox back to the scheduler; the flows that it is of."""
+        flows = set()
+        while self._inbox.statistics().current_buffer_used:
+            work = self._outbox.receive_nowait()
+            desk = self._desk_of(work.feed.flow)
+            if desk is not None:
+                desk.posted -= 1
+            services.put_back(work, work.contact)
+            flows.add(work.feed.flow)
+        return flows
+
+    async def _rest(self) -> None:
+        """Let the wait pass that no contact waits through in the mailbox."""
+        of_trunk = () if self.trunk is None else (self.trunk.limits,)
+        parties = (self._engine, *of_trunk, self.limits)
+        while True:
+            now = trio.current_time()
+            block = find_line_blocker(self.trunk, parties, now)
+            if block is None or not _is_long(block, now):
+                break
+            await _wait_out(block, now, math.inf)
+        self._resting = False
 
     async def _await_turn(self, work: Work, services: AttemptServices) -> Assignment | None:
         """Wait until this contact may go; None when it goes back to the scheduler instead."""
@@ -134,13 +168,15 @@ class DidActor:
             block = find_blocker(work.contact, case, now, services.clock.now())
             if block is None:
                 return self._assign(work, desk, case, services, now)
-            if block.limits is not None and block.limits is not desk.limits:
-                await block.limits.wait_turn()
-            elif block.code in ("no_trunk", "trunk_down"):
-                await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))
-            else:
+            is_the_lines = block.limits is not None or block.code in TRUNK_BLOCKERS
+            if block.limits is desk.limits or not is_the_lines:
                 self._put_back(work, block, services, now)
                 return None
+            if _is_long(block, now):
+                self._resting = True
+                services.put_back(work, work.contact)
+                return None
+            await _wait_out(block, now, PATIENCE_S)
 
     def _assign(
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
@@ -176,3 +212,17 @@ class DidActor:
         due_at = max(work.contact.due_at, services.clock.now() + max(0.0, wait_s))
         held = msgspec.structs.replace(work.contact, due_at=due_at)
         services.put_back(work, held)
+
+
+def _is_long(block: Block, now: float) -> bool:
+    """Whether the DID is barred for long. What depends on other calls' end is not known to be."""
+    if block.limits is None:
+        return True
+    return math.isfinite(block.until) and block.until - now > PATIENCE_S
+
+
+async def _wait_out(block: Block, now: float, patience_s: float) -> None:
+    if block.limits is not None:
+        await block.limits.wait_turn(patience_s)
+    else:
+        await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))

@@ -87,11 +87,14 @@ class Limits:
         self.windows = list(windows)
         self._changed.unpark_all()
 
-    async def wait_turn(self) -> None:
-        """Return when a call may get its slot, first come, first served. Nothing is taken: the caller
-        takes it before its next checkpoint."""
+    async def wait_turn(self, patience_s: float = math.inf) -> None:
+        """Return when a call may get its slot, first come, first served; or when it is known that the
+        wait is longer than `patience_s`. Nothing is taken: the caller takes it before its next
+        checkpoint."""
         async with self._line:
-            while (blocked := self.blocked_by(trio.current_time())) is not None:
+            while (blocked := self.blocked_by(now := trio.current_time())) is not None:
+                if math.isfinite(blocked[1]) and blocked[1] - now > patience_s:
+                    return
                 with trio.move_on_at(blocked[1] - LEAD_S):
                     await self._changed.park()
 

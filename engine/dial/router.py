@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from engine.dial.attempt import AttemptServices
+from engine.dial.attempt import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import Block, Case, describe, find_blocker
 from engine.dial.did import DidActor, FlowDesk
 from engine.dial.limits import Limits, limits_of_did, limits_of_flow, windows_of_flow
@@ -54,6 +54,10 @@ class Router:
         actor = DidActor(did, self.trunks.get(did.trunk), self._engine, self._desks.get)
         self._actors[did.number] = actor
         return actor
+
+    def flows_of(self, number: str) -> list[str]:
+        """Flows in operation that call from this DID."""
+        return [flow for flow, desk in self._desks.items() if number in desk.flow.dids]
 
     def knows_did(self, number: str) -> bool:
         """Whether this DID has its actor."""
@@ -132,19 +136,24 @@ class Router:
         """DIDs in operation."""
         return len(self._actors)
 
-    def longest_window_s(self) -> float:
-        """Seconds of the longest window of any limit: how far back calls still count."""
+    def looks_back_s(self) -> float:
+        """How far back intents still count: the longest window of any limit, and what may lie between an
+        intent and its call."""
         parties = [self._engine]
         parties += [trunk.limits for trunk in self.trunks.values()]
         parties += [desk.limits for desk in self._desks.values()]
         parties += [actor.limits for actor in self._actors.values()]
-        return max(window.per_s for limits in parties for _, window in limits.windows)
+        longest_s = max(window.per_s for limits in parties for _, window in limits.windows)
+        return longest_s + INTENT_MAX_S
 
     def restore(self, starts: Iterable[RecentStart]) -> None:
-        """Enter attempts made before this process began into the windows they count in, oldest first."""
-        lag = self._clock.now() - trio.current_time()
+        """Enter attempts made before this process began into the windows they count in, oldest first.
+        Each counts from the latest moment at which its call can have left; that is not in the future, even
+        where the clock was set back."""
+        now = trio.current_time()
+        lag = self._clock.now() - now
         for start in starts:
-            at = start.initiated_at - lag
+            at = min(now, start.initiated_at + INTENT_MAX_S - lag)
             actor, desk = self._actors.get(start.did), self._desks.get(start.flow)
             trunk = self.trunks.get(start.trunk)
             parties = [

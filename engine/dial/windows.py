@@ -63,8 +63,9 @@ class SlidingWindow:
         self._slots.append(Slot(at, sent=True))
 
     def inherit(self, old: SlidingWindow) -> None:
-        """Count the latest calls of the window that this one replaces."""
-        self._slots.extend(old._slots)
+        """Count the latest calls of the window that this one replaces: first of all those that have not
+        left yet, as they are the last to leave."""
+        self._slots.extend(sorted(old._slots, key=lambda slot: (not slot.sent, slot.at)))
 
     def count(self, now: float) -> int:
         """Calls that left, or are about to, within the window that ends now. O(calls)."""

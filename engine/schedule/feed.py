@@ -23,6 +23,8 @@ class ListFeed:
         """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
         self.next_due_at = math.inf
         """No contact that is not held is due before this; seconds since the epoch."""
+        self.loading = False
+        """Whether the store is being asked: what it answers belongs to this feed."""
         self.looked_at_again = math.inf
         """The `next_due_at` for which the wheel already brings this feed up."""
 

@@ -30,6 +30,10 @@ HELD_MAX: Final = 1000
 """Contacts of one list in memory; at half of it more are fetched."""
 CLOCK_CHECK_S: Final = 30.0
 """The longest sleep, after which a wall clock that was set is noticed."""
+CLOCK_BACK_S: Final = 1.0
+"""A wall clock that falls back by less is waited for."""
+FIND_AGAIN_S: Final = 60.0
+"""How often the store is asked for open lists that nobody told of."""
 STORE_RETRY_S: Final = 1.0
 """How soon a store that could not be read is asked again."""
 
@@ -65,7 +69,11 @@ class Scheduler:
         self._feeds: dict[str, ListFeed] = {}
         self._queues: dict[str, _FlowQueue] = {}
         self._wheel: TimerWheel[Work | ListFeed | _FlowQueue] = TimerWheel(clock.now())
+        self._latest = -math.inf
+        """The wall clock when it was last looked at."""
         self._to_load: dict[ListFeed, None] = {}
+        self._find_at = -math.inf
+        """When the store is next asked for its open lists; `trio.current_time()`."""
         self._woken = trio.Event()
 
     def open_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
@@ -141,16 +149,18 @@ class Scheduler:
 
     async def run(self) -> None:
         """Load what is open and bring it forward, until cancelled."""
-        await self._load_open_lists()
         while True:
             self._woken = trio.Event()
+            if trio.current_time() >= self._find_at:
+                await self._find_open_lists()
             self._bring_forward()
             await self._load()
             wake = self._wheel.next_wake()
             sleep_s = CLOCK_CHECK_S if wake is None else wake - self._clock.now()
             if self._to_load:
                 sleep_s = min(sleep_s, STORE_RETRY_S)
-            with trio.move_on_after(max(0.0, min(sleep_s, CLOCK_CHECK_S))):
+            sleep_s = min(sleep_s, CLOCK_CHECK_S, self._find_at - trio.current_time())
+            with trio.move_on_after(max(0.0, sleep_s)):
                 await self._woken.wait()
 
     def _wake(self) -> None:
@@ -158,6 +168,9 @@ class Scheduler:
 
     def _bring_forward(self) -> None:
         now = self._clock.now()
+        if now < self._latest - CLOCK_BACK_S:
+            self._start_over(now)
+        self._latest = now
         touched: dict[str, _FlowQueue] = {}
         for item in self._wheel.expire(now):
             match item:
@@ -172,6 +185,25 @@ class Scheduler:
                     item.hold = None
                     touched[item.flow] = item
         for queue in touched.values():
+            self._push(queue)
+
+    def _start_over(self, now: float) -> None:
+        """The wall clock was set back. The wheel would wait until it is as late again: what it holds is
+        fetched and offered anew."""
+        log.warning("the clock was set back", by_s=self._latest - now)
+        outdated, self._wheel = self._wheel, TimerWheel(now)
+        for item in outdated.drain():
+            match item:
+                case Work():
+                    self._forget(item)
+                    item.feed.next_due_at = -math.inf
+                case ListFeed():
+                    item.looked_at_again = math.inf
+                case _FlowQueue():
+                    item.hold = None
+        for feed in list(self._feeds.values()):
+            self._consider_loading(feed)
+        for queue in self._queues.values():
             self._push(queue)
 
     def _make_ready(self, work: Work) -> _FlowQueue | None:
@@ -221,11 +253,14 @@ class Scheduler:
 
     def _consider_loading(self, feed: ListFeed) -> None:
         """Have the feed filled when there is something to fetch soon, and room for it."""
-        if feed.paused or feed.closed:
+        if feed.closed:
             return
-        if math.isinf(feed.next_due_at):
-            if not feed.held:
-                self._feeds.pop(feed.call_list, None)
+        if feed.next_due_at == math.inf:
+            is_idle = not feed.held and not feed.loading
+            if is_idle and self._feeds.get(feed.call_list) is feed:
+                del self._feeds[feed.call_list]
+            return
+        if feed.paused:
             return
         if len(feed.held) > HELD_MAX // 2:
             return
@@ -236,18 +271,21 @@ class Scheduler:
             self._wheel.schedule(feed.next_due_at - HORIZON_S / 2, feed)
         self._wake()
 
-    async def _load_open_lists(self) -> None:
-        while True:
-            try:
-                for one in await self._store.open_lists():
-                    self.open_list(one.account, one.flow, one.list, one.next_due_at)
-                    if one.status == "paused":
-                        self.pause_list(one.list)
-            except StoreUnavailable as error:
-                log.error("cannot read the open lists", error=str(error))
-                await trio.sleep(STORE_RETRY_S)
-            else:
-                return
+    async def _find_open_lists(self) -> None:
+        """Take up every list that the store has open. At a start that is all there is; later it finds
+        what a commit brought whose answer came too late for anybody to hear it."""
+        self._find_at = trio.current_time() + STORE_RETRY_S
+        try:
+            found = await self._store.open_lists()
+        except StoreUnavailable as error:
+            log.error("cannot read the open lists", error=str(error))
+            return
+        for one in found:
+            is_known = one.list in self._feeds  # then it may have been resumed meanwhile
+            self.open_list(one.account, one.flow, one.list, one.next_due_at)
+            if one.status == "paused" and not is_known:
+                self.pause_list(one.list)
+        self._find_at = trio.current_time() + FIND_AGAIN_S
 
     async def _load(self) -> None:
         for feed in list(self._to_load):
@@ -272,7 +310,11 @@ class Scheduler:
         held_before = set(feed.held)
         feed.next_due_at = math.inf
         limit = HELD_MAX + len(held_before)
-        contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
+        feed.loading = True
+        try:
+            contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
+        finally:
+            feed.loading = False
         horizon = self._clock.now() + HORIZON_S
         beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
         for contact in contacts:

@@ -106,6 +106,18 @@ class TimerWheel(Generic[T]):
         self._tick = max(self._tick, target)
         return due
 
+    def drain(self) -> list[T]:
+        """Take every item out, whenever it is due; in no certain order. O(slots + items)."""
+        timers: list[Timer] = []
+        for slots in self._levels:
+            for index, slot in enumerate(slots):
+                timers += slot
+                slots[index] = []
+        self._occupied = [0] * LEVELS
+        drained: list[T] = []
+        self._fire(timers, drained)
+        return drained
+
     def _place(self, timer: Timer, tick: int) -> None:
         level = ((tick ^ self._tick).bit_length() - 1) // DIGIT_BITS
         index = (tick >> (DIGIT_BITS * level)) & (SLOTS - 1)

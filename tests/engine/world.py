@@ -36,10 +36,11 @@ class World:
         self,
         store: MemoryStore,
         choose: Callable[[CallRequest, int], CallScript],
+        clock: VirtualClock | None = None,
         **settings: Any,
     ) -> None:
         self.store = store
-        self.clock = VirtualClock()
+        self.clock = clock or VirtualClock()
         self.telephony = SimulatedTelephony(choose)
         values = {
             "channels": 10_000,

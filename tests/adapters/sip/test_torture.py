@@ -52,4 +52,4 @@ def test_a_torture_message_cannot_disturb_the_core(path: Path) -> None:
     statistics = core.statistics()
     assert (statistics.faults, statistics.calls_kept, core.take_faults()) == (0, 0, [])
     for data, _ in core.datagrams_to_send():
-        assert parse(data)
+        assert data.startswith(b"SIP/2.0 ")

@@ -78,3 +78,14 @@ def test_a_window_counts_calls_from_before_a_restart() -> None:
         window.restore(at)
     assert window.free_at() == 100.0 + GUARD_S
     assert window.count(0.0) == 3
+
+
+def test_a_window_that_replaces_a_larger_one_waits_for_a_call_that_has_not_left() -> None:
+    old = SlidingWindow(5, 1.0)
+    late, prompt = old.reserve(0.0), old.reserve(0.1)
+    mark_sent(prompt, 0.1)
+    window = SlidingWindow(1, 10.0)
+    window.inherit(old)
+    assert window.free_at() == math.inf
+    mark_sent(late, 3.0)
+    assert window.free_at() == 13.0 + GUARD_S

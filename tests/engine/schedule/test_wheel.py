@@ -107,3 +107,13 @@ def test_a_timer_is_canceled_once_and_not_after_it_fired() -> None:
     assert not wheel.cancel(first)
     assert wheel.expire(1) == ["second"]
     assert not wheel.cancel(second)
+
+
+def test_a_drained_wheel_gave_everything_out_and_works_on() -> None:
+    wheel: TimerWheel[int] = TimerWheel(now=0, tick_s=1)
+    timers = [wheel.schedule(due, due) for due in (1, 5, 2000, 3_000_000)]
+    wheel.cancel(timers[1])
+    assert sorted(wheel.drain()) == [1, 2000, 3_000_000]
+    assert (len(wheel), wheel.next_wake(), wheel.cancel(timers[0])) == (0, None, False)
+    wheel.schedule(7, 7)
+    assert wheel.expire(4_000_000) == [7]
