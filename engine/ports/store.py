@@ -4,6 +4,9 @@ Every method that changes something returns after the commit: what it changed su
 is one transaction. Nothing outside the store may assume one process, SQLite's types, or that rows can
 be scanned. Every question that an outsider can cause takes the account, so that the store cannot be
 asked for another account's rows.
+
+A cursor that no page gave raises `Conflict("invalid_cursor")`. Storing something of an account, flow or list
+that does not exist raises `LookupError`, and of a flow that is deleted `Conflict("flow_deleted")`.
 """
 
 from __future__ import annotations
