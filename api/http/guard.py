@@ -192,7 +192,7 @@ class GuardedConnection(TCPServer):
         try:
             await self._serve()
         except* _NotSpoken:
-            pass
+            pass  # It spoke what is not spoken here, or out of turn: its connection ends, nothing else.
         except* OSError:
             pass  # It left before we could ask who it was.
         except* Exception as group:
