@@ -22,10 +22,10 @@ from msgspec import Struct
 from adapters.media.client import open_media_plane
 from adapters.media.prompts import PromptError, PromptLibrary
 from adapters.media.types import PlaneUnavailable
-from adapters.sip.digest import Credentials
 from adapters.sip.trunk import Trunk
-from adapters.sip.uri import SIP_PORT
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
+from adapters.sip.wire.digest import Credentials
+from adapters.sip.wire.uri import SIP_PORT
 from adapters.sqlite.lock import DatabaseInUse
 from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import open_sqlite_store

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from adapters.media.sdp import SdpError, build_offer
 from adapters.media.types import Remote
-from adapters.sip.message import Request, Response, SipParseError, parse
+from adapters.sip.wire.message import Request, Response, SipParseError, parse
 from sim.call_log import CarrierStatistics, LateRequest
 from sim.call_log import Line as LogLine
 from sim.callee import Action, Callee

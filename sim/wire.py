@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from adapters.media.sdp import build_answer
 from adapters.media.types import Remote
-from adapters.sip.fields import read_list, read_name_addr
-from adapters.sip.message import REASONS, Request, SipParseError, compose
+from adapters.sip.wire.fields import read_list, read_name_addr
+from adapters.sip.wire.message import REASONS, Request, SipParseError, compose
 from sim.profile import Answer
 
 Address = tuple[str, int]

@@ -20,15 +20,15 @@ from math import inf
 
 from msgspec import Struct
 
+from adapters.sip.call.outbox import CallEvent, Outbox
+from adapters.sip.call.requests import Parties
+from adapters.sip.call.transaction import Timing
+from adapters.sip.call.uac import OutboundCall
+from adapters.sip.call.uas import LocalMedia
 from adapters.sip.guard import RefusalRate, answer_malformed, answer_outside, stamp_via
-from adapters.sip.message import Request, Response, SipParseError, UnsafeValueError, parse
-from adapters.sip.outbox import CallEvent, Outbox
-from adapters.sip.requests import Parties
-from adapters.sip.transaction import Timing
 from adapters.sip.trunk import Line
-from adapters.sip.uac import OutboundCall
-from adapters.sip.uas import LocalMedia
-from adapters.sip.uri import Address, escape_user
+from adapters.sip.wire.message import Request, Response, SipParseError, UnsafeValueError, parse
+from adapters.sip.wire.uri import Address, escape_user
 
 CALLS_MAX = 200_000
 """Calls that are up or linger. One more cannot be prepared."""

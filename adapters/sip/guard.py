@@ -7,8 +7,9 @@ from hashlib import blake2s
 
 from msgspec import Struct
 
-from adapters.sip.fields import SipParseError, read_list
-from adapters.sip.inspection import (
+from adapters.sip.trunk import ALLOW
+from adapters.sip.wire.fields import SipParseError, read_list
+from adapters.sip.wire.inspection import (
     SDP_TYPE,
     Objection,
     check_syntax,
@@ -16,9 +17,8 @@ from adapters.sip.inspection import (
     lacks_tag,
     salvage,
 )
-from adapters.sip.message import METHODS, Request, UnsafeValueError, build_response
-from adapters.sip.trunk import ALLOW
-from adapters.sip.uri import SIP_PORT, Address
+from adapters.sip.wire.message import METHODS, Request, UnsafeValueError, build_response
+from adapters.sip.wire.uri import SIP_PORT, Address
 
 _BARE_RPORT = re.compile(rb";[ \t]*+rport[ \t]*+(?=;|\Z)", re.IGNORECASE)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from adapters.sip.digest import Credentials
-from adapters.sip.uri import SIP_PORT, Address, host_port
+from adapters.sip.wire.digest import Credentials
+from adapters.sip.wire.uri import SIP_PORT, Address, host_port
 
 ALLOW = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 """The methods that a dialog of ours understands."""

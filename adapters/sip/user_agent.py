@@ -18,14 +18,14 @@ import trio
 from msgspec import Struct
 
 from adapters.media.types import MediaPlane, PlaneUnavailable, Stream, StreamLost
+from adapters.sip.call.outbox import CallEvent, MediaAgreed
+from adapters.sip.call.transaction import Timing
+from adapters.sip.call.uac import OutboundCall
+from adapters.sip.call.uas import LocalMedia
 from adapters.sip.core import SipCore, SipStatistics, TooManyCalls
-from adapters.sip.datagram_socket import DatagramSocket, local_address_towards
-from adapters.sip.outbox import CallEvent, MediaAgreed
-from adapters.sip.transaction import Timing
+from adapters.sip.transport.datagram_socket import DatagramSocket, local_address_towards
 from adapters.sip.trunk import Line, Trunk, open_line
-from adapters.sip.uac import OutboundCall
-from adapters.sip.uas import LocalMedia
-from adapters.sip.uri import Address
+from adapters.sip.wire.uri import Address
 from engine.ports.clock import Randomness
 from engine.ports.telephony import (
     Answered,

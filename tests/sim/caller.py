@@ -7,7 +7,7 @@ from itertools import count
 from msgspec import Struct
 
 from adapters.media.sdp import build_offer
-from adapters.sip.message import Request, Response, build_request, parse
+from adapters.sip.wire.message import Request, Response, build_request, parse
 
 SOURCE = ("127.0.0.1", 5062)
 """Where the callers of pure tests sit."""

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from adapters.media.sdp import read_answer
-from adapters.sip.message import Request, Response
+from adapters.sip.wire.message import Request, Response
 from sim.call_log import CarrierStatistics, read_call_log
 from sim.carrier import Carrier, CarrierSettings, run_carrier
 from sim.exchange import Exchange

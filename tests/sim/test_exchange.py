@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.sip.message import Request, Response, parse
+from adapters.sip.wire.message import Request, Response, parse
 from sim.call_log import CallRecord, CarrierStatistics, LateRequest
 from sim.exchange import Exchange
 from sim.profile import Profile, Shares, Spread, always

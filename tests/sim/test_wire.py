@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.media.sdp import SdpError, build_answer, build_offer
-from adapters.sip.message import Request, parse
+from adapters.sip.wire.message import Request, parse
 from sim.wire import SDP_CACHE_MAX, SdpAnswers, echo, read_dialog, refuse, user_of
 
 INVITE = (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from adapters.sip.call.outbox import CallEvent
+from adapters.sip.call.uac import OutboundCall
+from adapters.sip.call.uas import LocalMedia
 from adapters.sip.core import SipCore
-from adapters.sip.digest import Credentials
-from adapters.sip.message import Request, Response, build_request, build_response, parse
-from adapters.sip.outbox import CallEvent
 from adapters.sip.trunk import Trunk, open_line
-from adapters.sip.uac import OutboundCall
-from adapters.sip.uas import LocalMedia
-from adapters.sip.uri import Address
+from adapters.sip.wire.digest import Credentials
+from adapters.sip.wire.message import Request, Response, build_request, build_response, parse
+from adapters.sip.wire.uri import Address
 
 HERE: Address = ("192.0.2.1", 5062)
 TRUNK: Address = ("192.0.2.70", 5070)

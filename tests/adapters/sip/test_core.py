@@ -6,11 +6,11 @@ from math import inf
 
 import pytest
 
+from adapters.sip.call.uac import OutboundCall
 from adapters.sip.core import SipStatistics, TooManyCalls
 from adapters.sip.guard import REFUSALS_AT_ONCE, stamp_via
-from adapters.sip.message import Request, build_request, build_response, parse
-from adapters.sip.uac import OutboundCall
-from adapters.sip.uri import Address
+from adapters.sip.wire.message import Request, build_request, build_response, parse
+from adapters.sip.wire.uri import Address
 from engine.ports.telephony import Ended
 from tests.adapters.sip.lineup import TRUNK, Lineup
 

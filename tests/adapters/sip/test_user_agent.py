@@ -11,11 +11,11 @@ import trio
 from structlog.testing import capture_logs
 
 from adapters.media.types import Remote
-from adapters.sip.message import Request, build_request, build_response, parse
-from adapters.sip.transaction import Timing
+from adapters.sip.call.transaction import Timing
+from adapters.sip.call.uac import OutboundCall
 from adapters.sip.trunk import Trunk
-from adapters.sip.uac import OutboundCall
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from adapters.sip.wire.message import Request, build_request, build_response, parse
 from engine.ports.clock import Randomness
 from engine.ports.telephony import (
     Answered,

@@ -1,0 +1,276 @@
+"""The requests of one call: how INVITE, ACK, CANCEL and BYE are worded, sent and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from msgspec import Struct
+
+from adapters.sip.call.authentication import Authenticator, Tries
+from adapters.sip.call.dialog import Dialog, addressing, destination
+from adapters.sip.call.outbox import Outbox
+from adapters.sip.call.transaction import (
+    CLIENT,
+    INVITE_CLIENT,
+    Effect,
+    Event,
+    Timing,
+    Transaction,
+    step,
+)
+from adapters.sip.trunk import Line
+from adapters.sip.wire.message import Response, compose
+from adapters.sip.wire.uri import Address
+
+
+class Parties(Struct, frozen=True, gc=False):
+    """Who calls whom, in the bytes of one call's messages."""
+
+    uri: bytes
+    """The Request-URI."""
+    caller: bytes
+    """The value of From, with our tag."""
+    callee: bytes
+    """The value of To before the callee has a tag."""
+    local_tag: bytes
+    call_id: bytes
+    token: bytes
+    """Unpredictable, and a token of RFC 3261 §25.1: branches and cnonces are made from it."""
+
+
+class Exchange(Struct, eq=False, gc=False):
+    """One request of ours that may still get a response."""
+
+    transaction: Transaction
+    dialog: Dialog | None
+    """None for INVITE and its CANCEL."""
+    tries: Tries
+    """Shared by the transactions of one request that is sent again with credentials."""
+
+
+class Requester:
+    """Writes and sends one call's requests, and keeps their transactions."""
+
+    __slots__ = (
+        "_authenticator",
+        "_branches",
+        "_cseq",
+        "_invite",
+        "_invite_credentials",
+        "_line",
+        "_outbox",
+        "_parties",
+        "_timing",
+        "acks",
+        "exchanges",
+    )
+
+    def __init__(self, line: Line, parties: Parties, timing: Timing, outbox: Outbox) -> None:
+        self._line = line
+        self._parties = parties
+        self._timing = timing
+        self._outbox = outbox
+        trunk = line.trunk
+        self._authenticator = (
+            Authenticator(trunk.credentials, trunk.realm) if trunk.credentials is not None else None
+        )
+        self._branches = 0
+        self._cseq = 0
+        self._invite: Exchange | None = None
+        self._invite_credentials: list[bytes] = []
+        self.acks: dict[bytes, tuple[bytes, Address]] = {}
+        """The ACK of each dialog by its callee's tag, to be sent again for a repeated 200."""
+        self.exchanges: list[Exchange] = []
+        """Those whose transactions still live; a handful at most."""
+
+    def find(self, branch: bytes | None, method: bytes) -> Exchange | None:
+        """The exchange that a response belongs to (RFC 3261 §17.1.3)."""
+        for exchange in self.exchanges:
+            transaction = exchange.transaction
+            if transaction.branch == branch and transaction.method == method:
+                return exchange
+        return None
+
+    def advance(self, exchange: Exchange, event: Event, now: float) -> tuple[Effect, ...]:
+        """Let an event happen to an exchange. What it wants sent again is sent; all its effects are
+        returned."""
+        transaction = exchange.transaction
+        effects = step(transaction, event, now)
+        if "send" in effects:
+            self._outbox.datagrams.append((transaction.message, transaction.destination))
+            self._outbox.retransmissions += 1
+        return effects
+
+    def forget_over(self) -> float:
+        """Drop what is over, and say when the next timer runs out; `inf` for never."""
+        wake = inf
+        is_any_over = False
+        for exchange in self.exchanges:
+            transaction = exchange.transaction
+            if transaction.state == "terminated":
+                is_any_over = True
+            else:
+                wake = min(wake, transaction.retransmit_at, transaction.expires_at)
+        if is_any_over:
+            self.exchanges = [e for e in self.exchanges if not e.transaction.is_over]
+        return wake
+
+    def forget_messages(self) -> None:
+        """Free what will not be sent again: calls linger by the thousand after their end."""
+        for exchange in self.exchanges:
+            if exchange.transaction.retransmit_at == inf:
+                exchange.transaction.message = b""
+
+    def forget_invite(self) -> None:
+        """Give the INVITE up: whatever still comes for it is a stray (RFC 3261 §9.1)."""
+        self.exchanges = [e for e in self.exchanges if e is not self._invite]
+
+    def take_challenge(self, exchange: Exchange, response: Response) -> bool:
+        """Whether a refusal is a challenge which the same request can answer, sent once more."""
+        authenticator = self._authenticator
+        return authenticator is not None and authenticator.learn(response, exchange.tries)
+
+    def send_invite(self, offer: bytes, now: float) -> None:
+        """The first INVITE, or the one that answers a challenge: same tag and Call-ID, a new branch
+        and the next number (RFC 3261 §22.2)."""
+        self._cseq += 1
+        parties = self._parties
+        self._invite_credentials = self._credentials(b"INVITE", parties.uri, self._cseq, offer)
+        self._invite = self._begin(
+            b"INVITE",
+            now,
+            cseq=self._cseq,
+            branch=self._next_branch(),
+            tries=self._invite.tries if self._invite is not None else Tries(),
+            extra=[*self._line.invite_lines, *self._invite_credentials],
+            body=offer,
+        )
+
+    def send_cancel(self, now: float) -> None:
+        """The INVITE's twin: same branch, number and addressing (RFC 3261 §9.1)."""
+        assert self._invite is not None
+        invite = self._invite.transaction
+        self._begin(b"CANCEL", now, cseq=invite.cseq, branch=invite.branch, tries=Tries())
+
+    def send_bye(self, dialog: Dialog, now: float, challenged: Exchange | None = None) -> None:
+        """End a dialog; `challenged` is the BYE whose challenge this one answers."""
+        cseq = dialog.next_cseq()
+        uri, _ = addressing(dialog)
+        self._begin(
+            b"BYE",
+            now,
+            cseq=cseq,
+            branch=self._next_branch(),
+            dialog=dialog,
+            tries=challenged.tries if challenged is not None else Tries(),
+            extra=self._credentials(b"BYE", uri, cseq),
+        )
+
+    def acknowledge_refusal(self, exchange: Exchange, response: Response) -> None:
+        """The ACK of a 300 to 699, part of the INVITE's own transaction (RFC 3261 §17.1.1.3)."""
+        invite = exchange.transaction
+        ack = self._write(
+            b"ACK", cseq=invite.cseq, branch=invite.branch, remote=response.fields[b"to"][0]
+        )
+        self._outbox.datagrams.append((ack, invite.destination))
+
+    def acknowledge(self, dialog: Dialog) -> None:
+        """The ACK of a 2xx: a request of its own with the INVITE's number and credentials, kept to
+        be sent again for each repetition (RFC 3261 §13.2.2.4)."""
+        ack = self._write(
+            b"ACK",
+            cseq=self._cseq,
+            branch=self._next_branch(),
+            dialog=dialog,
+            extra=self._invite_credentials,
+        )
+        sent = (ack, destination(dialog, self._line.address))
+        self.acks[dialog.remote_tag] = sent
+        self._outbox.datagrams.append(sent)
+
+    def acknowledge_again(self, remote_tag: bytes) -> None:
+        """Answer a repeated 200 with the ACK that it got before."""
+        self._outbox.datagrams.append(self.acks[remote_tag])
+
+    def _next_branch(self) -> bytes:
+        self._branches += 1
+        return b"z9hG4bK%b.%d" % (self._parties.token, self._branches)
+
+    def _credentials(self, method: bytes, uri: bytes, cseq: int, body: bytes = b"") -> list[bytes]:
+        if self._authenticator is None:
+            return []
+        return self._authenticator.lines(method, uri, body, b"%b%d" % (self._parties.token, cseq))
+
+    def _begin(
+        self,
+        method: bytes,
+        now: float,
+        *,
+        cseq: int,
+        branch: bytes,
+        tries: Tries,
+        dialog: Dialog | None = None,
+        extra: Iterable[bytes] = (),
+        body: bytes = b"",
+    ) -> Exchange:
+        """Send a request and await its response."""
+        message = self._write(
+            method, cseq=cseq, branch=branch, dialog=dialog, extra=extra, body=body
+        )
+        is_invite = method == b"INVITE"
+        transaction = Transaction(
+            table=INVITE_CLIENT if is_invite else CLIENT,
+            method=method,
+            branch=branch,
+            cseq=cseq,
+            message=message,
+            destination=self._destination(dialog),
+            timing=self._timing,
+            state="calling" if is_invite else "trying",
+        )
+        step(transaction, "start", now)
+        self._outbox.datagrams.append((message, transaction.destination))
+        exchange = Exchange(transaction, dialog, tries)
+        self.exchanges.append(exchange)
+        return exchange
+
+    def _destination(self, dialog: Dialog | None) -> Address:
+        fallback = self._line.address
+        return fallback if dialog is None else destination(dialog, fallback)
+
+    def _write(
+        self,
+        method: bytes,
+        *,
+        cseq: int,
+        branch: bytes,
+        remote: bytes | None = None,
+        dialog: Dialog | None = None,
+        extra: Iterable[bytes] = (),
+        body: bytes = b"",
+    ) -> bytes:
+        """A request in a dialog, or, where that is None, the INVITE or what shares its addressing.
+
+        `extra` are complete lines. Raises `UnsafeValueError` when anything in it would end a line.
+        """
+        parties = self._parties
+        uri = parties.uri
+        routes: tuple[bytes, ...] = ()
+        if dialog is not None:
+            uri, routes = addressing(dialog)
+            remote = dialog.remote
+        return compose(
+            [
+                b"%b %b SIP/2.0" % (method, uri),
+                self._line.via + branch,
+                *[b"Route: " + route for route in routes],
+                b"Max-Forwards: 70",
+                b"From: " + parties.caller,
+                b"To: " + (parties.callee if remote is None else remote),
+                b"Call-ID: " + parties.call_id,
+                b"CSeq: %d %b" % (cseq, method),
+                *extra,
+            ],
+            body,
+        )

@@ -1,0 +1,274 @@
+"""What the callee asks of us inside a dialog, answered at once: BYE, re-INVITE, UPDATE, INFO, OPTIONS.
+
+Pure. Each request gets one final response, which its server transaction keeps, so that the same
+request again gets the same bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from math import inf
+
+from msgspec import Struct
+
+from adapters.media import sdp
+from adapters.media.types import Remote
+from adapters.sip.call.dialog import Dialog, refresh
+from adapters.sip.call.outbox import Outbox
+from adapters.sip.call.states import Happening
+from adapters.sip.call.transaction import (
+    INVITE_SERVER,
+    SERVER,
+    Event,
+    Timing,
+    Transaction,
+    due,
+    step,
+)
+from adapters.sip.trunk import ALLOW
+from adapters.sip.wire.inspection import SDP_TYPE, find_objection
+from adapters.sip.wire.message import METHODS, CSeq, Request, build_response
+from adapters.sip.wire.uri import Address
+
+TRANSACTIONS_MAX = 16
+"""Server transactions of one call that are kept; with one more the oldest is forgotten, and its
+repetition would be answered anew."""
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_ALLOW: Headers = ((b"Allow", ALLOW),)
+_ACCEPT: Headers = ((b"Accept", SDP_TYPE),)
+_SDP: Headers = ((b"Content-Type", SDP_TYPE),)
+
+
+class LocalMedia(Struct, gc=False):
+    """Our end of a call's media, and the counting of its descriptions (RFC 3264 §8)."""
+
+    address: str
+    """IP address that the callee sends RTP to."""
+    port: int
+    session_id: int
+    session_version: int = 1
+
+    def offer(self) -> bytes:
+        """The SDP of the INVITE; the same again for the same version."""
+        return sdp.build_offer(self.address, self.port, self.session_id, self.session_version)
+
+    def next_offer(self) -> bytes:
+        """An offer of a later moment."""
+        self.session_version += 1
+        return self.offer()
+
+    def answer(self, offer: bytes) -> tuple[bytes, Remote]:
+        """Raises `sdp.SdpError` when nothing of the offer can be used."""
+        version = self.session_version + 1
+        answer = sdp.build_answer(offer, self.address, self.port, self.session_id, version)
+        self.session_version = version
+        return answer
+
+
+class Verdict(Struct, frozen=True):
+    """How a request is answered, and what it means for the call."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+    result: Remote | Happening | None = None
+
+
+_GONE = Verdict(481)
+
+
+class Answerer:
+    """Answers the requests of one call's callee."""
+
+    __slots__ = (
+        "_contact",
+        "_local_tag",
+        "_media",
+        "_offered_in",
+        "_outbox",
+        "_timing",
+        "_transactions",
+    )
+
+    def __init__(
+        self, local_tag: bytes, contact: bytes, media: LocalMedia, timing: Timing, outbox: Outbox
+    ) -> None:
+        self._local_tag = local_tag
+        self._contact: Headers = ((b"Contact", contact),)
+        self._media = media
+        self._timing = timing
+        self._transactions: list[Transaction] = []
+        self._outbox = outbox
+        self._offered_in: int | None = None
+        """CSeq of the re-INVITE whose ACK will bring the answer to an offer of ours."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a repetition may still come."""
+        return bool(self._transactions)
+
+    @property
+    def next_wake(self) -> float:
+        """When `wake` wants to be called."""
+        return min((t.next_wake for t in self._transactions), default=inf)
+
+    def receive(
+        self,
+        request: Request,
+        reply_to: Address,
+        now: float,
+        dialog: Dialog | None,
+        remote_tags: Collection[bytes] | None,
+    ) -> Remote | Happening | None:
+        """Answer a request: what it means for the call, or where the callee's media went.
+
+        `dialog` is None unless the call is up; `remote_tags` are those of its callees, None while no
+        answer has come. Raises `SipParseError` before anything is changed.
+        """
+        cseq, branch = request.cseq, request.branch or b""
+        to_tag, from_tag = request.to_tag, request.from_tag or b""
+        if request.method == b"ACK":
+            return self._receive_ack(request, cseq, now) if to_tag == self._local_tag else None
+        for transaction in self._transactions:
+            # The number tells requests apart where the branch does not (RFC 3261 §17.2.3): some
+            # send none, or the bare magic cookie.
+            if (
+                transaction.branch == branch
+                and transaction.method == request.method
+                and transaction.cseq == cseq.number
+            ):
+                self._run(transaction, "request_again", now)
+                return None
+        if to_tag is None:
+            # Only our own INVITE, come back to us, carries this Call-ID without a tag (§8.2.2.2).
+            verdict = Verdict(482) if request.method == b"INVITE" else _GONE
+        elif request.method == b"CANCEL":
+            verdict = Verdict(200) if self._has_invite(branch) else _GONE
+        elif to_tag != self._local_tag or (remote_tags is not None and from_tag not in remote_tags):
+            verdict = _GONE
+        else:
+            verdict = self._judge(request, cseq, dialog)
+        self._respond(request, cseq, branch, verdict, reply_to, now)
+        return verdict.result
+
+    def wake(self, now: float) -> bool:
+        """Do what time demands; True when a 2xx to a re-INVITE was never acknowledged, which ends
+        the dialog (RFC 3261 §14.2)."""
+        is_unacknowledged = False
+        for transaction in tuple(self._transactions):
+            while (event := due(transaction, now)) is not None:
+                is_unacknowledged |= self._run(transaction, event, now)
+        self._transactions = [t for t in self._transactions if not t.is_over]
+        return is_unacknowledged
+
+    def _run(self, transaction: Transaction, event: Event, now: float) -> bool:
+        effects = step(transaction, event, now)
+        if "send" in effects:
+            self._outbox.datagrams.append((transaction.message, transaction.destination))
+            self._outbox.retransmissions += event == "retransmit_due"
+        return "unacknowledged" in effects and transaction.message.startswith(b"SIP/2.0 2")
+
+    def _respond(
+        self,
+        request: Request,
+        cseq: CSeq,
+        branch: bytes,
+        verdict: Verdict,
+        reply_to: Address,
+        now: float,
+    ) -> None:
+        transaction = Transaction(
+            table=INVITE_SERVER if request.method == b"INVITE" else SERVER,
+            method=request.method,
+            branch=branch,
+            cseq=cseq.number,
+            message=build_response(
+                request,
+                verdict.status,
+                to_tag=self._local_tag,
+                headers=verdict.headers,
+                body=verdict.body,
+            ),
+            destination=reply_to,
+            timing=self._timing,
+            state="completed",
+        )
+        if len(self._transactions) >= TRANSACTIONS_MAX:
+            del self._transactions[0]
+        self._transactions.append(transaction)
+        self._run(transaction, "start", now)
+
+    def _has_invite(self, branch: bytes) -> bool:
+        return any(t.branch == branch and t.method == b"INVITE" for t in self._transactions)
+
+    def _receive_ack(self, ack: Request, cseq: CSeq, now: float) -> Remote | None:
+        for transaction in self._transactions:
+            if transaction.method == b"INVITE" and transaction.cseq == cseq.number:
+                self._run(transaction, "acknowledged", now)
+        if self._offered_in != cseq.number:
+            return None
+        self._offered_in = None
+        try:
+            return sdp.read_answer(ack.body)
+        except sdp.SdpError:
+            # The dialog stays as it was before the re-INVITE (§14.1): so does the media.
+            return None
+
+    def _judge(self, request: Request, cseq: CSeq, dialog: Dialog | None) -> Verdict:
+        if request.method == b"BYE":
+            return Verdict(200, result="peer_bye")
+        handler = _HANDLERS.get(request.method)
+        if handler is None:
+            return Verdict(405 if request.method in METHODS else 501, _ALLOW)
+        if dialog is None:
+            return _GONE
+        objection = find_objection(request)
+        if dialog.remote_cseq is not None and cseq.number < dialog.remote_cseq:
+            return Verdict(500)
+        dialog.remote_cseq = cseq.number
+        if objection is not None:
+            return Verdict(objection.status, objection.headers)
+        return handler(self, request, cseq, dialog)
+
+    def _answer_invite(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
+        if any(t.method == b"INVITE" and t.state == "completed" for t in self._transactions):
+            return Verdict(500, ((b"Retry-After", b"5"),))
+        if request.body:
+            return self._answer_offer(request, dialog)
+        # An INVITE without an offer asks for ours; the answer comes in its ACK (§14.2).
+        self._offered_in = cseq.number
+        refresh(dialog, request)
+        return Verdict(200, self._contact + _ALLOW + _SDP, self._media.next_offer())
+
+    def _answer_update(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
+        if not request.body:
+            refresh(dialog, request)
+            return Verdict(200, self._contact)
+        if self._offered_in is not None:
+            # Our own offer is still unanswered (RFC 3311 §5.2).
+            return Verdict(491)
+        return self._answer_offer(request, dialog)
+
+    def _answer_offer(self, request: Request, dialog: Dialog) -> Verdict:
+        try:
+            answer, remote = self._media.answer(request.body)
+        except sdp.SdpError:
+            return Verdict(488)
+        refresh(dialog, request)
+        return Verdict(200, self._contact + _ALLOW + _SDP, answer, remote)
+
+    def _answer_info(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
+        return Verdict(200)
+
+    def _answer_options(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
+        return Verdict(200, _ALLOW + _ACCEPT)
+
+
+_HANDLERS: dict[bytes, Callable[[Answerer, Request, CSeq, Dialog], Verdict]] = {
+    b"INVITE": Answerer._answer_invite,
+    b"UPDATE": Answerer._answer_update,
+    b"INFO": Answerer._answer_info,
+    b"OPTIONS": Answerer._answer_options,
+}

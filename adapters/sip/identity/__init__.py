@@ -1,0 +1,1 @@
+"""Who we say is calling: the header lines for it, and their signature (STIR)."""

@@ -1,0 +1,1 @@
+"""Every call's SIP messages, kept for a while, to be looked at."""

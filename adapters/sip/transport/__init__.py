@@ -1,0 +1,1 @@
+"""Sockets: how SIP messages leave this machine and arrive at it."""
