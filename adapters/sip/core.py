@@ -27,8 +27,9 @@ from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
 from adapters.sip.guard import RefusalRate, answer_malformed, answer_outside, stamp_via
 from adapters.sip.trunk import Line
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response, SipParseError, UnsafeValueError, parse
-from adapters.sip.wire.uri import Address, escape_user
+from adapters.sip.wire.uri import escape_user
 
 CALLS_MAX = 200_000
 """Calls that are up or linger. One more cannot be prepared."""
@@ -77,7 +78,7 @@ class SipCore:
         self._timing = Timing() if timing is None else timing
         self._outbox = Outbox()
         self._calls: dict[bytes, OutboundCall] = {}
-        self._unanswered: dict[Address, dict[OutboundCall, None]] = {}
+        self._unanswered: dict[str, dict[OutboundCall, None]] = {}
         self._heap: list[tuple[float, int, OutboundCall]] = []
         self._entries = 0
         self._refusals = RefusalRate()
@@ -126,7 +127,7 @@ class SipCore:
         """A call's media is gone."""
         self._run(call, call.lose_stream, now)
 
-    def receive(self, data: bytes, source: Address, now: float) -> None:
+    def receive(self, data: bytes, source: Hop, now: float) -> None:
         """Take one datagram. Never raises for anything that is in it."""
         try:
             message = parse(data)
@@ -139,11 +140,12 @@ class SipCore:
             self._parse_errors += bool(data.strip(b"\r\n\0"))
             self._refuse_malformed(data, source)
 
-    def fail_transport(self, address: Address, now: float) -> None:
-        """The network refused what was sent to an address (ICMP): every INVITE that got no response
-        at all from there has failed."""
-        for call in tuple(self._unanswered.get(address, ())):
-            self._run(call, call.fail_transport, now)
+    def fail_transport(self, hop: Hop, now: float) -> None:
+        """The network refused what was sent to a hop (ICMP, a broken connection): every INVITE that
+        got no response at all from there has failed."""
+        for call in tuple(self._unanswered.get(hop.host, ())):
+            if call.hop == hop:
+                self._run(call, call.fail_transport, now)
 
     def next_wake(self) -> float:
         """When `wake` wants to be called, in the owner's time; `inf` for never."""
@@ -160,7 +162,7 @@ class SipCore:
             else:
                 self._schedule(call)
 
-    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+    def datagrams_to_send(self) -> list[tuple[bytes, Hop]]:
         """What is to be sent, in order, once."""
         taken = self._outbox.datagrams
         if taken:
@@ -201,14 +203,14 @@ class SipCore:
         else:
             self._run(call, lambda at: call.receive_response(response, at), now)
 
-    def _receive_request(self, request: Request, data: bytes, source: Address, now: float) -> None:
+    def _receive_request(self, request: Request, data: bytes, source: Hop, now: float) -> None:
         reply_to = stamp_via(request, source)
         call = self._calls.get(request.call_id)
         if call is not None:
             if not self._run(call, lambda at: call.receive_request(request, reply_to, at), now):
                 self._refuse_malformed(data, source)
             return
-        is_trunk = source[0] in self._trunk_hosts
+        is_trunk = source.host in self._trunk_hosts
         answer = None
         if is_trunk or self._refusals.take(now):
             try:
@@ -223,10 +225,10 @@ class SipCore:
             self._strangers_refused += answer is not None
             self._strangers_ignored += answer is None
 
-    def _refuse_malformed(self, data: bytes, source: Address) -> None:
+    def _refuse_malformed(self, data: bytes, source: Hop) -> None:
         """Tell a trunk that its request cannot be read, where enough of it can; strangers are not
         told, and pay no one's bandwidth with garbage."""
-        if source[0] in self._trunk_hosts:
+        if source.host in self._trunk_hosts:
             answer = answer_malformed(data, source, self._secret)
             if answer is not None:
                 self._outbox.datagrams.append(answer)
@@ -246,9 +248,9 @@ class SipCore:
                 self._faults.append(Fault(call.call_id, exception))
             call.abandon("lost")
         if call.is_unanswered:
-            self._unanswered.setdefault(call.address, {})[call] = None
-        elif call.address in self._unanswered:
-            self._unanswered[call.address].pop(call, None)
+            self._unanswered.setdefault(call.hop.host, {})[call] = None
+        elif call.hop.host in self._unanswered:
+            self._unanswered[call.hop.host].pop(call, None)
         if call.is_finished:
             self._calls.pop(call.call_id, None)
         else:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from adapters.sip.trunk import ALLOW
 from adapters.sip.wire.fields import SipParseError, read_list
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.inspection import (
     SDP_TYPE,
     Objection,
@@ -18,7 +19,7 @@ from adapters.sip.wire.inspection import (
     salvage,
 )
 from adapters.sip.wire.message import METHODS, Request, UnsafeValueError, build_response
-from adapters.sip.wire.uri import SIP_PORT, Address
+from adapters.sip.wire.uri import SIP_PORT
 
 _BARE_RPORT = re.compile(rb";[ \t]*+rport[ \t]*+(?=;|\Z)", re.IGNORECASE)
 
@@ -78,7 +79,7 @@ def _judge_outside(request: Request) -> Objection:
     return Objection(200, ((b"Allow", ALLOW), (b"Accept", SDP_TYPE)))
 
 
-def answer_malformed(data: bytes, source: Address, secret: bytes) -> tuple[bytes, Address] | None:
+def answer_malformed(data: bytes, source: Hop, secret: bytes) -> tuple[bytes, Hop] | None:
     """The stateless answer to a trunk's request that cannot be read, and where it goes: 505 for
     another version of SIP, 501 for a method that nobody knows, else 400; None for silence."""
     salvaged = salvage(data)
@@ -107,14 +108,15 @@ def _tag(seed: bytes, secret: bytes) -> bytes:
     return blake2s(seed, digest_size=8, key=secret).hexdigest().encode("ascii")
 
 
-def stamp_via(request: Request, source: Address) -> Address:
-    """Note in the top Via where a request came from, and say where its response goes: the source
-    address, at the source port where `rport` asks for that (RFC 3261 §18.2.2, RFC 3581).
+def stamp_via(request: Request, source: Hop) -> Hop:
+    """Note in the top Via where a request came from, and say where its response goes: back on its
+    connection, or over UDP to the source address, at the source port where `rport` asks for that
+    (RFC 3261 §18.2.2, RFC 3581).
 
     Raises `SipParseError`.
     """
     via = request.top_via
-    host, port = source
+    host, port = source.host, source.port
     items = read_list(request.fields[b"via"][0])
     if b"received" not in via.params and via.host.strip(b"[]") != host.encode("ascii"):
         items[0] += b";received=" + host.encode("ascii")
@@ -122,4 +124,6 @@ def stamp_via(request: Request, source: Address) -> Address:
     if wants_source_port:
         items[0] = _BARE_RPORT.sub(b";rport=%d" % port, items[0], count=1)
     request.fields[b"via"][0] = b", ".join(items)
-    return host, port if wants_source_port else via.port or SIP_PORT
+    if source.is_reliable or wants_source_port:
+        return source
+    return Hop(host, via.port or SIP_PORT)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from msgspec import Struct
 
 from adapters.sip.wire.digest import Credentials
-from adapters.sip.wire.uri import SIP_PORT, Address, host_port
+from adapters.sip.wire.hop import Hop, Transport
+from adapters.sip.wire.uri import Address, host_port
 
 ALLOW = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 """The methods that a dialog of ours understands."""
 PRODUCT = b"callwheel"
 """What stands in User-Agent, and as the user of our Contact."""
+SESSION_EXPIRES_S = 1800
+"""How often a session is refreshed where nobody wants it otherwise (RFC 4028 §4)."""
+REGISTER_EXPIRES_S = 3600
+"""How long a registration is asked to last."""
 
 
 class Trunk(Struct, frozen=True):
@@ -19,25 +24,55 @@ class Trunk(Struct, frozen=True):
     name: str
     host: str
     """IP address or host name; it also stands in the Request-URI."""
-    port: int = SIP_PORT
+    port: int | None = None
+    """None where the URI names none: a host name then goes through SRV (RFC 3263)."""
     credentials: Credentials | None = None
     """For digest; without them a challenge ends the call as `rejected`."""
     realm: bytes | None = None
     """The only realm that gets the credentials; None trusts whatever realm the trunk names."""
     domain: str | None = None
     """The host in our From; None says our own address."""
+    transport: Transport | None = None
+    """None where the URI names none: UDP, or what NAPTR and SRV prefer."""
+    large_over_tcp: bool = False
+    """Whether a request that could break into fragments goes over TCP (RFC 3261 §18.1.1)."""
+    tls_check: bool = True
+    """Whether the trunk must show a certificate for its name, by an authority that is trusted."""
+    registers: bool = False
+    """Whether the trunk wants to be registered with."""
+    register_expires_s: int = REGISTER_EXPIRES_S
+    probe_s: float = 0.0
+    """Between two OPTIONS to one server; 0 sends none."""
+    session_expires_s: int = SESSION_EXPIRES_S
+    """How often a session is refreshed, if the callee does not want it otherwise; 0 offers no timer."""
+    follows_redirects: bool = False
+    """Whether a 3xx of this trunk's may name another number to be called."""
+
+
+class Here(Struct, frozen=True):
+    """Our own addresses as trunks see them, one for each transport."""
+
+    udp: Address
+    tcp: Address
+    tls: Address
+
+    def over(self, transport: Transport) -> Address:
+        """Where we are reached over a transport."""
+        if transport == "udp":
+            return self.udp
+        return self.tcp if transport == "tcp" else self.tls
 
 
 class Line(Struct, frozen=True):
-    """A trunk as seen from our socket: where its requests go, and their constant parts."""
+    """A trunk's server as seen from our sockets: where its requests go, and their constant parts."""
 
     trunk: Trunk
-    address: Address
-    """Where the trunk's host name was resolved to."""
+    hop: Hop
+    """The server that was chosen."""
     callee_domain: bytes
     """`host:port` of the Request-URI."""
     caller_domain: bytes
-    via: bytes
+    vias: dict[Transport, bytes]
     """A whole Via line up to the branch, which stands last."""
     contact: bytes
     """The value of our Contact."""
@@ -45,16 +80,24 @@ class Line(Struct, frozen=True):
     """The constant lines of an INVITE behind its CSeq."""
 
 
-def open_line(trunk: Trunk, address: Address, local: Address) -> Line:
-    """Precompute a trunk's constant bytes. `local` is the address by which the trunk reaches us."""
-    here = host_port(local)
-    contact = b"<sip:%b@%b>" % (PRODUCT, here)
+def open_line(trunk: Trunk, hop: Hop, here: Here) -> Line:
+    """Precompute a trunk's constant bytes."""
+    contact = b"<sip:%b@%b%b>" % (
+        PRODUCT,
+        host_port(here.over(hop.transport)),
+        b"" if hop.transport == "udp" else b";transport=" + hop.transport.encode("ascii"),
+    )
+    domain = trunk.host.encode("idna") if ":" not in trunk.host else b"[%b]" % trunk.host.encode()
     return Line(
         trunk=trunk,
-        address=address,
-        callee_domain=host_port((trunk.host, trunk.port)),
-        caller_domain=here if trunk.domain is None else trunk.domain.encode("idna"),
-        via=b"Via: SIP/2.0/UDP %b;rport;branch=" % here,
+        hop=hop,
+        callee_domain=domain if trunk.port is None else b"%b:%d" % (domain, trunk.port),
+        caller_domain=(
+            host_port(here.over(hop.transport))
+            if trunk.domain is None
+            else trunk.domain.encode("idna")
+        ),
+        vias={transport: _via(here, transport) for transport in ("udp", "tcp", "tls")},
         contact=contact,
         invite_lines=(
             b"Contact: " + contact,
@@ -63,3 +106,8 @@ def open_line(trunk: Trunk, address: Address, local: Address) -> Line:
             b"Content-Type: application/sdp",
         ),
     )
+
+
+def _via(here: Here, transport: Transport) -> bytes:
+    sent_by = host_port(here.over(transport))
+    return b"Via: SIP/2.0/%b %b;rport;branch=" % (transport.upper().encode("ascii"), sent_by)

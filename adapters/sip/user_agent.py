@@ -24,8 +24,9 @@ from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
 from adapters.sip.core import SipCore, SipStatistics, TooManyCalls
 from adapters.sip.transport.datagram_socket import DatagramSocket, local_address_towards
-from adapters.sip.trunk import Line, Trunk, open_line
-from adapters.sip.wire.uri import Address
+from adapters.sip.trunk import Here, Line, Trunk, open_line
+from adapters.sip.wire.hop import Hop
+from adapters.sip.wire.uri import SIP_PORT, Address
 from engine.ports.clock import Randomness
 from engine.ports.telephony import (
     Answered,
@@ -283,8 +284,8 @@ class UserAgent:
         """Send and tell everything that the core has to say."""
         core = self.core
         while datagrams := core.datagrams_to_send():
-            for data, address in datagrams:
-                self._send(data, address, now)
+            for data, hop in datagrams:
+                self._send(data, hop, now)
         for core_call, event in core.take_events():
             call = self._calls.get(core_call)
             if call is not None:
@@ -305,14 +306,14 @@ class UserAgent:
             _log.exception("a call could not be told", call_id=call.call_id, what=repr(event))
             call.lose_stream()
 
-    def _send(self, data: bytes, address: Address, now: float) -> None:
-        sent = self._socket.send(data, address)
+    def _send(self, data: bytes, hop: Hop, now: float) -> None:
+        sent = self._socket.send(data, (hop.host, hop.port))
         if sent == "sent":
             self._sent += 1
         elif sent == "full":
             self._dropped += 1
         else:
-            self.core.fail_transport(address, now)
+            self.core.fail_transport(hop, now)
 
     async def read_datagrams(self) -> None:
         """Run for as long as the user agent lives."""
@@ -329,14 +330,14 @@ class UserAgent:
                 if count == 0:
                     # Readable without a datagram: it is the error queue, which stays readable
                     # until it is empty.
-                    for address in self._socket.take_errors():
-                        self.core.fail_transport(address, now)
+                    for host, port in self._socket.take_errors():
+                        self.core.fail_transport(Hop(host, port), now)
                 is_more = False
                 break
             self._received += 1
             data, source = datagram
             try:
-                take(data, source, now)
+                take(data, Hop(*source), now)
             except Exception:
                 _log.exception("a datagram was not handled", source=source, data=data[:200])
         else:
@@ -381,7 +382,7 @@ async def open_user_agent(
     datagram_socket = DatagramSocket(*settings.bind)
     try:
         lines = await _open_lines(settings, datagram_socket)
-        hosts = frozenset(line.address[0] for line in lines.values())
+        hosts = frozenset(line.hop.host for line in lines.values())
         secret = randomness.getrandbits(128).to_bytes(16, "big")
         core = SipCore(secret, hosts, settings.timing)
         async with trio.open_nursery() as nursery:
@@ -403,12 +404,13 @@ async def _open_lines(settings: UserAgentSettings, bound: DatagramSocket) -> dic
     for trunk in settings.trunks:
         try:
             found = await trio.socket.getaddrinfo(trunk.host, trunk.port, family=bound.family)
-            address = (str(found[0][4][0]), trunk.port)
+            address = (str(found[0][4][0]), trunk.port or SIP_PORT)
             host = settings.advertise or bound_host
             if ip_address(host).is_unspecified:
                 host = local_address_towards(address, bound.family)
         except OSError as error:
             _log.warning("a trunk has no address", trunk=trunk.name, error=str(error))
             continue
-        lines[trunk.name] = open_line(trunk, address, (host, port))
+        ours = (host, port)
+        lines[trunk.name] = open_line(trunk, Hop(*address), Here(ours, ours, ours))
     return lines

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from msgspec import Struct
+
+
+class Presentation(Struct, frozen=True):
+    """How the caller is shown to the callee, beside the number."""
+
+    display_name: str = ""
+    """Empty shows none."""
+    withhold: bool = False
+    """Whether the callee is not to see the number (RFC 3323 and 3325: `Privacy: id`)."""
+    diverted_from: str | None = None
+    """E.164: the number that the call claims to have been diverted from (RFC 5806)."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further header fields of the INVITE, name and value, such as an `Identity` made elsewhere."""
 
 
 class CallRequest(Struct, frozen=True):
@@ -19,6 +33,7 @@ class CallRequest(Struct, frozen=True):
     """The DID that is shown to the callee, E.164 with `+`."""
     trunk: str
     """The name of the trunk that carries the call."""
+    presentation: Presentation = Presentation()
 
 
 class Ringing(Struct, frozen=True):
@@ -53,6 +68,9 @@ class Ended(Struct, frozen=True):
     """The Q.850 cause of a Reason header (RFC 3326), in the final response or the BYE."""
     retry_after_s: float | None = None
     """The Retry-After of a 503 or 429, seconds."""
+    redirected_to: str | None = None
+    """E.164: the number that a 3xx names, where the trunk may redirect us (RFC 3261 §8.1.3.4). It has
+    not been called: that would be another call, with every question to be asked again."""
 
 
 Progress = Ringing | Answered | Ended
@@ -105,8 +123,21 @@ class Call(Protocol):
         """What is known of the media so far; final once the call's block is left."""
 
 
+class TrunkCondition(Struct, frozen=True):
+    """Whether a trunk can be used at all, as far as its own probes and registration tell."""
+
+    trunk: str
+    is_usable: bool
+    detail: str
+    """One sentence for a person: what is wrong, or what has become well."""
+
+
 class Telephony(Protocol):
     """Places calls. One implementation speaks SIP, another is the simulated world."""
+
+    def watch_trunks(self, tell: Callable[[TrunkCondition], None]) -> None:
+        """Tell the condition of each trunk that is not usable now, and every change from then on. A
+        trunk that nothing was told of is usable. `tell` returns at once and never raises."""
 
     def prepare_call(self, request: CallRequest) -> AbstractAsyncContextManager[Call]:
         """Reserve what a call needs (a media port, a Call-ID). Leaving the block hangs up if that was

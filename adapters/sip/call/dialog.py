@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from adapters.sip.wire.fields import SipParseError, read_address
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response
-from adapters.sip.wire.uri import Address, is_loose, next_hop
+from adapters.sip.wire.uri import is_loose, next_hop
 
 
 class Dialog(Struct, eq=False, gc=False):
@@ -77,9 +78,9 @@ def addressing(dialog: Dialog) -> tuple[bytes, tuple[bytes, ...]]:
     return first, (*routes[1:], b"<%b>" % dialog.target)
 
 
-def destination(dialog: Dialog, fallback: Address) -> Address:
-    """Where a request in the dialog is sent. Only IP addresses can be followed here; for a host name
-    the `fallback`, which is where the trunk was reached before, is as good as it gets."""
+def destination(dialog: Dialog, before: Hop) -> Hop:
+    """Where a request in the dialog is sent. Only IP addresses can be followed here; for a host name,
+    where the INVITE went `before` is as good as it gets."""
     routes = dialog.routes
     uri = read_address(routes[0]) if routes else dialog.target
-    return next_hop(uri) or fallback
+    return next_hop(uri, before) or before

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from adapters.media.types import Remote
-from adapters.sip.wire.uri import Address
+from adapters.sip.wire.hop import Hop
 from engine.ports.telephony import Ended, Ringing
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Outbox:
     __slots__ = ("datagrams", "events", "retransmissions")
 
     def __init__(self) -> None:
-        self.datagrams: list[tuple[bytes, Address]] = []
+        self.datagrams: list[tuple[bytes, Hop]] = []
         self.events: list[tuple[OutboundCall, CallEvent]] = []
         self.retransmissions = 0
         """Datagrams that a timer sent again, since the start."""

@@ -18,10 +18,14 @@ from adapters.sip.call.transaction import (
     Timing,
     Transaction,
     step,
+    timing_over,
 )
 from adapters.sip.trunk import Line
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Response, compose
-from adapters.sip.wire.uri import Address
+
+DATAGRAM_MAX = 1300
+"""A longer request could be cut into fragments on its way (RFC 3261 §18.1.1)."""
 
 
 class Parties(Struct, frozen=True, gc=False):
@@ -64,6 +68,7 @@ class Requester:
         "_timing",
         "acks",
         "exchanges",
+        "invite_hop",
     )
 
     def __init__(self, line: Line, parties: Parties, timing: Timing, outbox: Outbox) -> None:
@@ -79,8 +84,10 @@ class Requester:
         self._cseq = 0
         self._invite: Exchange | None = None
         self._invite_credentials: list[bytes] = []
-        self.acks: dict[bytes, tuple[bytes, Address]] = {}
+        self.acks: dict[bytes, tuple[bytes, Hop]] = {}
         """The ACK of each dialog by its callee's tag, to be sent again for a repeated 200."""
+        self.invite_hop = line.hop
+        """Where the last INVITE went."""
         self.exchanges: list[Exchange] = []
         """Those whose transactions still live; a handful at most."""
 
@@ -146,12 +153,20 @@ class Requester:
             extra=[*self._line.invite_lines, *self._invite_credentials],
             body=offer,
         )
+        self.invite_hop = self._invite.transaction.destination
 
     def send_cancel(self, now: float) -> None:
         """The INVITE's twin: same branch, number and addressing (RFC 3261 §9.1)."""
         assert self._invite is not None
         invite = self._invite.transaction
-        self._begin(b"CANCEL", now, cseq=invite.cseq, branch=invite.branch, tries=Tries())
+        self._begin(
+            b"CANCEL",
+            now,
+            cseq=invite.cseq,
+            branch=invite.branch,
+            tries=Tries(),
+            hop=invite.destination,
+        )
 
     def send_bye(self, dialog: Dialog, now: float, challenged: Exchange | None = None) -> None:
         """End a dialog; `challenged` is the BYE whose challenge this one answers."""
@@ -171,21 +186,27 @@ class Requester:
         """The ACK of a 300 to 699, part of the INVITE's own transaction (RFC 3261 §17.1.1.3)."""
         invite = exchange.transaction
         ack = self._write(
-            b"ACK", cseq=invite.cseq, branch=invite.branch, remote=response.fields[b"to"][0]
+            b"ACK",
+            invite.destination,
+            cseq=invite.cseq,
+            branch=invite.branch,
+            remote=response.fields[b"to"][0],
         )
         self._outbox.datagrams.append((ack, invite.destination))
 
     def acknowledge(self, dialog: Dialog) -> None:
         """The ACK of a 2xx: a request of its own with the INVITE's number and credentials, kept to
         be sent again for each repetition (RFC 3261 §13.2.2.4)."""
+        hop = destination(dialog, self._line.hop)
         ack = self._write(
             b"ACK",
+            hop,
             cseq=self._cseq,
             branch=self._next_branch(),
             dialog=dialog,
             extra=self._invite_credentials,
         )
-        sent = (ack, destination(dialog, self._line.address))
+        sent = (ack, hop)
         self.acks[dialog.remote_tag] = sent
         self._outbox.datagrams.append(sent)
 
@@ -211,13 +232,21 @@ class Requester:
         branch: bytes,
         tries: Tries,
         dialog: Dialog | None = None,
+        hop: Hop | None = None,
         extra: Iterable[bytes] = (),
         body: bytes = b"",
     ) -> Exchange:
-        """Send a request and await its response."""
+        """Send a request and await its response. `hop` is None unless it must go a certain way."""
+        if hop is None:
+            hop = self._hop(dialog)
         message = self._write(
-            method, cseq=cseq, branch=branch, dialog=dialog, extra=extra, body=body
+            method, hop, cseq=cseq, branch=branch, dialog=dialog, extra=extra, body=body
         )
+        if len(message) > DATAGRAM_MAX and self._line.trunk.large_over_tcp and not hop.is_reliable:
+            hop = Hop(hop.host, hop.port, "tcp")
+            message = self._write(
+                method, hop, cseq=cseq, branch=branch, dialog=dialog, extra=extra, body=body
+            )
         is_invite = method == b"INVITE"
         transaction = Transaction(
             table=INVITE_CLIENT if is_invite else CLIENT,
@@ -225,8 +254,8 @@ class Requester:
             branch=branch,
             cseq=cseq,
             message=message,
-            destination=self._destination(dialog),
-            timing=self._timing,
+            destination=hop,
+            timing=timing_over(self._timing, hop.transport),
             state="calling" if is_invite else "trying",
         )
         step(transaction, "start", now)
@@ -235,13 +264,14 @@ class Requester:
         self.exchanges.append(exchange)
         return exchange
 
-    def _destination(self, dialog: Dialog | None) -> Address:
-        fallback = self._line.address
-        return fallback if dialog is None else destination(dialog, fallback)
+    def _hop(self, dialog: Dialog | None) -> Hop:
+        before = self._line.hop
+        return before if dialog is None else destination(dialog, before)
 
     def _write(
         self,
         method: bytes,
+        hop: Hop,
         *,
         cseq: int,
         branch: bytes,
@@ -263,7 +293,7 @@ class Requester:
         return compose(
             [
                 b"%b %b SIP/2.0" % (method, uri),
-                self._line.via + branch,
+                self._line.vias[hop.transport] + branch,
                 *[b"Route: " + route for route in routes],
                 b"Max-Forwards: 70",
                 b"From: " + parties.caller,

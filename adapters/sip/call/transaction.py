@@ -10,18 +10,19 @@ is Timer A, E or G, `expires_at` is Timer B, F or H while an answer is awaited, 
 or J. The owner asks for `next_wake`, and calls `step` with what `due` names when the time has come.
 
 Over a reliable transport the same tables serve with a `Timing` that never retransmits and does not
-linger.
+linger: `timing_over`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from adapters.sip.wire.uri import Address
+from adapters.sip.wire.hop import Hop, Transport
 
 State = Literal[
     "calling", "trying", "proceeding", "accepted", "completed", "confirmed", "terminated"
@@ -52,10 +53,22 @@ class Timing(Struct, frozen=True):
     d: float = 32.0
     """Timer D: how long a refused INVITE answers repeated refusals."""
 
+    retransmits: bool = True
+    """Whether anything is sent again: over TCP and TLS it is not."""
+
     @property
     def patience(self) -> float:
         """64·T1: Timers B, F, H, J and M."""
         return 64 * self.t1
+
+
+@lru_cache(maxsize=16)
+def timing_over(timing: Timing, transport: Transport) -> Timing:
+    """The same constants over another transport: what is reliable repeats nothing, and need not wait
+    for what is still in the network (RFC 3261 §17.1.1.2, §17.1.2.2, §17.2.1, §17.2.2)."""
+    if transport == "udp":
+        return timing
+    return structs.replace(timing, t4=0.0, d=0.0, retransmits=False)
 
 
 class Transaction(Struct, eq=False, gc=False):
@@ -67,7 +80,7 @@ class Transaction(Struct, eq=False, gc=False):
     cseq: int
     message: bytes
     """What is sent again: the request of a client, the response of a server."""
-    destination: Address
+    destination: Hop
     timing: Timing
     state: State = "trying"
     gap: float = 0.0
@@ -98,8 +111,9 @@ Table = dict[tuple[State, Event], Transition]
 
 
 def _send_every_t1(transaction: Transaction, now: float) -> None:
-    transaction.gap = transaction.timing.t1
-    transaction.retransmit_at = now + transaction.gap
+    if transaction.timing.retransmits:
+        transaction.gap = transaction.timing.t1
+        transaction.retransmit_at = now + transaction.gap
 
 
 def _double_gap(transaction: Transaction, now: float) -> None:

@@ -24,8 +24,8 @@ from adapters.sip.call.transaction import Event, Timing, due, response_event
 from adapters.sip.call.uas import Answerer, LocalMedia
 from adapters.sip.trunk import Line
 from adapters.sip.wire.fields import read_q850, read_retry_after
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Message, Request, Response, SipParseError
-from adapters.sip.wire.uri import Address
 from engine.ports.telephony import Ended, How, Ringing
 
 FORKS_MAX = 8
@@ -82,9 +82,9 @@ class OutboundCall:
         return self._parties.call_id
 
     @property
-    def address(self) -> Address:
+    def hop(self) -> Hop:
         """Where the INVITE goes."""
-        return self._line.address
+        return self._requester.invite_hop
 
     @property
     def is_unanswered(self) -> bool:
@@ -142,7 +142,7 @@ class OutboundCall:
                 self._receive_bye_response(exchange, response, now)
         self._settle()
 
-    def receive_request(self, request: Request, reply_to: Address, now: float) -> None:
+    def receive_request(self, request: Request, reply_to: Hop, now: float) -> None:
         """A request with this call's Call-ID. Raises `SipParseError` before anything is changed."""
         answerer = self._answerer
         if answerer is None:

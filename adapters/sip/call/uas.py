@@ -24,11 +24,12 @@ from adapters.sip.call.transaction import (
     Transaction,
     due,
     step,
+    timing_over,
 )
 from adapters.sip.trunk import ALLOW
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.inspection import SDP_TYPE, find_objection
 from adapters.sip.wire.message import METHODS, CSeq, Request, build_response
-from adapters.sip.wire.uri import Address
 
 TRANSACTIONS_MAX = 16
 """Server transactions of one call that are kept; with one more the oldest is forgotten, and its
@@ -117,7 +118,7 @@ class Answerer:
     def receive(
         self,
         request: Request,
-        reply_to: Address,
+        reply_to: Hop,
         now: float,
         dialog: Dialog | None,
         remote_tags: Collection[bytes] | None,
@@ -176,9 +177,13 @@ class Answerer:
         cseq: CSeq,
         branch: bytes,
         verdict: Verdict,
-        reply_to: Address,
+        reply_to: Hop,
         now: float,
     ) -> None:
+        is_success = verdict.status < 300
+        # A 2xx to an INVITE is repeated over any transport: a proxy on the way may lose it over
+        # another (§13.3.1.4).
+        transport = "udp" if request.method == b"INVITE" and is_success else reply_to.transport
         transaction = Transaction(
             table=INVITE_SERVER if request.method == b"INVITE" else SERVER,
             method=request.method,
@@ -192,7 +197,7 @@ class Answerer:
                 body=verdict.body,
             ),
             destination=reply_to,
-            timing=self._timing,
+            timing=timing_over(self._timing, transport),
             state="completed",
         )
         if len(self._transactions) >= TRANSACTIONS_MAX:

@@ -9,9 +9,12 @@ from ipaddress import ip_address
 from msgspec import Struct
 
 from adapters.sip.wire.fields import Params, SipParseError, read_number, read_params
+from adapters.sip.wire.hop import Hop, Transport
 
 SIP_PORT = 5060
 """The port of a SIP URI that names none, over UDP and TCP."""
+SIPS_PORT = 5061
+"""The same over TLS."""
 NEXT_HOPS_REMEMBERED = 1024
 """URIs whose next hop is remembered: the Contacts of one carrier are nearly always the same few."""
 
@@ -19,7 +22,7 @@ SCHEMES = frozenset((b"sip", b"sips", b"tel"))
 """The schemes that `read_uri` knows."""
 
 Address = tuple[str, int]
-"""IP address in text, and port."""
+"""IP address in text, and port: one of our own."""
 
 _HOST_PORT = re.compile(rb"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._-]++)(?::([0-9]{1,5}))?\Z")
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,/"
@@ -87,16 +90,29 @@ def host_port(address: Address) -> bytes:
     return (b"[%b]:%d" if ":" in host else b"%b:%d") % (host.encode("ascii"), port)
 
 
+_TRANSPORTS: dict[bytes, Transport] = {b"udp": "udp", b"tcp": "tcp", b"tls": "tls"}
+
+
 @lru_cache(maxsize=NEXT_HOPS_REMEMBERED)
-def next_hop(raw: bytes) -> Address | None:
-    """The address that a request to this URI goes to over UDP, None where only a resolver could
-    say (a host name, a tel URI) or the URI cannot be read."""
+def next_hop(raw: bytes, before: Hop) -> Hop | None:
+    """Where a request to this URI goes, None where only a resolver could say (a host name, a tel
+    URI) or the URI cannot be read.
+
+    Args:
+        raw: the URI.
+        before: where the call's INVITE went. A URI that names no transport means that of the call,
+            and the certificate that counts over TLS is that of the trunk.
+    """
     try:
         uri = read_uri(raw)
         host = str(ip_address((uri.params.get(b"maddr") or uri.host).decode("ascii")))
     except (SipParseError, ValueError):
         return None
-    return host, uri.port or SIP_PORT
+    named = (uri.params.get(b"transport") or b"").lower()
+    transport = "tls" if uri.scheme == b"sips" else _TRANSPORTS.get(named, before.transport)
+    if transport == "tls":
+        return Hop(host, uri.port or SIPS_PORT, transport, before.name)
+    return Hop(host, uri.port or SIP_PORT, transport)
 
 
 def is_loose(raw: bytes) -> bool:

@@ -6,15 +6,16 @@ from adapters.sip.call.outbox import CallEvent
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
 from adapters.sip.core import SipCore
-from adapters.sip.trunk import Trunk, open_line
+from adapters.sip.trunk import Here, Trunk, open_line
 from adapters.sip.wire.digest import Credentials
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response, build_request, build_response, parse
 from adapters.sip.wire.uri import Address
 
 HERE: Address = ("192.0.2.1", 5062)
-TRUNK: Address = ("192.0.2.70", 5070)
+TRUNK = Hop("192.0.2.70", 5070)
 CALLEE = b"<sip:callee@192.0.2.99:5099>"
-CALLEE_ADDRESS: Address = ("192.0.2.99", 5099)
+CALLEE_ADDRESS = Hop("192.0.2.99", 5099)
 SDP_TYPE = (b"Content-Type", b"application/sdp")
 CONTACT = (b"Contact", CALLEE)
 
@@ -38,7 +39,7 @@ class Lineup:
         self.now = 1000.0
         self.core = SipCore(b"secret", frozenset({TRUNK[0]}))
         trunk = Trunk("main", TRUNK[0], TRUNK[1], credentials, realm)
-        self.line = open_line(trunk, TRUNK, HERE)
+        self.line = open_line(trunk, TRUNK, Here(HERE, HERE, HERE))
         self._tokens = 0
 
     def prepare(self, number: str = "+14155550199") -> OutboundCall:
@@ -69,7 +70,7 @@ class Lineup:
     def hang_up(self, call: OutboundCall) -> None:
         self.core.hang_up(call, self.now)
 
-    def datagrams(self) -> list[tuple[bytes, Address]]:
+    def datagrams(self) -> list[tuple[bytes, Hop]]:
         return self.core.datagrams_to_send()
 
     def requests(self) -> list[Request]:

@@ -9,12 +9,12 @@ import pytest
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.core import SipStatistics, TooManyCalls
 from adapters.sip.guard import REFUSALS_AT_ONCE, stamp_via
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, build_request, build_response, parse
-from adapters.sip.wire.uri import Address
 from engine.ports.telephony import Ended
 from tests.adapters.sip.lineup import TRUNK, Lineup
 
-STRANGER: Address = ("203.0.113.5", 5999)
+STRANGER = Hop("203.0.113.5", 5999)
 NOTHING = SipStatistics(
     calls=0,
     calls_kept=0,
@@ -118,22 +118,22 @@ def test_a_trunk_that_asks_options_hears_200() -> None:
         (
             b"SIP/2.0/UDP 10.0.0.1:5080;rport;branch=b",
             b"SIP/2.0/UDP 10.0.0.1:5080;rport=5999;branch=b;received=203.0.113.5",
-            ("203.0.113.5", 5999),
+            Hop("203.0.113.5", 5999),
         ),
         (
             b"SIP/2.0/UDP 203.0.113.5:5080;branch=b",
             b"SIP/2.0/UDP 203.0.113.5:5080;branch=b",
-            ("203.0.113.5", 5080),
+            Hop("203.0.113.5", 5080),
         ),
         (
             b"SIP/2.0/UDP host.example ;branch=b, SIP/2.0/UDP second",
             b"SIP/2.0/UDP host.example ;branch=b;received=203.0.113.5, SIP/2.0/UDP second",
-            ("203.0.113.5", 5060),
+            Hop("203.0.113.5", 5060),
         ),
     ],
 )
 def test_a_response_goes_where_the_top_via_and_the_source_say(
-    via: bytes, written: bytes, reply_to: Address
+    via: bytes, written: bytes, reply_to: Hop
 ) -> None:
     subject = request(outside(b"OPTIONS", via=via))
     assert stamp_via(subject, STRANGER) == reply_to
@@ -182,7 +182,7 @@ def test_an_icmp_error_ends_the_calls_that_heard_nothing_from_there() -> None:
     ringing, invite = lineup.dial()
     lineup.respond(invite, 180)
     lineup.core.take_events()
-    lineup.core.fail_transport(("192.0.2.71", 5070), lineup.now)
+    lineup.core.fail_transport(Hop("192.0.2.71", 5070), lineup.now)
     assert lineup.core.take_events() == []
     lineup.core.fail_transport(TRUNK, lineup.now)
     assert lineup.core.take_events() == [(silent, Ended("unreachable"))]

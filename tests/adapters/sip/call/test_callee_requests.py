@@ -6,6 +6,7 @@ import pytest
 
 from adapters.media.types import Remote
 from adapters.sip.call.outbox import MediaAgreed
+from adapters.sip.wire.hop import Hop
 from engine.ports.telephony import Ended
 from tests.adapters.sip.lineup import SDP_TYPE, TRUNK, Lineup, answer_sdp
 
@@ -66,7 +67,7 @@ def test_a_reinvite_is_answered_with_our_sdp_and_moves_the_media_and_the_target(
     assert lineup.events() == [MediaAgreed(MOVED_REMOTE, is_first=False)]
     lineup.hang_up(call)
     ((_, address),) = lineup.datagrams()
-    assert address == ("192.0.2.97", 5097)
+    assert address == Hop("192.0.2.97", 5097)
 
 
 def test_a_reinvite_that_changes_nothing_moves_nothing() -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from adapters.sip.call.dialog import Dialog, addressing, destination, establish, refresh
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response, build_request, parse
 
-FALLBACK = ("192.0.2.70", 5070)
+FALLBACK = Hop("192.0.2.70", 5070)
 INVITE_URI = b"sip:b@192.0.2.70"
 
 
@@ -38,13 +39,13 @@ def test_a_dialog_keeps_what_the_answer_said_as_it_said_it() -> None:
 def test_without_routes_a_request_goes_to_the_contact() -> None:
     made = dialog(b"Contact: <sip:b@192.0.2.9:5090>")
     assert addressing(made) == (b"sip:b@192.0.2.9:5090", ())
-    assert destination(made, FALLBACK) == ("192.0.2.9", 5090)
+    assert destination(made, FALLBACK) == Hop("192.0.2.9", 5090)
 
 
 def test_a_loose_route_leaves_the_request_uri_alone() -> None:
     made = dialog(b"Contact: <sip:b@192.0.2.9>", b"Record-Route: <sip:192.0.2.3:5063;lr>")
     assert addressing(made) == (b"sip:b@192.0.2.9", (b"<sip:192.0.2.3:5063;lr>",))
-    assert destination(made, FALLBACK) == ("192.0.2.3", 5063)
+    assert destination(made, FALLBACK) == Hop("192.0.2.3", 5063)
 
 
 def test_a_strict_route_goes_into_the_request_uri_and_the_target_behind_the_rest() -> None:
@@ -57,7 +58,7 @@ def test_a_strict_route_goes_into_the_request_uri_and_the_target_behind_the_rest
         b"sip:192.0.2.3:5063",
         (b"<sip:192.0.2.4;lr>", b"<sip:b@192.0.2.9>"),
     )
-    assert destination(made, FALLBACK) == ("192.0.2.3", 5063)
+    assert destination(made, FALLBACK) == Hop("192.0.2.3", 5063)
 
 
 def test_a_host_name_is_reached_where_the_trunk_was() -> None:

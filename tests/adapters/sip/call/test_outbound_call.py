@@ -8,6 +8,7 @@ from adapters.media import sdp
 from adapters.media.types import Remote
 from adapters.sip.call.outbox import MediaAgreed
 from adapters.sip.wire.digest import Credentials
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request
 from engine.ports.telephony import Ended, Ringing
 from tests.adapters.sip.lineup import (
@@ -340,7 +341,7 @@ def test_a_second_fork_that_answers_is_acknowledged_and_ended_alone() -> None:
     (ack, ack_to), (bye, bye_to) = lineup.datagrams()
     assert ack.startswith(b"ACK sip:other@192.0.2.98 SIP/2.0\r\n")
     assert bye.startswith(b"BYE sip:other@192.0.2.98 SIP/2.0\r\n")
-    assert ack_to == bye_to == ("192.0.2.98", 5060)
+    assert ack_to == bye_to == Hop("192.0.2.98", 5060)
     assert b";tag=second\r\n" in ack
     assert b";tag=second\r\n" in bye
     lineup.respond(invite, 200, tag=b"second", headers=(other, SDP_TYPE), body=answer_sdp())
@@ -405,7 +406,7 @@ def test_routes_recorded_by_proxies_are_followed() -> None:
     lineup.hang_up(call)
     for data, address in lineup.datagrams():
         assert b"Route: <sip:192.0.2.50:5080;lr>\r\nRoute: <sip:192.0.2.51:5081;lr>\r\n" in data
-        assert address == ("192.0.2.50", 5080)
+        assert address == Hop("192.0.2.50", 5080)
 
 
 @pytest.mark.parametrize("is_provisional_first", [True, False])

@@ -21,6 +21,7 @@ from adapters.sip.call.transaction import (
     response_event,
     step,
 )
+from adapters.sip.wire.hop import Hop
 
 Log = list[tuple[float, tuple[Effect, ...]]]
 
@@ -32,7 +33,7 @@ def transaction(table: Table, state: State, timing: Timing | None = None) -> Tra
         branch=b"b",
         cseq=1,
         message=b"m",
-        destination=("192.0.2.1", 5060),
+        destination=Hop("192.0.2.1", 5060),
         timing=Timing() if timing is None else timing,
         state=state,
     )

@@ -159,7 +159,7 @@ def read_everything(data: bytes) -> None:
         assert 100 <= message.status < 700
         assert isinstance(message.reason_text, str)
         return
-    next_hop(message.uri)
+    next_hop(message.uri, TRUNK)
     is_loose(message.uri)
     with contextlib.suppress(SipParseError):
         read_uri(message.uri)

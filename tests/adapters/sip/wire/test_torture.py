@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from adapters.sip.core import SipCore
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import SipParseError, parse
 
 FOLDER = Path(
     os.environ.get(
         "CALLWHEEL_SIP_TORTURE",
-        Path(__file__).parents[3] / ".." / "shared" / "data" / "sip-torture",
+        Path(__file__).parents[4] / ".." / "shared" / "data" / "sip-torture",
     )
 )
 MESSAGES = sorted(FOLDER.glob("rfc*/*.dat"))
@@ -47,7 +48,7 @@ def test_a_torture_message_is_read_or_refused_in_bounded_time(path: Path) -> Non
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.stem)
 def test_a_torture_message_cannot_disturb_the_core(path: Path) -> None:
     core = SipCore(b"secret", frozenset({"192.0.2.70"}))
-    for source in (("192.0.2.70", 5060), ("203.0.113.5", 5060)):
+    for source in (Hop("192.0.2.70", 5060), Hop("203.0.113.5", 5060)):
         core.receive(path.read_bytes(), source, 0.0)
     statistics = core.statistics()
     assert (statistics.faults, statistics.calls_kept, core.take_faults()) == (0, 0, [])

@@ -13,6 +13,7 @@ import pytest
 from adapters.media.types import Remote
 from adapters.sip.call.outbox import MediaAgreed
 from adapters.sip.core import SipCore
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Message, Request, SipParseError, parse
 from adapters.sip.wire.uri import read_uri
 from tests.adapters.sip.lineup import TRUNK, Lineup, answer_sdp
@@ -21,10 +22,10 @@ from tests.adapters.sip.wire.torture import POINTS, Point, Verdict, invite, writ
 FOLDER = Path(
     os.environ.get(
         "CALLWHEEL_SIP_TORTURE",
-        Path(__file__).parents[3] / ".." / "shared" / "data" / "sip-torture",
+        Path(__file__).parents[4] / ".." / "shared" / "data" / "sip-torture",
     )
 )
-STRANGER = ("203.0.113.5", 5999)
+STRANGER = Hop("203.0.113.5", 5999)
 VIEWS = (
     "branch", "from_tag", "to_tag", "from_addr", "to_addr", "cseq", "vias", "top_via", "contact",
     "content_type",
@@ -57,7 +58,7 @@ def unreadable_views(message: Message) -> tuple[str, ...]:
     return tuple(found)
 
 
-def answer_of(core: SipCore, data: bytes, source: tuple[str, int]) -> int | None:
+def answer_of(core: SipCore, data: bytes, source: Hop) -> int | None:
     core.receive(data, source, 0.0)
     answers = [int(answer.split(b" ")[1]) for answer, _ in core.datagrams_to_send()]
     assert len(answers) < 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.sip.wire.fields import SipParseError
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.uri import Uri, escape_user, host_port, is_loose, next_hop, read_uri
 
 
@@ -61,21 +62,27 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "address"),
+    ("raw", "hop"),
     [
-        (b"sip:a@192.0.2.1", ("192.0.2.1", 5060)),
-        (b"sip:a@192.0.2.1:5070;transport=udp", ("192.0.2.1", 5070)),
-        (b"sip:[2001:DB8::0:1]:5070", ("2001:db8::1", 5070)),
-        (b"sip:a@host;maddr=192.0.2.9", ("192.0.2.9", 5060)),
+        (b"sip:a@192.0.2.1", Hop("192.0.2.1", 5060)),
+        (b"sip:a@192.0.2.1:5070;transport=udp", Hop("192.0.2.1", 5070)),
+        (b"sip:[2001:DB8::0:1]:5070", Hop("2001:db8::1", 5070)),
+        (b"sip:a@host;maddr=192.0.2.9", Hop("192.0.2.9", 5060)),
+        (b"sip:a@192.0.2.1;transport=TCP", Hop("192.0.2.1", 5060, "tcp")),
+        (b"sip:a@192.0.2.1;transport=tls", Hop("192.0.2.1", 5061, "tls", "trunk.example")),
+        (b"sips:a@192.0.2.1:5071", Hop("192.0.2.1", 5071, "tls", "trunk.example")),
         (b"sip:a@host.example", None),
         (b"tel:+1", None),
         (b"garbage", None),
     ],
 )
-def test_a_next_hop_is_known_for_ip_addresses_only(
-    raw: bytes, address: tuple[str, int] | None
-) -> None:
-    assert next_hop(raw) == address
+def test_a_next_hop_is_known_for_ip_addresses_only(raw: bytes, hop: Hop | None) -> None:
+    assert next_hop(raw, Hop("192.0.2.70", 5060, "udp", "trunk.example")) == hop
+
+
+def test_a_uri_that_names_no_transport_means_that_of_its_call() -> None:
+    before = Hop("192.0.2.70", 5061, "tls", "trunk.example")
+    assert next_hop(b"sip:a@192.0.2.1", before) == Hop("192.0.2.1", 5061, "tls", "trunk.example")
 
 
 def test_a_router_is_loose_when_it_says_so() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Message, Request, Response
 from adapters.sip.wire.uri import next_hop, read_uri
 from tests.adapters.sip.lineup import answer_sdp
@@ -19,6 +20,10 @@ TWO_FAMILIES = (
     b"m=audio 22334 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n"
     b"m=video 7000 RTP/AVP 99\r\nc=IN IP6 2001:db8::7\r\n"
 )
+
+
+BEFORE = Hop("192.0.2.70", 5060)
+"""Where a call went before its URI is followed."""
 
 
 class Verdict(Struct, frozen=True):
@@ -641,12 +646,12 @@ POINTS = (
         to_us(b"OPTIONS", uri=b"sip:bert@[2001:db8:::198.51.100.4]"), trunk_only(200),
         "The third colon, which the grammar of RFC 3261 asked for by mistake, is tolerated; nothing "
         "is ever sent to such an address.",
-        lambda m: (b":::" in host_of(m), next_hop(as_request(m).uri)), (True, None),
+        lambda m: (b":::" in host_of(m), next_hop(as_request(m).uri, BEFORE)), (True, None),
     ),
     Point(
         "ipv6-correct-abnf-2-colons", "RFC 5118 §4.10",
         to_us(b"OPTIONS", uri=b"sip:bert@[2001:db8::198.51.100.4]"), trunk_only(200),
         "With two colons it is an address that could be sent to.",
-        lambda m: (b":::" in host_of(m), next_hop(as_request(m).uri) is None), (False, False),
+        lambda m: (b":::" in host_of(m), next_hop(as_request(m).uri, BEFORE) is None), (False, False),
     ),
 )  # fmt: skip
