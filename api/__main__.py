@@ -20,6 +20,7 @@ from api.commands import (
     results,
     serve,
     sim,
+    trace,
     upload,
     watch,
 )
@@ -31,6 +32,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     upload.COMMAND,
     watch.COMMAND,
     results.COMMAND,
+    trace.COMMAND,
     keys.COMMAND,
     config_check.COMMAND,
     bench.COMMAND,

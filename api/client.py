@@ -162,6 +162,19 @@ class CallwheelClient:
         """All call detail records of a list, oldest first."""
         return await self._get_pages("/v1/attempts", {"list": call_list}, AttemptView)
 
+    async def get_ladder(self, attempt: str, *, query: Mapping[str, str] | None = None) -> str:
+        """What an attempt said on the wire, as a ladder in text; `query` may hold `full`."""
+        path = f"/v1/attempts/{quote(attempt, safe='')}/trace"
+        answer = await self._request(
+            "GET", f"{path}?{urlencode({'format': 'text', **(query or {})})}"
+        )
+        return answer.body.decode("utf-8", "replace")
+
+    async def get_capture(self, attempt: str) -> bytes:
+        """The same as a capture file for Wireshark."""
+        path = f"/v1/attempts/{quote(attempt, safe='')}/trace?format=pcap"
+        return (await self._request("GET", path)).body
+
     def follow(
         self, call_list: str | None = None, since: int | None = None
     ) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[FeedEvent]]:

@@ -22,21 +22,26 @@ from msgspec import Struct
 from adapters.media.client import open_media_plane
 from adapters.media.prompts import PromptError, PromptLibrary
 from adapters.media.types import PlaneUnavailable
-from adapters.sip.trunk import Trunk
+from adapters.sip.identity.headers import TrunkIdentity, UnsafeHeader
+from adapters.sip.identity.passport import CannotSign
+from adapters.sip.trace.archive import TraceArchive, open_trace_archive
+from adapters.sip.transport.sockets import TlsSettings
+from adapters.sip.trunk import Stir, Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
 from adapters.sip.wire.digest import Credentials
-from adapters.sip.wire.uri import SIP_PORT
 from adapters.sqlite.lock import DatabaseInUse
 from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import open_sqlite_store
 from adapters.workers import open_process_workers
 from api.config import Config
+from api.config import Trunk as TrunkConfig
 from api.http.app import make_app
 from api.http.auth import KEY_PREFIX, hash_key
 from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
 from api.http.guard import serve_http
 from api.supervisor import keep_running
+from engine.dial.route import RouteSettings
 from engine.dial.trunk import TrunkSettings
 from engine.ports.prompts import PromptRefused
 from engine.ports.workers import Workers
@@ -44,6 +49,7 @@ from engine.runtime import Engine, EngineSettings
 
 DATABASE: Final = "callwheel.db"
 PROMPTS: Final = "prompts"
+TRACES: Final = "traces.db"
 ADMIN_KEY_HASH: Final = "administrator.sha256"
 """Holds the hash of the administrator key that the first start made."""
 
@@ -101,7 +107,7 @@ async def _run_installation(
             host, port = _choose_http_address(config)
             url = config.http.public_url or f"http://{_in_url(host)}:{port}"
             settings = HttpSettings(public_url=url, admin_sha256=admin_sha256)
-            app = make_app(engine, settings, hub, parts.prompts)
+            app = make_app(engine, settings, hub, parts.prompts, parts.traces)
             serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
             await nursery.start(keep_running, "http", serve)
             sip_host, sip_port = parts.sip_address
@@ -125,6 +131,7 @@ async def _run(engine: Engine, *, task_status: trio.TaskStatus[None]) -> None:
 class _Parts(Struct, frozen=True):
     engine: Engine
     prompts: _PromptsInWorkers
+    traces: TraceArchive
     sip_address: tuple[str, int]
 
 
@@ -148,16 +155,30 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         except (DatabaseInUse, DatabaseTooNew, PlaneUnavailable) as error:
             raise CannotStart(str(error)) from error
         workers = await stack.enter_async_context(open_process_workers(_worker_count()))
-        agent = await stack.enter_async_context(
-            open_user_agent(_sip_settings(config), plane, chance)
+        sip = config.sip
+        traces = await stack.enter_async_context(
+            open_trace_archive(data / TRACES, sip.trace_keep_s, sip.trace_bytes_max, clock)
         )
+        try:
+            agent = await stack.enter_async_context(
+                open_user_agent(_sip_settings(config), plane, chance, clock=clock, traces=traces)
+            )
+        except (CannotSign, UnsafeHeader) as error:
+            raise CannotStart(str(error)) from error
         settings = EngineSettings(
             channels=config.limits.channels,
             cps=config.limits.cps,
             destinations=config.limits.destinations,
             trunks=tuple(
-                TrunkSettings(trunk.name, trunk.channels, trunk.cps) for trunk in config.trunks
+                TrunkSettings(
+                    trunk.name,
+                    trunk.channels,
+                    trunk.cps,
+                    trunk.outcomes,
+                )
+                for trunk in config.trunks
             ),
+            routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
             drain_s=config.drain_s,
         )
         engine = Engine(
@@ -168,7 +189,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             randomness=chance,
             workers=workers,
         )
-        yield _Parts(engine, _PromptsInWorkers(data / PROMPTS, workers), agent.address)
+        yield _Parts(engine, _PromptsInWorkers(data / PROMPTS, workers), traces, agent.address)
 
 
 def _make_data_dir(config: Config) -> Path:
@@ -179,17 +200,48 @@ def _make_data_dir(config: Config) -> Path:
 
 
 def _sip_settings(config: Config) -> UserAgentSettings:
+    tls_bind = config.sip.tls_bind
     return UserAgentSettings(
-        trunks=tuple(
-            Trunk(
-                name=trunk.name,
-                host=trunk.uri.host,
-                port=trunk.uri.port or SIP_PORT,
-                credentials=_credentials(trunk.username, trunk.password),
-            )
-            for trunk in config.trunks
-        ),
+        trunks=tuple(_sip_trunk(trunk) for trunk in config.trunks),
         bind=(config.sip.bind.host, config.sip.bind.port),
+        advertise=config.sip.advertise,
+        tls=TlsSettings(
+            bind=None if tls_bind is None else (tls_bind.host, tls_bind.port),
+            certificate=config.sip.tls_cert,
+            key=config.sip.tls_key,
+            authorities=config.sip.tls_ca,
+        ),
+        nameservers=tuple((server.host, server.port) for server in config.sip.nameservers),
+    )
+
+
+def _sip_trunk(trunk: TrunkConfig) -> Trunk:
+    stir = None
+    if trunk.stir_key and trunk.stir_certificate_url and trunk.stir_attestation:
+        stir = Stir(trunk.stir_key, trunk.stir_certificate_url, trunk.stir_attestation)
+    return Trunk(
+        name=trunk.name,
+        host=trunk.uri.host,
+        port=trunk.uri.port,
+        transport=trunk.uri.transport,
+        credentials=_credentials(trunk.username, trunk.password),
+        realm=None if trunk.realm is None else trunk.realm.encode(),
+        domain=trunk.from_domain,
+        large_over_tcp=trunk.large_over_tcp,
+        tls_check=trunk.tls_check,
+        registers=trunk.register,
+        register_expires_s=trunk.register_expires_s,
+        probe_s=trunk.probe_s,
+        session_expires_s=trunk.session_expires_s,
+        follows_redirects=trunk.follow_redirects,
+        identity=TrunkIdentity(
+            display_name=trunk.display_name,
+            asserted=trunk.asserted_identity,
+            asserted_form=trunk.asserted_form,
+            diversion=trunk.diversion,
+            headers=trunk.headers,
+        ),
+        stir=stir,
     )
 
 

@@ -12,8 +12,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from adapters.sip.identity.headers import NumberForm
 from api import config_keys as keys
+from api import config_sip_keys as sip_keys
+from api.config_checks import find_mistakes_between
 from api.config_keys import Address, PortRange, TrunkUri
+from api.config_sip_keys import Attestation, Groups
 from api.config_source import (
     ENVIRONMENT,
     ConfigMistake,
@@ -22,9 +26,9 @@ from api.config_source import (
     Place,
     Refused,
     Source,
-    pattern_of,
     read_source,
 )
+from engine.disposition import AS_EVERYWHERE, OutcomeTable
 
 ADMIN_KEY_VARIABLE: Final = "CALLWHEEL_ADMIN_KEY"
 
@@ -42,7 +46,23 @@ class Sip(Struct, frozen=True):
     """Where signalling leaves and arrives."""
 
     bind: Address = Address("127.0.0.1", 5062)
-    """UDP; port 0 takes any free port."""
+    """UDP and TCP; port 0 takes any free port."""
+    tls_bind: Address | None = None
+    """TLS; None listens to none. Certificate and key are then there too."""
+    tls_cert: str | None = None
+    """PEM file of our certificate, with those between it and its authority."""
+    tls_key: str | None = None
+    """PEM file of its key."""
+    tls_ca: str | None = None
+    """PEM file of authorities that are trusted beside the system's."""
+    advertise: str | None = None
+    """The IP address that trunks see us under; None where that is our own."""
+    nameservers: tuple[Address, ...] = ()
+    """Resolvers of trunks' names; none takes the system's."""
+    trace_keep_s: int = 604_800
+    """How long an attempt's SIP exchange is kept; 0 keeps none."""
+    trace_bytes_max: int = 2**30
+    """Room for all of them on disk; the oldest goes first."""
 
 
 class Media(Struct, frozen=True):
@@ -76,6 +96,48 @@ class Trunk(Struct, frozen=True):
     username: str | None = None
     """For digest; None where the carrier knows us by our address."""
     password: str | None = None
+    realm: str | None = None
+    """The only realm that gets them; None trusts the one that the trunk names."""
+    register: bool = False
+    """Whether to register there, with the credentials."""
+    register_expires_s: int = 3600
+    """What is asked for; the trunk may give less."""
+    probe_s: int = 0
+    """Seconds between OPTIONS to the trunk; 0 sends none."""
+    large_over_tcp: bool = False
+    """Whether a request over 1,300 bytes goes over TCP (RFC 3261 §18.1.1)."""
+    tls_check: bool = True
+    """Whether the trunk's certificate is checked."""
+    follow_redirects: bool = False
+    """Whether a 3xx leads to another call."""
+    session_expires_s: int = 1800
+    """RFC 4028; 0 asks for no session timer."""
+    outcomes: OutcomeTable = AS_EVERYWHERE
+    """What the trunk means by its refusals, where that is not the table of `engine.disposition`."""
+    from_domain: str | None = None
+    """Host behind our number in From, IPv6 in brackets; None says our own address."""
+    display_name: str = ""
+    """Of calls that bring none; empty shows none."""
+    asserted_identity: str = "none"
+    """P-Asserted-Identity: `none`, `did`, a number (E.164) or a URI."""
+    asserted_form: NumberForm = "sip"
+    """As what kind of URI a number stands in it."""
+    diversion: str | None = None
+    """A number (E.164) or a URI that calls claim to have been diverted from."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further headers of each INVITE, name and value."""
+    stir_key: str | None = None
+    """PEM file of the key that calls are signed with; certificate and attestation are then there too."""
+    stir_certificate_url: str | None = None
+    stir_attestation: Attestation | None = None
+
+
+class Route(Struct, frozen=True):
+    """Several trunks under one name, which DIDs can name as they name a trunk."""
+
+    name: str
+    trunks: Groups
+    """By priority; those of one group are equals."""
 
 
 class Config(Struct, frozen=True):
@@ -90,6 +152,8 @@ class Config(Struct, frozen=True):
     media: Media = Media()
     limits: Limits = Limits()
     trunks: tuple[Trunk, ...] = ()
+    routes: tuple[Route, ...] = ()
+    """No two trunks or routes have one name, and every trunk of a route is there."""
     admin_key: str | None = None
     """Only from the environment, `CALLWHEEL_ADMIN_KEY`; None lets the first start make one."""
 
@@ -108,6 +172,14 @@ KEYS: Final[dict[str, Key]] = {
     "http.bind": keys.ADDRESS,
     "http.public_url": keys.PUBLIC_URL,
     "sip.bind": keys.ADDRESS,
+    "sip.tls_bind": keys.ADDRESS,
+    "sip.tls_cert": sip_keys.FILE,
+    "sip.tls_key": sip_keys.FILE,
+    "sip.tls_ca": sip_keys.FILE,
+    "sip.advertise": keys.ADVERTISED,
+    "sip.nameservers": sip_keys.NAMESERVERS,
+    "sip.trace_keep_s": sip_keys.TRACE_KEEP_S,
+    "sip.trace_bytes_max": sip_keys.TRACE_BYTES,
     "media.advertise": keys.ADVERTISED,
     "media.ports": keys.PORTS,
     "limits.channels": keys.CHANNELS,
@@ -119,9 +191,28 @@ KEYS: Final[dict[str, Key]] = {
     "trunks.*.cps": keys.CPS,
     "trunks.*.username": keys.CREDENTIAL,
     "trunks.*.password": keys.CREDENTIAL,
+    "trunks.*.realm": sip_keys.REALM,
     "trunks.*.register": keys.FLAG,
+    "trunks.*.register_expires_s": sip_keys.REGISTER_EXPIRES,
+    "trunks.*.probe_s": sip_keys.PROBE,
+    "trunks.*.large_over_tcp": keys.FLAG,
+    "trunks.*.tls_check": keys.FLAG,
+    "trunks.*.follow_redirects": keys.FLAG,
+    "trunks.*.session_expires_s": sip_keys.SESSION_EXPIRES,
+    "trunks.*.outcomes": sip_keys.OUTCOMES,
+    "trunks.*.from_domain": sip_keys.FROM_DOMAIN,
+    "trunks.*.display_name": sip_keys.DISPLAY_NAME,
+    "trunks.*.asserted_identity": sip_keys.ASSERTED_IDENTITY,
+    "trunks.*.asserted_form": sip_keys.ASSERTED_FORM,
+    "trunks.*.diversion": sip_keys.DIVERSION,
+    "trunks.*.headers": sip_keys.HEADERS,
+    "trunks.*.stir_key": sip_keys.FILE,
+    "trunks.*.stir_certificate_url": sip_keys.CERTIFICATE_URL,
+    "trunks.*.stir_attestation": sip_keys.ATTESTATION,
+    "routes.*.name": keys.TRUNK_NAME_KEY,
+    "routes.*.trunks": sip_keys.GROUPS,
 }
-"""Every key that is understood; `*` stands for a trunk's index, counted from 0."""
+"""Every key that is understood; `*` stands for a trunk's or route's index, counted from 0."""
 
 TABLES: Final[dict[str, type[Struct]]] = {
     "http": Http,
@@ -129,27 +220,13 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "media": Media,
     "limits": Limits,
 }
-
-REQUIRED: Final = ("trunks.*.name", "trunks.*.uri")
-
-REQUIRED_TOGETHER: Final = (
-    ("trunks.*.username", "trunks.*.password"),
-    ("sip.tls_bind", "sip.tls_cert", "sip.tls_key"),
-)
-"""Keys of which one needs the others."""
+ARRAYS: Final[dict[str, type[Struct]]] = {"trunks": Trunk, "routes": Route}
 
 NOT_SUPPORTED_YET: Final[dict[str, str]] = {
     "mail": "Lists by e-mail are not built yet.",
     "webhooks": "Webhooks are not built yet.",
-    "sip.tls_bind": "SIP over TLS is not built yet.",
-    "sip.tls_cert": "SIP over TLS is not built yet.",
-    "sip.tls_key": "SIP over TLS is not built yet.",
-    "trunks.*.register=true": "Registering with a trunk is not built yet.",
-    "trunks.*.uri;transport=tcp": "SIP over TCP is not built yet.",
-    "trunks.*.uri;transport=tls": "SIP over TLS is not built yet.",
 }
-"""Promised keys and values whose feature is missing: a line goes when its feature comes, and a key's
-line then moves to `KEYS`."""
+"""Promised tables whose feature is missing: a line moves to `KEYS` when its feature comes."""
 
 
 def read_config(
@@ -166,7 +243,7 @@ def read_config(
     source = read_source(text, environment, file=file, expected=expected)
     values, mistakes = _read_values(source)
     admin_key = environment.get(ADMIN_KEY_VARIABLE) or None
-    mistakes += [*source.mistakes, *_find_missing(source), *_find_duplicates(source)]
+    mistakes += [*source.mistakes, *find_mistakes_between(source, values)]
     try:
         admin_key = admin_key and keys.read_admin_key(admin_key)
     except Refused as refused:
@@ -183,62 +260,10 @@ def _read_values(source: Source) -> tuple[dict[str, Any], list[ConfigMistake]]:
     mistakes: list[ConfigMistake] = []
     for setting in source.settings.values():
         try:
-            value = KEYS[setting.pattern].read(setting.raw)
-            values[setting.key] = value
-            _refuse_missing_feature(setting.pattern, value)
+            values[setting.key] = KEYS[setting.pattern].read(setting.raw)
         except Refused as refused:
             mistakes.append(ConfigMistake(setting.place, refused.code, refused.detail))
     return values, mistakes
-
-
-def _refuse_missing_feature(pattern: str, value: object) -> None:
-    """Raise `Refused` for a value that is right but whose feature is missing."""
-    feature = None
-    if isinstance(value, TrunkUri):
-        feature = f"{pattern};transport={value.transport}"
-    elif isinstance(value, bool):
-        feature = f"{pattern}={str(value).lower()}"
-    if feature in NOT_SUPPORTED_YET:
-        raise Refused("not_supported_yet", NOT_SUPPORTED_YET[feature])
-
-
-def _find_missing(source: Source) -> list[ConfigMistake]:
-    """Keys without which a table, or another key, has no meaning."""
-    mistakes = []
-    for table, place in source.tables.items():
-        pattern_of_table = pattern_of(table)
-        for pattern in REQUIRED:
-            parent, _, name = pattern.rpartition(".")
-            if parent == pattern_of_table and f"{table}.{name}" not in source.places:
-                mistakes.append(_missing(place, table, name, f"A trunk needs `{name}`."))
-        for together in REQUIRED_TOGETHER:
-            names = [key.rpartition(".")[2] for key in together]
-            if together[0].rpartition(".")[0] != pattern_of_table:
-                continue
-            there = [name for name in names if f"{table}.{name}" in source.places]
-            for name in names:
-                if there and name not in there:
-                    detail = f"`{there[0]}` needs `{name}` beside it."
-                    mistakes.append(_missing(place, table, name, detail))
-    return mistakes
-
-
-def _missing(place: Place, table: str, name: str, detail: str) -> ConfigMistake:
-    return ConfigMistake(Place(place.source, f"{table}.{name}", place.line), "missing_key", detail)
-
-
-def _find_duplicates(source: Source) -> list[ConfigMistake]:
-    """Two trunks of one name: a DID could not say which it means."""
-    mistakes = []
-    seen: dict[object, str] = {}
-    for setting in source.settings.values():
-        if setting.pattern != "trunks.*.name" or not isinstance(setting.raw, str):
-            continue
-        if setting.raw in seen:
-            detail = f"{seen[setting.raw]} is named {setting.raw!r} too; a trunk's name is its own."
-            mistakes.append(ConfigMistake(setting.place, "duplicate_trunk", detail))
-        seen.setdefault(setting.raw, setting.key)
-    return mistakes
 
 
 def _order_of(mistake: ConfigMistake) -> tuple[str, int, str]:
@@ -257,8 +282,12 @@ def _build(values: dict[str, Any], admin_key: str | None) -> Config:
             fields[name] = value
     for table, struct in TABLES.items():
         fields[table] = struct(**tables.pop(table, {}))
-    trunks = sorted(tables.items(), key=lambda item: int(item[0].rpartition(".")[2]))
-    for _, trunk in trunks:
-        # A trunk that registers is refused until that is built: what is left of it is `false`.
-        trunk.pop("register", None)
-    return Config(**fields, trunks=tuple(Trunk(**trunk) for _, trunk in trunks))
+    for array, struct in ARRAYS.items():
+        fields[array] = tuple(struct(**table) for table in _tables_of(array, tables))
+    return Config(**fields)
+
+
+def _tables_of(array: str, tables: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tables of one array in the order of their indices."""
+    indices = [int(key.rpartition(".")[2]) for key in tables if key.startswith(f"{array}.")]
+    return [tables[f"{array}.{index}"] for index in sorted(indices)]

@@ -69,7 +69,8 @@ class TrunkUri(Struct, frozen=True):
     """An IP address, without brackets, or a host name."""
     port: int | None
     """None where the URI names none."""
-    transport: Transport = "udp"
+    transport: Transport | None = None
+    """None where the URI names none: the DNS of a host name may say, and else it is UDP."""
 
 
 def as_text(raw: object) -> str:
@@ -159,7 +160,7 @@ def read_port(text: str) -> int:
 
 
 def read_advertised(raw: object) -> str:
-    """An IP address that callees can send to."""
+    """An IP address that others can send to."""
     text = as_text(raw)
     try:
         ip = ip_address(text)
@@ -168,7 +169,7 @@ def read_advertised(raw: object) -> str:
             "invalid_address", f"This is an IP address without a port, not {say(text)}."
         ) from None
     if ip.is_unspecified or ip.is_multicast:
-        raise Refused("invalid_address", f"Callees cannot send to {ip}: write this machine's own.")
+        raise Refused("invalid_address", f"Nobody can send to {ip}: write this machine's own.")
     return str(ip)
 
 
@@ -223,12 +224,12 @@ def read_destinations(raw: object) -> tuple[str, ...]:
 
 
 def read_trunk_name(raw: object) -> str:
-    """What DIDs name their trunk by."""
+    """What DIDs name their trunk or route by."""
     text = as_text(raw)
     if not TRUNK_NAME.fullmatch(text):
         raise Refused(
             "invalid_name",
-            f"A trunk's name is up to 64 letters, digits, dots, dashes, underscores, not {say(text)}.",
+            f"Such a name is up to 64 letters, digits, dots, dashes, underscores, not {say(text)}.",
         )
     return text
 
@@ -258,8 +259,8 @@ def _read_host(text: str) -> str:
     return text.lower()
 
 
-def _read_transport(parameters: str) -> Transport:
-    transport: Transport = "udp"
+def _read_transport(parameters: str) -> Transport | None:
+    transport: Transport | None = None
     for parameter in parameters.split(";")[1:]:
         name, _, value = parameter.lower().partition("=")
         known = {known: known for known in TRANSPORTS}.get(value)  # type: ignore[call-overload]
@@ -276,22 +277,23 @@ def _read_transport(parameters: str) -> Transport:
 
 def number_from_text(text: str) -> Any:
     """A number as TOML writes it."""
-    return _toml_value(text, "a number")
+    return toml_from_text(text, "a number")
 
 
 def flag_from_text(text: str) -> Any:
     """True or false as TOML writes it."""
-    return _toml_value(text.lower(), "true or false")
+    return toml_from_text(text.lower(), "true or false")
 
 
 def texts_from_text(text: str) -> Any:
     """A list as TOML writes it, or its items separated by commas."""
     if text.lstrip().startswith("["):
-        return _toml_value(text, "a list")
+        return toml_from_text(text, "a list")
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _toml_value(text: str, what: str) -> Any:
+def toml_from_text(text: str, what: str) -> Any:
+    """A value as TOML writes it; `what` it should be, for the sentence of `Refused`."""
     if "\n" in text:
         raise Refused("wrong_type", f"This is {what}, not {say(text)}.")
     try:

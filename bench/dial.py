@@ -68,7 +68,7 @@ async def run(size: Size, show: Show) -> Measurement:
                 alone_s = usage_alone(pid).since(alone)
                 together_s = usage_of(pid).since(together)
             show("sipp as the caller, to the same callee")
-            floor = await _measure_sipp(port, load, folder)
+            floor = await measure_sipp(port, load.calls, load.cps, folder)
     metrics = {
         "cpu_us_per_call": alone_s / load.calls * 1e6,
         "cpu_us_per_call_all_processes": together_s / load.calls * 1e6,
@@ -94,15 +94,14 @@ async def _open_callee(folder: Path) -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-async def _measure_sipp(port: int, load: Load, folder: Path) -> dict[str, float]:
-    """What sipp's own caller spends on as many calls; nothing where it is not installed."""
+async def measure_sipp(port: int, calls: int, cps: int, folder: Path) -> dict[str, float]:
+    """What sipp's own caller spends on so many calls; nothing where it is not installed."""
     program = find_sipp()
     if program is None:
         return {}
-    calls = str(load.calls)
     command = [
         *(program, "-sn", "uac", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-nostdin"),
-        *("-p", str(free_port()), "-r", str(load.cps), "-m", calls, "-d", "0"),
+        *("-p", str(free_port()), "-r", str(cps), "-m", str(calls), "-d", "0"),
     ]
     process = await trio.lowlevel.open_process(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
@@ -113,7 +112,7 @@ async def _measure_sipp(port: int, load: Load, folder: Path) -> dict[str, float]
             await process.wait()
         if process.returncode is None:
             cpu_s = usage_alone(process.pid).cpu_s
-    return {"cpu_us_per_call": cpu_s / load.calls * 1e6}
+    return {"cpu_us_per_call": cpu_s / calls * 1e6}
 
 
 SCENARIO = Scenario(

@@ -15,6 +15,7 @@ import msgspec
 import trio
 from msgspec import Meta, Struct
 
+from engine.dial.presentation import find_presentation_mistakes
 from engine.flow.definition import (
     Definition,
     InvalidDefinition,
@@ -326,6 +327,8 @@ class Administration:
             settings = raw.get("settings")
             if isinstance(settings, dict):
                 mistakes += _find_pace_mistakes(settings.get("cps"), "/settings/cps")
+                shown = settings.get("presentation")
+                mistakes += find_presentation_mistakes(shown, "/settings/presentation")
             definition = raw.get("definition")
             if isinstance(definition, dict):
                 mistakes += await self._find_definition_mistakes(account, definition)

@@ -91,7 +91,7 @@ class Did(Struct, frozen=True):
     """E.164 with `+`; unique in the installation."""
     account: str
     trunk: str
-    """Name of the trunk that carries its calls."""
+    """Name of the trunk, or of the route, that carries its calls."""
     cps: float = 1
     channels: int = 30
     caps: tuple[Cap, ...] = ()
@@ -108,6 +108,28 @@ class RetryRule(Struct, frozen=True, forbid_unknown_fields=True):
     """How many more calls of the same number."""
     wait_s: Annotated[float, Meta(ge=0, le=31 * 86_400)]
     """How long to wait before each."""
+
+
+HEADER_VALUE_LENGTH_MAX = 2048
+"""Characters of an extra header's value; an `Identity` takes a third of them."""
+DISPLAY_NAME_LENGTH_MAX = 100
+"""Characters; callees are shown 15 of them at the most."""
+
+
+class PresentationSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    """How a flow's calls show who is calling, beside the number. `{{name}}` in a text stands for what the
+    contact's variable says; where the contact has none, what the text is for is left out."""
+
+    display_name: Annotated[str, Meta(max_length=DISPLAY_NAME_LENGTH_MAX)] = ""
+    """Empty shows what the trunk is configured to show."""
+    withhold: bool = False
+    """Whether callees are not to see the number."""
+    diverted_from: str | None = None
+    """A number with its country code, from which calls claim to have been diverted (RFC 5806)."""
+    headers: dict[str, Annotated[str, Meta(max_length=HEADER_VALUE_LENGTH_MAX)]] = field(
+        default_factory=dict
+    )
+    """Further headers of each INVITE by name; `engine.dial.presentation` says which may be there."""
 
 
 class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
@@ -128,6 +150,8 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """What follows an attempt that a crash interrupted."""
     caller_numbers: Literal["rotate"] = "rotate"
     """How a DID is chosen."""
+    presentation: PresentationSettings = PresentationSettings()
+    """How calls show who is calling."""
 
 
 class Flow(Struct, frozen=True):
@@ -245,7 +269,7 @@ class Contact(Struct, frozen=True, gc=False):
     wait_code: BlockerCode
     """Why `due_at` lies where it does."""
     tel_index: int = 0
-    """Which of `tel` is dialled next."""
+    """Which of `tel` is dialled next, but for a `detour`."""
     spent: int = 0
     """Attempts that count against `attempts_max`."""
     tries: dict[Disposition, int] = field(default_factory=dict)
@@ -253,6 +277,11 @@ class Contact(Struct, frozen=True, gc=False):
     disposition: Disposition | None = None
     """Final; set exactly once."""
     completed_at: float | None = None
+    detour: str | None = None
+    """E.164: the number to which a trunk has redirected the call of `tel[tel_index]`; it is dialled next,
+    once, in place of that."""
+    detoured: bool = False
+    """Whether `tel[tel_index]` was redirected already: a second time is a refusal."""
 
 
 def status_of(contact: Contact, now: float) -> ContactStatus:
@@ -316,6 +345,8 @@ class Attempt(Struct, frozen=True, gc=False):
     result: dict[str, Any] = field(default_factory=dict)
     """What the flow recorded on this call."""
     media: Media | None = None
+    redirected_from: str | None = None
+    """The contact's own number, where a trunk has redirected its call to this one's."""
 
     @property
     def duration_s(self) -> float | None:

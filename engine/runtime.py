@@ -13,11 +13,14 @@ import trio
 from msgspec import Struct
 
 from engine.administration import Administration
-from engine.dial.attempt import AttemptServices, LiveAttempts, end_interrupted
+from engine.dial.attempt import AttemptServices
 from engine.dial.did import DidActor
 from engine.dial.limits import limits_of_engine
+from engine.dial.live import LiveAttempts
+from engine.dial.record import end_interrupted
+from engine.dial.route import RouteSettings
 from engine.dial.router import Router
-from engine.dial.trunk import Trunk, TrunkSettings
+from engine.dial.trunk import TrunkSettings
 from engine.flow.definition import InvalidDefinition
 from engine.ids import IdSource
 from engine.intake.submission import Intake
@@ -45,6 +48,8 @@ class EngineSettings(Struct, frozen=True):
     cps: float
     destinations: tuple[str, ...]
     trunks: tuple[TrunkSettings, ...]
+    routes: tuple[RouteSettings, ...] = ()
+    """Their names and those of the trunks are all different."""
     drain_s: float = 30.0
     """How long calls that are up may go on when the engine stops."""
 
@@ -79,13 +84,13 @@ class Engine:
         randomness: Randomness,
         workers: Workers,
     ) -> None:
+        """Raises ValueError for routes over trunks that are not there, or names that are there twice."""
         self._settings = settings
         self.store = store
         self.clock = clock
         ids = IdSource(clock, randomness)
-        trunks = [Trunk(one) for one in settings.trunks]
         engine_limits = limits_of_engine(settings.cps, settings.channels)
-        self._router = Router(clock, engine_limits, trunks)
+        self._router = Router(clock, engine_limits, settings.trunks, settings.routes)
         self._scheduler = Scheduler(store, clock, self._router.take)
         self._live = LiveAttempts()
         self._services = AttemptServices(
@@ -94,6 +99,8 @@ class Engine:
             telephony=telephony,
             clock=clock,
             ids=ids,
+            randomness=randomness,
+            destinations=settings.destinations,
             put_back=self._scheduler.put_back,
             pause_list=self._scheduler.pause_list,
             finish=self._scheduler.finish,
@@ -113,6 +120,7 @@ class Engine:
             on_flow_changed=self._note_flow,
             on_did_changed=self._note_did,
         )
+        self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
         self._changed = trio.Event()
         self._canceling = trio.Event()
@@ -122,6 +130,7 @@ class Engine:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Dial until cancelled; then let calls end within `drain_s`, break off the rest, and return."""
         await self._recover()
+        self._telephony.watch_trunks(self._router.note_condition)
         async with trio.open_nursery() as nursery:
             attempts = await nursery.start(self._host_attempts)
             try:
@@ -200,7 +209,7 @@ class Engine:
             found.append("No trunk is configured.")
         now = trio.current_time()
         trunks = self._router.trunks.values()
-        if trunks and all(trunk.down_until(now) is not None for trunk in trunks):
+        if trunks and all(trunk.down_by(now) is not None for trunk in trunks):
             found.append("No trunk answers.")
         if not self._settings.destinations:
             found.append("`limits.destinations` is empty, which refuses every number.")

@@ -22,6 +22,7 @@ from engine.ports.telephony import (
     MediaStatistics,
     Progress,
     Ringing,
+    TrunkCondition,
 )
 
 CANCEL_S: Final = 0.1
@@ -41,6 +42,10 @@ class CallScript(Struct, frozen=True):
     """Seconds from the answer until the callee hangs up; None leaves that to the caller."""
     q850: int | None = None
     retry_after_s: float | None = None
+    reason: str = ""
+    """The reason phrase of a refusal."""
+    redirected_to: str | None = None
+    """The number that a 3xx names, E.164."""
 
 
 class DialedCall(Struct, frozen=True):
@@ -71,6 +76,28 @@ class SimulatedTelephony:
         """Calls that were dialled and are not over."""
         self.up_max = 0
         """The most calls that were up at once."""
+        self._tell: list[Callable[[TrunkCondition], None]] = []
+        self._unusable: dict[str, TrunkCondition] = {}
+
+    def watch_trunks(self, tell: Callable[[TrunkCondition], None]) -> None:
+        """See the port."""
+        self._tell.append(tell)
+        for condition in self._unusable.values():
+            tell(condition)
+
+    def set_condition(self, trunk: str, is_usable: bool, detail: str = "") -> None:
+        """Let a trunk become unusable, or usable again, for those who watch. Calls go on as they did: it is
+        for the caller to make none."""
+        was_usable = trunk not in self._unusable
+        condition = TrunkCondition(trunk, is_usable, detail)
+        if is_usable:
+            self._unusable.pop(trunk, None)
+        else:
+            self._unusable[trunk] = condition
+        if is_usable and was_usable:
+            return
+        for tell in self._tell:
+            tell(condition)
 
     def prepare_call(self, request: CallRequest) -> AbstractAsyncContextManager[Call]:
         """See the port."""
@@ -195,7 +222,14 @@ class _SimulatedCall:
         at = self._dialed_at + script.final_after_s
         if script.code == 200:
             return Answered(), at
-        refusal = Ended("rejected", script.code, "", script.q850, script.retry_after_s)
+        refusal = Ended(
+            "rejected",
+            script.code,
+            script.reason,
+            script.q850,
+            script.retry_after_s,
+            script.redirected_to,
+        )
         return refusal, at
 
     def _note(self, progress: Progress) -> Progress:

@@ -7,13 +7,17 @@ import shutil
 
 import pytest
 
+SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
+"""Where Debian puts servers, which is not on the path of everybody."""
+
 
 def require(program: str, package: str) -> str:
     """The path of a program. Where it is missing the test is skipped with the Debian package that
     brings it, or fails when `CALLWHEEL_REAL_PEERS=required`.
 
     Call it in a plain fixture: on its way out of a nursery a skip loses what it says."""
-    path = shutil.which(program)
+    folders = (os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS)
+    path = shutil.which(program, path=os.pathsep.join(folders))
     if path is not None:
         return path
     message = f"{program} is missing: apt-get install {package}"

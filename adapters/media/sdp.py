@@ -9,9 +9,10 @@ What a callee on hold means here:
 - `a=sendonly` or `a=inactive` with a usable address is accepted, and we go on sending. Nobody plays
   those packets, but they keep address translations and a carrier's media timers alive, and a prompt
   ends when it should. `build_answer` answers with the matching direction.
-- The address 0.0.0.0 (RFC 3264 §8.4, the hold of RFC 2543) is not usable in an answer to our own
-  offer: there is nowhere to send. In a later offer it is accepted: the `Remote` carries 0.0.0.0,
-  and a stream that is connected to it pauses until it is connected to an address again.
+- The address 0.0.0.0 (RFC 3264 §8.4, the hold of RFC 2543) is not usable in an answer to our first
+  offer: there is nowhere to send. Later, in an offer or an answer, it is accepted: the `Remote`
+  carries 0.0.0.0, and a stream that is connected to it pauses until it is connected to an address
+  again.
 
 PCMU or PCMA under a dynamic number is recognised, but sent under its static number 0 or 8, which
 RFC 3551 §6 defines for every session; a static number in the list is preferred for that reason.
@@ -87,6 +88,7 @@ _ANSWERED_ON_HOLD: Final[Mapping[Direction, Direction]] = MappingProxyType(
 )
 """The same for an offer with the address 0.0.0.0: it wants nothing sent."""
 
+_VISIBLE: Final = bytes(range(0x21, 0x7F))
 
 ADDRESSES_REMEMBERED: Final = 1024
 
@@ -148,16 +150,22 @@ def build_offer(address: str, port: int, session_id: int, session_version: int =
 
 
 def read_answer(body: bytes) -> Remote:
-    """Where the answerer of our offer wants its audio (RFC 3264 §7).
+    """Where the answerer of our first offer wants its audio (RFC 3264 §7).
 
     Raises `SdpError` for anything that cannot be sent to, the hold address 0.0.0.0 included. The
     number 101 without an rtpmap means telephone-event, because our offer said so.
     """
-    session, media = _read(body)
-    audio = _choose_audio(session, media, _OFFERED_NUMBERS)
-    if _read_ip(audio.remote.host).is_unspecified:
+    remote = read_later_answer(body)
+    if _read_ip(remote.host).is_unspecified:
         raise SdpError("the answer puts the call on hold: its address is unspecified")
-    return audio.remote
+    return remote
+
+
+def read_later_answer(body: bytes) -> Remote:
+    """The same for a later offer of ours, when the audio runs already: the hold address 0.0.0.0 is an
+    answer like any other then. Raises `SdpError`."""
+    session, media = _read(body)
+    return _choose_audio(session, media, _OFFERED_NUMBERS).remote
 
 
 def build_answer(
@@ -244,7 +252,7 @@ def _read(body: bytes) -> tuple[_Section, list[_Section]]:
 def _read_media_line(value: bytes) -> _Section:
     fields = value.split()
     # An answer repeats these words, so that nothing but visible ASCII may be in them.
-    if len(fields) < 3 or not all(word.isascii() and _is_visible(word) for word in fields):
+    if len(fields) < 3 or b"".join(fields).translate(None, _VISIBLE):
         raise SdpError("a media line cannot be read")
     port = _number(fields[1].partition(b"/")[0], 65_535)
     if port is None:
@@ -348,7 +356,3 @@ def _number(word: bytes, most: int) -> int | None:
         return None
     number = int(word)
     return number if number <= most else None
-
-
-def _is_visible(word: bytes) -> bool:
-    return all(0x21 <= octet <= 0x7E for octet in word)

@@ -1,9 +1,9 @@
 """`SipCore`: all calls behind one socket, pure.
 
 How it works. Bytes and `now` go in through `receive`, `wake` and the wishes of the owner; afterwards
-the owner sends what `datagrams_to_send` gives it and tells what `take_events` gives it. A datagram
-finds its call by its Call-ID; inside the call, branch and tags decide. What belongs to no call is
-answered without state (`guard`) or dropped and counted.
+the owner sends what `datagrams_to_send` gives it and tells what `take_events` gives it. A message
+finds its call, or its errand, by its Call-ID; inside, branch and tags decide. What belongs to
+neither, or comes from where it should not, is answered without state (`guard`) or dropped and counted.
 
 All timers stand in one heap. A call is in it at most once for each moment that it ever asked for;
 an entry that has become too early is put back when it comes up, and nothing is ever searched for.
@@ -14,7 +14,7 @@ A call whose handling raises is abandoned alone: it ends as `lost`, the exceptio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from math import inf
 
@@ -25,7 +25,17 @@ from adapters.sip.call.requests import Parties
 from adapters.sip.call.transaction import Timing
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
-from adapters.sip.guard import RefusalRate, answer_malformed, answer_outside, stamp_via
+from adapters.sip.errand.errand import Errand
+from adapters.sip.guard import (
+    STRANGERS,
+    TRUNKS,
+    Refusals,
+    answer_malformed,
+    answer_outside,
+    is_expected_source,
+    stamp_via,
+)
+from adapters.sip.trace.record import CallTrace
 from adapters.sip.trunk import Line
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response, SipParseError, UnsafeValueError, parse
@@ -41,11 +51,28 @@ class TooManyCalls(Exception):
     """`CALLS_MAX` is reached."""
 
 
+Party = OutboundCall | Errand
+"""What a Call-ID stands for here."""
+
+
+def _nowhere(hop: Hop) -> Hop:
+    return Hop("", 0, hop.transport)
+
+
 class Fault(Struct, frozen=True, eq=False):
     """An exception of ours, and the call that it hit."""
 
     call_id: bytes
     exception: Exception
+
+
+class Caller(Struct, frozen=True, gc=False):
+    """Who one call says is calling."""
+
+    name_addr: bytes
+    """The value of From, without a tag."""
+    lines: tuple[bytes, ...] = ()
+    """Whole header lines of the INVITE that go with it."""
 
 
 class SipStatistics(Struct, frozen=True):
@@ -63,61 +90,89 @@ class SipStatistics(Struct, frozen=True):
     strangers_refused: int
     strangers_ignored: int
     """Strangers' requests that got no answer: ACK, OPTIONS, or too many at once."""
+    trunks_ignored: int
+    """Requests of trunks outside any call that got no answer because there were too many at once."""
     faults: int
     """Calls ended by a mistake of ours."""
 
 
 class SipCore:
-    """See the module. `secret` is a few random bytes, `trunk_hosts` the IP addresses of the trunks."""
+    """See the module.
+
+    Args:
+        secret: a few random bytes.
+        trunk_hosts: the IP addresses of the trunks. The set is the owner's and may change.
+        timing: the timers of transactions.
+        own_end: our own end of what goes to a hop or comes from it, for traces.
+    """
 
     def __init__(
-        self, secret: bytes, trunk_hosts: frozenset[str], timing: Timing | None = None
+        self,
+        secret: bytes,
+        trunk_hosts: Collection[str],
+        timing: Timing | None = None,
+        own_end: Callable[[Hop], Hop] = _nowhere,
     ) -> None:
         self._secret = secret
         self._trunk_hosts = trunk_hosts
+        self._own_end = own_end
         self._timing = Timing() if timing is None else timing
         self._outbox = Outbox()
-        self._calls: dict[bytes, OutboundCall] = {}
-        self._unanswered: dict[str, dict[OutboundCall, None]] = {}
-        self._heap: list[tuple[float, int, OutboundCall]] = []
+        self._parties: dict[bytes, Party] = {}
+        self._traces: dict[bytes, CallTrace] = {}
+        self._traces_done: list[CallTrace] = []
+        self._answered_by: dict[bytes, str] = {}
+        """By Call-ID: the IP address that the 2xx which made the dialog came from."""
+        self._unanswered: dict[str, dict[Party, None]] = {}
+        self._heap: list[tuple[float, int, Party]] = []
         self._entries = 0
-        self._refusals = RefusalRate()
+        self._strangers = Refusals(STRANGERS)
+        self._trunks = Refusals(TRUNKS)
         self._faults: list[Fault] = []
         self._calls_dialled = 0
         self._parse_errors = 0
         self._strays = 0
         self._strangers_refused = 0
         self._strangers_ignored = 0
+        self._trunks_ignored = 0
         self._faults_seen = 0
 
     def prepare(
-        self, line: Line, *, number: str, caller: str, token: bytes, media: LocalMedia
+        self, line: Line, *, number: str, caller: Caller, token: bytes, media: LocalMedia
     ) -> OutboundCall:
         """A call that can be dialled; nothing is kept of it until then.
 
         `token` is at least 16 unpredictable hex digits, of its own for each call. Raises
         `TooManyCalls`.
         """
-        if len(self._calls) >= CALLS_MAX:
+        if len(self._parties) >= CALLS_MAX:
             raise TooManyCalls(f"{CALLS_MAX} calls are up")
-        callee, shown = escape_user(number), escape_user(caller)
         half = len(token) // 2
-        uri = b"sip:%b@%b" % (callee, line.callee_domain)
+        uri = b"sip:%b@%b" % (escape_user(number), line.callee_domain)
         parties = Parties(
             uri=uri,
-            caller=b"<sip:%b@%b>;tag=%b" % (shown, line.caller_domain, token[:half]),
+            caller=b"%b;tag=%b" % (caller.name_addr, token[:half]),
             callee=b"<%b>" % uri,
             local_tag=token[:half],
             call_id=token,
             token=token[half:],
+            lines=caller.lines,
         )
         return OutboundCall(line, parties, media, self._timing, self._outbox)
 
-    def dial(self, call: OutboundCall, now: float) -> None:
-        """Send a prepared call's INVITE."""
-        self._calls[call.call_id] = call
+    def dial(self, call: OutboundCall, now: float, trace: CallTrace | None = None) -> None:
+        """Send a prepared call's INVITE. `trace` keeps what the call says from now on; it comes back
+        through `take_traces` when the call is forgotten."""
+        self._parties[call.call_id] = call
+        if trace is not None:
+            self._traces[call.call_id] = trace
         self._calls_dialled += 1
         self._run(call, call.dial, now)
+
+    def begin_errand(self, errand: Errand, now: float) -> None:
+        """Send an errand's request. What comes of it is told to whoever made it."""
+        self._parties[errand.call_id] = errand
+        self._run(errand, lambda at: errand.begin(at, self._outbox, self._timing), now)
 
     def hang_up(self, call: OutboundCall, now: float) -> None:
         """End a call, dialled or not."""
@@ -132,20 +187,20 @@ class SipCore:
         try:
             message = parse(data)
             if isinstance(message, Response):
-                self._receive_response(message, now)
+                self._receive_response(message, data, source, now)
             else:
                 self._receive_request(message, data, source, now)
         except SipParseError:
             # Keep-alives of bare line ends are no mistake (RFC 5626 §3.5.1).
             self._parse_errors += bool(data.strip(b"\r\n\0"))
-            self._refuse_malformed(data, source)
+            self._refuse_malformed(data, source, now)
 
     def fail_transport(self, hop: Hop, now: float) -> None:
-        """The network refused what was sent to a hop (ICMP, a broken connection): every INVITE that
-        got no response at all from there has failed."""
-        for call in tuple(self._unanswered.get(hop.host, ())):
-            if call.hop == hop:
-                self._run(call, call.fail_transport, now)
+        """The network refused what was sent to a hop (ICMP, a broken connection): every request
+        that got no response at all from there has failed, if a dialog does not hang on it."""
+        for party in tuple(self._unanswered.get(hop.host, ())):
+            if party.hop == hop:
+                self._run(party, party.fail_transport, now)
 
     def next_wake(self) -> float:
         """When `wake` wants to be called, in the owner's time; `inf` for never."""
@@ -155,12 +210,12 @@ class SipCore:
         """Do what time demands. Harmless when it comes early."""
         heap = self._heap
         while heap and heap[0][0] <= now:
-            at, _, call = heappop(heap)
-            call.scheduled_at = inf if call.scheduled_at == at else call.scheduled_at
-            if call.next_wake <= now:
-                self._run(call, call.wake, now)
+            at, _, party = heappop(heap)
+            party.scheduled_at = inf if party.scheduled_at == at else party.scheduled_at
+            if party.next_wake <= now:
+                self._run(party, party.wake, now)
             else:
-                self._schedule(call)
+                self._schedule(party)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Hop]]:
         """What is to be sent, in order, once."""
@@ -176,6 +231,13 @@ class SipCore:
             self._outbox.events = []
         return taken
 
+    def take_traces(self) -> list[CallTrace]:
+        """The traces of calls of which nothing more is to be kept, once."""
+        taken = self._traces_done
+        if taken:
+            self._traces_done = []
+        return taken
+
     def take_faults(self) -> list[Fault]:
         """Exceptions of ours, once."""
         taken = self._faults
@@ -187,34 +249,55 @@ class SipCore:
         """Counters since the start."""
         return SipStatistics(
             calls=self._calls_dialled,
-            calls_kept=len(self._calls),
+            calls_kept=len(self._parties),
             retransmissions_sent=self._outbox.retransmissions,
             parse_errors=self._parse_errors,
             strays=self._strays,
             strangers_refused=self._strangers_refused,
             strangers_ignored=self._strangers_ignored,
+            trunks_ignored=self._trunks_ignored,
             faults=self._faults_seen,
         )
 
-    def _receive_response(self, response: Response, now: float) -> None:
-        call = self._calls.get(response.call_id)
-        if call is None:
+    def _receive_response(self, response: Response, data: bytes, source: Hop, now: float) -> None:
+        party = self._parties.get(response.call_id)
+        if party is None:
             self._strays += 1
-        else:
-            self._run(call, lambda at: call.receive_response(response, at), now)
+            return
+        self._trace_received(response.call_id, data, source, now)
+        is_read = self._run(party, lambda at: party.receive_response(response, at), now)
+        if 200 <= response.status < 300 and is_read and response.cseq.method == b"INVITE":
+            self._note_answered_by(party, source.host)
+
+    def _note_answered_by(self, party: Party, host: str) -> None:
+        """Keep who sent the first 2xx. Those that follow repeat it, or are of other dialogs, which are
+        ended at once."""
+        if isinstance(party, OutboundCall) and party.call_id in self._parties:
+            self._answered_by.setdefault(party.call_id, host)
+
+    def _trace_received(self, call_id: bytes, data: bytes, source: Hop, now: float) -> None:
+        trace = self._traces.get(call_id)
+        if trace is not None:
+            trace.keep_received(data, self._own_end(source), source, now)
 
     def _receive_request(self, request: Request, data: bytes, source: Hop, now: float) -> None:
         reply_to = stamp_via(request, source)
-        call = self._calls.get(request.call_id)
-        if call is not None:
-            if not self._run(call, lambda at: call.receive_request(request, reply_to, at), now):
-                self._refuse_malformed(data, source)
+        party = self._parties.get(request.call_id)
+        if party is not None and self._may_ask(party, source.host):
+            self._trace_received(request.call_id, data, source, now)
+            if not self._run(party, lambda at: party.receive_request(request, reply_to, at), now):
+                self._refuse_malformed(data, source, now)
             return
         is_trunk = source.host in self._trunk_hosts
         answer = None
-        if is_trunk or self._refusals.take(now):
+        if request.method != b"ACK" and self._may_answer(source.host, now):
             try:
                 answer = answer_outside(request, is_trunk=is_trunk, secret=self._secret)
+            except SipParseError:
+                self._parse_errors += 1
+                if is_trunk:
+                    self._answer_malformed(data, source)
+                return
             except UnsafeValueError:
                 # What `parse` lets in `compose` lets out; a hole in that is not worth the engine.
                 self._parse_errors += 1
@@ -225,18 +308,37 @@ class SipCore:
             self._strangers_refused += answer is not None
             self._strangers_ignored += answer is None
 
-    def _refuse_malformed(self, data: bytes, source: Hop) -> None:
+    def _may_ask(self, party: Party, host: str) -> bool:
+        """Whether requests for a call or errand of ours may come from an IP address."""
+        if isinstance(party, Errand):
+            return is_expected_source(host, self._trunk_hosts)
+        answered_by = self._answered_by.get(party.call_id)
+        return is_expected_source(host, self._trunk_hosts, party.dialogs, answered_by)
+
+    def _may_answer(self, host: str, now: float) -> bool:
+        """Whether somebody outside any call may be answered now; it counts as done."""
+        if host not in self._trunk_hosts:
+            return self._strangers.take(host, now)
+        is_within = self._trunks.take(host, now)
+        self._trunks_ignored += not is_within
+        return is_within
+
+    def _refuse_malformed(self, data: bytes, source: Hop, now: float) -> None:
         """Tell a trunk that its request cannot be read, where enough of it can; strangers are not
         told, and pay no one's bandwidth with garbage."""
-        if source.host in self._trunk_hosts:
-            answer = answer_malformed(data, source, self._secret)
-            if answer is not None:
-                self._outbox.datagrams.append(answer)
+        if source.host in self._trunk_hosts and self._may_answer(source.host, now):
+            self._answer_malformed(data, source)
 
-    def _run(self, call: OutboundCall, do: Callable[[float], None], now: float) -> bool:
-        """Do something on a call, so that a mistake of ours in it ends this call alone; False when
-        what came could not be read."""
+    def _answer_malformed(self, data: bytes, source: Hop) -> None:
+        answer = answer_malformed(data, source, self._secret)
+        if answer is not None:
+            self._outbox.datagrams.append(answer)
+
+    def _run(self, party: Party, do: Callable[[float], None], now: float) -> bool:
+        """Do something on a call or errand, so that a mistake of ours in it ends that one alone; False
+        when what came could not be read."""
         is_read = True
+        sent_before = len(self._outbox.datagrams)
         try:
             do(now)
         except SipParseError:
@@ -245,20 +347,34 @@ class SipCore:
         except Exception as exception:
             self._faults_seen += 1
             if len(self._faults) < FAULTS_MAX:
-                self._faults.append(Fault(call.call_id, exception))
-            call.abandon("lost")
-        if call.is_unanswered:
-            self._unanswered.setdefault(call.hop.host, {})[call] = None
-        elif call.hop.host in self._unanswered:
-            self._unanswered[call.hop.host].pop(call, None)
-        if call.is_finished:
-            self._calls.pop(call.call_id, None)
+                self._faults.append(Fault(party.call_id, exception))
+            party.abandon("lost")
+        trace = self._traces.get(party.call_id)
+        if trace is not None:
+            for data, hop in self._outbox.datagrams[sent_before:]:
+                trace.keep_sent(data, self._own_end(hop), hop, now)
+        host = party.hop.host
+        if party.is_unanswered:
+            self._unanswered.setdefault(host, {})[party] = None
+        elif host in self._unanswered:
+            self._unanswered[host].pop(party, None)
+        if party.is_finished:
+            self._forget(party)
         else:
-            self._schedule(call)
+            self._schedule(party)
         return is_read
 
-    def _schedule(self, call: OutboundCall) -> None:
-        if call.next_wake < call.scheduled_at:
-            call.scheduled_at = call.next_wake
+    def _forget(self, party: Party) -> None:
+        # The next errand of a registration may have its Call-ID already.
+        if self._parties.get(party.call_id) is party:
+            del self._parties[party.call_id]
+            self._answered_by.pop(party.call_id, None)
+        trace = self._traces.pop(party.call_id, None)
+        if trace is not None:
+            self._traces_done.append(trace)
+
+    def _schedule(self, party: Party) -> None:
+        if party.next_wake < party.scheduled_at:
+            party.scheduled_at = party.next_wake
             self._entries += 1
-            heappush(self._heap, (call.next_wake, self._entries, call))
+            heappush(self._heap, (party.next_wake, self._entries, party))

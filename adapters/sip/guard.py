@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
 from hashlib import blake2s
+from ipaddress import IPv6Address
 
 from msgspec import Struct
 
+from adapters.sip.call.dialog import Dialog
 from adapters.sip.trunk import ALLOW
-from adapters.sip.wire.fields import SipParseError, read_list
+from adapters.sip.wire.fields import SipParseError, read_address, read_list
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.inspection import (
     SDP_TYPE,
@@ -19,31 +23,167 @@ from adapters.sip.wire.inspection import (
     salvage,
 )
 from adapters.sip.wire.message import METHODS, Request, UnsafeValueError, build_response
-from adapters.sip.wire.uri import SIP_PORT
+from adapters.sip.wire.uri import SIP_PORT, next_hop
 
 _BARE_RPORT = re.compile(rb";[ \t]*+rport[ \t]*+(?=;|\Z)", re.IGNORECASE)
-
+_ANYWHERE = Hop("", 0)
 
 REFUSALS_PER_S = 20.0
-"""Answers to strangers, over a longer time."""
+"""Answers to all strangers together, over a longer time."""
 REFUSALS_AT_ONCE = 50.0
-"""Answers to strangers in one burst; beyond it there is silence."""
+"""Answers to all strangers in one burst; beyond it there is silence."""
+SOURCE_REFUSALS_PER_S = 2.0
+"""Answers to one stranger, over a longer time."""
+SOURCE_REFUSALS_AT_ONCE = 10.0
+"""Answers to one stranger in one burst."""
+TRUNK_ANSWERS_PER_S = 200.0
+"""Answers outside any call to one address of a trunk, over a longer time."""
+TRUNK_ANSWERS_AT_ONCE = 500.0
+"""The same in one burst."""
+TRUNKS_ANSWERS_PER_S = 1000.0
+"""Answers outside any call to all addresses of trunks together, over a longer time."""
+TRUNKS_ANSWERS_AT_ONCE = 2500.0
+"""The same in one burst."""
+SOURCES_MAX = 4096
+"""Sources that are told apart; with one more the one that was silent for longest is forgotten."""
+_IPV6_HOST_BITS = 64
+"""Whoever has one IPv6 address has a /64 of them."""
 
 
-class RefusalRate(Struct):
-    """A bucket of answers for strangers."""
+class AnswerRate(Struct, frozen=True):
+    """How often somebody is answered."""
 
-    left: float = REFUSALS_AT_ONCE
-    filled_at: float = 0.0
+    per_s: float
+    """Over a longer time."""
+    at_once: float
+    """In one burst."""
+
+
+class AnswerLimits(Struct, frozen=True):
+    """How often sources of one kind are answered outside any call."""
+
+    together: AnswerRate
+    source: AnswerRate
+    """Each of them."""
+
+
+STRANGERS = AnswerLimits(
+    AnswerRate(REFUSALS_PER_S, REFUSALS_AT_ONCE),
+    AnswerRate(SOURCE_REFUSALS_PER_S, SOURCE_REFUSALS_AT_ONCE),
+)
+TRUNKS = AnswerLimits(
+    AnswerRate(TRUNKS_ANSWERS_PER_S, TRUNKS_ANSWERS_AT_ONCE),
+    AnswerRate(TRUNK_ANSWERS_PER_S, TRUNK_ANSWERS_AT_ONCE),
+)
+
+
+class _Bucket:
+    """Answers that are left, at one rate. It begins full."""
+
+    __slots__ = ("_filled_at", "_left", "_rate")
+
+    def __init__(self, rate: AnswerRate, now: float) -> None:
+        self._rate = rate
+        self._left = rate.at_once
+        self._filled_at = now
 
     def take(self, now: float) -> bool:
-        """Whether one more stranger may be answered now."""
-        refilled = self.left + (now - self.filled_at) * REFUSALS_PER_S
-        self.left, self.filled_at = min(REFUSALS_AT_ONCE, refilled), now
-        if self.left < 1:
+        """Whether there is one more answer now."""
+        rate = self._rate
+        refilled = self._left + (now - self._filled_at) * rate.per_s
+        self._left, self._filled_at = min(rate.at_once, refilled), now
+        if self._left < 1:
             return False
-        self.left -= 1
+        self._left -= 1
         return True
+
+
+class Refusals:
+    """Who of the strangers may be answered, or who of the trunks outside a call: each within a rate of
+    his own, so that one who floods us does not use up the answers of the others, and all of them within
+    a common one.
+
+    It also bounds what a forged source address can make us send to its owner. A datagram costs the
+    same however many sources there are; a source that floods is never the one that is forgotten.
+    """
+
+    __slots__ = ("_limits", "_sources", "_together")
+
+    def __init__(self, limits: AnswerLimits = STRANGERS) -> None:
+        self._limits = limits
+        self._together = _Bucket(limits.together, 0.0)
+        self._sources: OrderedDict[str | int, _Bucket] = OrderedDict()
+        """By `source_key`, the one that was heard of last at the end."""
+
+    def __len__(self) -> int:
+        """How many sources are told apart just now."""
+        return len(self._sources)
+
+    def take(self, host: str, now: float) -> bool:
+        """Whether a source may be answered now. `host` is its IP address."""
+        key = source_key(host)
+        bucket = self._sources.get(key)
+        if bucket is None:
+            if len(self._sources) >= SOURCES_MAX:
+                self._sources.popitem(last=False)
+            bucket = self._sources[key] = _Bucket(self._limits.source, now)
+        else:
+            self._sources.move_to_end(key)
+        return bucket.take(now) and self._together.take(now)
+
+
+def source_key(host: str) -> str | int:
+    """What stands for a source when sources are told apart: an IPv4 address, or the /64 of an IPv6
+    address as a number. An IPv4 address in IPv6's clothes is the IPv4 address."""
+    address = _unmapped(host)
+    if isinstance(address, IPv6Address):
+        return int(address) >> _IPV6_HOST_BITS
+    return address
+
+
+def _unmapped(host: str) -> str | IPv6Address:
+    if ":" not in host:
+        return host
+    address = IPv6Address(host)
+    return address if address.ipv4_mapped is None else str(address.ipv4_mapped)
+
+
+def is_expected_source(
+    host: str,
+    trunk_hosts: Collection[str],
+    dialogs: Iterable[Dialog] = (),
+    answered_by: str | None = None,
+) -> bool:
+    """Whether a request may come from an IP address: from a trunk's, or, into a call, from one that a
+    dialog of that call named itself, in its route set or as its remote target.
+
+    Names are not looked up. Where a dialog names nobody but by name, `answered_by` stands for them: the
+    IP address that the 2xx which made the dialog came from. The check keeps out whoever learned a
+    Call-ID. Over UDP a source can be forged, and then the tags of the dialog, which nobody else knows,
+    are what is left.
+    """
+    plain = str(_unmapped(host))
+    if plain in trunk_hosts or host in trunk_hosts:
+        return True
+    for dialog in dialogs:
+        named = _named_hosts(dialog)
+        if plain in named:
+            return True
+        if not named and answered_by is not None and plain == str(_unmapped(answered_by)):
+            return True
+    return False
+
+
+def _named_hosts(dialog: Dialog) -> set[str]:
+    """The IP addresses that a dialog names."""
+    uris = {dialog.target}
+    for route in dialog.routes:
+        try:
+            uris.add(read_address(route))
+        except SipParseError:
+            continue
+    hops = (next_hop(uri, _ANYWHERE) for uri in uris)
+    return {str(_unmapped(hop.host)) for hop in hops if hop is not None}
 
 
 def answer_outside(request: Request, *, is_trunk: bool, secret: bytes) -> bytes | None:

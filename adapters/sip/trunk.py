@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
+from adapters.sip.identity.headers import IdentityLines, TrunkIdentity, open_identity
 from adapters.sip.wire.digest import Credentials
 from adapters.sip.wire.hop import Hop, Transport
 from adapters.sip.wire.uri import Address, host_port
@@ -16,6 +19,15 @@ SESSION_EXPIRES_S = 1800
 """How often a session is refreshed where nobody wants it otherwise (RFC 4028 §4)."""
 REGISTER_EXPIRES_S = 3600
 """How long a registration is asked to last."""
+
+
+class Stir(Struct, frozen=True):
+    """With what calls are signed (RFC 8224, RFC 8588)."""
+
+    key_file: str
+    """PEM, a P-256 key."""
+    certificate_url: str
+    attestation: Literal["A", "B", "C"]
 
 
 class Trunk(Struct, frozen=True):
@@ -47,6 +59,10 @@ class Trunk(Struct, frozen=True):
     """How often a session is refreshed, if the callee does not want it otherwise; 0 offers no timer."""
     follows_redirects: bool = False
     """Whether a 3xx of this trunk's may name another number to be called."""
+    identity: TrunkIdentity = TrunkIdentity()
+    """How our calls present themselves."""
+    stir: Stir | None = None
+    """None signs nothing."""
 
 
 class Here(Struct, frozen=True):
@@ -71,7 +87,8 @@ class Line(Struct, frozen=True):
     """The server that was chosen."""
     callee_domain: bytes
     """`host:port` of the Request-URI."""
-    caller_domain: bytes
+    identity: IdentityLines
+    """Who we say is calling."""
     vias: dict[Transport, bytes]
     """A whole Via line up to the branch, which stands last."""
     contact: bytes
@@ -79,9 +96,20 @@ class Line(Struct, frozen=True):
     invite_lines: tuple[bytes, ...]
     """The constant lines of an INVITE behind its CSeq."""
 
+    @property
+    def caller_domain(self) -> bytes:
+        """What stands behind the `@` of our own numbers."""
+        return self.identity.domain
+
+
+def domain_bytes(domain: str) -> bytes:
+    """A configured domain as it stands in a URI; an IPv6 address is in brackets already."""
+    return domain.encode("ascii" if ":" in domain else "idna")
+
 
 def open_line(trunk: Trunk, hop: Hop, here: Here) -> Line:
-    """Precompute a trunk's constant bytes."""
+    """Precompute a trunk's constant bytes. Raises `UnsafeHeader` for an identity that cannot stand on
+    the wire."""
     contact = b"<sip:%b@%b%b>" % (
         PRODUCT,
         host_port(here.over(hop.transport)),
@@ -92,11 +120,7 @@ def open_line(trunk: Trunk, hop: Hop, here: Here) -> Line:
         trunk=trunk,
         hop=hop,
         callee_domain=domain if trunk.port is None else b"%b:%d" % (domain, trunk.port),
-        caller_domain=(
-            host_port(here.over(hop.transport))
-            if trunk.domain is None
-            else trunk.domain.encode("idna")
-        ),
+        identity=open_identity(trunk.identity, own_domain(trunk, hop, here)),
         vias={transport: _via(here, transport) for transport in ("udp", "tcp", "tls")},
         contact=contact,
         invite_lines=(
@@ -106,6 +130,13 @@ def open_line(trunk: Trunk, hop: Hop, here: Here) -> Line:
             b"Content-Type: application/sdp",
         ),
     )
+
+
+def own_domain(trunk: Trunk, hop: Hop, here: Here) -> bytes:
+    """What stands behind the `@` of our own numbers."""
+    if trunk.domain is None:
+        return host_port(here.over(hop.transport))
+    return domain_bytes(trunk.domain)
 
 
 def _via(here: Here, transport: Transport) -> bytes:

@@ -1,52 +1,50 @@
-"""The trio shell around `SipCore`: a socket, a clock, chance, and tasks that wait for their calls.
+"""The user agent: the thin trio shell around `SipCore`, as the engine's telephony.
 
-How it works. One task waits until the socket is readable, drains it without blocking, hands each
-datagram to the core, and then sends and tells everything that came of it; another sleeps until the
-core's next timer. No call has a task of its own here, but for one that watches the media stream
-while somebody waits for an answered call. Who waits is parked on the call, and woken by what happens.
+How it works. A `MessagePump` carries messages between the sockets and the core. Each trunk has a
+`Gateway`, which says where its next call goes. What happened to calls goes straight into their
+`SipCall`, where whoever asked wakes up.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from ipaddress import ip_address
+from pathlib import Path
+from uuid import UUID
 
 import structlog
 import trio
 from msgspec import Struct
 
-from adapters.media.types import MediaPlane, PlaneUnavailable, Stream, StreamLost
-from adapters.sip.call.outbox import CallEvent, MediaAgreed
+from adapters.media.types import MediaPlane, PlaneUnavailable, Stream
+from adapters.sip.call.outbox import CallEvent
 from adapters.sip.call.transaction import Timing
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
-from adapters.sip.core import SipCore, SipStatistics, TooManyCalls
-from adapters.sip.transport.datagram_socket import DatagramSocket, local_address_towards
-from adapters.sip.trunk import Here, Line, Trunk, open_line
+from adapters.sip.core import Caller, SipCore, SipStatistics, TooManyCalls
+from adapters.sip.gateway import FIRST_LOOK_S_MAX, Gateway, GatewayServices
+from adapters.sip.identity.headers import open_identity, present
+from adapters.sip.identity.passport import NotANumber, Signer
+from adapters.sip.locate.records import NotFound, host_name, is_numeric
+from adapters.sip.locate.resolver import LookupSettings
+from adapters.sip.pump import Mailroom, MessagePump
+from adapters.sip.sip_call import SipCall, Traces, Way
+from adapters.sip.trace.record import CallTrace
+from adapters.sip.transport.datagram_socket import local_address_towards
+from adapters.sip.transport.sockets import Failed, Sockets, TlsSettings
+from adapters.sip.transport.stream_transport import StreamStatistics
+from adapters.sip.trunk import Here, Line, Trunk, domain_bytes
 from adapters.sip.wire.hop import Hop
-from adapters.sip.wire.uri import SIP_PORT, Address
-from engine.ports.clock import Randomness
-from engine.ports.telephony import (
-    Answered,
-    Call,
-    CallEnded,
-    CallRequest,
-    Ended,
-    MediaStatistics,
-    Progress,
-    TelephonyUnavailable,
-)
+from adapters.sip.wire.uri import Address
+from engine.ports.clock import Randomness, WallClock
+from engine.ports.telephony import Call, CallRequest, TelephonyUnavailable, TrunkCondition
 
-DATAGRAMS_PER_ROUND_MAX = 128
-"""Datagrams that are taken before other tasks get a turn."""
-ROUNDS_BEFORE_TIMERS_MAX = 32
-"""Rounds of datagrams that are taken before timers run."""
-TIMER_RESOLUTION_S = 0.02
-"""The timers run no more often than this; SIP's shortest is 25 times longer."""
 STREAM_CLOSE_S_MAX = 1.0
 """How long leaving a call waits for the media plane to free its port."""
+OWN_ADDRESSES_REMEMBERED_MAX = 256
+"""Hosts of which it is remembered under which address of ours we reach them."""
 
 _log = structlog.get_logger("callwheel.sip")
 
@@ -56,10 +54,13 @@ class UserAgentSettings(Struct, frozen=True):
 
     trunks: tuple[Trunk, ...]
     bind: Address = ("127.0.0.1", 0)
-    """Where SIP is spoken from; port 0 takes a free one."""
+    """Where SIP is spoken from, over UDP and TCP; port 0 takes a free one."""
     advertise: str | None = None
     """The IP address that trunks see us under, where it is not the one we are bound to."""
     timing: Timing = Timing()
+    tls: TlsSettings = TlsSettings()
+    nameservers: tuple[Address, ...] = ()
+    """Asked for the trunks' names; none asks as the system does."""
 
 
 class UserAgentStatistics(Struct, frozen=True):
@@ -70,134 +71,7 @@ class UserAgentStatistics(Struct, frozen=True):
     datagrams_sent: int
     sends_dropped: int
     """Datagrams that found the kernel's buffer full; their retransmission repairs that."""
-
-
-class SipCall:
-    """One call, as `engine.ports.telephony.Call`."""
-
-    def __init__(self, agent: UserAgent, core_call: OutboundCall, stream: Stream) -> None:
-        self._agent = agent
-        self._core_call = core_call
-        self._stream = stream
-        # Ringing, Answered and Ended are each reported once, so that three places bound it.
-        self._progress: deque[Progress] = deque()
-        self._waiting = trio.lowlevel.ParkingLot()
-        self._is_answered = False
-        self._is_hanging_up = False
-        self._ended: Ended | None = None
-        self._watching: trio.CancelScope | None = None
-        """Around the task that waits for the loss of the stream, once there is one."""
-        self._plays: list[trio.CancelScope] = []
-
-    @property
-    def call_id(self) -> str:
-        """The SIP Call-ID."""
-        return self._core_call.call_id.decode("ascii")
-
-    def dial(self) -> None:
-        """Send the INVITE, now, without waiting."""
-        now = trio.current_time()
-        self._agent.core.dial(self._core_call, now)
-        self._agent.flush(now)
-
-    def hang_up(self) -> None:
-        """End the call: nothing before `dial`, CANCEL before the answer, BYE after it."""
-        if self._ended is None:
-            self._is_hanging_up = True
-            now = trio.current_time()
-            self._agent.core.hang_up(self._core_call, now)
-            self._agent.flush(now)
-
-    async def next_progress(self) -> Progress:
-        """Wait for the next thing that happens. After `Ended` it returns `Ended` again."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._progress:
-            if self._ended is not None:
-                return self._ended
-            await self._park()
-        return self._progress.popleft()
-
-    async def wait_ended(self) -> Ended:
-        """Wait until the call is over."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        while self._ended is None:
-            await self._park()
-        return self._ended
-
-    async def play(self, prompt: str) -> None:
-        """Play a prompt by its id to its end.
-
-        Raises `CallEnded` when the call ends first, `KeyError` when there is no such prompt, and
-        `RuntimeError` before the answer.
-        """
-        if not self._is_answered:
-            raise RuntimeError("nobody has answered yet")
-        if self._ended is None:
-            with trio.CancelScope() as scope:
-                self._plays.append(scope)
-                try:
-                    await self._stream.play(prompt)
-                    return
-                except StreamLost:
-                    self.lose_stream()
-                finally:
-                    self._plays.remove(scope)
-        raise CallEnded(await self.wait_ended())
-
-    def media_statistics(self) -> MediaStatistics:
-        """What is known of the media so far; final once the call's block is left."""
-        return self._stream.statistics()
-
-    # For the user agent.
-
-    def hear(self, event: CallEvent) -> None:
-        """Take what the core says about this call."""
-        if isinstance(event, MediaAgreed):
-            self._stream.connect(event.remote)
-            if not event.is_first:
-                return
-            self._is_answered = True
-            self._progress.append(Answered())
-        else:
-            if isinstance(event, Ended):
-                self._ended = event
-                self._stop_watching()
-                for scope in self._plays:
-                    scope.cancel()
-            self._progress.append(event)
-        self._waiting.unpark_all()
-
-    def lose_stream(self) -> None:
-        """The stream is gone: an answered call ends as `lost`."""
-        now = trio.current_time()
-        self._agent.core.lose_stream(self._core_call, now)
-        self._agent.flush(now)
-
-    async def _park(self) -> None:
-        if self._is_answered and not self._is_hanging_up and self._watching is None:
-            # A prompt hears for itself that its stream is lost. Only who merely waits needs a task
-            # to hear it for him, and most calls end before anybody does.
-            self._watching = trio.CancelScope()
-            self._agent.watch(self, self._watching)
-        await self._waiting.park()
-
-    async def watch_stream(self, scope: trio.CancelScope) -> None:
-        """Run until the stream is lost or the scope is cancelled."""
-        with scope:
-            try:
-                await self._stream.wait_lost()
-            except Exception:
-                _log.exception("watching a media stream failed", call_id=self.call_id)
-            self.lose_stream()
-
-    def leave(self) -> None:
-        """The block is left: hang up, and hear nothing any more."""
-        self.hang_up()
-        self._stop_watching()
-
-    def _stop_watching(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+    streams: StreamStatistics
 
 
 class UserAgent:
@@ -205,76 +79,130 @@ class UserAgent:
 
     def __init__(
         self,
-        datagram_socket: DatagramSocket,
-        core: SipCore,
-        lines: dict[str, Line],
+        settings: UserAgentSettings,
         media: MediaPlane,
         randomness: Randomness,
         nursery: trio.Nursery,
+        signers: Mapping[str, Signer],
+        clock: WallClock | None,
+        traces: Traces | None,
     ) -> None:
-        self.core = core
-        self._socket = datagram_socket
-        self._lines = lines
+        self._settings = settings
         self._media = media
         self._randomness = randomness
         self._nursery = nursery
+        self._clock = clock
+        self._traces = traces
+        self._signers = signers
+        self._trunk_hosts: set[str] = set()
+        self._tell_engine: Callable[[TrunkCondition], None] | None = None
         self._calls: dict[OutboundCall, SipCall] = {}
-        self._alarm = trio.CancelScope()
-        self._received = 0
-        self._sent = 0
-        self._dropped = 0
+        self._own_host = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._find_own_host)
+        secret = randomness.getrandbits(128).to_bytes(16, "big")
+        self.core = SipCore(secret, self._trunk_hosts, settings.timing, self._own_end)
+        self.pump = MessagePump(
+            self.core, Mailroom(self._open_sockets, self._tell, self._finish_trace)
+        )
+        services = GatewayServices(
+            begin=self.pump.begin_errand,
+            here=self._here_towards,
+            families=(6,) if ":" in settings.bind[0] else (4,),
+            lookup=LookupSettings(nameservers=settings.nameservers),
+            randomness=randomness,
+            tell=self._tell_condition,
+            hosts_changed=self._collect_hosts,
+            cause_of_silence=self.pump.cause_of_silence,
+        )
+        self.gateways = {trunk.name: Gateway(trunk, services) for trunk in settings.trunks}
 
     @property
     def address(self) -> Address:
-        """Where the socket is bound."""
-        return self._socket.address
+        """Where SIP arrives over UDP and TCP."""
+        return self.pump.sockets.udp
 
     def statistics(self) -> UserAgentStatistics:
         """Counters since the start."""
+        sockets = self.pump.sockets
         return UserAgentStatistics(
             sip=self.core.statistics(),
-            datagrams_received=self._received,
-            datagrams_sent=self._sent,
-            sends_dropped=self._dropped,
+            datagrams_received=self.pump.datagrams_received,
+            datagrams_sent=sockets.sent,
+            sends_dropped=sockets.dropped,
+            streams=sockets.stream_statistics(),
         )
+
+    def watch_trunks(self, tell: Callable[[TrunkCondition], None]) -> None:
+        """See the port. One listener; a later one takes its place."""
+        self._tell_engine = tell
+        now = trio.current_time()
+        for gateway in self.gateways.values():
+            condition = gateway.condition(now)
+            if not condition.is_usable:
+                tell(condition)
 
     @asynccontextmanager
     async def prepare_call(self, request: CallRequest) -> AsyncIterator[Call]:
-        """Reserve a media port and a Call-ID. Raises `TelephonyUnavailable` when there is no such
-        trunk, no port or no media plane, or too many calls are up."""
-        line = self._lines.get(request.trunk)
-        if line is None:
-            raise TelephonyUnavailable(f"no trunk {request.trunk!r}, or its host has no address")
+        """Choose a server, reserve a media port and a Call-ID. Raises `TelephonyUnavailable` when
+        there is no such trunk or none of its servers can be used, no port or no media plane, or too
+        many calls are up."""
+        gateway = self.gateways.get(request.trunk)
+        if gateway is None:
+            raise TelephonyUnavailable(f"no trunk {request.trunk!r}")
         try:
             stream = await self._media.open_stream()
         except PlaneUnavailable as error:
             raise TelephonyUnavailable(str(error)) from error
         try:
-            call = self._prepare(line, request, stream)
+            call = self._prepare(gateway, request, stream)
             try:
                 yield call
             finally:
                 call.leave()
-                del self._calls[call._core_call]
+                del self._calls[call.core_call]
         finally:
             with trio.move_on_after(STREAM_CLOSE_S_MAX, shield=True):
                 await stream.close()
 
-    def _prepare(self, line: Line, request: CallRequest, stream: Stream) -> SipCall:
+    def _prepare(self, gateway: Gateway, request: CallRequest, stream: Stream) -> SipCall:
+        now = trio.current_time()
+        line = gateway.choose(now)
+        if line is None:
+            raise TelephonyUnavailable(gateway.describe(now))
         chance = self._randomness.getrandbits
-        media = LocalMedia(self._media.address, stream.port, chance(31))
         try:
             core_call = self.core.prepare(
                 line,
                 number=request.number,
-                caller=request.caller,
+                caller=self._present(line, request),
                 token=b"%032x" % chance(128),
-                media=media,
+                media=LocalMedia(self._media.address, stream.port, chance(31)),
             )
         except TooManyCalls as error:
+            gateway.give_back(line, now, now)
             raise TelephonyUnavailable(str(error)) from error
-        call = self._calls[core_call] = SipCall(self, core_call, stream)
+        way = Way(request.attempt, gateway, line, now)
+        call = SipCall(self, core_call, stream, way, self._traces)
+        self._calls[core_call] = call
         return call
+
+    def _present(self, line: Line, request: CallRequest) -> Caller:
+        """Who a call says is calling, signed where the trunk has a key."""
+        presented = present(line.identity, request.caller, request.presentation)
+        for sentence in presented.dropped:
+            _log.warning("a header was left out", attempt=request.attempt, detail=sentence)
+        lines = presented.lines
+        signer = self._signers.get(line.trunk.name)
+        if signer is not None and self._clock is not None and not presented.has_identity:
+            origin = UUID(int=self._randomness.getrandbits(128), version=4)
+            try:
+                lines += signer.lines(
+                    request.caller, request.number, now=self._clock.now(), origid=origin
+                )
+            except NotANumber as error:
+                _log.warning("a call is not signed", attempt=request.attempt, detail=str(error))
+        return Caller(presented.from_value, lines)
+
+    # For calls.
 
     def watch(self, call: SipCall, scope: trio.CancelScope) -> None:
         """End an answered call when its stream is lost."""
@@ -282,84 +210,70 @@ class UserAgent:
 
     def flush(self, now: float) -> None:
         """Send and tell everything that the core has to say."""
-        core = self.core
-        while datagrams := core.datagrams_to_send():
-            for data, hop in datagrams:
-                self._send(data, hop, now)
-        for core_call, event in core.take_events():
-            call = self._calls.get(core_call)
-            if call is not None:
-                self._tell(call, event)
-        for fault in core.take_faults():
-            _log.error(
-                "a call was ended by a fault of ours",
-                call_id=fault.call_id.decode("ascii", "replace"),
-                exc_info=fault.exception,
-            )
-        if core.next_wake() < self._alarm.deadline:
-            self._alarm.deadline = core.next_wake()
+        self.pump.flush(now)
 
-    def _tell(self, call: SipCall, event: CallEvent) -> None:
+    # For the pump.
+
+    def _open_sockets(self, on_message: Callable[[bytes, Hop], None], on_failed: Failed) -> Sockets:
+        settings = self._settings
+        return Sockets(
+            settings.bind,
+            settings.tls,
+            _unchecked_names(settings.trunks),
+            self._nursery,
+            is_trunk=self._trunk_hosts.__contains__,
+            on_message=on_message,
+            on_failed=on_failed,
+        )
+
+    def _tell(self, core_call: OutboundCall, event: CallEvent) -> None:
+        call = self._calls.get(core_call)
+        if call is None:
+            return
         try:
             call.hear(event)
         except Exception:
             _log.exception("a call could not be told", call_id=call.call_id, what=repr(event))
             call.lose_stream()
 
-    def _send(self, data: bytes, hop: Hop, now: float) -> None:
-        sent = self._socket.send(data, (hop.host, hop.port))
-        if sent == "sent":
-            self._sent += 1
-        elif sent == "full":
-            self._dropped += 1
-        else:
-            self.core.fail_transport(hop, now)
+    def _finish_trace(self, trace: CallTrace) -> None:
+        if self._traces is not None:
+            self._traces.finish(trace)
 
-    async def read_datagrams(self) -> None:
-        """Run for as long as the user agent lives."""
-        while True:
-            await trio.lowlevel.wait_readable(self._socket.socket)
-            self._drain(trio.current_time())
+    # For gateways.
 
-    def _drain(self, now: float) -> bool:
-        """Take what has arrived; True when the bound was reached before the end."""
-        receive, take = self._socket.receive, self.core.receive
-        for count in range(DATAGRAMS_PER_ROUND_MAX):
-            datagram = receive()
-            if datagram is None:
-                if count == 0:
-                    # Readable without a datagram: it is the error queue, which stays readable
-                    # until it is empty.
-                    for host, port in self._socket.take_errors():
-                        self.core.fail_transport(Hop(host, port), now)
-                is_more = False
-                break
-            self._received += 1
-            data, source = datagram
-            try:
-                take(data, Hop(*source), now)
-            except Exception:
-                _log.exception("a datagram was not handled", source=source, data=data[:200])
-        else:
-            is_more = True
-        self.flush(now)
-        return is_more
+    def _tell_condition(self, condition: TrunkCondition) -> None:
+        if self._tell_engine is not None:
+            self._tell_engine(condition)
 
-    async def keep_time(self) -> None:
-        """Run for as long as the user agent lives."""
-        while True:
-            now = trio.current_time()
-            deadline = max(self.core.next_wake(), now + TIMER_RESOLUTION_S)
-            with trio.CancelScope(deadline=deadline) as self._alarm:
-                await trio.sleep_forever()
-            now = trio.current_time()
-            # When the machine held us up, the response may have come in time and wait in the
-            # socket: nothing is sent again before that was looked at.
-            for _ in range(ROUNDS_BEFORE_TIMERS_MAX):
-                if not self._drain(now):
-                    break
-            self.core.wake(now)
-            self.flush(now)
+    def _collect_hosts(self) -> None:
+        self._trunk_hosts.clear()
+        for gateway in self.gateways.values():
+            self._trunk_hosts.update(gateway.hosts)
+
+    def _here_towards(self, hop: Hop) -> Here:
+        """Our addresses as a hop sees them. Raises `OSError` where there is no way to it."""
+        host, ports = self._find_own_host(hop.host), self.pump.sockets.ports
+        return Here((host, ports["udp"]), (host, ports["tcp"]), (host, ports["tls"]))
+
+    def _own_end(self, hop: Hop) -> Hop:
+        """Our own end of what goes to a hop or comes from it, for traces."""
+        try:
+            host = self._own_host(hop.host)
+        except OSError:
+            host = self._settings.bind[0]
+        return Hop(host, self.pump.sockets.ports[hop.transport], hop.transport)
+
+    def _find_own_host(self, towards: str) -> str:
+        """The IP address of ours that another one sees. Raises `OSError` where there is no way to it."""
+        if self._settings.advertise is not None:
+            return self._settings.advertise
+        datagrams = self.pump.sockets.datagrams
+        host, port = datagrams.address
+        if not ip_address(host).is_unspecified:
+            return host
+        # Which port there is asked about makes no difference.
+        return local_address_towards((towards, port), datagrams.family)
 
     def hang_up_all(self) -> None:
         """Send what ends each call, and wait for nobody."""
@@ -370,47 +284,109 @@ class UserAgent:
         self.flush(trio.current_time())
 
 
+def _unchecked_names(trunks: tuple[Trunk, ...]) -> frozenset[str]:
+    """Whose certificates are not looked at. Where two trunks share a name, and with it perhaps a
+    connection, both must want it so."""
+    checked, unchecked = (
+        {_certified_name(trunk.host) for trunk in trunks if trunk.tls_check is is_checked}
+        for is_checked in (True, False)
+    )
+    return frozenset(unchecked - checked)
+
+
+def _certified_name(host: str) -> str:
+    """The name that a trunk's hops over TLS have."""
+    if is_numeric(host):
+        return str(ip_address(host))
+    try:
+        return host_name(host)
+    except NotFound:
+        return host
+
+
 @asynccontextmanager
 async def open_user_agent(
-    settings: UserAgentSettings, media: MediaPlane, randomness: Randomness
+    settings: UserAgentSettings,
+    media: MediaPlane,
+    randomness: Randomness,
+    *,
+    clock: WallClock | None = None,
+    traces: Traces | None = None,
 ) -> AsyncIterator[UserAgent]:
-    """A user agent on a socket of its own. Leaving the block ends what calls there are.
+    """A user agent on sockets of its own. Leaving the block ends what calls there are.
 
-    The trunks' host names are looked up once, here; a trunk whose name has no address is logged and
-    cannot be used. Raises `OSError` when the socket cannot be bound.
+    It is there when the trunks' servers have been looked for once, or after `FIRST_LOOK_S_MAX`. `clock`
+    is needed by trunks that sign. Raises `OSError` when a socket cannot be bound or a certificate cannot
+    be used, `CannotSign` for a trunk's key, and `UnsafeHeader` for a trunk's identity.
     """
-    datagram_socket = DatagramSocket(*settings.bind)
-    try:
-        lines = await _open_lines(settings, datagram_socket)
-        hosts = frozenset(line.hop.host for line in lines.values())
-        secret = randomness.getrandbits(128).to_bytes(16, "big")
-        core = SipCore(secret, hosts, settings.timing)
-        async with trio.open_nursery() as nursery:
-            agent = UserAgent(datagram_socket, core, lines, media, randomness, nursery)
-            nursery.start_soon(agent.keep_time)
-            nursery.start_soon(agent.read_datagrams)
-            try:
-                yield agent
-            finally:
-                agent.hang_up_all()
-                nursery.cancel_scope.cancel()
-    finally:
-        datagram_socket.close()
-
-
-async def _open_lines(settings: UserAgentSettings, bound: DatagramSocket) -> dict[str, Line]:
-    lines = {}
-    bound_host, port = bound.address
-    for trunk in settings.trunks:
+    _check_identities(settings.trunks)
+    signers = _open_signers(settings.trunks, clock)
+    fault: OSError | None = None
+    async with trio.open_nursery() as outer:
+        nursery = await outer.start(_hold_nursery)
+        # When everything around is cancelled, what ends calls and registrations is still to be sent.
+        nursery.cancel_scope.shield = True
         try:
-            found = await trio.socket.getaddrinfo(trunk.host, trunk.port, family=bound.family)
-            address = (str(found[0][4][0]), trunk.port or SIP_PORT)
-            host = settings.advertise or bound_host
-            if ip_address(host).is_unspecified:
-                host = local_address_towards(address, bound.family)
+            agent = UserAgent(settings, media, randomness, nursery, signers, clock, traces)
         except OSError as error:
-            _log.warning("a trunk has no address", trunk=trunk.name, error=str(error))
+            # Out of a nursery it would come as a group of one.
+            fault = error
+            nursery.cancel_scope.cancel()
+        else:
+            async with _running(agent, nursery):
+                yield agent
+    if fault is not None:
+        raise fault
+
+
+async def _hold_nursery(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async with trio.open_nursery() as nursery:
+        task_status.started(nursery)
+        await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def _running(agent: UserAgent, nursery: trio.Nursery) -> AsyncIterator[None]:
+    try:
+        nursery.start_soon(agent.pump.keep_time)
+        nursery.start_soon(agent.pump.read_datagrams)
+        for gateway in agent.gateways.values():
+            nursery.start_soon(gateway.run)
+        with trio.move_on_after(FIRST_LOOK_S_MAX):
+            for gateway in agent.gateways.values():
+                await gateway.wait_located()
+        yield
+    finally:
+        agent.hang_up_all()
+        with trio.CancelScope(shield=True):
+            await _leave_all(agent)
+        agent.pump.sockets.close()
+        nursery.cancel_scope.cancel()
+
+
+async def _leave_all(agent: UserAgent) -> None:
+    async with trio.open_nursery() as nursery:
+        for gateway in agent.gateways.values():
+            nursery.start_soon(gateway.leave)
+
+
+def _check_identities(trunks: tuple[Trunk, ...]) -> None:
+    """Raises `UnsafeHeader` for what would be found out only when the trunk's servers are known."""
+    for trunk in trunks:
+        domain = b"localhost" if trunk.domain is None else domain_bytes(trunk.domain)
+        open_identity(trunk.identity, domain)
+
+
+def _open_signers(trunks: tuple[Trunk, ...], clock: WallClock | None) -> dict[str, Signer]:
+    """Raises `CannotSign`."""
+    signers = {}
+    for trunk in trunks:
+        if trunk.stir is None:
             continue
-        ours = (host, port)
-        lines[trunk.name] = open_line(trunk, Hop(*address), Here(ours, ours, ours))
-    return lines
+        assert clock is not None, "a signature needs the time of day"
+        stir = trunk.stir
+        signer = Signer.open(Path(stir.key_file), stir.certificate_url, stir.attestation)
+        for warning in signer.warnings:
+            _log.warning("a key for signing calls", trunk=trunk.name, detail=warning)
+        signers[trunk.name] = signer
+    return signers

@@ -22,7 +22,7 @@ from adapters.sqlite.rows import (
     to_contact,
     to_list,
 )
-from adapters.sqlite.unit import ListRow, Unit
+from adapters.sqlite.unit import Unit
 from engine.disposition import Disposition
 from engine.events import Event
 from engine.model import Attempt, CallList, Contact
@@ -49,7 +49,7 @@ DUE_CONTACTS: Final = (
 )
 _LISTED: Final = (
     "EXISTS (SELECT 1 FROM do_not_call d "
-    "WHERE d.account = ? AND d.number = ? AND d.flow IN ('', ?))"
+    "WHERE d.account = ? AND d.number IN (?, ?) AND d.flow IN ('', ?))"
 )
 BEGIN_CONTACT: Final = (
     f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {_LISTED}"
@@ -64,6 +64,7 @@ END_ATTEMPT: Final = (
     "ended_at = ? WHERE account = ? AND id = ? AND ended_at IS NULL"
 )
 END_CONTACT: Final = f"UPDATE contacts SET {CONTACT_PROGRESS} WHERE id = ?"
+SETTLE_CONTACT: Final = f"{END_CONTACT} AND state = 'open'"
 DEFER_CONTACT: Final = (
     "UPDATE contacts SET due_at = ?, wait_code = ? WHERE id = ? AND state = 'open'"
 )
@@ -137,12 +138,21 @@ class SqliteDialing(Connected):
             lambda unit: _defer_contacts(unit, deferrals, events), len(deferrals) + 1
         )
 
+    async def settle_contact(self, contact: Contact, events: Sequence[Event], at: float) -> bool:
+        """Keep what follows for an open contact without an attempt."""
+        return await self._writer.submit(lambda unit: _settle_contact(unit, contact, events, at))
+
     async def complete_contacts(
-        self, contacts: Sequence[str], disposition: Disposition, at: float
+        self,
+        contacts: Sequence[str],
+        disposition: Disposition,
+        at: float,
+        reason: str | None = None,
     ) -> int:
         """Give open contacts their final disposition."""
         return await self._writer.submit(
-            lambda unit: _complete_contacts(unit, contacts, disposition, at), 2 * len(contacts) + 1
+            lambda unit: _complete_contacts(unit, contacts, disposition, at, reason),
+            2 * len(contacts) + 1,
         )
 
     async def set_list_status(
@@ -180,7 +190,8 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     row = unit.find_list(attempt.list)
     if row is None:
         return "gone"
-    callee = (row.account_n, attempt.number, attempt.flow)
+    redirected_from = attempt.redirected_from or attempt.number
+    callee = (row.account_n, attempt.number, redirected_from, attempt.flow)
     if row.state.status in DIALABLE:
         unit.execute(BEGIN_CONTACT, (attempt.contact, *callee))
     if row.state.status not in DIALABLE or not unit.rowcount:
@@ -249,29 +260,38 @@ def _defer_contacts(unit: Unit, deferrals: Sequence[Deferral], events: Sequence[
     unit.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
 
 
+def _settle_contact(unit: Unit, contact: Contact, events: Sequence[Event], at: float) -> bool:
+    row = unit.find_list(contact.list)
+    if row is None:
+        return False
+    settled = rules.settle(contact, row.state, at)
+    unit.execute(SETTLE_CONTACT, (*contact_progress_row(settled), contact.id))
+    if not unit.rowcount:
+        return False
+    state = unit.change(row)
+    unit.tell(rules.told_of_end(settled, state, events))
+    if settled.disposition is not None:
+        unit.tell(rules.complete(state, "open", settled.disposition, at))
+    return True
+
+
 def _complete_contacts(
-    unit: Unit, contacts: Sequence[str], disposition: Disposition, at: float
+    unit: Unit,
+    contacts: Sequence[str],
+    disposition: Disposition,
+    at: float,
+    reason: str | None = None,
 ) -> int:
     done = 0
     for contact in contacts:
         found = unit.row(COMPLETE_CONTACT, (disposition, at, contact))
         if found is not None:
-            _tell_completed(unit, unit.list_of(found[0]), contact, found[1], disposition, at)
+            list_n, reference = found
+            state = unit.change(unit.list_of(list_n))
+            told = rules.contact_completed(state, contact, reference, disposition, at, reason)
+            unit.tell((told, *rules.complete(state, "open", disposition, at)))
             done += 1
     return done
-
-
-def _tell_completed(
-    unit: Unit,
-    row: ListRow,
-    contact: str,
-    reference: str | None,
-    disposition: Disposition,
-    at: float,
-) -> None:
-    state = unit.change(row)
-    unit.tell((rules.contact_completed(state, contact, reference, disposition, at),))
-    unit.tell(rules.complete(state, "open", disposition, at))
 
 
 def _set_list_status(

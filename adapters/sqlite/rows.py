@@ -58,6 +58,7 @@ class _Detail(Struct, omit_defaults=True):
     digits: str = ""
     result: dict[str, Any] = field(default_factory=dict)
     media: Media | None = None
+    redirected_from: str | None = None
 
 
 _read_detail = msgspec.json.Decoder(_Detail).decode
@@ -240,17 +241,17 @@ def to_counts(dispositions: str) -> dict[Disposition, int]:
 
 CONTACT_INSERT: Final = (
     "INSERT INTO contacts (id, list, row, tel, variables, starttime, reference, state, due_at, "
-    "wait_code, tel_index, spent, tries, disposition, completed_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 CONTACT_COLUMNS: Final = (
     "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
-    "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at"
+    "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured"
 )
-CONTACT_WIDTH: Final = 17
+CONTACT_WIDTH: Final = 19
 CONTACT_PROGRESS: Final = (
     "state = ?, due_at = ?, wait_code = ?, tel_index = ?, spent = ?, tries = ?, disposition = ?, "
-    "completed_at = ?"
+    "completed_at = ?, detour = ?, detoured = ?"
 )
 
 
@@ -272,6 +273,8 @@ def contact_row(one: Contact, list_n: int, row: int) -> Row:
         text(one.tries) if one.tries else None,
         one.disposition,
         one.completed_at,
+        one.detour,
+        one.detoured,
     )
 
 
@@ -286,6 +289,8 @@ def contact_progress_row(one: Contact) -> Row:
         text(one.tries) if one.tries else None,
         one.disposition,
         one.completed_at,
+        one.detour,
+        one.detoured,
     )
 
 
@@ -297,7 +302,8 @@ def to_contact(row: Row) -> Contact:
         _read_variables(row[6]) if row[6] is not None else {},
         *row[7:14],
         _read_counts(row[14]) if row[14] is not None else {},
-        *row[15:17],
+        *row[15:18],
+        bool(row[18]),
     )
     return Contact(*values)
 
@@ -349,7 +355,9 @@ def attempt_row(one: Attempt, account_n: int, flow_n: int, list_n: int) -> Row:
 
 def detail_text(one: Attempt) -> str | None:
     """The column `detail` of an attempt."""
-    detail = _Detail(one.sip, one.q850, one.amd, one.digits, one.result, one.media)
+    detail = _Detail(
+        one.sip, one.q850, one.amd, one.digits, one.result, one.media, one.redirected_from
+    )
     encoded = _encoder.encode(detail)
     return None if encoded == b"{}" else encoded.decode()
 

@@ -187,10 +187,17 @@ def _finish(row: ListState, at: float) -> list[Event]:
 
 
 def contact_completed(
-    row: ListState, contact: str, reference: str | None, disposition: Disposition, at: float
+    row: ListState,
+    contact: str,
+    reference: str | None,
+    disposition: Disposition,
+    at: float,
+    reason: str | None = None,
 ) -> Event:
-    """What is told of a contact's final disposition."""
+    """What is told of a contact's final disposition, with the reason where there is one to be told."""
     data = {"disposition": disposition, "reference": reference}
+    if reason is not None:
+        data["reason"] = reason
     return Event("contact.completed", at, row.account, row.flow, row.id, contact, data=data)
 
 

@@ -229,8 +229,14 @@ _ATTEMPTS: Final = (
     """,
 )
 
+_DETOURS: Final = (
+    "ALTER TABLE contacts ADD COLUMN detour TEXT",
+    "ALTER TABLE contacts ADD COLUMN detoured INTEGER NOT NULL DEFAULT 0",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
+    Migration("0002 detours", _DETOURS),
 )
 """In the order in which they run."""
 

@@ -27,6 +27,7 @@ from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, Body, Route
 from api.http.uploads import read_uploaded_file
 from engine.ports.prompts import PromptKeeper
+from engine.ports.traces import CallTraces
 
 BODY_TIMEOUT_S: Final = 60.0
 """In which a body must have come."""
@@ -41,7 +42,11 @@ HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-stor
 
 
 def make_app(
-    engine: EngineFront, settings: HttpSettings, hub: FeedHub, prompts: PromptKeeper
+    engine: EngineFront,
+    settings: HttpSettings,
+    hub: FeedHub,
+    prompts: PromptKeeper,
+    traces: CallTraces | None = None,
 ) -> QuartTrio:
     """The application over an engine.
 
@@ -50,12 +55,14 @@ def make_app(
         settings: what the operator configured.
         hub: what the engine's store publishes its events to.
         prompts: where recordings are kept.
+        traces: where calls' messages are kept; None where they are not.
     """
     front = Front(
         engine=engine,
         settings=settings,
         hub=hub,
         prompts=prompts,
+        traces=traces,
         keyring=Keyring(engine.store, settings.admin_sha256),
         tickets=Tickets(),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
@@ -123,7 +130,8 @@ async def _answer(
     parameters.require_known(route.query)
     if route.body is None:
         request.body.discard()
-        return await route.handler(Exchange(front, caller, path, parameters))
+        exchange = Exchange(front, caller, path, parameters, request.accept_mimetypes)
+        return await route.handler(exchange)
     media_type = _choose_media_type(request, route.body)
     async with AsyncExitStack() as stack:
         await _wait_turn(front, caller, request, route.body, stack)

@@ -1,4 +1,5 @@
-"""The engine as the HTTP layer sees it. `engine.runtime.Engine` is one; tests bring a smaller one."""
+"""The engine, and what stands beside it, as the HTTP layer sees them. `engine.runtime.Engine` is an
+`EngineFront`; tests bring a smaller one."""
 
 from __future__ import annotations
 

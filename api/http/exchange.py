@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import trio
 from msgspec import Struct, field
+from werkzeug.datastructures import MIMEAccept
 
 from api.http.auth import Caller, Keyring, Tickets
 from api.http.engine_front import EngineFront
@@ -24,6 +25,7 @@ from api.http.views import encode
 from engine.model import Account
 from engine.ports.prompts import PromptKeeper
 from engine.ports.store import IdempotentAnswer, Page, Store
+from engine.ports.traces import CallTraces
 
 T = TypeVar("T")
 JSON_TYPE: Final = "application/json"
@@ -47,6 +49,8 @@ class Front(Struct, frozen=True):
     settings: HttpSettings
     hub: FeedHub
     prompts: PromptKeeper
+    traces: CallTraces | None
+    """None where no messages are kept."""
     keyring: Keyring
     tickets: Tickets
     large_bodies: trio.CapacityLimiter
@@ -93,6 +97,8 @@ class Exchange(Struct, frozen=True):
     """What the route's braces stand for."""
     parameters: Parameters
     """What follows the question mark."""
+    accepted: MIMEAccept = MIMEAccept()
+    """The media types that the caller wants to have."""
     media_type: str = ""
     """Of the body."""
     body: bytes = b""

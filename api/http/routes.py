@@ -23,6 +23,7 @@ from api.http.resources import (
     lists,
     pages,
     prompts,
+    traces,
     triggers,
 )
 from engine.model import Role
@@ -120,6 +121,13 @@ ROUTES: Final = (
     Route("GET", "/v1/attempts", "viewer", attempts.list_attempts, query=(*RECORDS, *PAGE)),
     Route("GET", "/v1/attempts.csv", "viewer", attempts.get_attempts_csv, query=RECORDS),
     Route("GET", "/v1/attempts/{attempt}", "viewer", attempts.get_attempt),
+    Route(
+        "GET",
+        "/v1/attempts/{attempt}/trace",
+        "operator",  # it shows carriers and their addresses beside the numbers that a viewer sees
+        traces.get_trace,
+        query=("full", "format"),
+    ),
     Route("POST", "/v1/dnc", "operator", dnc.add, JSON),
     Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=PAGE),
     Route("DELETE", "/v1/dnc/{number}", "owner", dnc.remove),

@@ -5,26 +5,29 @@ It never raises into its nursery: what goes wrong on one call becomes that call'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 import structlog
 import trio
 from msgspec import Struct
 
-from engine.dial.blockers import Block
 from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, outcome_of
-from engine.dial.limits import Permit
-from engine.dial.trunk import Trunk
+from engine.dial.limits import Block, Permit
+from engine.dial.live import LiveAttempts
+from engine.dial.presentation import FlowPresentation, present
+from engine.dial.record import attempt_event, ended_event, following_event
+from engine.dial.route import Route
+from engine.dial.trunk import TrunkCall
 from engine.disposition import Outcome
-from engine.events import Event, EventType
+from engine.events import EventType
 from engine.flow.definition import Definition
 from engine.flow.run import run_flow
 from engine.ids import IdSource
+from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Attempt, Contact, Did, Flow, Media, SipOutcome
-from engine.ports.clock import WallClock
+from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import DialStore, Refusal, StoreUnavailable
 from engine.ports.telephony import (
     Answered,
@@ -36,8 +39,8 @@ from engine.ports.telephony import (
     Telephony,
     TelephonyUnavailable,
 )
-from engine.schedule.feed import Work
-from engine.schedule.retry import after_attempt, complete
+from engine.schedule.feed import REFUSALS_KEPT, Work
+from engine.schedule.retry import after_attempt, congestion_wait_s
 
 log = structlog.get_logger(__name__)
 
@@ -52,45 +55,6 @@ INTENT_MAX_S: Final = 5.0
 the intents, and must know how much later the calls can have left."""
 
 
-class LiveAttempts:
-    """The attempts that go on. A stopping engine ends their calls through this, rather than by
-    cancelling their tasks, so that each still writes its outcome down."""
-
-    def __init__(self) -> None:
-        self._scopes: set[trio.CancelScope] = set()
-        self._broken_off = False
-        self._emptied = trio.lowlevel.ParkingLot()
-
-    def __len__(self) -> int:
-        """How many calls are being followed."""
-        return len(self._scopes)
-
-    @contextmanager
-    def follow(self) -> Iterator[trio.CancelScope]:
-        """The scope in which a call is followed."""
-        with trio.CancelScope() as scope:
-            if self._broken_off:
-                scope.cancel()
-            self._scopes.add(scope)
-            try:
-                yield scope
-            finally:
-                self._scopes.discard(scope)
-                if not self._scopes:
-                    self._emptied.unpark_all()
-
-    async def wait_empty(self) -> None:
-        """Return when no call is being followed."""
-        while self._scopes:
-            await self._emptied.park()
-
-    def break_off(self) -> None:
-        """End every call, and each that begins from now on."""
-        self._broken_off = True
-        for scope in self._scopes:
-            scope.cancel()
-
-
 class AttemptServices(Struct, frozen=True):
     """What every attempt works with."""
 
@@ -99,6 +63,9 @@ class AttemptServices(Struct, frozen=True):
     telephony: Telephony
     clock: WallClock
     ids: IdSource
+    randomness: Randomness
+    destinations: tuple[str, ...]
+    """Prefixes that may be called; none refuses every number."""
     put_back: Callable[[Work, Contact], None]
     """Tells the scheduler that the contact waits again."""
     pause_list: Callable[[str], None]
@@ -113,8 +80,11 @@ class Assignment(Struct, frozen=True):
     work: Work
     flow: Flow
     definition: Definition
+    presentation: FlowPresentation
     did: Did
-    trunk: Trunk
+    route: Route
+    call: TrunkCall
+    """The trunk of the route that the call goes by, as far as this call concerns it."""
     permit: Permit
     recheck: Callable[[], Block | None]
     """Asked once more when everything is ready, directly before the INVITE leaves."""
@@ -135,6 +105,7 @@ async def run_attempt(services: AttemptServices, assignment: Assignment) -> None
         services.finish(assignment.work)
     finally:
         assignment.permit.release()
+        assignment.call.close()
 
 
 class _NotDialed(Exception):
@@ -155,11 +126,12 @@ class _AttemptRunner:
             flow=contact.flow,
             list=contact.list,
             contact=contact.id,
-            number=contact.tel[contact.tel_index],
+            number=contact.detour or contact.tel[contact.tel_index],
             did=assignment.did.number,
-            trunk=assignment.trunk.name,
+            trunk=assignment.call.trunk.name,
             status="initiated",
             initiated_at=services.clock.now(),
+            redirected_from=contact.tel[contact.tel_index] if contact.detour else None,
         )
         self.names = {
             "account": contact.account,
@@ -171,7 +143,11 @@ class _AttemptRunner:
 
     async def run(self) -> None:
         attempt = self._attempt
-        request = CallRequest(attempt.id, attempt.number, attempt.did, attempt.trunk)
+        if not attempt.number.startswith(self._services.destinations):
+            await self._leave_out("number_not_allowed")
+            return
+        presentation = present(self._assignment.presentation, self._contact.variables)
+        request = CallRequest(attempt.id, attempt.number, attempt.did, attempt.trunk, presentation)
         try:
             async with self._services.telephony.prepare_call(request) as call:
                 if not await self._commit_intent():
@@ -197,9 +173,13 @@ class _AttemptRunner:
 
     async def _commit_intent(self) -> bool:
         """Whether the call may be made: its intent is then committed."""
-        event = self._event("attempt.initiated", number=self._attempt.number, did=self._attempt.did)
+        attempt = self._attempt
+        now = self._services.clock.now()
+        event = attempt_event(
+            "attempt.initiated", attempt, now, number=attempt.number, did=attempt.did
+        )
         try:
-            refusal = await self._services.store.begin_attempt(self._attempt, event)
+            refusal = await self._services.store.begin_attempt(attempt, event)
         except StoreUnavailable as error:
             log.error("cannot write an intent down", error=str(error), **self.names)
             self._put_back_soon()
@@ -210,13 +190,29 @@ class _AttemptRunner:
         return self._begun
 
     async def _heed(self, refusal: Refusal) -> None:
-        services, work = self._services, self._assignment.work
+        work = self._assignment.work
         if refusal == "do_not_call":
-            now = services.clock.now()
-            await services.store.complete_contacts([self._contact.id], "skipped", now)
-        if refusal == "list_paused":
-            services.pause_list(self._contact.list)
-            services.put_back(work, self._contact)
+            await self._leave_out(refusal)
+        elif refusal == "list_paused":
+            self._services.pause_list(self._contact.list)
+            self._services.put_back(work, self._contact)
+        else:
+            self._services.finish(work)
+
+    async def _leave_out(self, reason: str) -> None:
+        """The number must not be called. That ends its contact as `skipped`; where it is one that a trunk
+        redirected us to, the contact's own number is refused instead, as it would be without that."""
+        services, work = self._services, self._assignment.work
+        now = services.clock.now()
+        log.info("a number is not called", reason=reason, **self.names)
+        if self._contact.detour is None:
+            await services.store.complete_contacts([self._contact.id], "skipped", now, reason)
+            services.finish(work)
+            return
+        after = after_attempt(self._contact, self._assignment.flow.settings, Outcome("failed"), now)
+        event = following_event(after, now, reason)
+        if await services.store.settle_contact(after, [event], now) and after.state == "open":
+            services.put_back(work, after)
         else:
             services.finish(work)
 
@@ -230,6 +226,7 @@ class _AttemptRunner:
                 log.warning("the commit of an intent took too long for its call", **self.names)
             elif self._assignment.recheck() is None:
                 self._assignment.permit.mark_sent(now)  # a fault in dialling does not undo that
+                self._assignment.call.mark_sent(now)
                 call.dial()
                 self._assignment.permit.mark_sent(trio.current_time())
                 dialed = True
@@ -245,8 +242,10 @@ class _AttemptRunner:
             while True:
                 match await call.next_progress():
                     case Ringing():
+                        self._assignment.call.note_answer(trio.current_time())
                         await self._advance("ringing", "attempt.ringing")
                     case Answered():
+                        self._assignment.call.note_answer(trio.current_time())
                         await self._advance("answered", "attempt.answered")
                         break
                     case Ended() as ended:
@@ -277,20 +276,18 @@ class _AttemptRunner:
         else:
             self._attempt = msgspec.structs.replace(self._attempt, status=status, answered_at=now)
         try:
-            await self._services.store.note_progress(self._attempt, self._event(event_type))
+            event = attempt_event(event_type, self._attempt, now)
+            await self._services.store.note_progress(self._attempt, event)
         except StoreUnavailable as error:
             # The end of the attempt carries the same facts; a call that is up goes on without this.
             log.error("cannot note progress", error=str(error), **self.names)
 
     async def _record_end(self, ended: Ended, ending: Ending, call: Call) -> None:
-        trunk = self._assignment.trunk
-        if ended.how == "unreachable":
-            trunk.note_silence(trio.current_time())
-        else:
-            trunk.note_answer()
         media = call.media_statistics()
         heard = self._attempt.answered_at is not None
-        outcome = outcome_of(ended, ending, self._attempt.status)
+        table = self._assignment.call.trunk.outcomes
+        outcome = self._judge_redirect(outcome_of(ended, ending, self._attempt.status, table))
+        self._tell_trunk(ended, outcome)
         self._attempt = msgspec.structs.replace(
             self._attempt,
             sip=SipOutcome(ended.sip_code, ended.sip_reason, call.call_id),
@@ -302,6 +299,34 @@ class _AttemptRunner:
         else:
             await self._settle(outcome)
 
+    def _tell_trunk(self, ended: Ended, outcome: Outcome) -> None:
+        """What the end says of the trunk. A call that broke after its answer says nothing more."""
+        now = trio.current_time()
+        call = self._assignment.call
+        if ended.how == "unreachable":
+            call.note_silence(now)
+        elif outcome.congestion is not None:
+            call.note_refusal(outcome.congestion, outcome.retry_after_s, now)
+        elif ended.how != "lost" and ended.sip_code is not None:
+            call.note_answer(now)
+
+    def _judge_redirect(self, outcome: Outcome) -> Outcome:
+        """A redirection is followed once for each number, and only to where calls may go."""
+        if outcome.redirected_to is None:
+            return outcome
+        number = read_number(outcome.redirected_to, self._services.destinations)
+        refused = None
+        if isinstance(number, NumberProblem):
+            refused = number.detail
+        elif self._contact.detoured:
+            refused = "The number was redirected before."
+        elif number == self._attempt.number:
+            refused = "It leads to the same number."
+        else:
+            return msgspec.structs.replace(outcome, redirected_to=number)
+        log.info("a redirection is not followed", reason=refused, **self.names)
+        return Outcome(outcome.disposition)
+
     async def _withdraw(self) -> None:
         """The attempt was broken off by us before an answer: its contact waits as it did."""
         reopened = msgspec.structs.replace(self._contact, state="open")
@@ -310,20 +335,36 @@ class _AttemptRunner:
     async def _settle(self, outcome: Outcome) -> None:
         now = self._services.clock.now()
         settings = self._assignment.flow.settings
-        await self._write_end(outcome, after_attempt(self._contact, settings, outcome, now))
+        wait_s = self._note_refusal(outcome)
+        await self._write_end(outcome, after_attempt(self._contact, settings, outcome, now, wait_s))
+
+    def _note_refusal(self, outcome: Outcome) -> float:
+        """Remember which trunk refused the call or gave no answer, so that the next attempt goes by another;
+        how long it waits for that, in seconds."""
+        work, route = self._assignment.work, self._assignment.route
+        is_refused = outcome.disposition == "congested" or outcome.disposition is None
+        if not is_refused:
+            work.refused_by = ()
+            return 0.0
+        work.refused_by = (*work.refused_by, self._attempt.trunk)[-REFUSALS_KEPT:]
+        if outcome.disposition is None or route.has_other(work.refused_by, trio.current_time()):
+            return 0.0
+        rounds = (len(work.refused_by) - 1) // len(route.trunks)
+        return congestion_wait_s(rounds, self._services.randomness.random())
 
     async def _write_end(self, outcome: Outcome, contact: Contact) -> None:
         """Commit the attempt's end with what follows for its contact, however long the store needs."""
+        now = self._services.clock.now()
         attempt = msgspec.structs.replace(
             self._attempt,
             status=FINAL_STATUS[outcome.disposition],
             disposition=outcome.disposition,
-            ended_at=self._services.clock.now(),
+            ended_at=now,
         )
         self._attempt = attempt
-        events = [self._event("attempt.ended", **_summary(attempt))]
+        events = [ended_event(attempt, now)]
         if contact.state == "open":
-            events.append(_waiting_event(attempt, contact))
+            events.append(following_event(contact, now))
         while True:
             try:
                 await self._services.store.end_attempt(attempt, contact, events)
@@ -340,64 +381,3 @@ class _AttemptRunner:
         due_at = self._services.clock.now() + UNAVAILABLE_WAIT_S
         contact = msgspec.structs.replace(self._contact, due_at=due_at, wait_code="engine_limit")
         self._services.put_back(self._assignment.work, contact)
-
-    def _event(self, event_type: EventType, **data: Any) -> Event:
-        attempt = self._attempt
-        return Event(
-            type=event_type,
-            time=self._services.clock.now(),
-            account=attempt.account,
-            flow=attempt.flow,
-            list=attempt.list,
-            contact=attempt.contact,
-            attempt=attempt.id,
-            data=data,
-        )
-
-
-def _summary(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "status": attempt.status,
-        "disposition": attempt.disposition,
-        "duration_s": attempt.duration_s,
-        "sip_code": attempt.sip.code if attempt.sip is not None else None,
-    }
-
-
-def _waiting_event(attempt: Attempt, contact: Contact) -> Event:
-    assert attempt.ended_at is not None
-    return Event(
-        type="contact.waiting",
-        time=attempt.ended_at,
-        account=contact.account,
-        flow=contact.flow,
-        list=contact.list,
-        contact=contact.id,
-        data={"blocker": contact.wait_code, "until": contact.due_at},
-    )
-
-
-async def end_interrupted(
-    store: DialStore, attempt: Attempt, contact: Contact, flow: Flow | None, now: float
-) -> None:
-    """Close an attempt that a crash left open. Nobody knows what became of it, so it is `unknown`, and
-    its contact is dialled again only where the flow says so."""
-    ended = msgspec.structs.replace(
-        attempt, status=FINAL_STATUS["unknown"], disposition="unknown", ended_at=now
-    )
-    if flow is None:
-        after = complete(contact, "unknown", now)
-    else:
-        after = after_attempt(contact, flow.settings, Outcome("unknown"), now)
-    event = Event(
-        type="attempt.ended",
-        time=now,
-        account=attempt.account,
-        flow=attempt.flow,
-        list=attempt.list,
-        contact=attempt.contact,
-        attempt=attempt.id,
-        data=_summary(ended),
-    )
-    events = [event] if after.state == "completed" else [event, _waiting_event(ended, after)]
-    await store.end_attempt(ended, after, events)

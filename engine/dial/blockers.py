@@ -12,8 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.dial.limits import ROUNDING_S, Limits
-from engine.dial.trunk import Trunk
+from engine.dial.limits import ROUNDING_S, Block, Limits
+from engine.dial.route import Route
 from engine.model import Blocker, BlockerCode, Contact
 
 DETAILS: Final[dict[BlockerCode, str]] = {
@@ -42,27 +42,11 @@ class Case(Struct, frozen=True):
 
     list_paused: bool
     flow_active: bool
-    trunk: Trunk | None
-    """None where the DID's trunk is not configured."""
+    route: Route | None
+    """None where what the DID names as its trunk is not configured."""
     flow: Limits
     engine: Limits
     did: Limits
-
-    @property
-    def parties(self) -> tuple[Limits, ...]:
-        """Whose limits a call must keep."""
-        of_trunk = () if self.trunk is None else (self.trunk.limits,)
-        return (self.flow, self.engine, *of_trunk, self.did)
-
-
-class Block(Struct, frozen=True):
-    """A blocker as the engine handles it."""
-
-    code: BlockerCode
-    until: float
-    """`trio.current_time()`; infinite where it depends on something else's end."""
-    limits: Limits | None = None
-    """Whose limits they are; None where no waiting in line helps."""
 
 
 def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
@@ -78,26 +62,25 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
         return Block("flow_paused", math.inf)
     if contact.due_at > wall_now + ROUNDING_S:
         return Block(contact.wait_code, now + contact.due_at - wall_now)
-    return find_line_blocker(case.trunk, case.parties, now)
+    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
 
 
-def find_line_blocker(trunk: Trunk | None, parties: Iterable[Limits], now: float) -> Block | None:
-    """What keeps a trunk, and these parties, from any call now; of several limits the one that ends
-    last."""
-    if trunk is None:
+def find_line_blocker(
+    route: Route | None, shared: Iterable[Limits], did: Limits, now: float
+) -> Block | None:
+    """What keeps these parties from any call now; of several limits the one that ends last, and of those
+    that end together the one that the most share."""
+    if route is None:
         return Block("no_trunk", math.inf)
-    down_until = trunk.down_until(now)
-    if down_until is not None:
-        return Block("trunk_down", down_until)
-    latest: Block | None = None
-    for limits in parties:
-        blocked = limits.blocked_by(now)
-        if blocked is not None and (latest is None or blocked[1] > latest.until):
-            latest = Block(*blocked, limits)
-    return latest
+    of_route = route.blocked_by(now)
+    if of_route is not None and of_route.line is None:
+        return of_route
+    blocks = [*(limits.blocked_by(now) for limits in shared), of_route, did.blocked_by(now)]
+    standing = [block for block in blocks if block is not None]
+    return max(standing, key=lambda block: block.until, default=None)
 
 
 def describe(block: Block, now: float, wall_now: float) -> Blocker:
     """The blocker as a person is told it."""
     until = None if math.isinf(block.until) else wall_now + max(0.0, block.until - now)
-    return Blocker(block.code, DETAILS[block.code], until)
+    return Blocker(block.code, block.detail or DETAILS[block.code], until)

@@ -11,9 +11,10 @@ import structlog
 import trio
 
 from engine.dial.attempt import Assignment, AttemptServices, run_attempt
-from engine.dial.blockers import Block, Case, find_blocker, find_line_blocker
-from engine.dial.limits import Limits, Permit, limits_of_did
-from engine.dial.trunk import Trunk
+from engine.dial.blockers import Case, find_blocker, find_line_blocker
+from engine.dial.limits import Block, Limits, Permit, limits_of_did
+from engine.dial.presentation import read_presentation
+from engine.dial.route import Route
 from engine.flow.definition import Definition
 from engine.model import Did, Flow
 from engine.schedule.feed import Work
@@ -25,7 +26,7 @@ MAILBOX_S: Final = 1.0
 MAILBOX_MIN: Final = 2
 MAILBOX_MAX: Final = 500
 TRUNK_CHECK_S: Final = 1.0
-"""How often a DID without a trunk, or before one that is down, looks again at the least."""
+"""How often a DID without a trunk, or before trunks that are down, looks again at the least."""
 TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
 PATIENCE_S: Final = 2.0
 """How long contacts wait in a mailbox for the DID. Before a longer wait they go back to the scheduler, as
@@ -36,11 +37,16 @@ class FlowDesk:
     """A flow in operation: its present version, read, with its limits."""
 
     def __init__(self, flow: Flow, definition: Definition, limits: Limits) -> None:
-        self.flow = flow
-        self.definition = definition
+        self.set_flow(flow, definition)
         self.limits = limits
         self.posted = 0
         """Contacts of the flow that lie in mailboxes."""
+
+    def set_flow(self, flow: Flow, definition: Definition) -> None:
+        """Take a version of the flow into operation."""
+        self.flow = flow
+        self.definition = definition
+        self.presentation = read_presentation(flow.settings.presentation)
 
     @property
     def is_full(self) -> bool:
@@ -55,12 +61,12 @@ class DidActor:
     def __init__(
         self,
         did: Did,
-        trunk: Trunk | None,
+        route: Route | None,
         engine: Limits,
         desk_of: Callable[[str], FlowDesk | None],
     ) -> None:
         self.did = did
-        self.trunk = trunk
+        self.route = route
         self.limits = limits_of_did(did.cps, did.channels, did.caps)
         self.hungry: dict[str, None] = {}
         """Flows that had work for this DID when its mailbox was full, in the order of asking."""
@@ -91,7 +97,7 @@ class DidActor:
         return Case(
             list_paused=list_paused,
             flow_active=desk.flow.listener_active and self.did.number in desk.flow.dids,
-            trunk=self.trunk,
+            route=self.route,
             flow=desk.limits,
             engine=self._engine,
             did=self.limits,
@@ -146,11 +152,9 @@ class DidActor:
 
     async def _rest(self) -> None:
         """Let the wait pass that no contact waits through in the mailbox."""
-        of_trunk = () if self.trunk is None else (self.trunk.limits,)
-        parties = (self._engine, *of_trunk, self.limits)
         while True:
             now = trio.current_time()
-            block = find_line_blocker(self.trunk, parties, now)
+            block = find_line_blocker(self.route, (self._engine,), self.limits, now)
             if block is None or not _is_long(block, now):
                 break
             await _wait_out(block, now, math.inf)
@@ -168,8 +172,8 @@ class DidActor:
             block = find_blocker(work.contact, case, now, services.clock.now())
             if block is None:
                 return self._assign(work, desk, case, services, now)
-            is_the_lines = block.limits is not None or block.code in TRUNK_BLOCKERS
-            if block.limits is desk.limits or not is_the_lines:
+            is_the_lines = block.line is not None or block.code in TRUNK_BLOCKERS
+            if block.line is desk.limits or not is_the_lines:
                 self._put_back(work, block, services, now)
                 return None
             if _is_long(block, now):
@@ -181,8 +185,10 @@ class DidActor:
     def _assign(
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
     ) -> Assignment:
-        trunk = case.trunk
-        assert trunk is not None
+        route = case.route
+        assert route is not None
+        trunk = route.choose(now, work.refused_by)
+        call = trunk.admit()
         parties = (self.limits, desk.limits, trunk.limits, self._engine)
         moment = max(now, *(limits.earliest() for limits in parties))
         assert moment - now < 1.0, "a slot is reserved only when it is near"
@@ -194,6 +200,8 @@ class DidActor:
             present = self._desk_of(work.feed.flow)
             if present is None or not self.case_of(False, present).flow_active:
                 return Block("flow_paused", math.inf)
+            if not call.may_leave(trio.current_time()):
+                return Block("trunk_down", math.inf)
             return None
 
         return Assignment(
@@ -201,7 +209,9 @@ class DidActor:
             flow=desk.flow,
             definition=desk.definition,
             did=self.did,
-            trunk=trunk,
+            presentation=desk.presentation,
+            route=route,
+            call=call,
             permit=Permit(parties, moment),
             recheck=recheck,
         )
@@ -216,13 +226,13 @@ class DidActor:
 
 def _is_long(block: Block, now: float) -> bool:
     """Whether the DID is barred for long. What depends on other calls' end is not known to be."""
-    if block.limits is None:
+    if block.line is None:
         return True
     return math.isfinite(block.until) and block.until - now > PATIENCE_S
 
 
 async def _wait_out(block: Block, now: float, patience_s: float) -> None:
-    if block.limits is not None:
-        await block.limits.wait_turn(patience_s)
+    if block.line is not None:
+        await block.line.wait_turn(patience_s)
     else:
         await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from engine.disposition import Disposition, Outcome, of_rejection
+from engine.disposition import (
+    AS_EVERYWHERE,
+    Disposition,
+    Outcome,
+    OutcomeTable,
+    of_congestion,
+    of_rejection,
+)
 from engine.model import AttemptStatus
 from engine.ports.telephony import Ended
 
@@ -52,8 +59,15 @@ def next_status(status: AttemptStatus, signal: Signal) -> AttemptStatus | None:
     return STEPS.get((status, signal))
 
 
-def outcome_of(ended: Ended, ending: Ending, status: AttemptStatus) -> Outcome:
-    """What a call's end means for its contact."""
+def outcome_of(
+    ended: Ended, ending: Ending, status: AttemptStatus, table: OutcomeTable = AS_EVERYWHERE
+) -> Outcome:
+    """What a call's end means for its contact.
+
+    Args:
+        status: the attempt's before this.
+        table: what its trunk's refusals mean.
+    """
     if ended.how == "lost":
         return Outcome("failed")
     if status == "in-progress":
@@ -65,6 +79,15 @@ def outcome_of(ended: Ended, ending: Ending, status: AttemptStatus) -> Outcome:
     if ending == "shutdown":
         return Outcome("canceled")
     if ended.how == "rejected" and ended.sip_code is not None:
-        disposition = of_rejection(ended.sip_code, ended.q850)
-        return Outcome(disposition, ended.retry_after_s)
+        return _outcome_of_refusal(ended, ended.sip_code, table)
     return Outcome("failed")
+
+
+def _outcome_of_refusal(ended: Ended, sip_code: int, table: OutcomeTable) -> Outcome:
+    if sip_code < 400 and ended.redirected_to is not None:
+        return Outcome("failed", redirected_to=ended.redirected_to)
+    disposition = of_rejection(sip_code, ended.q850, ended.sip_reason, table)
+    if disposition != "congested":
+        return Outcome(disposition)
+    kind = of_congestion(sip_code, ended.q850, ended.sip_reason)
+    return Outcome(disposition, kind, ended.retry_after_s)

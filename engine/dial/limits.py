@@ -5,12 +5,13 @@ those that several DIDs share.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import trio
+from msgspec import Struct
 
-from engine.dial.windows import SlidingWindow, Slot, mark_sent, window_for_cps
+from engine.dial.windows import Pacer, SlidingWindow, Slot, mark_sent, window_for_cps
 from engine.model import BlockerCode, Cap
 
 LEAD_S: Final = 0.05
@@ -24,6 +25,26 @@ Window = tuple[BlockerCode, SlidingWindow]
 """A window, and the blocker that it is when it is full."""
 
 
+class Line(Protocol):
+    """Something that calls wait for, first come, first served."""
+
+    async def wait_turn(self, patience_s: float = math.inf) -> None:
+        """Return when a call may get its slot; or when it is known that the wait is longer than
+        `patience_s`. Nothing is taken: the caller takes it before its next checkpoint."""
+
+
+class Block(Struct, frozen=True):
+    """A blocker as the engine handles it."""
+
+    code: BlockerCode
+    until: float
+    """`trio.current_time()`; infinite where it depends on something else's end."""
+    line: Line | None = None
+    """Where to wait for its end; None where no waiting in line helps."""
+    detail: str = ""
+    """One sentence for a person, where there is more to say than the code does."""
+
+
 class Limits:
     """Calls at once, and calls in windows. All times are `trio.current_time()`."""
 
@@ -33,46 +54,59 @@ class Limits:
         channels: int | None,
         channels_code: BlockerCode,
         windows: Sequence[Window],
+        pacer: Pacer | None = None,
     ) -> None:
+        """`pacer` counts as the first of the windows does."""
         self.channels = channels
         self.channels_code = channels_code
         self.in_use = 0
         """Channels that are taken."""
         self.windows = list(windows)
+        self.on_change: list[Callable[[], None]] = []
+        """Called whenever a call may have become possible."""
+        self._pacer = pacer
         self._line = trio.StrictFIFOLock()
         self._changed = trio.lowlevel.ParkingLot()
 
-    def blocked_by(self, now: float) -> tuple[BlockerCode, float] | None:
+    def blocked_by(self, now: float) -> Block | None:
         """What keeps a call from getting its slot now, and until when; the one that ends last where
         there are several. Infinite means: until another call moves on."""
         if self.channels is not None and self.in_use >= self.channels:
-            return self.channels_code, math.inf
-        latest = max(
-            ((window.free_at(), code) for code, window in self.windows),
-            default=(-math.inf, self.channels_code),
-        )
-        if latest[0] <= now + LEAD_S + ROUNDING_S:
-            return None
-        return latest[1], latest[0]
+            return Block(self.channels_code, math.inf, self)
+        free_at, code = self._latest()
+        return None if free_at <= now + LEAD_S + ROUNDING_S else Block(code, free_at, self)
 
     def earliest(self) -> float:
         """The moment that every window allows."""
-        return max((window.free_at() for _, window in self.windows), default=-math.inf)
+        return self._latest()[0]
+
+    def _latest(self) -> tuple[float, BlockerCode]:
+        latest, code = -math.inf, self.channels_code
+        for one_code, window in self.windows:
+            free_at = window.free_at()
+            if free_at > latest:
+                latest, code = free_at, one_code
+        if self._pacer is not None and self._pacer.free_at() > latest:
+            return self._pacer.free_at(), self.windows[0][0]
+        return latest, code
 
     def take(self, at: float) -> list[Slot]:
         """Take a channel, and a slot of each window at `at`."""
         self.in_use += 1
-        return [window.reserve(at) for _, window in self.windows]
+        slots = [window.reserve(at) for _, window in self.windows]
+        return slots if self._pacer is None else [*slots, self._pacer.reserve(at)]
 
     def release(self) -> None:
         """Give a channel back."""
         assert self.in_use > 0
         self.in_use -= 1
-        self._changed.unpark_all()
+        self.look_again()
 
-    def notice_sent(self) -> None:
-        """A call of these limits has left: whoever waits for that looks again."""
+    def look_again(self) -> None:
+        """Something has changed: a call has left or ended, or more is allowed."""
         self._changed.unpark_all()
+        for tell in self.on_change:
+            tell()
 
     def restore(self, at: float) -> None:
         """Count a call that left before this process began; oldest first."""
@@ -85,17 +119,17 @@ class Limits:
             window.inherit(before)
         self.channels = channels
         self.windows = list(windows)
-        self._changed.unpark_all()
+        self.look_again()
 
     async def wait_turn(self, patience_s: float = math.inf) -> None:
         """Return when a call may get its slot, first come, first served; or when it is known that the
         wait is longer than `patience_s`. Nothing is taken: the caller takes it before its next
         checkpoint."""
         async with self._line:
-            while (blocked := self.blocked_by(now := trio.current_time())) is not None:
-                if math.isfinite(blocked[1]) and blocked[1] - now > patience_s:
+            while (block := self.blocked_by(now := trio.current_time())) is not None:
+                if math.isfinite(block.until) and block.until - now > patience_s:
                     return
-                with trio.move_on_at(blocked[1] - LEAD_S):
+                with trio.move_on_at(block.until - LEAD_S):
                     await self._changed.park()
 
 
@@ -113,7 +147,7 @@ class Permit:
         for slot in self._slots:
             mark_sent(slot, at)
         for one in self._limits:
-            one.notice_sent()
+            one.look_again()
 
     def release(self) -> None:
         """The call is over, or never left. A slot that was not used stays taken, at its moment: that
@@ -132,12 +166,13 @@ def limits_of_did(cps: float, channels: int, caps: Sequence[Cap]) -> Limits:
     return Limits(channels=channels, channels_code="did_channels", windows=windows)
 
 
-def limits_of_trunk(cps: float, channels: int) -> Limits:
+def limits_of_trunk(cps: float, channels: int, pacer: Pacer) -> Limits:
     """The limits of a trunk, shared by all DIDs on it."""
     return Limits(
         channels=channels,
         channels_code="trunk_channels",
         windows=[("trunk_cps", window_for_cps(cps))],
+        pacer=pacer,
     )
 
 

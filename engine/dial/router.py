@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import trio
 
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
-from engine.dial.blockers import Block, Case, describe, find_blocker
+from engine.dial.blockers import Case, describe, find_blocker
 from engine.dial.did import DidActor, FlowDesk
-from engine.dial.limits import Limits, limits_of_did, limits_of_flow, windows_of_flow
-from engine.dial.trunk import Trunk
+from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
+from engine.dial.route import RouteSettings, make_routes
+from engine.dial.trunk import Trunk, TrunkSettings
 from engine.flow.definition import read_definition
 from engine.model import Blocker, Contact, Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import RecentStart
+from engine.ports.telephony import TrunkCondition
 from engine.schedule.feed import Work
 from engine.schedule.scheduler import Hold
 
@@ -26,10 +28,18 @@ Offer = Callable[[str], bool]
 class Router:
     """Holds the flows in operation and the actors of their DIDs. All synchronous but `run_did`."""
 
-    def __init__(self, clock: WallClock, engine: Limits, trunks: Iterable[Trunk]) -> None:
+    def __init__(
+        self,
+        clock: WallClock,
+        engine: Limits,
+        trunks: Iterable[TrunkSettings],
+        routes: Sequence[RouteSettings] = (),
+    ) -> None:
+        """Raises ValueError for routes that cannot be; see `make_routes`."""
         self._clock = clock
         self._engine = engine
-        self.trunks = {trunk.name: trunk for trunk in trunks}
+        self.trunks = {one.name: Trunk(one) for one in trunks}
+        self._routes = make_routes(self.trunks, routes)
         self._desks: dict[str, FlowDesk] = {}
         self._actors: dict[str, DidActor] = {}
         self._waiting_for_channel: set[str] = set()
@@ -42,7 +52,7 @@ class Router:
         if desk is None:
             self._desks[flow.id] = FlowDesk(flow, definition, limits_of_flow(cps, channels))
         else:
-            desk.flow, desk.definition = flow, definition
+            desk.set_flow(flow, definition)
             desk.limits.change(channels, windows_of_flow(cps))
 
     def remove_flow(self, flow: str) -> None:
@@ -51,7 +61,7 @@ class Router:
 
     def add_did(self, did: Did) -> DidActor:
         """Make the actor of a DID; `run_did` runs it."""
-        actor = DidActor(did, self.trunks.get(did.trunk), self._engine, self._desks.get)
+        actor = DidActor(did, self._routes.get(did.trunk), self._engine, self._desks.get)
         self._actors[did.number] = actor
         return actor
 
@@ -62,6 +72,12 @@ class Router:
     def knows_did(self, number: str) -> bool:
         """Whether this DID has its actor."""
         return number in self._actors
+
+    def note_condition(self, condition: TrunkCondition) -> None:
+        """The telephone network tells whether a trunk can be used. One that is not known is nobody's."""
+        trunk = self.trunks.get(condition.trunk)
+        if trunk is not None:
+            trunk.note_condition(condition.is_usable, condition.detail)
 
     async def run_did(
         self, actor: DidActor, attempts: trio.Nursery, services: AttemptServices, offer: Offer
@@ -93,8 +109,8 @@ class Router:
             self._waiting_for_channel.add(desk.flow.id)
             return Hold(None)
         blocked = desk.limits.blocked_by(now)
-        if blocked is not None and math.isfinite(blocked[1]):
-            return Hold(self._clock.now() + blocked[1] - now)
+        if blocked is not None and math.isfinite(blocked.until):
+            return Hold(self._clock.now() + blocked.until - now)
         actors = [self._actors[number] for number in desk.flow.dids if number in self._actors]
         free = [actor for actor in actors if actor.has_room]
         if not free:
@@ -168,10 +184,10 @@ class Router:
 
 
 def _expected_wait_s(actor: DidActor, now: float) -> float:
-    if actor.trunk is None or actor.trunk.down_until(now) is not None:
+    if actor.route is None or actor.route.down_by(now) is not None:
         return math.inf
     blocked = actor.limits.blocked_by(now)
-    held_s = 0.0 if blocked is None else min(blocked[1] - now, 1e6)
+    held_s = 0.0 if blocked is None else min(blocked.until - now, 1e6)
     return actor.backlog_s + held_s
 
 

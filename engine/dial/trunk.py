@@ -1,16 +1,38 @@
-"""A trunk as dialling sees it: its limits, and whether it answers."""
+"""A trunk as dialling sees it: its limits, whether it answers, and what it takes just now.
+
+A trunk is *down*, and no call goes to it, in three cases. Its adapter says that it cannot be used (its
+probes or its registration fail). Or a call got no answer at all: it rests for a while, twice as long each
+time, and then one trial call at a time is let through until an answer comes. Or many calls have left, and
+none was answered by anything for some seconds: then the rest waits until it is known what became of them.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
-from engine.dial.limits import Limits, limits_of_trunk
+from engine.dial.congestion import Congestion, Mark
+from engine.dial.limits import Block, limits_of_trunk
+from engine.dial.windows import Pacer
+from engine.disposition import AS_EVERYWHERE, CongestionKind, OutcomeTable
+
+log = structlog.get_logger(__name__)
 
 BACKOFF_FIRST_S: Final = 2.0
 BACKOFF_MAX_S: Final = 60.0
+UNHEARD_CALLS: Final = 50
+UNHEARD_S: Final = 4.0
+"""So many calls without any answer, the first of them this old, hold back all further ones: a trunk that has
+died takes no more than these with it. Fewer may just be callees whose telephones are slow to ring."""
+
+SLOWED: Final = "for now, and more again as it takes them"
+TRIAL_DETAIL: Final = (
+    "The trunk does not answer; one call is on its way to see whether it does again."
+)
+REST_DETAIL: Final = "The trunk does not answer; it is tried again after a while."
 
 
 class TrunkSettings(Struct, frozen=True):
@@ -19,30 +41,197 @@ class TrunkSettings(Struct, frozen=True):
     name: str
     channels: int
     cps: float
+    outcomes: OutcomeTable = AS_EVERYWHERE
+    """What its refusals mean."""
 
 
 class Trunk:
-    """Counts the calls to which a trunk gave no answer at all, and rests it for twice as long with each."""
+    """One trunk. All times are `trio.current_time()`."""
 
     def __init__(self, settings: TrunkSettings) -> None:
         self.name = settings.name
-        self.limits: Limits = limits_of_trunk(settings.cps, settings.channels)
+        self.outcomes = settings.outcomes
+        self._settings = settings
+        self._pacer = Pacer()
+        self.limits = limits_of_trunk(settings.cps, settings.channels, self._pacer)
+        self._congestion = Congestion(settings.cps, settings.channels)
+        self._unusable: str | None = None
+        """Why its adapter says that it cannot be used."""
         self._silent_calls = 0
+        """Rests since it last answered."""
+        self._silent_at = -math.inf
+        """When a call was last found to be without an answer, and counted."""
         self._down_until = -math.inf
+        self._trial: TrunkCall | None = None
+        self._unheard: dict[TrunkCall, float] = {}
+        """Calls that left after the last answer, when they did, and got none themselves so far."""
 
-    def down_until(self, now: float) -> float | None:
-        """When the trunk is tried again; None while it is up. `trio.current_time()`."""
-        return self._down_until if self._down_until > now else None
+    def blocked_by(self, now: float) -> Block | None:
+        """What keeps a call from getting its slot now; None where the trunk would take it."""
+        down = self.down_by(now)
+        if down is not None:
+            return down
+        block = self.limits.blocked_by(now)
+        if block is None:
+            return None
+        return Block(block.code, block.until, block.line, self._explain(block))
 
-    def note_silence(self, now: float) -> None:
-        """A call got no answer at all. Calls that were under way together count once."""
+    def down_by(self, now: float) -> Block | None:
+        """Why the trunk is down; None while it is up."""
+        if self._unusable is not None:
+            return Block("trunk_down", math.inf, None, self._unusable)
         if self._down_until > now:
+            return Block("trunk_down", self._down_until, None, REST_DETAIL)
+        if self._trial is not None:
+            return Block("trunk_down", math.inf, None, TRIAL_DETAIL)
+        if len(self._unheard) >= UNHEARD_CALLS:
+            silent_s = now - next(iter(self._unheard.values()))
+            if silent_s >= UNHEARD_S:
+                return Block("trunk_down", math.inf, None, _describe_unheard(len(self._unheard)))
+        return None
+
+    def admit(self) -> TrunkCall:
+        """One call is going to this trunk, which nothing blocks: the trial, where one is due."""
+        call = TrunkCall(self)
+        if self._silent_calls:
+            self._trial = call
+        return call
+
+    def note_condition(self, is_usable: bool, detail: str) -> None:
+        """Its adapter says whether it can be used. One that is said to have become well has answered
+        something: nothing is left of earlier silence."""
+        if not is_usable:
+            if self._unusable is None:
+                log.warning("a trunk cannot be used", trunk=self.name, detail=detail)
+            self._unusable = detail or "The trunk cannot be used."
+        elif self._unusable is not None:
+            log.info("a trunk can be used again", trunk=self.name, detail=detail)
+            self._unusable = None
+            self._hear()
+            self.limits.look_again()
+
+    def may_still_leave(self, call: TrunkCall, now: float) -> bool:
+        """Whether a call that was let go may leave, as nothing of this trunk has changed meanwhile."""
+        if self._pacer.not_before > now:
+            return False
+        return self._trial is call or self.down_by(now) is None
+
+    def note_sent(self, call: TrunkCall, now: float) -> Mark:
+        """An INVITE leaves."""
+        self._unheard[call] = now
+        return self._congestion.note_sent(now, self.limits.in_use - 1)
+
+    def note_answer(self, mark: Mark, now: float) -> None:
+        """The trunk took a call: some answer came that is not a refusal for want of capacity."""
+        self._congestion.note_taken(mark, now)
+        self._set_ceilings()
+        self._hear()
+
+    def note_refusal(
+        self, mark: Mark, kind: CongestionKind, retry_after_s: float | None, now: float
+    ) -> None:
+        """The trunk refused a call for want of capacity."""
+        before = self._congestion.cps, self._congestion.channels
+        self._congestion.note_refused(mark, kind, retry_after_s, now)
+        self._set_ceilings()
+        self._hear()
+        after = self._congestion.cps, self._congestion.channels
+        if after != before:
+            log.info("a trunk is slowed down", trunk=self.name, cps=after[0], channels=after[1])
+
+    def note_silence(self, sent_at: float, now: float) -> None:
+        """A call that left at `sent_at` got no answer at all. Those that were under way when the last such
+        call was counted count with it."""
+        if sent_at <= self._silent_at:
             return
         self._silent_calls += 1
+        self._silent_at = now
         wait_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(self._silent_calls - 1, 10))
         self._down_until = now + wait_s
+        self._unheard.clear()
+        log.warning("a trunk does not answer", trunk=self.name, rests_s=wait_s)
 
-    def note_answer(self) -> None:
-        """Some answer came, whatever it said."""
+    def forget(self, call: TrunkCall) -> None:
+        """A call is over, however it ended."""
+        self._unheard.pop(call, None)
+        if self._trial is call:
+            self._trial = None
+        self.limits.look_again()
+
+    def _hear(self) -> None:
+        was_held = self._silent_calls > 0 or len(self._unheard) >= UNHEARD_CALLS
         self._silent_calls = 0
         self._down_until = -math.inf
+        self._trial = None
+        self._unheard.clear()
+        if was_held:
+            self.limits.look_again()
+
+    def _set_ceilings(self) -> None:
+        cps, channels = self._congestion.cps, self._congestion.channels
+        gap_s = 0.0 if cps is None else 1 / cps
+        has_changed = (gap_s, channels) != (self._pacer.gap_s, self.limits.channels)
+        self._pacer.gap_s = gap_s
+        self._pacer.not_before = self._congestion.not_before
+        self.limits.channels = channels
+        if has_changed:
+            self.limits.look_again()
+
+    def _explain(self, block: Block) -> str:
+        """What there is to say of a limit beside its code: that it is not the configured one."""
+        if block.code == "trunk_channels":
+            channels = self._congestion.channels
+            if channels == self._settings.channels:
+                return ""
+            return f"The trunk refuses calls: it is given {channels} at once {SLOWED}."
+        if block.until == self._pacer.not_before:
+            return "The trunk refused a call and asked for a pause; nothing goes to it before."
+        cps = self._congestion.cps
+        if cps is None:
+            return ""
+        return f"The trunk refuses calls: it is given {cps:.3g} a second {SLOWED}."
+
+
+def _describe_unheard(calls: int) -> str:
+    return (
+        f"The trunk has answered nothing to the last {calls} calls; the next ones wait until it is known"
+        " whether it is there."
+    )
+
+
+class TrunkCall:
+    """What one call tells its trunk: that it left, and what became of it there."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        self.trunk = trunk
+        self._mark: Mark | None = None
+        self._sent_at = math.inf
+        self._was_heard = False
+
+    def may_leave(self, now: float) -> bool:
+        """Asked once more directly before the INVITE leaves."""
+        return self.trunk.may_still_leave(self, now)
+
+    def mark_sent(self, now: float) -> None:
+        """The INVITE leaves, now."""
+        self._sent_at = now
+        self._mark = self.trunk.note_sent(self, now)
+
+    def note_answer(self, now: float) -> None:
+        """Some answer came: a ring, an answer, a refusal of the callee's."""
+        if self._mark is not None and not self._was_heard:
+            self._was_heard = True
+            self.trunk.note_answer(self._mark, now)
+
+    def note_refusal(self, kind: CongestionKind, retry_after_s: float | None, now: float) -> None:
+        """The trunk refused it for want of capacity."""
+        if self._mark is not None:
+            self.trunk.note_refusal(self._mark, kind, retry_after_s, now)
+
+    def note_silence(self, now: float) -> None:
+        """No answer came at all."""
+        self.trunk.note_silence(self._sent_at, now)
+
+    def close(self) -> None:
+        """The call is over, or never left."""
+        self.trunk.forget(self)

@@ -72,6 +72,28 @@ class SlidingWindow:
         return sum(slot.at > now - self.per_s for slot in self._slots)
 
 
+class Pacer:
+    """A call every so many seconds, and none before a moment: what a trunk that refused calls is given. It
+    stands beside the windows, which hold whatever it says. Times are those of the windows."""
+
+    def __init__(self) -> None:
+        self.gap_s = 0.0
+        """Seconds from one call to the next; 0 for no pace of its own."""
+        self.not_before = -math.inf
+        self._latest: Slot | None = None
+
+    def free_at(self) -> float:
+        """The earliest moment for one more call."""
+        if self._latest is None or self.gap_s == 0.0:
+            return self.not_before
+        return max(self.not_before, self._latest.at + self.gap_s)
+
+    def reserve(self, at: float) -> Slot:
+        """Take a slot at a moment that is not before `free_at()`."""
+        self._latest = Slot(at)
+        return self._latest
+
+
 def window_for_cps(cps: float) -> SlidingWindow:
     """The window of a calls-per-second limit: a whole number of calls in a second, or, below one, a call
     every 1/cps seconds. The calls are spread over it."""

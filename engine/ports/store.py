@@ -83,7 +83,8 @@ class NewList(Struct, frozen=True):
 
 Refusal = Literal["gone", "list_paused", "do_not_call"]
 """Why an attempt may not begin: the contact is no longer open (dialing, completed, its list canceled),
-its list is paused, or the number is on the do-not-call list of the account or the flow."""
+its list is paused, or the number, or the one it was redirected from, is on the do-not-call list of the
+account or the flow."""
 
 
 class RecentStart(Struct, frozen=True):
@@ -257,11 +258,21 @@ class DialStore(Protocol):
     async def defer_contacts(self, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
         """Move open contacts to a later moment. Those that are not open any more are left alone."""
 
+    async def settle_contact(self, contact: Contact, events: Sequence[Event], at: float) -> bool:
+        """Keep what follows for an open contact without an attempt: it waits for another number, or is
+        completed. Its events and its list are kept as by `end_attempt`. False, and nothing changed, when it
+        is not open any more."""
+
     async def complete_contacts(
-        self, contacts: Sequence[str], disposition: Disposition, at: float
+        self,
+        contacts: Sequence[str],
+        disposition: Disposition,
+        at: float,
+        reason: str | None = None,
     ) -> int:
         """Give open contacts their final disposition without an attempt (`skipped`, `expired`,
-        `canceled`), with an event each. How many were still open."""
+        `canceled`), with an event each, which carries the reason if there is one. How many were still
+        open."""
 
     async def set_list_status(
         self, account: str, call_list: str, change: Literal["pause", "resume", "cancel"], at: float

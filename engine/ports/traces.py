@@ -11,5 +11,8 @@ class CallTraces(Protocol):
     async def ladder(self, attempt: str) -> str | None:
         """The messages of an attempt as a ladder in plain text; None where none are kept (any more)."""
 
+    async def full_ladder(self, attempt: str) -> str | None:
+        """The ladder with every message in full below it; None where none are kept (any more)."""
+
     async def pcap(self, attempt: str) -> bytes | None:
         """The same as a capture file that Wireshark opens; None where none are kept (any more)."""

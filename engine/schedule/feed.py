@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from msgspec import Struct
 
 from engine.model import Contact
+
+REFUSALS_KEPT: Final = 64
+"""Trunks that a contact in hand remembers to have been refused by."""
 
 
 class ListFeed:
@@ -34,3 +38,6 @@ class Work(Struct, eq=False, gc=False):
 
     contact: Contact
     feed: ListFeed
+    refused_by: tuple[str, ...] = ()
+    """Names of the trunks that refused it for want of capacity or gave no answer, since one last took its
+    call, the latest last; `REFUSALS_KEPT` at the most. Not kept in the store: a restart forgets it."""

@@ -1,8 +1,8 @@
 """What follows an attempt: the contact's next try, or its final disposition.
 
-One rule each, in the order of CONTRACT.md: what the network caused costs no budget; a callee who was
-reached is done; one who refused is left alone; a number is tried again as often as the flow says for
-that disposition; then the next number; then it is over.
+One rule each, in the order of CONTRACT.md: what the network caused costs no budget, nor does a call that a
+trunk redirected; a callee who was reached is done; one who refused is left alone; a number is tried again
+as often as the flow says for that disposition; then the next number; then it is over.
 """
 
 from __future__ import annotations
@@ -14,27 +14,47 @@ import msgspec
 from engine.disposition import Disposition, Outcome
 from engine.model import Contact, FlowSettings, RetriedDisposition
 
-CONGESTION_WAIT_S: Final = 5.0
-"""How long a contact is put back after `congested` where the network did not say how long."""
-CONGESTION_WAIT_MAX_S: Final = 300.0
-"""The longest Retry-After that is believed."""
+CONGESTION_WAIT_S: Final = 1.0
+"""How long a contact is put back at the most when the first trunk refuses it as congested …"""
+CONGESTION_WAIT_MAX_S: Final = 60.0
+"""… and at the most when it is refused again and again, each time for twice as long: where the far end of
+one call is full, only this keeps it from being dialled without end."""
 
 REACHED: Final[frozenset[Disposition]] = frozenset({"answered", "canceled", "skipped", "expired"})
 """Dispositions after which there is nothing more to try."""
 
 
+def congestion_wait_s(rounds: int, chance: float) -> float:
+    """How long a contact is put back that was refused as congested. Only as much as spreads the contacts of
+    one burst: what the trunk needs beyond that holds all its calls, and is that trunk's blocker.
+
+    Args:
+        rounds: how often all trunks of its route have refused it before, in a row.
+        chance: 0 to 1.
+    """
+    longest_s = min(CONGESTION_WAIT_MAX_S, CONGESTION_WAIT_S * 2.0 ** min(rounds, 16))
+    return longest_s * (1 + chance) / 2
+
+
 def after_attempt(
-    contact: Contact, settings: FlowSettings, outcome: Outcome, now: float
+    contact: Contact,
+    settings: FlowSettings,
+    outcome: Outcome,
+    now: float,
+    kept_wait_s: float = 0.0,
 ) -> Contact:
-    """The contact as it stands after an attempt that ended at `now`, seconds since the epoch."""
+    """The contact as it stands after an attempt that ended at `now`, seconds since the epoch.
+
+    Args:
+        kept_wait_s: how long it waits where the attempt cost no budget.
+    """
     disposition = outcome.disposition
-    if disposition is None:
+    if outcome.redirected_to is not None:
+        contact = msgspec.structs.replace(contact, detour=outcome.redirected_to, detoured=True)
         return _wait(contact, now, 0.0)
-    if not outcome.spends_budget:
-        asked_s = outcome.retry_after_s
-        wait_s = CONGESTION_WAIT_S if asked_s is None else min(asked_s, CONGESTION_WAIT_MAX_S)
-        return _wait(contact, now, wait_s)
-    contact = msgspec.structs.replace(contact, spent=contact.spent + 1)
+    if disposition is None or not outcome.spends_budget:
+        return _wait(contact, now, kept_wait_s)
+    contact = msgspec.structs.replace(contact, spent=contact.spent + 1, detour=None)
     if _is_final(disposition, settings) or contact.spent >= settings.attempts_max:
         return complete(contact, disposition, now)
     return _try_again(contact, settings, disposition, now)
@@ -68,7 +88,9 @@ def _try_again(
         tries = {**contact.tries, disposition: tried + 1}
         return _wait(msgspec.structs.replace(contact, tries=tries), now, rule.wait_s)
     if contact.tel_index + 1 < len(contact.tel):
-        following = msgspec.structs.replace(contact, tel_index=contact.tel_index + 1, tries={})
+        following = msgspec.structs.replace(
+            contact, tel_index=contact.tel_index + 1, tries={}, detoured=False
+        )
         return _wait(following, now, 0.0)
     return complete(contact, disposition, now)
 

@@ -119,7 +119,7 @@ class Scheduler:
             return
         if not feed.paused and contact.due_at <= self._clock.now() + HORIZON_S:
             feed.held.add(contact.id)
-            self._wheel.schedule(contact.due_at, Work(contact, feed))
+            self._wheel.schedule(contact.due_at, Work(contact, feed, work.refused_by))
             self._wake()
         else:
             feed.next_due_at = min(feed.next_due_at, contact.due_at)

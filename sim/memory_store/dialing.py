@@ -88,7 +88,11 @@ class MemoryDialing:
         if contact is None:
             return "gone"
         entry = tables.lists[contact.list]
-        listed = tables.is_listed(attempt.account, attempt.number, attempt.flow)
+        listed = any(
+            tables.is_listed(attempt.account, number, attempt.flow)
+            for number in (attempt.number, attempt.redirected_from)
+            if number is not None
+        )
         refused = rules.refusal(contact.state, entry.state, listed)
         if refused is not None:
             return refused
@@ -150,12 +154,35 @@ class MemoryDialing:
         tables.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
         tables.commit()
 
+    async def settle_contact(self, contact: Contact, events: Sequence[Event], at: float) -> bool:
+        """Keep what follows for an open contact without an attempt."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        kept = tables.contacts.get(contact.id)
+        if kept is None or kept.state != "open":
+            return False
+        entry = tables.lists[contact.list]
+        settled = rules.settle(contact, entry.state, at)
+        tables.contacts[contact.id] = _progressed(kept, settled)
+        tables.tell(rules.told_of_end(settled, entry.state, events))
+        if settled.disposition is None:
+            tables.push_due(entry, settled)
+        else:
+            tables.tell(rules.complete(entry.state, "open", settled.disposition, at))
+        tables.sort_in(entry)
+        tables.commit()
+        return True
+
     async def complete_contacts(
-        self, contacts: Sequence[str], disposition: Disposition, at: float
+        self,
+        contacts: Sequence[str],
+        disposition: Disposition,
+        at: float,
+        reason: str | None = None,
     ) -> int:
         """Give open contacts their final disposition."""
         await trio.lowlevel.checkpoint()
-        done = self._tables.complete(contacts, disposition, at)
+        done = self._tables.complete(contacts, disposition, at, reason)
         self._tables.commit()
         return done
 
@@ -221,4 +248,6 @@ def _progressed(kept: Contact, after: Contact) -> Contact:
         tries=after.tries,
         disposition=after.disposition,
         completed_at=after.completed_at,
+        detour=after.detour,
+        detoured=after.detoured,
     )

@@ -205,7 +205,13 @@ class Tables:
         later = {due for due in entry.due if due[0] > now and self._is_due_then(due)}
         return sum(self.contacts[contact].wait_code == "starttime" for _, contact in later)
 
-    def complete(self, contacts: Iterable[str], disposition: Disposition, at: float) -> int:
+    def complete(
+        self,
+        contacts: Iterable[str],
+        disposition: Disposition,
+        at: float,
+        reason: str | None = None,
+    ) -> int:
         """Give those that are open their disposition, with their events; how many were."""
         done = 0
         for contact_id in contacts:
@@ -217,7 +223,9 @@ class Tables:
             )
             entry = self.lists[contact.list]
             state = entry.state
-            told = rules.contact_completed(state, contact_id, contact.reference, disposition, at)
+            told = rules.contact_completed(
+                state, contact_id, contact.reference, disposition, at, reason
+            )
             self.tell((told, *rules.complete(state, "open", disposition, at)))
             self.sort_in(entry)
             done += 1

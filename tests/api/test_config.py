@@ -15,11 +15,14 @@ from api.config import (
     Http,
     Limits,
     Media,
+    Route,
     Sip,
     Trunk,
     read_config,
 )
 from api.config_keys import Address, PortRange, TrunkUri
+from engine.disposition import OutcomeTable
+from tests.api.config_mistakes import find_mistakes
 
 WHOLE = """\
 data_dir = "/var/lib/callwheel"
@@ -31,6 +34,14 @@ public_url = "https://calls.example.com/"
 
 [sip]
 bind = "127.0.0.2:0"
+tls_bind = "[::]:5061"
+tls_cert = "/etc/callwheel/cert.pem"
+tls_key = "/etc/callwheel/key.pem"
+tls_ca = "/etc/callwheel/ca.pem"
+advertise = "192.0.2.8"
+nameservers = ["192.0.2.53", "[2001:db8::53]:5353"]
+trace_keep_s = 0
+trace_bytes_max = 1048576
 
 [media]
 advertise = "192.0.2.7"
@@ -48,32 +59,90 @@ channels = 10
 cps = 3
 username = "u"
 password = "p"
-register = false
+realm = "carrier.example.com"
+register = true
+register_expires_s = 60
+probe_s = 30
+large_over_tcp = true
+tls_check = false
+follow_redirects = true
+session_expires_s = 0
+outcomes = {"sip:487" = "no-answer", "q850:3" = "invalid-number", "text:channel limit" = "congested"}
+from_domain = "Calls.example.com"
+display_name = "Acme \\"Ltd\\""
+asserted_identity = "did"
+asserted_form = "both"
+diversion = "+14155550100"
+headers = ["X-Account: 7, eight", "X-Empty:"]
+stir_key = "/etc/callwheel/stir.pem"
+stir_certificate_url = "https://cert.example.com/shaken.pem"
+stir_attestation = "A"
 
 [[trunks]]
 name = "other"
-uri = "sip:Carrier.example.com;transport=udp"
+uri = "sip:Carrier.example.com;transport=tls"
+
+[[routes]]
+name = "anywhere"
+trunks = [["main", "other"]]
+
+[[routes]]
+name = "cheap"
+trunks = ["other", ["main"]]
 """
 
 WHOLE_CONFIG = Config(
     data_dir="/var/lib/callwheel",
     drain_s=12.5,
     http=Http(Address("::1", 8081), "https://calls.example.com"),
-    sip=Sip(Address("127.0.0.2", 0)),
+    sip=Sip(
+        bind=Address("127.0.0.2", 0),
+        tls_bind=Address("::", 5061),
+        tls_cert="/etc/callwheel/cert.pem",
+        tls_key="/etc/callwheel/key.pem",
+        tls_ca="/etc/callwheel/ca.pem",
+        advertise="192.0.2.8",
+        nameservers=(Address("192.0.2.53", 53), Address("2001:db8::53", 5353)),
+        trace_keep_s=0,
+        trace_bytes_max=1_048_576,
+    ),
     media=Media("192.0.2.7", PortRange(30000, 30999)),
     limits=Limits(40, 0.5, ("+91", "+1")),
     trunks=(
-        Trunk("main", TrunkUri("127.0.0.1", 5070), 10, 3, "u", "p"),
-        Trunk("other", TrunkUri("carrier.example.com", None)),
+        Trunk(
+            name="main",
+            uri=TrunkUri("127.0.0.1", 5070),
+            channels=10,
+            cps=3,
+            username="u",
+            password="p",
+            realm="carrier.example.com",
+            register=True,
+            register_expires_s=60,
+            probe_s=30,
+            large_over_tcp=True,
+            tls_check=False,
+            follow_redirects=True,
+            session_expires_s=0,
+            outcomes=OutcomeTable(
+                by_text=(("channel limit", "congested"),),
+                by_q850={3: "invalid-number"},
+                by_sip={487: "no-answer"},
+            ),
+            from_domain="calls.example.com",
+            display_name='Acme "Ltd"',
+            asserted_identity="did",
+            asserted_form="both",
+            diversion="+14155550100",
+            headers=(("X-Account", "7, eight"), ("X-Empty", "")),
+            stir_key="/etc/callwheel/stir.pem",
+            stir_certificate_url="https://cert.example.com/shaken.pem",
+            stir_attestation="A",
+        ),
+        Trunk("other", TrunkUri("carrier.example.com", None, "tls")),
     ),
+    routes=(Route("anywhere", (("main", "other"),)), Route("cheap", (("other",), ("main",)))),
 )
-
-
-def find_mistakes(text: str, **environment: str) -> list[tuple[str, str]]:
-    """(place, code) of every mistake in the order in which they are told."""
-    with pytest.raises(ConfigError) as caught:
-        read_config(text, environment, file="callwheel.toml")
-    return [(str(mistake.place), mistake.code) for mistake in caught.value.mistakes]
 
 
 def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:
@@ -81,11 +150,54 @@ def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:
         data_dir="data",
         drain_s=30,
         http=Http(Address("127.0.0.1", 8080), None),
-        sip=Sip(Address("127.0.0.1", 5062)),
+        sip=Sip(
+            bind=Address("127.0.0.1", 5062),
+            tls_bind=None,
+            tls_cert=None,
+            tls_key=None,
+            tls_ca=None,
+            advertise=None,
+            nameservers=(),
+            trace_keep_s=604_800,
+            trace_bytes_max=1_073_741_824,
+        ),
         media=Media("127.0.0.1", PortRange(20000, 29999)),
         limits=Limits(5000, 500, ()),
         trunks=(),
+        routes=(),
         admin_key=None,
+    )
+
+
+def test_a_trunk_of_which_only_name_and_address_are_given_has_the_documented_defaults() -> None:
+    config = read_config('[[trunks]]\nname = "main"\nuri = "sip:127.0.0.1:5070"\n', {})
+    assert config.trunks == (
+        Trunk(
+            name="main",
+            uri=TrunkUri("127.0.0.1", 5070, None),
+            channels=1000,
+            cps=200,
+            username=None,
+            password=None,
+            realm=None,
+            register=False,
+            register_expires_s=3600,
+            probe_s=0,
+            large_over_tcp=False,
+            tls_check=True,
+            follow_redirects=False,
+            session_expires_s=1800,
+            outcomes=OutcomeTable(),
+            from_domain=None,
+            display_name="",
+            asserted_identity="none",
+            asserted_form="sip",
+            diversion=None,
+            headers=(),
+            stir_key=None,
+            stir_certificate_url=None,
+            stir_attestation=None,
+        ),
     )
 
 
@@ -100,6 +212,14 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_HTTP__BIND": "[::1]:8081",
         "CALLWHEEL_HTTP__PUBLIC_URL": "https://calls.example.com/",
         "CALLWHEEL_SIP__BIND": "127.0.0.2:0",
+        "CALLWHEEL_SIP__TLS_BIND": "[::]:5061",
+        "CALLWHEEL_SIP__TLS_CERT": "/etc/callwheel/cert.pem",
+        "CALLWHEEL_SIP__TLS_KEY": "/etc/callwheel/key.pem",
+        "CALLWHEEL_SIP__TLS_CA": "/etc/callwheel/ca.pem",
+        "CALLWHEEL_SIP__ADVERTISE": "192.0.2.8",
+        "CALLWHEEL_SIP__NAMESERVERS": "192.0.2.53, [2001:db8::53]:5353",
+        "CALLWHEEL_SIP__TRACE_KEEP_S": "0",
+        "CALLWHEEL_SIP__TRACE_BYTES_MAX": "1048576",
         "CALLWHEEL_MEDIA__ADVERTISE": "192.0.2.7",
         "CALLWHEEL_MEDIA__PORTS": "30000-30999",
         "CALLWHEEL_LIMITS__CHANNELS": "40",
@@ -111,9 +231,32 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_TRUNKS__0__CPS": "3",
         "CALLWHEEL_TRUNKS__0__USERNAME": "u",
         "CALLWHEEL_TRUNKS__0__PASSWORD": "p",
-        "CALLWHEEL_TRUNKS__0__REGISTER": "false",
+        "CALLWHEEL_TRUNKS__0__REALM": "carrier.example.com",
+        "CALLWHEEL_TRUNKS__0__REGISTER": "true",
+        "CALLWHEEL_TRUNKS__0__REGISTER_EXPIRES_S": "60",
+        "CALLWHEEL_TRUNKS__0__PROBE_S": "30",
+        "CALLWHEEL_TRUNKS__0__LARGE_OVER_TCP": "True",
+        "CALLWHEEL_TRUNKS__0__TLS_CHECK": "false",
+        "CALLWHEEL_TRUNKS__0__FOLLOW_REDIRECTS": "true",
+        "CALLWHEEL_TRUNKS__0__SESSION_EXPIRES_S": "0",
+        "CALLWHEEL_TRUNKS__0__OUTCOMES": (
+            "sip:487 = no-answer, q850:3=invalid-number, text:channel limit = congested"
+        ),
+        "CALLWHEEL_TRUNKS__0__FROM_DOMAIN": "Calls.example.com",
+        "CALLWHEEL_TRUNKS__0__DISPLAY_NAME": 'Acme "Ltd"',
+        "CALLWHEEL_TRUNKS__0__ASSERTED_IDENTITY": "did",
+        "CALLWHEEL_TRUNKS__0__ASSERTED_FORM": "both",
+        "CALLWHEEL_TRUNKS__0__DIVERSION": "+14155550100",
+        "CALLWHEEL_TRUNKS__0__HEADERS": '["X-Account: 7, eight", "X-Empty:"]',
+        "CALLWHEEL_TRUNKS__0__STIR_KEY": "/etc/callwheel/stir.pem",
+        "CALLWHEEL_TRUNKS__0__STIR_CERTIFICATE_URL": "https://cert.example.com/shaken.pem",
+        "CALLWHEEL_TRUNKS__0__STIR_ATTESTATION": "A",
         "CALLWHEEL_TRUNKS__1__NAME": "other",
-        "CALLWHEEL_TRUNKS__1__URI": "sip:Carrier.example.com;transport=udp",
+        "CALLWHEEL_TRUNKS__1__URI": "sip:Carrier.example.com;transport=tls",
+        "CALLWHEEL_ROUTES__0__NAME": "anywhere",
+        "CALLWHEEL_ROUTES__0__TRUNKS": '[["main", "other"]]',
+        "CALLWHEEL_ROUTES__1__NAME": "cheap",
+        "CALLWHEEL_ROUTES__1__TRUNKS": "other, main",
     }
     given = {
         name.removeprefix("CALLWHEEL_").lower().replace("__0__", ".*.").replace("__", ".")
@@ -141,6 +284,7 @@ def test_the_environment_goes_before_the_file_key_by_key() -> None:
         WHOLE_CONFIG.trunks[0],
         Trunk("other", TrunkUri("2001:db8::5", 5080)),
     )
+    assert config.routes == WHOLE_CONFIG.routes
     assert config.limits == Limits(40, 0.5, ("+44",))
     assert config.admin_key == "cw-abc_1"
 
@@ -225,30 +369,10 @@ def test_a_file_that_breaks_the_parser_is_not_toml(text: str) -> None:
     [
         ('[mail]\nbind = "127.0.0.1:2525"\n', "callwheel.toml, line 1: mail"),
         ("[webhooks]\nallow = []\n", "callwheel.toml, line 1: webhooks"),
-        (
-            '[[trunks]]\nname = "a"\nuri = "sip:a"\nregister = true\n',
-            "callwheel.toml, line 4: trunks.0.register",
-        ),
-        (
-            '[[trunks]]\nname = "a"\nuri = "sip:a;transport=tcp"\n',
-            "callwheel.toml, line 3: trunks.0.uri",
-        ),
-        (
-            '[[trunks]]\nname = "a"\nuri = "sip:a;Transport=TLS"\n',
-            "callwheel.toml, line 3: trunks.0.uri",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_never_ignored(text: str, place: str) -> None:
     assert find_mistakes(text) == [(place, "not_supported_yet")]
-
-
-def test_tls_needs_certificate_and_key_beside_it() -> None:
-    assert find_mistakes('[sip]\ntls_bind = "127.0.0.1:5061"\n') == [
-        ("callwheel.toml, line 1: sip.tls_cert", "missing_key"),
-        ("callwheel.toml, line 1: sip.tls_key", "missing_key"),
-        ("callwheel.toml, line 2: sip.tls_bind", "not_supported_yet"),
-    ]
 
 
 def test_what_is_not_built_yet_is_no_known_key_as_well() -> None:

@@ -159,10 +159,13 @@ async def accept_call(twins: Twins, account: int, wait: int, key: int) -> None:
         twins.owners[contact.id] = owner
 
 
-async def begin_attempt(twins: Twins, number: int) -> None:
+async def begin_attempt(twins: Twins, number: int, redirected: bool) -> None:
     contact = await twins.contact(number)
     if contact is not None:
         attempt = an_attempt(contact, twins.fresh(), initiated_at=twins.at)
+        if redirected:
+            other = NUMBERS[number % 2]
+            attempt = msgspec.structs.replace(attempt, number=other, redirected_from=attempt.number)
         event = about(attempt, "attempt.initiated", twins.at)
         refused = await twins.ask(lambda store: store.begin_attempt(attempt, event))
         if refused is None:
@@ -198,6 +201,8 @@ async def end_attempt(twins: Twins, number: int, how: int) -> None:
             due_at=twins.at + how,
             tries={"busy": how},
             wait_code="retry_wait",
+            detour=NUMBERS[0] if how % 2 else None,
+            detoured=how % 4 == 1,
         )
         wait = about(attempt, "contact.waiting", twins.at)
         events.append(msgspec.structs.replace(wait, attempt=None))
@@ -216,11 +221,26 @@ async def defer_contacts(twins: Twins, numbers: list[int], wait: int) -> None:
     await twins.ask(lambda store: store.defer_contacts(deferrals, events))
 
 
+async def settle_contact(twins: Twins, number: int, how: int) -> None:
+    contact = await twins.contact(number)
+    if contact is None:
+        return
+    disposition = DISPOSITIONS[how % len(DISPOSITIONS)]
+    after = msgspec.structs.replace(contact, state="open", due_at=twins.at + how, spent=how)
+    if how % 3 == 0:
+        after = msgspec.structs.replace(
+            after, state="completed", disposition=disposition, completed_at=twins.at
+        )
+    wait = msgspec.structs.replace(about(an_attempt(contact), "contact.waiting"), attempt=None)
+    await twins.ask(lambda store: store.settle_contact(after, [wait], twins.at))
+
+
 async def complete_contacts(twins: Twins, numbers: list[int], how: int) -> None:
     found = [await twins.contact(number) for number in numbers]
     ids = [contact.id for contact in found if contact is not None]
     disposition = DISPOSITIONS[how % len(DISPOSITIONS)]
-    await twins.ask(lambda store: store.complete_contacts(ids, disposition, twins.at))
+    reason = None if how % 2 else "do_not_call"
+    await twins.ask(lambda store: store.complete_contacts(ids, disposition, twins.at, reason))
 
 
 async def set_list_status(twins: Twins, account: int, number: int, change: Any) -> None:
@@ -283,8 +303,9 @@ steps = st.one_of(
         partial, st.just(accept_list), account=small, count=st.integers(0, 4), seed=small, key=keys
     ),
     st.builds(partial, st.just(accept_call), account=small, wait=small, key=keys),
-    st.builds(partial, st.just(begin_attempt), number=small),
-    st.builds(partial, st.just(begin_attempt), number=small),
+    st.builds(partial, st.just(begin_attempt), number=small, redirected=st.booleans()),
+    st.builds(partial, st.just(begin_attempt), number=small, redirected=st.just(False)),
+    st.builds(partial, st.just(settle_contact), number=small, how=small),
     st.builds(partial, st.just(note_progress), number=small, answered=st.booleans()),
     st.builds(partial, st.just(end_attempt), number=small, how=small),
     st.builds(partial, st.just(end_attempt), number=small, how=small),

@@ -31,6 +31,7 @@ from engine.ports.telephony import (
     Ringing,
     Telephony,
     TelephonyUnavailable,
+    TrunkCondition,
 )
 from sim.carrier import CarrierSettings, run_carrier
 from sim.profile import Profile, always
@@ -42,9 +43,9 @@ TALK_S = 0.6
 SCRIPTS = {
     "9200": CallScript(0.0, 0.0, talk_s=TALK_S),
     "9180": CallScript(0.0, 0.5, talk_s=TALK_S),
-    "9486": CallScript(None, 0.0, 486),
-    "9404": CallScript(None, 0.0, 404),
-    "9503": CallScript(None, 0.0, 503, retry_after_s=1.0),
+    "9486": CallScript(None, 0.0, 486, q850=17, reason="Busy Here"),
+    "9404": CallScript(None, 0.0, 404, q850=1, reason="Not Found"),
+    "9503": CallScript(None, 0.0, 503, retry_after_s=1.0, reason="Service Unavailable"),
     "9480": CallScript(0.0, None),
 }
 
@@ -113,13 +114,24 @@ async def test_an_answered_call_rings_is_answered_and_ends_when_the_callee_hangs
     assert (ended.how, ended.sip_code) == ("callee_hung_up", 200)
 
 
-@pytest.mark.parametrize(("ending", "code"), [("9486", 486), ("9404", 404)])
-async def test_a_refusal_ends_the_call_with_its_code(
-    telephony: Telephony, ending: str, code: int
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        ("9486", Ended("rejected", 486, "Busy Here", 17)),
+        ("9404", Ended("rejected", 404, "Not Found", 1)),
+    ],
+)
+async def test_a_refusal_ends_the_call_with_everything_that_was_said(
+    telephony: Telephony, ending: str, expected: Ended
 ) -> None:
-    [ended] = await follow(telephony, ending)
-    assert isinstance(ended, Ended)
-    assert (ended.how, ended.sip_code, ended.retry_after_s) == ("rejected", code, None)
+    assert await follow(telephony, ending) == [expected]
+
+
+async def test_nothing_is_told_of_trunks_that_can_be_used(telephony: Telephony) -> None:
+    told: list[TrunkCondition] = []
+    telephony.watch_trunks(told.append)
+    await follow(telephony, "9486")
+    assert told == []
 
 
 async def test_a_congested_network_says_when_to_come_again(telephony: Telephony) -> None:
@@ -193,6 +205,22 @@ async def test_many_calls_at_once_do_not_disturb_each_other(telephony: Telephony
     expected = {"9180": ["Ringing", "Answered", "Ended"], "9486": ["Ended"], "9404": ["Ended"]}
     assert ends == {name: expected[name[:4]] for name in ends}
     assert len(ends) == 30
+
+
+async def test_a_trunks_condition_is_told_as_it_is_and_as_it_changes() -> None:
+    """The simulated network's trunks become what a test says; the user agent's need a peer that fails."""
+    network = SimulatedTelephony(lambda request, _: SCRIPTS[request.number[-4:]])
+    gone = TrunkCondition("main", False, "gone")
+    well = TrunkCondition("main", True, "well")
+    told: list[TrunkCondition] = []
+    late: list[TrunkCondition] = []
+    network.set_condition("main", False, "gone")
+    network.watch_trunks(told.append)
+    network.set_condition("other", True, "well")
+    network.set_condition("main", True, "well")
+    network.watch_trunks(late.append)
+    network.set_condition("main", False, "gone")
+    assert (told, late) == ([gone, well, gone], [gone])
 
 
 async def test_an_unknown_trunk_prepares_no_call(tmp_path: Path) -> None:

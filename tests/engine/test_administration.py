@@ -8,7 +8,7 @@ import pytest
 from engine.administration import Administration
 from engine.form import Invalid
 from engine.ids import IdSource
-from engine.model import Account, Did, Flow
+from engine.model import Account, Did, Flow, PresentationSettings
 from engine.ports.store import Conflict, IdempotentAnswer
 from sim.memory_store import MemoryStore
 
@@ -153,6 +153,33 @@ async def test_mistakes_of_a_definition_are_found_beside_those_of_its_flow(offic
     definition = {"start": "a", "nodes": {"a": {"type": "wait", "duration_s": 1, "next": "b"}}}
     found = await codes_of(office.make_flow(name=7, definition=definition))
     assert found == [("/name", "invalid_value"), ("/definition/nodes/a/next", "unknown_node")]
+
+
+async def test_a_flow_shows_what_it_may_and_every_mistake_in_it_is_named(office: Office) -> None:
+    shown = {"display_name": "Acme", "headers": {"X-Ref": "{{ref}}"}}
+    flow = await office.make_flow(settings={"presentation": shown})
+    assert flow.settings.presentation == PresentationSettings(
+        display_name="Acme", headers={"X-Ref": "{{ref}}"}
+    )
+    wrong = {
+        "headers": {"Via": "x", "X-A": "a\r\nb", "X-B": 7},
+        "withhold": "yes",
+        "color": "red",
+        "diverted_from": "12",
+    }
+    found = await codes_of(office.make_flow(settings={"presentation": wrong}))
+    assert sorted(found) == [
+        ("/settings/presentation/color", "unknown_field"),
+        ("/settings/presentation/diverted_from", "invalid_number"),
+        ("/settings/presentation/headers/Via", "reserved_header"),
+        ("/settings/presentation/headers/X-A", "invalid_header_value"),
+        ("/settings/presentation/headers/X-B", "invalid_value"),
+        ("/settings/presentation/withhold", "invalid_value"),
+    ]
+    many = {"headers": {f"X-{n}": "1" for n in range(17)}}
+    assert await codes_of(office.make_flow(settings={"presentation": many})) == [
+        ("/settings/presentation/headers", "too_many_headers")
+    ]
 
 
 async def test_a_dialer_flow_is_kept_as_what_it_is(office: Office) -> None:

@@ -38,24 +38,38 @@ def establish(response: Response, request_uri: bytes, cseq: int) -> Dialog:
     A Contact or Record-Route that cannot be read is passed over, and the Request-URI stands in for
     the target: the callee did answer, and a call that cannot be acknowledged cannot be ended either.
     """
+    return Dialog(
+        remote_tag=response.to_tag or b"",
+        remote=response.fields[b"to"][0],
+        target=_contact(response) or request_uri,
+        routes=_recorded_routes(response),
+        local_cseq=cseq,
+    )
+
+
+def confirm(dialog: Dialog, response: Response) -> None:
+    """Make an early dialog one that is up, by the 2xx that confirms it: the route set is taken anew,
+    and what both sides have counted so far stands (§13.2.2.4)."""
+    dialog.routes = _recorded_routes(response)
+    refresh(dialog, response)
+
+
+def refresh(dialog: Dialog, message: Request | Response) -> None:
+    """Take the new target that a re-INVITE or UPDATE of the callee's names, or its 2xx to one of ours
+    (§12.2.1.2, §12.2.2)."""
+    dialog.target = _contact(message) or dialog.target
+
+
+def _recorded_routes(response: Response) -> tuple[bytes, ...]:
+    if b"record-route" not in response.fields:
+        return ()
     try:
         routes = tuple(reversed(response.listed(b"record-route")))
         for route in routes:
             read_address(route)
     except SipParseError:
-        routes = ()
-    return Dialog(
-        remote_tag=response.to_tag or b"",
-        remote=response.fields[b"to"][0],
-        target=_contact(response) or request_uri,
-        routes=routes,
-        local_cseq=cseq,
-    )
-
-
-def refresh(dialog: Dialog, request: Request) -> None:
-    """Take the new target of a callee's re-INVITE or UPDATE (§12.2.2)."""
-    dialog.target = _contact(request) or dialog.target
+        return ()
+    return routes
 
 
 def _contact(message: Request | Response) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The requests of one call: how INVITE, ACK, CANCEL and BYE are worded, sent and kept."""
+"""The requests of one call: how they are worded, sent and kept, and sent once more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from adapters.sip.call.authentication import Authenticator, Tries
 from adapters.sip.call.dialog import Dialog, addressing, destination
+from adapters.sip.call.exchange import Exchange, Sent
 from adapters.sip.call.outbox import Outbox
 from adapters.sip.call.transaction import (
     CLIENT,
     INVITE_CLIENT,
+    REINVITE_CLIENT,
     Effect,
     Event,
     Timing,
@@ -41,16 +43,8 @@ class Parties(Struct, frozen=True, gc=False):
     call_id: bytes
     token: bytes
     """Unpredictable, and a token of RFC 3261 §25.1: branches and cnonces are made from it."""
-
-
-class Exchange(Struct, eq=False, gc=False):
-    """One request of ours that may still get a response."""
-
-    transaction: Transaction
-    dialog: Dialog | None
-    """None for INVITE and its CANCEL."""
-    tries: Tries
-    """Shared by the transactions of one request that is sent again with credentials."""
+    lines: tuple[bytes, ...] = ()
+    """Whole header lines that every INVITE of the call has, but for those inside its dialog."""
 
 
 class Requester:
@@ -61,7 +55,6 @@ class Requester:
         "_branches",
         "_cseq",
         "_invite",
-        "_invite_credentials",
         "_line",
         "_outbox",
         "_parties",
@@ -83,8 +76,7 @@ class Requester:
         self._branches = 0
         self._cseq = 0
         self._invite: Exchange | None = None
-        self._invite_credentials: list[bytes] = []
-        self.acks: dict[bytes, tuple[bytes, Hop]] = {}
+        self.acks: dict[bytes, Sent] = {}
         """The ACK of each dialog by its callee's tag, to be sent again for a repeated 200."""
         self.invite_hop = line.hop
         """Where the last INVITE went."""
@@ -98,6 +90,10 @@ class Requester:
             if transaction.branch == branch and transaction.method == method:
                 return exchange
         return None
+
+    def count(self, method: bytes) -> int:
+        """How many exchanges of a method still live."""
+        return sum(exchange.method == method for exchange in self.exchanges)
 
     def advance(self, exchange: Exchange, event: Event, now: float) -> tuple[Effect, ...]:
         """Let an event happen to an exchange. What it wants sent again is sent; all its effects are
@@ -129,6 +125,10 @@ class Requester:
             if exchange.transaction.retransmit_at == inf:
                 exchange.transaction.message = b""
 
+    def forget_method(self, method: bytes) -> None:
+        """Give all requests of a method up: the dialogs that they were for are over."""
+        self.exchanges = [e for e in self.exchanges if e.transaction.method != method]
+
     def forget_invite(self) -> None:
         """Give the INVITE up: whatever still comes for it is a stray (RFC 3261 §9.1)."""
         self.exchanges = [e for e in self.exchanges if e is not self._invite]
@@ -138,21 +138,22 @@ class Requester:
         authenticator = self._authenticator
         return authenticator is not None and authenticator.learn(response, exchange.tries)
 
-    def send_invite(self, offer: bytes, now: float) -> None:
-        """The first INVITE, or the one that answers a challenge: same tag and Call-ID, a new branch
-        and the next number (RFC 3261 §22.2)."""
+    def send_invite(self, offer: bytes, timer_lines: tuple[bytes, ...], now: float) -> None:
+        """The first INVITE, or the one that answers a challenge or a 422: same tag and Call-ID, a new
+        branch and the next number (RFC 3261 §22.2, RFC 4028 §7.3)."""
         self._cseq += 1
         parties = self._parties
-        self._invite_credentials = self._credentials(b"INVITE", parties.uri, self._cseq, offer)
+        credentials = self._credentials(b"INVITE", parties.uri, self._cseq, offer)
         self._invite = self._begin(
             b"INVITE",
             now,
             cseq=self._cseq,
             branch=self._next_branch(),
             tries=self._invite.tries if self._invite is not None else Tries(),
-            extra=[*self._line.invite_lines, *self._invite_credentials],
+            extra=(*self._line.invite_lines, *timer_lines, *parties.lines, *credentials),
             body=offer,
         )
+        self._invite.credentials = credentials
         self.invite_hop = self._invite.transaction.destination
 
     def send_cancel(self, now: float) -> None:
@@ -168,19 +169,72 @@ class Requester:
             hop=invite.destination,
         )
 
-    def send_bye(self, dialog: Dialog, now: float, challenged: Exchange | None = None) -> None:
-        """End a dialog; `challenged` is the BYE whose challenge this one answers."""
+    def send_inside(
+        self,
+        method: bytes,
+        dialog: Dialog,
+        now: float,
+        *,
+        lines: tuple[bytes, ...] = (),
+        body: bytes = b"",
+        challenged: Exchange | None = None,
+    ) -> Exchange:
+        """A request in a dialog; `challenged` is the one whose challenge it answers."""
         cseq = dialog.next_cseq()
         uri, _ = addressing(dialog)
-        self._begin(
-            b"BYE",
+        credentials = self._credentials(method, uri, cseq, body)
+        exchange = self._begin(
+            method,
             now,
             cseq=cseq,
             branch=self._next_branch(),
             dialog=dialog,
             tries=challenged.tries if challenged is not None else Tries(),
-            extra=self._credentials(b"BYE", uri, cseq),
+            extra=(*lines, *credentials),
+            body=body,
         )
+        exchange.lines, exchange.body, exchange.credentials = lines, body, credentials
+        return exchange
+
+    def send_challenged(self, exchange: Exchange, now: float) -> Exchange:
+        """A request in a dialog once more, with the credentials that were asked for."""
+        assert exchange.dialog is not None
+        return self.send_inside(
+            exchange.method,
+            exchange.dialog,
+            now,
+            lines=exchange.lines,
+            body=exchange.body,
+            challenged=exchange,
+        )
+
+    def send_as_datagram(self, exchange: Exchange, now: float) -> bool:
+        """Send a request by UDP after all, where its size alone made it go over TCP and that has failed
+        (RFC 3261 §18.1.1). False where that is not so, or was done before.
+
+        Branch and number stay: should the trunk have got it over TCP, it can tell that it is the same.
+        """
+        hop, before = exchange.datagram_hop, exchange.transaction
+        if hop is None:
+            return False
+        vias = self._line.vias
+        message = before.message.replace(vias[before.destination.transport], vias["udp"], 1)
+        exchange.datagram_hop = None
+        exchange.transaction = again = Transaction(
+            table=before.table,
+            method=before.method,
+            branch=before.branch,
+            cseq=before.cseq,
+            message=message,
+            destination=hop,
+            timing=self._timing,
+            state="trying" if before.table is CLIENT else "calling",
+        )
+        step(again, "start", now)
+        self._outbox.datagrams.append((message, hop))
+        if exchange is self._invite:
+            self.invite_hop = hop
+        return True
 
     def acknowledge_refusal(self, exchange: Exchange, response: Response) -> None:
         """The ACK of a 300 to 699, part of the INVITE's own transaction (RFC 3261 §17.1.1.3)."""
@@ -190,38 +244,55 @@ class Requester:
             invite.destination,
             cseq=invite.cseq,
             branch=invite.branch,
+            dialog=exchange.dialog,
             remote=response.fields[b"to"][0],
         )
         self._outbox.datagrams.append((ack, invite.destination))
 
     def acknowledge(self, dialog: Dialog) -> None:
-        """The ACK of a 2xx: a request of its own with the INVITE's number and credentials, kept to
-        be sent again for each repetition (RFC 3261 §13.2.2.4)."""
-        hop = destination(dialog, self._line.hop)
-        ack = self._write(
-            b"ACK",
-            hop,
-            cseq=self._cseq,
-            branch=self._next_branch(),
-            dialog=dialog,
-            extra=self._invite_credentials,
-        )
-        sent = (ack, hop)
-        self.acks[dialog.remote_tag] = sent
-        self._outbox.datagrams.append(sent)
+        """The ACK of a 2xx to the INVITE, kept to be sent again for each repetition."""
+        assert self._invite is not None
+        self.acks[dialog.remote_tag] = self._send_ack(dialog, self._invite)
 
     def acknowledge_again(self, remote_tag: bytes) -> None:
         """Answer a repeated 200 with the ACK that it got before."""
         self._outbox.datagrams.append(self.acks[remote_tag])
 
+    def acknowledge_reinvite(self, exchange: Exchange) -> None:
+        """The ACK of a 2xx to a re-INVITE of ours, the first one or a repeated one."""
+        if exchange.ack is not None:
+            self._outbox.datagrams.append(exchange.ack)
+            return
+        assert exchange.dialog is not None
+        exchange.ack = self._send_ack(exchange.dialog, exchange)
+
+    def _send_ack(self, dialog: Dialog, invite: Exchange) -> Sent:
+        """The ACK of a 2xx: a request of its own with the INVITE's number and credentials
+        (RFC 3261 §13.2.2.4)."""
+        hop = destination(dialog, self._line.hop)
+        ack = self._write(
+            b"ACK",
+            hop,
+            cseq=invite.transaction.cseq,
+            branch=self._next_branch(),
+            dialog=dialog,
+            extra=invite.credentials,
+        )
+        sent = (ack, hop)
+        self._outbox.datagrams.append(sent)
+        return sent
+
     def _next_branch(self) -> bytes:
         self._branches += 1
         return b"z9hG4bK%b.%d" % (self._parties.token, self._branches)
 
-    def _credentials(self, method: bytes, uri: bytes, cseq: int, body: bytes = b"") -> list[bytes]:
+    def _credentials(
+        self, method: bytes, uri: bytes, cseq: int, body: bytes = b""
+    ) -> tuple[bytes, ...]:
         if self._authenticator is None:
-            return []
-        return self._authenticator.lines(method, uri, body, b"%b%d" % (self._parties.token, cseq))
+            return ()
+        cnonce = b"%b%d" % (self._parties.token, cseq)
+        return tuple(self._authenticator.lines(method, uri, body, cnonce))
 
     def _begin(
         self,
@@ -242,25 +313,29 @@ class Requester:
         message = self._write(
             method, hop, cseq=cseq, branch=branch, dialog=dialog, extra=extra, body=body
         )
+        datagram_hop = None
         if len(message) > DATAGRAM_MAX and self._line.trunk.large_over_tcp and not hop.is_reliable:
+            datagram_hop = hop
             hop = Hop(hop.host, hop.port, "tcp")
             message = self._write(
                 method, hop, cseq=cseq, branch=branch, dialog=dialog, extra=extra, body=body
             )
-        is_invite = method == b"INVITE"
+        table = CLIENT
+        if method == b"INVITE":
+            table = INVITE_CLIENT if dialog is None else REINVITE_CLIENT
         transaction = Transaction(
-            table=INVITE_CLIENT if is_invite else CLIENT,
+            table=table,
             method=method,
             branch=branch,
             cseq=cseq,
             message=message,
             destination=hop,
             timing=timing_over(self._timing, hop.transport),
-            state="calling" if is_invite else "trying",
+            state="trying" if table is CLIENT else "calling",
         )
         step(transaction, "start", now)
-        self._outbox.datagrams.append((message, transaction.destination))
-        exchange = Exchange(transaction, dialog, tries)
+        self._outbox.datagrams.append((message, hop))
+        exchange = Exchange(transaction, dialog, tries, datagram_hop=datagram_hop)
         self.exchanges.append(exchange)
         return exchange
 
@@ -289,18 +364,17 @@ class Requester:
         routes: tuple[bytes, ...] = ()
         if dialog is not None:
             uri, routes = addressing(dialog)
-            remote = dialog.remote
-        return compose(
-            [
-                b"%b %b SIP/2.0" % (method, uri),
-                self._line.vias[hop.transport] + branch,
-                *[b"Route: " + route for route in routes],
-                b"Max-Forwards: 70",
-                b"From: " + parties.caller,
-                b"To: " + (parties.callee if remote is None else remote),
-                b"Call-ID: " + parties.call_id,
-                b"CSeq: %d %b" % (cseq, method),
-                *extra,
-            ],
-            body,
-        )
+            remote = dialog.remote if remote is None else remote
+        lines = [
+            b"%b %b SIP/2.0" % (method, uri),
+            self._line.vias[hop.transport] + branch,
+            b"Max-Forwards: 70",
+            b"From: " + parties.caller,
+            b"To: " + (parties.callee if remote is None else remote),
+            b"Call-ID: " + parties.call_id,
+            b"CSeq: %d %b" % (cseq, method),
+            *extra,
+        ]
+        if routes:
+            lines[2:2] = [b"Route: " + route for route in routes]
+        return compose(lines, body)

@@ -180,6 +180,16 @@ INVITE_CLIENT: Table = {
 """RFC 3261 figure 5 with RFC 6026 §8.4; it begins in `calling`. Every 2xx is delivered: each of
 them, repeated or forked, wants an ACK of its owner's."""
 
+REINVITE_CLIENT: Table = {
+    **INVITE_CLIENT,
+    ("calling", "provisional"): Transition(
+        "proceeding", (_stop_sending, _expire_after_patience), ("deliver",)
+    ),
+    ("proceeding", "expiry_due"): _LATE,
+}
+"""The same inside a dialog, where nobody needs to be waited for: whoever says no more than `100
+Trying` to a re-INVITE for 64·T1 is gone."""
+
 CLIENT: Table = {
     ("trying", "start"): Transition("trying", (_send_every_t1, _expire_after_patience), ("send",)),
     ("trying", "retransmit_due"): Transition("trying", (_double_gap_to_t2,), ("send",)),  # Timer E

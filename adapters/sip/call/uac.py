@@ -3,7 +3,9 @@
 How it works. Messages, wishes and `now` go in; datagrams and events come out, into the `Outbox`
 that all calls of a core share. Its requests and their transactions live in a `Requester`
 (`requests`), the callee's requests are answered by an `Answerer` (`uas`); what either delivers
-becomes a happening, and `call_states.CALL_TABLE` says what follows from it.
+becomes a happening, and `states.CALL_TABLE` says what follows from it. Beside them stand what a
+ringing call has, its early dialogs (`early`, `reliable`), and what a long one has, its session timer
+(`session_timer`) and the refreshes it asks for (`refresh`).
 
 A call is over for its owner with `Ended`, and lingers here afterwards, small, for as long as its
 transactions must still answer repetitions; `is_finished` says when it can be forgotten.
@@ -11,26 +13,33 @@ transactions must still answer repetitions; `is_finished` says when it can be fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 
-from adapters.media import sdp
 from adapters.media.types import Remote
-from adapters.sip.call.dialog import Dialog, establish
+from adapters.sip.call.dialog import Dialog
+from adapters.sip.call.early import FORKS_MAX, Forks
+from adapters.sip.call.endings import ENDINGS, NOTES
+from adapters.sip.call.exchange import Exchange
 from adapters.sip.call.outbox import CallEvent, MediaAgreed, Outbox
-from adapters.sip.call.requests import Exchange, Parties, Requester
+from adapters.sip.call.refresh import Refresher
+from adapters.sip.call.reliable import rack_line, read_rseq
+from adapters.sip.call.requests import Parties, Requester
+from adapters.sip.call.session_timer import SessionTimer
 from adapters.sip.call.states import CALL_TABLE, Action, CallState, Happening
 from adapters.sip.call.transaction import Event, Timing, due, response_event
-from adapters.sip.call.uas import Answerer, LocalMedia
+from adapters.sip.call.uas import Answerer, LocalMedia, Standing
 from adapters.sip.trunk import Line
-from adapters.sip.wire.fields import read_q850, read_retry_after
 from adapters.sip.wire.hop import Hop
-from adapters.sip.wire.message import Message, Request, Response, SipParseError
+from adapters.sip.wire.message import Message, Request, Response
 from engine.ports.telephony import Ended, How, Ringing
 
-FORKS_MAX = 8
-"""Dialogs of one INVITE that are acknowledged and ended; a further fork gets no ACK, and its callee
-gives up by its own timer."""
+PRACKS_MAX = 16
+"""Acknowledgements of provisional responses that are kept at once; what would need one more is left
+unacknowledged, and comes again."""
+NAP_S_MAX = 64.0
+"""A call with a session timer wakes at least this often, though there is nothing to do: an entry of the
+owner's timers outlives its call, and may not keep it for the half of a session."""
 
 
 class OutboundCall:
@@ -38,17 +47,20 @@ class OutboundCall:
 
     __slots__ = (
         "_answerer",
+        "_bye_lines",
         "_deadline",
         "_dialog",
-        "_early_answer",
         "_ending",
+        "_forks",
         "_is_ringing",
         "_line",
         "_media",
         "_outbox",
         "_parties",
+        "_refresher",
         "_remote",
         "_requester",
+        "_timer",
         "_timing",
         "next_wake",
         "scheduled_at",
@@ -64,11 +76,14 @@ class OutboundCall:
         self._timing = timing
         self._outbox = outbox
         self._requester = Requester(line, parties, timing, outbox)
+        self._timer = SessionTimer(line.trunk.session_expires_s)
+        self._forks = Forks(parties.uri)
         self._answerer: Answerer | None = None
+        self._refresher: Refresher | None = None
         self._dialog: Dialog | None = None
-        self._early_answer = b""
         self._remote: Remote | None = None
         self._ending: How = "we_hung_up"
+        self._bye_lines: tuple[bytes, ...] = ()
         self._is_ringing = False
         self._deadline = inf
         self.state: CallState = "prepared"
@@ -87,6 +102,11 @@ class OutboundCall:
         return self._requester.invite_hop
 
     @property
+    def dialogs(self) -> Iterable[Dialog]:
+        """What requests of the callee's may refer to: the dialog that is up, before that the early ones."""
+        return self._forks.dialogs() if self._dialog is None else (self._dialog,)
+
+    @property
     def is_unanswered(self) -> bool:
         """Whether the INVITE is out and not even a provisional response has come."""
         return self.state in ("calling", "holding_cancel")
@@ -103,17 +123,17 @@ class OutboundCall:
     def dial(self, now: float) -> None:
         """Send the INVITE."""
         self._happen("dial", now)
-        self._settle()
+        self._settle(now)
 
     def hang_up(self, now: float) -> None:
         """End the call: CANCEL or BYE, whatever it takes. Repeating it does nothing."""
         self._happen("hang_up", now)
-        self._settle()
+        self._settle(now)
 
     def lose_stream(self, now: float) -> None:
         """The media plane lost the call's stream."""
         self._happen("stream_lost", now)
-        self._settle()
+        self._settle(now)
 
     def abandon(self, how: How) -> None:
         """End the call here and now and send nothing: a fault of ours hit it, or the socket closes."""
@@ -129,43 +149,48 @@ class OutboundCall:
     def receive_response(self, response: Response, now: float) -> None:
         """A response with this call's Call-ID. Raises `SipParseError` before anything is changed."""
         cseq = response.cseq
-        tag = response.to_tag or b"" if response.status >= 200 else b""
+        tag = response.to_tag or b"" if response.status > 100 else b""
         exchange = self._requester.find(response.branch, cseq.method)
         if exchange is None:
             return
         for effect in self._requester.advance(exchange, response_event(response.status), now):
             if effect == "ack":
                 self._requester.acknowledge_refusal(exchange, response)
+            elif exchange.dialog is not None:
+                self._receive_inside(exchange, response, now)
             elif cseq.method == b"INVITE":
                 self._receive_invite_response(exchange, response, tag, now)
-            elif cseq.method == b"BYE" and response.status >= 200:
-                self._receive_bye_response(exchange, response, now)
-        self._settle()
+        self._settle(now)
 
     def receive_request(self, request: Request, reply_to: Hop, now: float) -> None:
         """A request with this call's Call-ID. Raises `SipParseError` before anything is changed."""
         answerer = self._answerer
         if answerer is None:
             answerer = self._answerer = Answerer(
-                self._parties.local_tag, self._line.contact, self._media, self._timing, self._outbox
+                self._parties.local_tag,
+                self._line.contact,
+                self._media,
+                self._timer,
+                self._timing,
+                self._outbox,
             )
-        dialog = self._dialog if self.state == "answered" else None
-        is_early = self._dialog is None and self.state != "ended"
-        tags = None if is_early else self._requester.acks
-        result = answerer.receive(request, reply_to, now, dialog, tags)
+        tag = request.from_tag or b""
+        standing = self._standing(tag)
+        result = answerer.receive(request, reply_to, now, standing)
         if isinstance(result, Remote):
-            if result != self._remote:
-                self._remote = result
-                self._report(MediaAgreed(result, is_first=False))
+            if standing.stage == "up":
+                self._move_media(result)
+            elif (fork := self._forks.find(tag)) is not None:
+                fork.remote = result
         elif result is not None:
             self._happen(result, now, request)
-        self._settle()
+        self._settle(now)
 
     def fail_transport(self, now: float) -> None:
         """What was sent to the trunk could not be delivered (ICMP, or the socket's own error)."""
         for exchange in tuple(self._requester.exchanges):
             self._carry_out(exchange, "transport_failed", now)
-        self._settle()
+        self._settle(now)
 
     def wake(self, now: float) -> None:
         """Do what time demands. Harmless when it comes early."""
@@ -177,7 +202,9 @@ class OutboundCall:
         if self._deadline <= now:
             self._deadline = inf
             self._happen("deadline", now)
-        self._settle()
+        if self.state == "answered":
+            self._keep_session(now)
+        self._settle(now)
 
     # Inside.
 
@@ -187,76 +214,172 @@ class OutboundCall:
             return
         self.state, actions = found
         for action in actions:
-            _ACTIONS[action](self, now, message)
+            if action in NOTES:
+                self._ending, self._bye_lines = NOTES[action]
+            elif action in ENDINGS:
+                self._end(ENDINGS[action](self._ending, message, self._line.trunk))
+            else:
+                _ACTIONS[action](self, now, message)
 
     def _report(self, event: CallEvent) -> None:
         self._outbox.events.append((self, event))
 
-    def _settle(self) -> None:
+    def _settle(self, now: float) -> None:
         """Forget what is over, and say when to be woken."""
         wake = min(self._deadline, self._requester.forget_over())
         if self._answerer is not None:
             wake = min(wake, self._answerer.next_wake)
+        if self.state == "answered" and self._timer.interval_s:
+            wake = min(wake, self._timer.next_wake, now + NAP_S_MAX)
         self.next_wake = wake
 
     def _carry_out(self, exchange: Exchange, event: Event, now: float) -> None:
         """What a timer or the transport does to an exchange."""
-        method = exchange.transaction.method
         for effect in self._requester.advance(exchange, event, now):
             if effect == "send":
                 continue
-            if method == b"INVITE":
+            # The INVITE of a call that is to end is not sent a second time.
+            may_repeat = effect == "unreachable" and self.state != "holding_cancel"
+            if may_repeat and self._requester.send_as_datagram(exchange, now):
+                continue
+            if exchange.dialog is not None:
+                self._happen_inside(exchange, _UNANSWERED[exchange.method], now)
+            elif exchange.method == b"INVITE":
                 self._happen("unreachable", now)
-            elif method == b"BYE" and exchange.dialog is self._dialog:
-                self._happen("bye_done", now)
+
+    def _happen_inside(
+        self, exchange: Exchange, happening: Happening, now: float, response: Response | None = None
+    ) -> None:
+        """Something that befalls one dialog befalls the call where that is the dialog it is about."""
+        dialog = exchange.dialog
+        assert dialog is not None
+        if happening == "prack_failed":
+            if self._forks.lose(dialog):
+                self._happen(happening, now, response)
+        elif dialog is self._dialog:
+            self._happen(happening, now, response)
+
+    def _standing(self, tag: bytes) -> Standing:
+        """What there is under a callee's tag."""
+        dialog = self._dialog
+        if dialog is not None and tag == dialog.remote_tag:
+            if self.state != "answered":
+                return Standing("over", dialog)
+            refresher = self._refresher
+            return Standing("up", dialog, refresher is not None and refresher.is_offering)
+        if tag in self._requester.acks:
+            return Standing("spare")
+        if dialog is not None or self.state == "ended":
+            return Standing("unknown")
+        fork = self._forks.find(tag)
+        if fork is None:
+            return Standing("early")
+        return Standing("early", self._forks.dialog(fork), not fork.is_answered)
 
     def _receive_invite_response(
         self, exchange: Exchange, response: Response, tag: bytes, now: float
     ) -> None:
+        requester = self._requester
         if response.status < 200:
-            if response.body and response.content_type == b"application/sdp":
-                self._early_answer = response.body
-            self._happen("provisional", now, response)
+            if response.status == 100 or self._hear_fork(exchange, response, tag, now):
+                self._happen("provisional", now, response)
         elif response.status >= 300:
-            is_challenge = self._requester.take_challenge(exchange, response)
-            self._happen("challenge" if is_challenge else "refusal", now, response)
-        elif tag in self._requester.acks:
-            self._requester.acknowledge_again(tag)
-        elif len(self._requester.acks) < FORKS_MAX:
-            self._receive_answer(exchange, response, now)
+            self._forks.clear()
+            requester.forget_method(b"PRACK")
+            is_met = requester.take_challenge(exchange, response)
+            is_met = is_met or self._timer.raise_interval(response)
+            self._happen("challenge" if is_met else "refusal", now, response)
+        elif tag in requester.acks:
+            requester.acknowledge_again(tag)
+        elif len(requester.acks) < FORKS_MAX:
+            self._receive_answer(exchange, response, tag, now)
 
-    def _receive_answer(self, exchange: Exchange, response: Response, now: float) -> None:
-        dialog = establish(response, self._parties.uri, exchange.transaction.cseq)
+    def _hear_fork(self, exchange: Exchange, response: Response, tag: bytes, now: float) -> bool:
+        """Take a provisional response, and acknowledge it where it wants that; False where it is to be
+        discarded."""
+        if self.state == "ended":
+            return False
+        fork = self._forks.hear(tag, response)
+        rseq = read_rseq(response)
+        if rseq is None or fork is None:
+            return True
+        if not fork.takes(rseq) or self._requester.count(b"PRACK") >= PRACKS_MAX:
+            return False
+        fork.take_answer(response)
+        rack = rack_line(rseq, exchange.transaction.cseq)
+        dialog = self._forks.dialog(fork)
+        self._requester.send_inside(b"PRACK", dialog, now, lines=(rack,))
+        fork.rseq = rseq
+        return True
+
+    def _receive_answer(
+        self, exchange: Exchange, response: Response, tag: bytes, now: float
+    ) -> None:
+        dialog, remote = self._forks.answer(tag, response, exchange.transaction.cseq)
         if self._dialog is not None or self.state == "ended":
             # Another fork answered, or one that came too late: nobody will ever talk to it
             # (RFC 3261 §13.2.2.4).
             self._requester.acknowledge(dialog)
-            self._requester.send_bye(dialog, now)
+            self._requester.send_inside(b"BYE", dialog, now)
             return
-        self._dialog = dialog
-        # Some carriers put the answer into the 183 alone, though §13.2.1 wants it in the 200 too.
-        body = response.body or self._early_answer
-        self._early_answer = b""
-        try:
-            self._remote = sdp.read_answer(body)
-        except sdp.SdpError:
-            self._happen("unusable_answer", now, response)
-        else:
-            self._happen("answer", now, response)
+        self._dialog, self._remote = dialog, remote
+        self._timer.agree(response, now)
+        if self._timer.interval_s:
+            self._take_refresher().learn_methods(response)
+        self._happen("answer" if remote is not None else "unusable_answer", now, response)
 
-    def _receive_bye_response(self, exchange: Exchange, response: Response, now: float) -> None:
-        dialog = exchange.dialog
-        assert dialog is not None
-        if self._requester.take_challenge(exchange, response):
-            self._requester.send_bye(dialog, now, challenged=exchange)
-        elif dialog is self._dialog:
+    def _receive_inside(self, exchange: Exchange, response: Response, now: float) -> None:
+        """A response to a request of ours in a dialog."""
+        if response.status < 200:
+            return
+        method = exchange.transaction.method
+        if method in (b"INVITE", b"UPDATE"):
+            self._receive_refresh_response(exchange, response, now)
+        elif self._requester.take_challenge(exchange, response):
+            self._requester.send_challenged(exchange, now)
+        elif method == b"BYE":
             # 200, or 408 and 481, which say that the dialog is gone just as well (§12.2.1.2).
-            self._happen("bye_done", now, response)
+            self._happen_inside(exchange, "bye_done", now, response)
+        elif response.status >= 300:
+            self._happen_inside(exchange, "prack_failed", now, response)
+
+    def _receive_refresh_response(self, exchange: Exchange, response: Response, now: float) -> None:
+        refresher = self._take_refresher()
+        if self.state != "answered":
+            refresher.stop()
+        result = refresher.receive(exchange, response, now)
+        if isinstance(result, Remote):
+            self._move_media(result)
+        elif result is not None:
+            self._happen_inside(exchange, result, now, response)
+
+    def _keep_session(self, now: float) -> None:
+        """Do what the session timer demands."""
+        due_now = self._timer.due(now)
+        if due_now == "expired":
+            self._happen("session_expired", now)
+        elif due_now == "refresh":
+            assert self._dialog is not None
+            is_invited = self._answerer is not None and self._answerer.is_invited
+            self._take_refresher().refresh(self._dialog, now, is_invited=is_invited)
+
+    def _take_refresher(self) -> Refresher:
+        """Most calls end before they need one."""
+        if self._refresher is None:
+            self._refresher = Refresher(
+                self._line, self._parties, self._media, self._timer, self._requester
+            )
+        return self._refresher
+
+    def _move_media(self, remote: Remote) -> None:
+        if remote != self._remote:
+            self._remote = remote
+            self._report(MediaAgreed(remote, is_first=False))
 
     # The actions of the table.
 
     def _send_invite(self, now: float, message: Message | None) -> None:
-        self._requester.send_invite(self._media.offer(), now)
+        self._requester.send_invite(self._media.offer(), self._timer.invite_lines(), now)
 
     def _send_cancel(self, now: float, message: Message | None) -> None:
         self._requester.send_cancel(now)
@@ -267,7 +390,7 @@ class OutboundCall:
 
     def _send_bye(self, now: float, message: Message | None) -> None:
         assert self._dialog is not None
-        self._requester.send_bye(self._dialog, now)
+        self._requester.send_inside(b"BYE", self._dialog, now, lines=self._bye_lines)
 
     def _start_deadline(self, now: float, message: Message | None) -> None:
         self._deadline = now + self._timing.patience
@@ -286,53 +409,21 @@ class OutboundCall:
         assert self._remote is not None
         self._report(MediaAgreed(self._remote, is_first=True))
 
-    def _note_no_media(self, now: float, message: Message | None) -> None:
-        self._ending = "no_media"
-
-    def _note_lost(self, now: float, message: Message | None) -> None:
-        self._ending = "lost"
-
-    def _end_hung_up(self, now: float, message: Message | None) -> None:
-        if isinstance(message, Response):
-            self._end(Ended("we_hung_up", message.status, message.reason_text))
-        else:
-            self._end(Ended("we_hung_up"))
-
-    def _end_rejected(self, now: float, message: Message | None) -> None:
-        assert isinstance(message, Response)
-        self._end(
-            Ended(
-                "rejected",
-                sip_code=message.status,
-                sip_reason=message.reason_text,
-                q850=read_q850(_reasons(message)),
-                retry_after_s=read_retry_after(message.first(b"retry-after")),
-            )
-        )
-
-    def _end_unreachable(self, now: float, message: Message | None) -> None:
-        self._end(Ended("unreachable"))
-
-    def _end_by_callee(self, now: float, message: Message | None) -> None:
-        assert message is not None
-        self._end(Ended("callee_hung_up", 200, "OK", read_q850(_reasons(message))))
-
-    def _end_as_noted(self, now: float, message: Message | None) -> None:
-        self._end(Ended(self._ending, 200, "OK"))
-
     def _end(self, ended: Ended) -> None:
         self._deadline = inf
-        self._early_answer = b""
+        self._forks.settle()
+        self._requester.forget_method(b"PRACK")
         self._requester.forget_messages()
         self._report(ended)
 
 
-def _reasons(message: Message) -> list[bytes]:
-    try:
-        return message.listed(b"reason")
-    except SipParseError:
-        return []
-
+_UNANSWERED: dict[bytes, Happening] = {
+    b"BYE": "bye_done",
+    b"PRACK": "prack_failed",
+    b"INVITE": "session_expired",
+    b"UPDATE": "session_expired",
+}
+"""What it means that a request of ours in a dialog gets no response."""
 
 _ACTIONS: dict[Action, Callable[[OutboundCall, float, Message | None], None]] = {
     "send_invite": OutboundCall._send_invite,
@@ -343,11 +434,4 @@ _ACTIONS: dict[Action, Callable[[OutboundCall, float, Message | None], None]] = 
     "forget_invite": OutboundCall._forget_invite,
     "report_progress": OutboundCall._report_progress,
     "report_answer": OutboundCall._report_answer,
-    "note_no_media": OutboundCall._note_no_media,
-    "note_lost": OutboundCall._note_lost,
-    "end_hung_up": OutboundCall._end_hung_up,
-    "end_rejected": OutboundCall._end_rejected,
-    "end_unreachable": OutboundCall._end_unreachable,
-    "end_by_callee": OutboundCall._end_by_callee,
-    "end_as_noted": OutboundCall._end_as_noted,
 }

@@ -2,19 +2,26 @@
 
 Pure. Each request gets one final response, which its server transaction keeps, so that the same
 request again gets the same bytes again.
+
+Any other method is refused: 405 with what is allowed where some RFC defines it, else 501. REFER is
+among them, on purpose as 405 and not 603: no person declined anything, a call of ours is not to be
+sent elsewhere by its callee, and whoever heeds our Allow does not even ask. So are SUBSCRIBE, NOTIFY
+and MESSAGE, and PRACK, since we send no provisional responses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from math import inf
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.media import sdp
 from adapters.media.types import Remote
 from adapters.sip.call.dialog import Dialog, refresh
 from adapters.sip.call.outbox import Outbox
+from adapters.sip.call.session_timer import MIN_SE_S, SessionTimer, extensions
 from adapters.sip.call.states import Happening
 from adapters.sip.call.transaction import (
     INVITE_SERVER,
@@ -30,6 +37,7 @@ from adapters.sip.trunk import ALLOW
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.inspection import SDP_TYPE, find_objection
 from adapters.sip.wire.message import METHODS, CSeq, Request, build_response
+from adapters.sip.wire.multipart import session_description
 
 TRANSACTIONS_MAX = 16
 """Server transactions of one call that are kept; with one more the oldest is forgotten, and its
@@ -50,22 +58,46 @@ class LocalMedia(Struct, gc=False):
     port: int
     session_id: int
     session_version: int = 1
+    answered: bytes = b""
+    """Our last description, where it was an answer; empty where it was `offer`'s."""
 
     def offer(self) -> bytes:
         """The SDP of the INVITE; the same again for the same version."""
         return sdp.build_offer(self.address, self.port, self.session_id, self.session_version)
 
+    def unchanged(self) -> bytes:
+        """The description in force once more, for an offer that is to change nothing: same version,
+        same bytes (RFC 3264 §8)."""
+        return self.answered or self.offer()
+
     def next_offer(self) -> bytes:
         """An offer of a later moment."""
         self.session_version += 1
+        self.answered = b""
         return self.offer()
 
     def answer(self, offer: bytes) -> tuple[bytes, Remote]:
         """Raises `sdp.SdpError` when nothing of the offer can be used."""
         version = self.session_version + 1
-        answer = sdp.build_answer(offer, self.address, self.port, self.session_id, version)
-        self.session_version = version
-        return answer
+        answer, remote = sdp.build_answer(offer, self.address, self.port, self.session_id, version)
+        self.session_version, self.answered = version, answer
+        return answer, remote
+
+
+Stage = Literal["unknown", "spare", "early", "up", "over"]
+"""Where the dialog stands that a request names: `unknown` to us; `spare`, that of a fork which answered
+beside another and was ended; `early`, before any answer, when the callee may not even have been heard
+of; `up`; `over`, while it is being ended and afterwards."""
+
+
+class Standing(Struct, frozen=True):
+    """What a request of the callee's comes upon."""
+
+    stage: Stage
+    dialog: Dialog | None = None
+    """None where a callee sends requests before it was heard of, and where no dialog matters."""
+    has_open_offer: bool = False
+    """Whether an offer of ours in this dialog has no answer yet."""
 
 
 class Verdict(Struct, frozen=True):
@@ -85,20 +117,35 @@ class Answerer:
 
     __slots__ = (
         "_contact",
+        "_extensions",
         "_local_tag",
         "_media",
         "_offered_in",
         "_outbox",
+        "_supported",
+        "_timer",
         "_timing",
         "_transactions",
     )
 
     def __init__(
-        self, local_tag: bytes, contact: bytes, media: LocalMedia, timing: Timing, outbox: Outbox
+        self,
+        local_tag: bytes,
+        contact: bytes,
+        media: LocalMedia,
+        timer: SessionTimer,
+        timing: Timing,
+        outbox: Outbox,
     ) -> None:
         self._local_tag = local_tag
-        self._contact: Headers = ((b"Contact", contact),)
+        self._extensions = extensions(timer.wanted_s)
+        self._supported: Headers = (
+            *_ALLOW,
+            (b"Supported", b", ".join(sorted(self._extensions))),
+        )
+        self._contact: Headers = ((b"Contact", contact), *self._supported)
         self._media = media
+        self._timer = timer
         self._timing = timing
         self._transactions: list[Transaction] = []
         self._outbox = outbox
@@ -111,25 +158,25 @@ class Answerer:
         return bool(self._transactions)
 
     @property
+    def is_invited(self) -> bool:
+        """Whether a re-INVITE of the callee's still waits for its ACK."""
+        return any(t.method == b"INVITE" and t.state == "completed" for t in self._transactions)
+
+    @property
     def next_wake(self) -> float:
         """When `wake` wants to be called."""
         return min((t.next_wake for t in self._transactions), default=inf)
 
     def receive(
-        self,
-        request: Request,
-        reply_to: Hop,
-        now: float,
-        dialog: Dialog | None,
-        remote_tags: Collection[bytes] | None,
+        self, request: Request, reply_to: Hop, now: float, standing: Standing
     ) -> Remote | Happening | None:
         """Answer a request: what it means for the call, or where the callee's media went.
 
-        `dialog` is None unless the call is up; `remote_tags` are those of its callees, None while no
-        answer has come. Raises `SipParseError` before anything is changed.
+        `standing` is what there is under the request's From tag. Raises `SipParseError` before
+        anything is changed.
         """
         cseq, branch = request.cseq, request.branch or b""
-        to_tag, from_tag = request.to_tag, request.from_tag or b""
+        to_tag = request.to_tag
         if request.method == b"ACK":
             return self._receive_ack(request, cseq, now) if to_tag == self._local_tag else None
         for transaction in self._transactions:
@@ -147,10 +194,10 @@ class Answerer:
             verdict = Verdict(482) if request.method == b"INVITE" else _GONE
         elif request.method == b"CANCEL":
             verdict = Verdict(200) if self._has_invite(branch) else _GONE
-        elif to_tag != self._local_tag or (remote_tags is not None and from_tag not in remote_tags):
+        elif to_tag != self._local_tag or standing.stage == "unknown":
             verdict = _GONE
         else:
-            verdict = self._judge(request, cseq, dialog)
+            verdict = self._judge(request, cseq, standing, now)
         self._respond(request, cseq, branch, verdict, reply_to, now)
         return verdict.result
 
@@ -216,62 +263,91 @@ class Answerer:
             return None
         self._offered_in = None
         try:
-            return sdp.read_answer(ack.body)
+            return sdp.read_later_answer(session_description(ack))
         except sdp.SdpError:
             # The dialog stays as it was before the re-INVITE (§14.1): so does the media.
             return None
 
-    def _judge(self, request: Request, cseq: CSeq, dialog: Dialog | None) -> Verdict:
-        if request.method == b"BYE":
-            return Verdict(200, result="peer_bye")
-        handler = _HANDLERS.get(request.method)
+    def _judge(self, request: Request, cseq: CSeq, standing: Standing, now: float) -> Verdict:
+        method, stage, dialog = request.method, standing.stage, standing.dialog
+        if method == b"BYE":
+            # Whatever it requires, or how it counts: nobody is held in a call who wants to leave.
+            return Verdict(200, result=None if stage == "spare" else "peer_bye")
+        handler = _HANDLERS.get(method)
         if handler is None:
-            return Verdict(405 if request.method in METHODS else 501, _ALLOW)
-        if dialog is None:
+            return Verdict(405 if method in METHODS else 501, _ALLOW)
+        if stage in ("spare", "over"):
             return _GONE
-        objection = find_objection(request)
+        if dialog is None:
+            # The callee has answered, and its request overtook the answer: it may ask again.
+            return Verdict(491) if method in _MODIFYING else _GONE
+        objection = find_objection(request, self._extensions)
+        is_refresh = stage == "up" and method in _MODIFYING
+        demand = self._timer.read_demand(request) if is_refresh and self._timer.wanted_s else None
         if dialog.remote_cseq is not None and cseq.number < dialog.remote_cseq:
             return Verdict(500)
         dialog.remote_cseq = cseq.number
         if objection is not None:
             return Verdict(objection.status, objection.headers)
-        return handler(self, request, cseq, dialog)
+        if demand is not None and demand.is_too_short:
+            return Verdict(422, ((b"Min-SE", b"%d" % MIN_SE_S),))
+        verdict = handler(self, request, cseq, standing, dialog)
+        if demand is not None and verdict.status == 200:
+            terms = self._timer.accept(demand, now)
+            return structs.replace(verdict, headers=verdict.headers + terms)
+        return verdict
 
-    def _answer_invite(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
-        if any(t.method == b"INVITE" and t.state == "completed" for t in self._transactions):
+    def _answer_invite(
+        self, request: Request, cseq: CSeq, standing: Standing, dialog: Dialog
+    ) -> Verdict:
+        if standing.stage == "early" or standing.has_open_offer:
+            # An INVITE of ours is under way in this dialog (§14.2).
+            return Verdict(491)
+        if self.is_invited:
             return Verdict(500, ((b"Retry-After", b"5"),))
-        if request.body:
-            return self._answer_offer(request, dialog)
+        offer = session_description(request)
+        if offer:
+            return self._answer_offer(request, offer, dialog)
         # An INVITE without an offer asks for ours; the answer comes in its ACK (§14.2).
         self._offered_in = cseq.number
         refresh(dialog, request)
-        return Verdict(200, self._contact + _ALLOW + _SDP, self._media.next_offer())
+        return Verdict(200, self._contact + _SDP, self._media.next_offer())
 
-    def _answer_update(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
-        if not request.body:
+    def _answer_update(
+        self, request: Request, cseq: CSeq, standing: Standing, dialog: Dialog
+    ) -> Verdict:
+        offer = session_description(request)
+        if not offer:
             refresh(dialog, request)
             return Verdict(200, self._contact)
-        if self._offered_in is not None:
+        if standing.has_open_offer or self._offered_in is not None:
             # Our own offer is still unanswered (RFC 3311 §5.2).
             return Verdict(491)
-        return self._answer_offer(request, dialog)
+        return self._answer_offer(request, offer, dialog)
 
-    def _answer_offer(self, request: Request, dialog: Dialog) -> Verdict:
+    def _answer_offer(self, request: Request, offer: bytes, dialog: Dialog) -> Verdict:
         try:
-            answer, remote = self._media.answer(request.body)
+            answer, remote = self._media.answer(offer)
         except sdp.SdpError:
             return Verdict(488)
         refresh(dialog, request)
-        return Verdict(200, self._contact + _ALLOW + _SDP, answer, remote)
+        return Verdict(200, self._contact + _SDP, answer, remote)
 
-    def _answer_info(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
+    def _answer_info(
+        self, request: Request, cseq: CSeq, standing: Standing, dialog: Dialog
+    ) -> Verdict:
         return Verdict(200)
 
-    def _answer_options(self, request: Request, cseq: CSeq, dialog: Dialog) -> Verdict:
-        return Verdict(200, _ALLOW + _ACCEPT)
+    def _answer_options(
+        self, request: Request, cseq: CSeq, standing: Standing, dialog: Dialog
+    ) -> Verdict:
+        return Verdict(200, self._supported + _ACCEPT)
 
 
-_HANDLERS: dict[bytes, Callable[[Answerer, Request, CSeq, Dialog], Verdict]] = {
+_MODIFYING = (b"INVITE", b"UPDATE")
+"""The methods that may change a session, and that refresh it (RFC 4028 §9)."""
+
+_HANDLERS: dict[bytes, Callable[[Answerer, Request, CSeq, Standing, Dialog], Verdict]] = {
     b"INVITE": Answerer._answer_invite,
     b"UPDATE": Answerer._answer_update,
     b"INFO": Answerer._answer_info,

@@ -8,6 +8,7 @@ tried again from its next character.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ thousands."""
 DIGITS_MAX = 20
 """Most digits of a number, zeros in front of it counted."""
 
+INTERVAL_MAX = 2**31 - 1
+"""Longest session interval that is read, seconds."""
+
 _QUOTED = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _STOPS = {b",": re.compile(rb'[",<]'), b";": re.compile(rb'[";<]')}
 _TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
@@ -28,6 +32,9 @@ _SENT_PROTOCOL = re.compile(
 _SENT_BY = re.compile(
     rb"(\[[0-9A-Fa-f:.]++\]|[^\s:;,\[\]]++)[ \t]*+(?::[ \t]*+([0-9]{1,5}))?[ \t]*+\Z"
 )
+_COMMON_METHODS = frozenset((b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"))
+_DIGITS_BELOW_2_31 = 10
+"""A number of fewer digits cannot be too large."""
 _ODD_IN_URI = re.compile(rb"[\s<]")
 _RETRY_AFTER = re.compile(rb"[0-9]{1,9}(?![0-9])")
 
@@ -77,6 +84,14 @@ class CSeq(Struct, frozen=True, gc=False):
 
     number: int
     method: bytes
+
+
+class SessionExpires(Struct, frozen=True, gc=False):
+    """RFC 4028 §4."""
+
+    interval_s: int
+    refresher: Literal["uac", "uas"] | None
+    """Which end of the transaction that it stands in is to refresh; None where it does not say."""
 
 
 def is_token(value: bytes) -> bool:
@@ -265,6 +280,10 @@ def read_branch(raw: bytes) -> bytes | None:
 
 def read_cseq(raw: bytes) -> CSeq:
     """Raises `SipParseError` for anything but a number below 2³¹ and a method."""
+    number, _, method = raw.partition(b" ")
+    if method in _COMMON_METHODS and len(number) < _DIGITS_BELOW_2_31 and number.isdigit():
+        # What nearly every message has.
+        return CSeq(int(number), method)
     parts = raw.split()
     if len(parts) != 2 or not is_token(parts[1]):
         raise SipParseError("bad CSeq")
@@ -272,18 +291,41 @@ def read_cseq(raw: bytes) -> CSeq:
 
 
 def read_q850(values: list[bytes]) -> int | None:
-    """The Q.850 cause in the Reason values of a message (RFC 3326), None where there is none. What
-    cannot be read is passed over: nobody's call fails for its obituary."""
-    for value in values:
-        protocol, semicolon, tail = value.partition(b";")
-        if protocol.strip(b" \t").upper() != b"Q.850":
-            continue
+    """The first Q.850 cause in a message's Reason fields (RFC 3326), None where there is none.
+
+    `values` are their raw lines, each of which may list several. What cannot be read is passed over:
+    nobody's call fails for its obituary.
+    """
+    for line in values:
         try:
-            cause = read_params(semicolon + tail).get(b"cause")
-            return None if cause is None else read_number(cause, 127)
+            for value in read_list(line):
+                cause = _cause(value)
+                if cause is not None:
+                    return cause
         except SipParseError:
             continue
     return None
+
+
+def _cause(reason: bytes) -> int | None:
+    protocol, semicolon, tail = reason.partition(b";")
+    if protocol.strip(b" \t").upper() != b"Q.850":
+        return None
+    try:
+        cause = read_params(semicolon + tail).get(b"cause")
+        return None if cause is None else read_number(cause, 127)
+    except SipParseError:
+        return None
+
+
+def read_session_expires(value: bytes) -> SessionExpires:
+    """The value of a Session-Expires (RFC 4028 §4). Raises `SipParseError`."""
+    interval, semicolon, tail = value.partition(b";")
+    refresher = (read_params(semicolon + tail).get(b"refresher") or b"").lower()
+    return SessionExpires(
+        interval_s=read_number(interval.strip(b" \t"), INTERVAL_MAX),
+        refresher="uac" if refresher == b"uac" else "uas" if refresher == b"uas" else None,
+    )
 
 
 def read_retry_after(value: bytes | None) -> float | None:

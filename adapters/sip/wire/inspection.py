@@ -14,7 +14,7 @@ from adapters.sip.wire.message import HEAD_BYTES_MAX, LINES_MAX, Fields, Request
 from adapters.sip.wire.uri import SCHEMES, read_uri
 
 SDP_TYPE = b"application/sdp"
-"""The only body that means anything to us."""
+"""The only body, or part of one, that means anything to us."""
 
 _SDP_RANGES = frozenset((SDP_TYPE, b"application/*", b"*/*"))
 _ECHOED = {
@@ -38,21 +38,35 @@ def check_syntax(request: Request) -> None:
         read_uri(request.uri)
 
 
-def find_objection(request: Request) -> Objection | None:
-    """The first thing that cannot be met: the scheme of the Request-URI, a required extension, the
-    type of the body, the type that the answer's body may have. Raises `SipParseError`."""
+def find_objection(
+    request: Request, extensions: frozenset[bytes] = frozenset()
+) -> Objection | None:
+    """The first thing that cannot be met: the scheme of the Request-URI, a required extension that is
+    not among `extensions`, the type of the body, the type that the answer's body may have.
+
+    Raises `SipParseError`.
+    """
     if _scheme(request) not in SCHEMES:
         return Objection(416)
-    required = request.listed(b"require")
-    if required:
-        return Objection(420, ((b"Unsupported", b", ".join(required)),))
+    unknown = [tag for tag in request.listed(b"require") if tag.lower() not in extensions]
+    if unknown:
+        return Objection(420, ((b"Unsupported", b", ".join(unknown)),))
     if request.method not in (b"INVITE", b"UPDATE"):
         return None
-    if request.body and request.content_type != SDP_TYPE:
+    if request.body and not _may_hold_sdp(request.content_type):
         return Objection(415, ((b"Accept", SDP_TYPE),))
     if (request.body or request.method == b"INVITE") and not _takes_sdp(request):
         return Objection(406)
     return None
+
+
+def is_multipart(content_type: bytes) -> bool:
+    """Whether a body of this type may have an SDP among its parts (RFC 5621 §3)."""
+    return content_type.startswith(b"multipart/")
+
+
+def _may_hold_sdp(content_type: bytes) -> bool:
+    return content_type == SDP_TYPE or is_multipart(content_type)
 
 
 def _scheme(request: Request) -> bytes:

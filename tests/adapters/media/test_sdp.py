@@ -17,6 +17,7 @@ from adapters.media.sdp import (
     build_answer,
     build_offer,
     read_answer,
+    read_later_answer,
 )
 from adapters.media.types import Remote
 
@@ -368,6 +369,11 @@ def test_an_offer_and_its_answer_agree(
     assert read_answer(answer) == Remote(str(theirs), their_port, 0, 101)
 
 
+@pytest.mark.parametrize(("line", "host"), [("c=IN IP4 0.0.0.0", "0.0.0.0"), (AT, HOST)])
+def test_an_answer_to_a_later_offer_may_put_the_call_on_hold(line: str, host: str) -> None:
+    assert read_later_answer(described(line, "m=audio 4000 RTP/AVP 0")) == Remote(host, 4000, 0)
+
+
 fragments = st.sampled_from(
     [
         b"v=0",
@@ -394,7 +400,11 @@ bodies = st.one_of(
 
 @given(bodies)
 def test_whatever_comes_only_an_sdp_error_leaves(body: bytes) -> None:
-    for read in (read_answer, lambda offer: build_answer(offer, "192.0.2.1", 20000, 1, 1)):
+    for read in (
+        read_answer,
+        read_later_answer,
+        lambda offer: build_answer(offer, "192.0.2.1", 20000, 1, 1),
+    ):
         with contextlib.suppress(SdpError):
             read(body)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from adapters.sip.call.outbox import CallEvent
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
-from adapters.sip.core import SipCore
-from adapters.sip.trunk import Here, Trunk, open_line
+from adapters.sip.core import Caller, SipCore
+from adapters.sip.trunk import SESSION_EXPIRES_S, Here, Trunk, open_line
 from adapters.sip.wire.digest import Credentials
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response, build_request, build_response, parse
@@ -14,6 +14,7 @@ from adapters.sip.wire.uri import Address
 
 HERE: Address = ("192.0.2.1", 5062)
 TRUNK = Hop("192.0.2.70", 5070)
+CALLER = Caller(b"<sip:+14155550100@192.0.2.1:5062>")
 CALLEE = b"<sip:callee@192.0.2.99:5099>"
 CALLEE_ADDRESS = Hop("192.0.2.99", 5099)
 SDP_TYPE = (b"Content-Type", b"application/sdp")
@@ -35,10 +36,22 @@ class Lineup:
         *,
         credentials: Credentials | None = None,
         realm: bytes | None = None,
+        session_expires_s: int = SESSION_EXPIRES_S,
+        follows_redirects: bool = False,
+        large_over_tcp: bool = False,
     ) -> None:
         self.now = 1000.0
         self.core = SipCore(b"secret", frozenset({TRUNK[0]}))
-        trunk = Trunk("main", TRUNK[0], TRUNK[1], credentials, realm)
+        trunk = Trunk(
+            "main",
+            TRUNK[0],
+            TRUNK[1],
+            credentials,
+            realm,
+            session_expires_s=session_expires_s,
+            follows_redirects=follows_redirects,
+            large_over_tcp=large_over_tcp,
+        )
         self.line = open_line(trunk, TRUNK, Here(HERE, HERE, HERE))
         self._tokens = 0
 
@@ -47,7 +60,7 @@ class Lineup:
         return self.core.prepare(
             self.line,
             number=number,
-            caller="+14155550100",
+            caller=CALLER,
             token=b"%032x" % self._tokens,
             media=LocalMedia("192.0.2.1", 20000, 7),
         )

@@ -8,11 +8,16 @@ import pytest
 
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.core import SipStatistics, TooManyCalls
-from adapters.sip.guard import REFUSALS_AT_ONCE, stamp_via
+from adapters.sip.guard import (
+    REFUSALS_AT_ONCE,
+    TRUNK_ANSWERS_AT_ONCE,
+    TRUNK_ANSWERS_PER_S,
+    stamp_via,
+)
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, build_request, build_response, parse
 from engine.ports.telephony import Ended
-from tests.adapters.sip.lineup import TRUNK, Lineup
+from tests.adapters.sip.lineup import CONTACT, SDP_TYPE, TRUNK, Lineup, answer_sdp
 
 STRANGER = Hop("203.0.113.5", 5999)
 NOTHING = SipStatistics(
@@ -23,6 +28,7 @@ NOTHING = SipStatistics(
     strays=0,
     strangers_refused=0,
     strangers_ignored=0,
+    trunks_ignored=0,
     faults=0,
 )
 
@@ -84,12 +90,13 @@ def test_a_stranger_who_scans_or_acknowledges_hears_nothing(method: bytes) -> No
 def test_strangers_are_answered_at_a_bounded_rate_only() -> None:
     lineup = Lineup()
     burst = int(REFUSALS_AT_ONCE)
-    for _ in range(burst + 30):
-        lineup.core.receive(outside(b"REGISTER"), STRANGER, lineup.now)
+    strangers = [Hop(f"203.0.113.{number}", 5999) for number in range(1, burst + 31)]
+    for stranger in strangers:
+        lineup.core.receive(outside(b"REGISTER"), stranger, lineup.now)
     assert len(lineup.datagrams()) == burst
     lineup.wait(0.5)
-    for _ in range(30):
-        lineup.core.receive(outside(b"REGISTER"), STRANGER, lineup.now)
+    for stranger in strangers[:30]:
+        lineup.core.receive(outside(b"REGISTER"), stranger, lineup.now)
     assert len(lineup.datagrams()) == 10
     statistics = lineup.core.statistics()
     assert (statistics.strangers_refused, statistics.strangers_ignored) == (burst + 10, 50)
@@ -110,6 +117,107 @@ def test_a_trunk_that_asks_options_hears_200() -> None:
     (response,) = lineup.responses()
     assert (response.status, response.raw(b"accept")) == (200, [b"application/sdp"])
     assert lineup.core.statistics() == NOTHING
+
+
+def test_a_trunk_that_asks_all_the_time_is_answered_at_a_bounded_rate_only() -> None:
+    lineup = Lineup()
+    for _ in range(1000):
+        lineup.core.receive(outside(b"OPTIONS"), TRUNK, lineup.now)
+    assert [response.status for response in lineup.responses()] == [200] * int(
+        TRUNK_ANSWERS_AT_ONCE
+    )
+    lineup.wait(1.0)
+    # What cannot be read, and what a stray dialog brings, comes out of the same bucket.
+    unreadable = outside(b"BYE").replace(b"1 BYE", b"x BYE")
+    for number in range(1000):
+        lineup.core.receive((unreadable, outside(b"BYE"))[number % 2], TRUNK, lineup.now)
+    statuses = [response.status for response in lineup.responses()]
+    assert sorted(statuses) == [400] * 100 + [481] * 100
+    assert TRUNK_ANSWERS_PER_S == 200.0
+    assert lineup.core.statistics().trunks_ignored == 500 + 800
+
+
+def test_a_trunks_acks_use_up_none_of_its_answers() -> None:
+    lineup = Lineup()
+    for _ in range(1000):
+        lineup.core.receive(outside(b"ACK"), TRUNK, lineup.now)
+    lineup.core.receive(outside(b"OPTIONS"), TRUNK, lineup.now)
+    assert [response.status for response in lineup.responses()] == [200]
+    assert lineup.core.statistics() == NOTHING
+
+
+def test_a_trunk_that_floods_harms_no_call_of_its_own() -> None:
+    lineup = Lineup()
+    call, invite = lineup.answer()
+    for _ in range(1000):
+        lineup.core.receive(outside(b"OPTIONS"), TRUNK, lineup.now)
+    lineup.datagrams()
+    lineup.ask(invite, b"BYE")
+    assert [response.status for response in lineup.responses()] == [200]
+    assert lineup.core.take_events() == [(call, Ended("callee_hung_up", 200, "OK"))]
+
+
+NAMED = (b"Contact", b"<sip:callee@edge.carrier.example>")
+ELSEWHERE, THIRD_PARTY = Hop("203.0.113.80", 5060), Hop("203.0.113.81", 5060)
+
+
+def bye_of(invite: Request) -> bytes:
+    return build_request(
+        b"BYE",
+        b"sip:callwheel@192.0.2.1:5062",
+        (
+            (b"Via", b"SIP/2.0/UDP edge.carrier.example;branch=z9hG4bKbye"),
+            (b"From", invite.fields[b"to"][0] + b";tag=callee"),
+            (b"To", invite.fields[b"from"][0]),
+            (b"Call-ID", invite.call_id),
+            (b"CSeq", b"1 BYE"),
+        ),
+    )
+
+
+def answer_from(lineup: Lineup, source: Hop, contact: tuple[bytes, bytes]) -> Request:
+    """A call that is up, and that was answered from some address; its INVITE."""
+    _, invite = lineup.dial()
+    answer = build_response(
+        invite, 200, to_tag=b"callee", headers=(contact, SDP_TYPE), body=answer_sdp()
+    )
+    lineup.core.receive(answer, source, lineup.now)
+    lineup.requests()
+    lineup.events()
+    return invite
+
+
+def test_a_dialog_that_names_nobody_by_address_may_be_ended_from_where_it_was_answered() -> None:
+    lineup = Lineup()
+    invite = answer_from(lineup, ELSEWHERE, NAMED)
+    # A repeated 200 changes nothing, whoever sends it.
+    again = build_response(
+        invite, 200, to_tag=b"callee", headers=(NAMED, SDP_TYPE), body=answer_sdp()
+    )
+    lineup.core.receive(again, THIRD_PARTY, lineup.now)
+    assert lineup.methods() == [b"ACK"]
+    lineup.core.receive(bye_of(invite), THIRD_PARTY, lineup.now)
+    assert ([response.status for response in lineup.responses()], lineup.events()) == ([481], [])
+    lineup.core.receive(bye_of(invite), ELSEWHERE, lineup.now)
+    assert [response.status for response in lineup.responses()] == [200]
+    assert lineup.events() == [Ended("callee_hung_up", 200, "OK")]
+
+
+def test_a_dialog_that_names_an_address_is_not_ended_from_another_that_answered() -> None:
+    lineup = Lineup()
+    invite = answer_from(lineup, ELSEWHERE, CONTACT)
+    lineup.core.receive(bye_of(invite), ELSEWHERE, lineup.now)
+    assert ([response.status for response in lineup.responses()], lineup.events()) == ([481], [])
+
+
+def test_who_rang_only_may_not_end_the_call() -> None:
+    lineup = Lineup()
+    _, invite = lineup.dial()
+    ringing = build_response(invite, 180, to_tag=b"callee", headers=(NAMED,))
+    lineup.core.receive(ringing, ELSEWHERE, lineup.now)
+    lineup.events()
+    lineup.core.receive(bye_of(invite), ELSEWHERE, lineup.now)
+    assert ([response.status for response in lineup.responses()], lineup.events()) == ([481], [])
 
 
 @pytest.mark.parametrize(
@@ -252,3 +360,12 @@ def test_more_calls_than_the_bound_cannot_be_prepared(monkeypatch: pytest.Monkey
     lineup.dial()
     with pytest.raises(TooManyCalls):
         lineup.prepare()
+
+
+def test_nothing_is_kept_of_a_call_that_is_over() -> None:
+    lineup = Lineup()
+    invite = answer_from(lineup, ELSEWHERE, NAMED)
+    lineup.core.receive(bye_of(invite), ELSEWHERE, lineup.now)
+    lineup.wait(100.0)
+    assert lineup.core.statistics().calls_kept == 0
+    assert lineup.core._answered_by == {}

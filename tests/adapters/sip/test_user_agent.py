@@ -15,7 +15,7 @@ from adapters.sip.call.transaction import Timing
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
-from adapters.sip.wire.message import Request, build_request, build_response, parse
+from adapters.sip.wire.message import Request, build_response
 from engine.ports.clock import Randomness
 from engine.ports.telephony import (
     Answered,
@@ -26,7 +26,9 @@ from engine.ports.telephony import (
     MediaStatistics,
     Ringing,
     TelephonyUnavailable,
+    TrunkCondition,
 )
+from tests.adapters.sip.carrier import Carrier, open_udp_carrier
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
 from tests.adapters.sip.lineup import SDP_TYPE, answer_sdp
@@ -35,60 +37,11 @@ REQUEST = CallRequest("att_1", "+14155550199", "+14155550100", "main")
 HUNG_UP = Ended("we_hung_up", 200, "OK")
 
 
-class Carrier:
-    """A UDP socket that plays the trunk."""
-
-    def __init__(self, udp: trio.socket.SocketType) -> None:
-        self._socket = udp
-        self.port: int = udp.getsockname()[1]
-        self.peer: tuple[str, int] = ("", 0)
-
-    async def receive(self, method: bytes) -> Request:
-        data, self.peer = await self._socket.recvfrom(65536)
-        message = parse(data)
-        assert isinstance(message, Request)
-        assert message.method == method
-        return message
-
-    async def send(self, data: bytes) -> None:
-        await self._socket.sendto(data, self.peer)
-
-    async def respond(
-        self, request: Request, status: int, *headers: tuple[bytes, bytes], body: bytes = b""
-    ) -> None:
-        await self.send(
-            build_response(request, status, to_tag=b"callee", headers=headers, body=body)
-        )
-
-    async def answer(self) -> Request:
-        """Take an INVITE and its ACK."""
-        invite = await self.receive(b"INVITE")
-        here = (b"Contact", b"<sip:callee@127.0.0.1:%d>" % self.port)
-        await self.respond(invite, 200, here, SDP_TYPE, body=answer_sdp(host="127.0.0.1"))
-        await self.receive(b"ACK")
-        return invite
-
-    async def take_bye(self) -> None:
-        await self.respond(await self.receive(b"BYE"), 200)
-
-    async def hang_up(self, invite: Request) -> None:
-        headers = (
-            (b"Via", b"SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bKbye;rport" % self.port),
-            (b"From", invite.fields[b"to"][0] + b";tag=callee"),
-            (b"To", invite.fields[b"from"][0]),
-            (b"Call-ID", invite.call_id),
-            (b"CSeq", b"1 BYE"),
-        )
-        await self.send(build_request(b"BYE", b"sip:callwheel@127.0.0.1", headers))
-
-
 @asynccontextmanager
 async def carrier_and_agent(
     plane: FakePlane, timing: Timing | None = None
 ) -> AsyncIterator[tuple[Carrier, UserAgent]]:
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        await udp.bind(("127.0.0.1", 0))
-        carrier = Carrier(udp)
+    async with open_udp_carrier() as carrier:
         settings = UserAgentSettings(
             trunks=(Trunk("main", "127.0.0.1", carrier.port),),
             timing=Timing() if timing is None else timing,
@@ -216,9 +169,7 @@ async def test_leaving_the_block_before_dialling_sends_nothing() -> None:
 
 async def test_leaving_the_user_agent_hangs_up_every_call() -> None:
     plane = FakePlane()
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        await udp.bind(("127.0.0.1", 0))
-        carrier = Carrier(udp)
+    async with open_udp_carrier() as carrier:
         settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", carrier.port),))
         ended: list[Ended] = []
 
@@ -245,26 +196,35 @@ async def test_a_port_where_nobody_listens_is_unreachable_at_once() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
     settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
+    told: list[TrunkCondition] = []
     async with open_user_agent(settings, FakePlane(), Dice()) as agent:
+        agent.watch_trunks(told.append)
         with trio.fail_after(5):
-            for _ in range(3):
+            for _ in range(2):
                 async with agent.prepare_call(REQUEST) as call:
                     call.dial()
                     assert await call.next_progress() == Ended("unreachable")
+        # Twice in a row is enough to leave it alone for a while, and to say so.
+        with pytest.raises(TelephonyUnavailable, match="nobody listens there"):
+            await agent.prepare_call(REQUEST).__aenter__()
+    assert [(condition.trunk, condition.is_usable) for condition in told] == [("main", False)]
 
 
 async def test_an_icmp_error_of_one_trunk_keeps_no_datagram_from_another() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        await udp.bind(("127.0.0.1", 0))
-        carrier = Carrier(udp)
-        trunks = (Trunk("main", "127.0.0.1", carrier.port), Trunk("dead", "127.0.0.1", port))
+    async with open_udp_carrier() as carrier:
+        # Each is tried twice before it is left alone.
+        dead_trunks = [f"dead{number}" for number in range(10)]
+        trunks = (
+            Trunk("main", "127.0.0.1", carrier.port),
+            *(Trunk(name, "127.0.0.1", port) for name in dead_trunks),
+        )
         settings = UserAgentSettings(trunks=trunks)
-        dead = CallRequest("att_2", "+14155550199", "+14155550100", "dead")
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
-            for _ in range(20):
+            for name in dead_trunks * 2:
+                dead = CallRequest("att_2", "+14155550199", "+14155550100", name)
                 async with agent.prepare_call(dead) as lost, agent.prepare_call(REQUEST) as call:
                     lost.dial()
                     call.dial()
@@ -301,7 +261,7 @@ async def test_a_trunk_whose_name_has_no_address_leaves_the_others_alone(
                 async with agent.prepare_call(REQUEST):
                     raise AssertionError("unreachable")
     assert [(entry["event"], entry["trunk"]) for entry in logs] == [
-        ("a trunk has no address", "main")
+        ("the condition of a trunk", "main")
     ]
 
 
@@ -318,9 +278,7 @@ async def test_a_call_too_many_cannot_be_prepared_and_frees_its_port(
 
 
 async def test_bound_to_every_address_we_are_reached_under_the_one_that_reaches_the_trunk() -> None:
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        await udp.bind(("127.0.0.1", 0))
-        carrier = Carrier(udp)
+    async with open_udp_carrier() as carrier:
         settings = UserAgentSettings(
             trunks=(Trunk("main", "127.0.0.1", carrier.port),),
             bind=("0.0.0.0", 0),
@@ -425,7 +383,7 @@ async def test_a_response_that_waits_in_the_socket_is_heard_before_a_timer_fires
                 invite = await carrier.receive(b"INVITE")
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
                     # Without a checkpoint between the response and the jump of the clock.
-                    plain.sendto(build_response(invite, 180, to_tag=b"callee"), carrier.peer)
+                    plain.sendto(build_response(invite, 180, to_tag=b"callee"), agent.address)
                     autojump_clock.jump(3.0)
                 assert await call.next_progress() == Ringing()
                 await carrier.respond(invite, 486)

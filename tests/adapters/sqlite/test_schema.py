@@ -90,3 +90,15 @@ def test_the_first_migration_is_what_was_shipped(connection: sqlite3.Connection)
         "rejected",
     ]
     assert migrate(Database(connection)) == [migration.name for migration in MIGRATIONS[1:]]
+
+
+def test_contacts_of_the_first_release_have_had_no_detour(connection: sqlite3.Connection) -> None:
+    migrate(Database(connection), MIGRATIONS[:1])
+    connection.execute("INSERT INTO lists (n, id) VALUES (1, 'lst_1')")
+    connection.execute(
+        "INSERT INTO contacts (id, list, row, tel, starttime, state, due_at, wait_code, tel_index, spent)"
+        """ VALUES ('cnt_1', 1, 1, '["+14155550123"]', 0, 'open', 0, 'starttime', 0, 0)"""
+    )
+    migrate(Database(connection))
+    kept = connection.execute("SELECT id, detour, detoured FROM contacts").fetchall()
+    assert kept == [("cnt_1", None, 0)]

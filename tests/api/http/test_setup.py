@@ -19,6 +19,12 @@ SETTINGS = {
     "declined": "stop",
     "on_unknown": "stop",
     "caller_numbers": "rotate",
+    "presentation": {
+        "display_name": "",
+        "withhold": False,
+        "diverted_from": None,
+        "headers": {},
+    },
 }
 
 

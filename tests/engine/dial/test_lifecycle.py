@@ -65,7 +65,7 @@ def test_what_the_wire_said_becomes_the_disposition_of_the_contract(
     code: int, q850: int | None, expected: Disposition
 ) -> None:
     ended = Ended("rejected", code, "", q850)
-    assert outcome_of(ended, "the call ended", "ringing") == Outcome(expected)
+    assert outcome_of(ended, "the call ended", "ringing").disposition == expected
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,19 @@ def test_what_the_wire_said_becomes_the_disposition_of_the_contract(
             Ended("rejected", 503, retry_after_s=9.0),
             "the call ended",
             "initiated",
-            Outcome("congested", 9.0),
+            Outcome("congested", "either", 9.0),
+        ),
+        (
+            Ended("rejected", 302, redirected_to="+14155550199"),
+            "the call ended",
+            "initiated",
+            Outcome("failed", redirected_to="+14155550199"),
+        ),
+        (
+            Ended("rejected", 404, redirected_to="+14155550199"),
+            "the call ended",
+            "initiated",
+            Outcome("invalid-number"),
         ),
     ],
 )

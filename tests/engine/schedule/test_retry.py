@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.disposition import Disposition, Outcome
 from engine.model import Contact, FlowSettings, RetryRule
-from engine.schedule.retry import CONGESTION_WAIT_S, after_attempt
+from engine.schedule.retry import after_attempt, congestion_wait_s
 from tests.engine.made import EPOCH, contact
 
 TWO = ("+14155550123", "+14155550124")
@@ -79,17 +79,44 @@ def test_an_invalid_number_is_dead_for_the_contact() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "wait_s"),
-    [
-        (Outcome("congested"), CONGESTION_WAIT_S),
-        (Outcome("congested", 12.0), 12.0),
-        (Outcome("congested", 1e9), 300.0),
-        (Outcome(None), 0.0),
-    ],
+    "outcome", [Outcome("congested", "pace"), Outcome("congested", "either", 12.0), Outcome(None)]
 )
+@pytest.mark.parametrize("wait_s", [0.0, 0.7])
 def test_what_the_network_caused_costs_no_budget(outcome: Outcome, wait_s: float) -> None:
-    before = contact(state="dialing", spent=2)
-    assert after_attempt(before, FlowSettings(), outcome, NOW) == waiting(before, wait_s)
+    before = contact(state="dialing", spent=2, detour="+14155550199", detoured=True)
+    after = after_attempt(before, FlowSettings(), outcome, NOW, wait_s)
+    assert after == waiting(before, wait_s)
+
+
+def test_a_contact_that_is_refused_again_and_again_waits_twice_as_long_each_time() -> None:
+    shortest = [congestion_wait_s(rounds, 0.0) for rounds in range(8)]
+    longest = [congestion_wait_s(rounds, 1.0) for rounds in range(8)]
+    assert shortest == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert longest == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert congestion_wait_s(10**6, 0.5) == 45.0
+
+
+def test_a_redirected_call_costs_nothing_and_the_one_it_leads_to_counts() -> None:
+    before = contact(state="dialing", tel=TWO)
+    settings = FlowSettings(attempts_max=1)
+    detour = after_attempt(before, settings, Outcome("failed", redirected_to="+1999"), NOW)
+    assert detour == waiting(before, 0, detour="+1999", detoured=True)
+    assert after_attempt(detour, settings, Outcome("answered"), NOW) == done(
+        detour, "answered", spent=1, detour=None
+    )
+
+
+def test_after_a_detour_comes_the_next_number_which_has_one_of_its_own() -> None:
+    before = contact(state="dialing", tel=TWO, detour="+1999", detoured=True)
+    after = after_attempt(before, FlowSettings(), Outcome("busy"), NOW)
+    assert after == waiting(before, 0, spent=1, tel_index=1, detour=None, detoured=False)
+
+
+def test_a_retry_after_a_detour_calls_the_contacts_own_number_which_has_had_its_detour() -> None:
+    settings = FlowSettings(retry={"busy": RetryRule(1, 90)})
+    before = contact(state="dialing", tel=TWO, detour="+1999", detoured=True)
+    after = after_attempt(before, settings, Outcome("busy"), NOW)
+    assert after == waiting(before, 90, spent=1, tries={"busy": 1}, detour=None)
 
 
 def test_after_a_crash_in_mid_call_nobody_is_rung_again_unless_the_flow_says_so() -> None:

@@ -3,13 +3,18 @@ from __future__ import annotations
 import pytest
 
 from adapters.sip.wire.fields import (
+    INTERVAL_MAX,
+    CSeq,
     NameAddr,
+    SessionExpires,
     SipParseError,
+    read_cseq,
     read_list,
     read_name_addr,
     read_params,
     read_q850,
     read_retry_after,
+    read_session_expires,
     split_outside,
     unquote,
 )
@@ -62,11 +67,62 @@ def test_unquoting_removes_quotes_and_backslashes() -> None:
         ([b'Q.850;text="none"'], None),
         ([b'Q.850;text="open;cause=17'], None),
         ([b"SIP;cause=480"], None),
+        ([b"SIP;cause=503, Q.850;cause=34"], 34),
+        ([b'Q.850;text="a, b";cause=17, Q.850;cause=16'], 17),
+        ([b"Q.850;cause=999", b"Q.850;cause=21"], 21),
+        ([b"Q.850;text=none", b"Q.850;cause=21"], 21),
+        ([b'X;text="open, ', b"Q.850;cause=21"], 21),
         ([], None),
     ],
 )  # fmt: skip
 def test_the_q850_cause_is_read_and_never_fails(values: list[bytes], cause: int | None) -> None:
     assert read_q850(values) == cause
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (b"1800", SessionExpires(1800, None)),
+        (b"90 ; refresher = UAC", SessionExpires(90, "uac")),
+        (b"90;x=y;refresher=uas", SessionExpires(90, "uas")),
+        (b"90;refresher=proxy", SessionExpires(90, None)),
+        (b"90;refresher", SessionExpires(90, None)),
+        (b"%d" % INTERVAL_MAX, SessionExpires(INTERVAL_MAX, None)),
+    ],
+)
+def test_a_session_interval_is_read_with_its_refresher(value: bytes, read: SessionExpires) -> None:
+    assert read_session_expires(value) == read
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b";refresher=uac", b"-1", b"x", b"90s", b"%d" % (INTERVAL_MAX + 1), b"9;a;a"]
+)
+def test_a_session_interval_that_is_no_number_of_seconds_raises(value: bytes) -> None:
+    with pytest.raises(SipParseError):
+        read_session_expires(value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        (b"1 INVITE", CSeq(1, b"INVITE")),
+        (b"0000000007  INVITE", CSeq(7, b"INVITE")),
+        (b"7\tINVITE", CSeq(7, b"INVITE")),
+        (b"2147483647 BREW", CSeq(2**31 - 1, b"BREW")),
+        (b"000000000000002147483647 BYE"[4:], CSeq(2**31 - 1, b"BYE")),
+    ],
+)
+def test_a_cseq_is_read_whether_it_is_usual_or_not(raw: bytes, read: CSeq) -> None:
+    assert read_cseq(raw) == read
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"1", b"INVITE", b" INVITE", b"x INVITE", b"1 INVITE x", b"2147483648 BYE", b"-1 BYE"],
+)
+def test_a_cseq_that_cannot_be_read_raises(raw: bytes) -> None:
+    with pytest.raises(SipParseError):
+        read_cseq(raw)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,15 @@ from time import thread_time
 
 import pytest
 
-from adapters.sip.call.uac import FORKS_MAX, OutboundCall
+from adapters.sip.call.early import FORKS_MAX
+from adapters.sip.call.redirect import redirected_to
+from adapters.sip.call.uac import PRACKS_MAX, OutboundCall
 from adapters.sip.call.uas import TRANSACTIONS_MAX
 from adapters.sip.core import FAULTS_MAX
 from adapters.sip.wire.digest import Credentials, read_challenges
-from adapters.sip.wire.fields import read_q850, read_retry_after
+from adapters.sip.wire.fields import read_q850, read_retry_after, read_session_expires
 from adapters.sip.wire.message import Request, Response, SipParseError, build_response, parse
+from adapters.sip.wire.multipart import session_description
 from adapters.sip.wire.uri import is_loose, next_hop, read_uri
 from tests.adapters.sip.lineup import CONTACT, SDP_TYPE, TRUNK, Lineup, answer_sdp
 from tests.adapters.sip.wire.test_torture_verdicts import into_call
@@ -38,6 +41,10 @@ MESSAGE_BYTES_MAX = 65_507
 """No UDP datagram holds more."""
 SENT_MAX = 4
 """Most datagrams that one message may cause."""
+
+EXCHANGES_MAX = 4 + 2 * FORKS_MAX + PRACKS_MAX + 8
+"""INVITE and CANCEL, their challenged twins, a BYE and its twin for each fork, the PRACKs, and the
+refreshes of the few seconds that a batch lasts."""
 
 VIEWS = (
     "branch", "from_tag", "to_tag", "from_addr", "to_addr", "cseq", "vias", "top_via", "contact",
@@ -153,11 +160,17 @@ def read_everything(data: bytes) -> None:
     for value in message.raw(b"www-authenticate"):
         with contextlib.suppress(SipParseError):
             read_challenges(value)
+    for value in message.raw(b"session-expires"):
+        with contextlib.suppress(SipParseError):
+            read_session_expires(value)
+    assert len(session_description(message)) <= len(message.body)
     read_q850(message.raw(b"reason"))
     read_retry_after(message.first(b"retry-after"))
     if isinstance(message, Response):
         assert 100 <= message.status < 700
         assert isinstance(message.reason_text, str)
+        number = redirected_to(message)
+        assert number is None or number.lstrip("+").isdigit()
         return
     next_hop(message.uri, TRUNK)
     is_loose(message.uri)
@@ -169,12 +182,91 @@ def read_everything(data: bytes) -> None:
         assert echo.raw(b"via") == message.raw(b"via")
 
 
+RELIABLE = ((b"Require", b"100rel"), (b"RSeq", b"1"))
+TIMER = (b"Session-Expires", b"1800;refresher=uac")
+ALLOW = (b"Allow", b"INVITE, ACK, BYE, UPDATE")
+MIN_SE = (b"Min-SE", b"1900")
+MIXED = (b"Content-Type", b'multipart/mixed;boundary="edge"')
+
+
+def mixed(sdp: bytes) -> bytes:
+    return (
+        b"--edge\r\nContent-Type: application/isup;version=itu-t92+\r\n"
+        b"Content-Disposition: signal;handling=optional\r\n\r\n\x01\x00\x49\r\n"
+        b"--edge\r\nContent-Type: application/sdp\r\n\r\n" + sdp + b"\r\n--edge--\r\n"
+    )
+
+
+Begun = tuple[OutboundCall, Request]
+"""A call, and the last request that it sent."""
+
+
+def dialled(lineup: Lineup) -> Begun:
+    """The INVITE is out."""
+    return lineup.dial()
+
+
+def up(lineup: Lineup) -> Begun:
+    """The callee has answered."""
+    return lineup.answer()
+
+
+def being_hung_up(lineup: Lineup) -> Begun:
+    """Our BYE is out."""
+    call, _ = lineup.answer()
+    lineup.hang_up(call)
+    return call, lineup.requests()[-1]
+
+
+def ringing(lineup: Lineup) -> Begun:
+    """Our PRACK is out, in an early dialog."""
+    call, invite = lineup.dial()
+    lineup.respond(invite, 183, headers=(CONTACT, *RELIABLE, SDP_TYPE), body=answer_sdp())
+    return call, lineup.requests()[-1]
+
+
+def reinviting(lineup: Lineup) -> Begun:
+    """Our refresh is out, a re-INVITE."""
+    call, _ = lineup.answer(headers=(TIMER,))
+    lineup.wait(900.0)
+    return call, lineup.requests()[-1]
+
+
+def updating(lineup: Lineup) -> Begun:
+    """Our refresh is out, an UPDATE."""
+    call, _ = lineup.answer(headers=(TIMER, ALLOW))
+    lineup.wait(900.0)
+    return call, lineup.requests()[-1]
+
+
+STAGES: tuple[Callable[[Lineup], Begun], ...] = (
+    dialled, up, being_hung_up, ringing, reinviting, updating,
+)  # fmt: skip
+
+
+def responses_to_requests_inside() -> list[bytes]:
+    """What the callee might say to our BYE, PRACK and refreshes."""
+    found = []
+    for stage in (being_hung_up, ringing, reinviting, updating):
+        _, request = stage(Lineup())
+        sdp = stage is reinviting
+        found += [
+            build_response(request, status, to_tag=b"callee", headers=headers, body=body)
+            for status, headers, body in (
+                (200, (CONTACT, TIMER, *([SDP_TYPE] if sdp else [])), answer_sdp() if sdp else b""),
+                (401, ((b"WWW-Authenticate", CHALLENGE),), b""),
+                (422, (MIN_SE,), b""),
+                (481, (), b""),
+                (491, (), b""),
+                (500, ((b"Retry-After", b"1"),), b""),
+            )
+        ]
+    return found
+
+
 def messages_of_a_call() -> tuple[bytes, ...]:
     """What the callee might say in the first call of any line-up, before it is up and afterwards."""
-    lineup = Lineup()
-    call, invite = lineup.answer()
-    lineup.hang_up(call)
-    (bye,) = lineup.requests()
+    _, invite = dialled(Lineup())
     extra = (
         CONTACT,
         SDP_TYPE,
@@ -186,18 +278,20 @@ def messages_of_a_call() -> tuple[bytes, ...]:
             (100, None, (), b""),
             (180, b"callee", (CONTACT,), b""),
             (183, b"callee", extra, answer_sdp()),
+            (183, b"callee", (*extra, *RELIABLE), answer_sdp()),
+            (180, b"fork", (CONTACT, (b"Require", b"100rel"), (b"RSeq", b"2")), b""),
             (200, b"callee", extra, answer_sdp()),
+            (200, b"callee", (CONTACT, TIMER, ALLOW, MIXED), mixed(answer_sdp())),
             (200, b"fork", extra, answer_sdp()),
+            (302, b"callee", ((b"Contact", b"<sip:+14155550123@x>;q=0.7, <tel:+1-2>;q=0.8"),), b""),
+            (422, b"callee", (MIN_SE,), b""),
             (401, b"callee", ((b"WWW-Authenticate", CHALLENGE),), b""),
             (407, b"callee", ((b"Proxy-Authenticate", CHALLENGE),), b""),
             (486, b"callee", ((b"Reason", b'Q.850;cause=17;text="busy"'),), b""),
             (503, b"callee", ((b"Retry-After", b"120 (later)"),), b""),
         )
     ]
-    found += [build_response(bye, status, to_tag=b"callee") for status in (200, 481)]
-    found.append(
-        build_response(bye, 401, to_tag=b"callee", headers=((b"WWW-Authenticate", CHALLENGE),))
-    )
+    found += responses_to_requests_inside()
     found += [
         into_call(written(method + b" sip:us@192.0.2.1 SIP/2.0", *more, body=body), invite)
         for method, more, body in (
@@ -210,6 +304,16 @@ def messages_of_a_call() -> tuple[bytes, ...]:
             (b"INVITE", (b"Content-Type: application/sdp",), answer_sdp(port=7000)),
             (b"UPDATE", (b"Content-Type: application/sdp",), answer_sdp(port=7002)),
             (b"UPDATE", (b"Contact: <sip:new@198.51.100.8>",), b""),
+            (b"UPDATE", (b"Supported: timer", b"Session-Expires: 600;refresher=uac"), b""),
+            (b"UPDATE", (b"Supported: timer", b"Session-Expires: 20", b"Require: timer"), b""),
+            (
+                b"INVITE",
+                (b"Content-Type: application/sdp", b"Supported: timer", b"x: 90;refresher=uas"),
+                answer_sdp(host="0.0.0.0"),
+            ),
+            (b"INVITE", (b"Content-Type: multipart/mixed;boundary=edge",), mixed(answer_sdp())),
+            (b"REFER", (b"Refer-To: <sip:+19005550100@example>",), b""),
+            (b"PRACK", (b"RAck: 1 1 INVITE",), b""),
             (b"BREW", (), b""),
         )
     ]
@@ -223,14 +327,9 @@ CORPUS = (*messages_of_a_call(), *(point.data for point in POINTS))
 
 
 def begun(turn: int) -> tuple[Lineup, OutboundCall]:
-    """A call that rings nowhere yet, one that is up, and one that is being hung up, in turns."""
-    lineup = Lineup(credentials=Credentials(b"user", b"secret"))
-    if turn % 3 == 0:
-        call, _ = lineup.dial()
-    else:
-        call, _ = lineup.answer()
-    if turn % 3 == 2:
-        lineup.hang_up(call)
+    """A call in each stage in turns."""
+    lineup = Lineup(credentials=Credentials(b"user", b"secret"), follows_redirects=True)
+    call, _ = STAGES[turn % len(STAGES)](lineup)
     lineup.datagrams()
     lineup.core.take_events()
     return lineup, call
@@ -242,7 +341,8 @@ def check_bounds(lineup: Lineup, call: OutboundCall) -> None:
     assert statistics.calls_kept <= 1
     assert len(lineup.core._heap) <= 2 * BATCH
     assert len(call._requester.acks) <= FORKS_MAX
-    assert len(call._requester.exchanges) <= 4 + 2 * FORKS_MAX
+    assert len(call._requester.exchanges) <= EXCHANGES_MAX
+    assert len(tuple(call.dialogs)) <= FORKS_MAX
     if call._answerer is not None:
         assert len(call._answerer._transactions) <= TRANSACTIONS_MAX
 

@@ -1,0 +1,95 @@
+"""What is wrong between keys: those that miss each other, names that clash, names that nothing has.
+
+Each check looks at what was given, not at what it became, so that a key which is wrong in itself does not
+also make its neighbours wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from api.config_source import ConfigMistake, Place, Source, pattern_of
+
+REQUIRED: Final = ("trunks.*.name", "trunks.*.uri", "routes.*.name", "routes.*.trunks")
+
+REQUIRED_TOGETHER: Final = (
+    ("trunks.*.username", "trunks.*.password"),
+    ("trunks.*.stir_key", "trunks.*.stir_certificate_url", "trunks.*.stir_attestation"),
+    ("sip.tls_bind", "sip.tls_cert", "sip.tls_key"),
+)
+"""Keys of which one needs the others."""
+
+NAMED: Final = {"trunks.*.name": "trunk", "routes.*.name": "route"}
+"""Keys that name something that DIDs can name: no two of them have one value."""
+
+
+def find_mistakes_between(source: Source, values: Mapping[str, Any]) -> list[ConfigMistake]:
+    """Every mistake that no key has by itself. `values` are those that could be read, by key."""
+    return [
+        *_find_missing(source),
+        *_find_unregistered(source, values),
+        *_find_duplicates(source),
+        *_find_unknown_trunks(source, values),
+    ]
+
+
+def _find_missing(source: Source) -> Iterator[ConfigMistake]:
+    """Keys without which a table, or another key, has no meaning."""
+    for table, place in source.tables.items():
+        pattern_of_table = pattern_of(table)
+        for pattern in REQUIRED:
+            parent, _, name = pattern.rpartition(".")
+            if parent == pattern_of_table and f"{table}.{name}" not in source.places:
+                what = parent.removesuffix("s.*")
+                yield _missing(place, table, name, f"A {what} needs `{name}`.")
+        for together in REQUIRED_TOGETHER:
+            names = [key.rpartition(".")[2] for key in together]
+            if together[0].rpartition(".")[0] != pattern_of_table:
+                continue
+            there = [name for name in names if f"{table}.{name}" in source.places]
+            for name in names:
+                if there and name not in there:
+                    yield _missing(place, table, name, f"`{there[0]}` needs `{name}` beside it.")
+
+
+def _find_unregistered(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
+    """Trunks that are to be registered with, and nobody says as whom."""
+    for key, value in values.items():
+        table, _, name = key.rpartition(".")
+        if name == "register" and value and f"{table}.username" not in source.places:
+            detail = "`register` needs `username` beside it."
+            yield _missing(source.tables[table], table, "username", detail)
+
+
+def _missing(place: Place, table: str, name: str, detail: str) -> ConfigMistake:
+    return ConfigMistake(Place(place.source, f"{table}.{name}", place.line), "missing_key", detail)
+
+
+def _find_duplicates(source: Source) -> Iterator[ConfigMistake]:
+    """Two trunks or routes of one name: a DID could not say which it means."""
+    seen: dict[object, str] = {}
+    for setting in source.settings.values():
+        if setting.pattern not in NAMED or not isinstance(setting.raw, str):
+            continue
+        if setting.raw in seen:
+            what = NAMED[setting.pattern]
+            detail = f"{seen[setting.raw]} is {setting.raw!r} too; a {what}'s name is its own."
+            yield ConfigMistake(setting.place, f"duplicate_{what}", detail)
+        seen.setdefault(setting.raw, setting.key)
+
+
+def _find_unknown_trunks(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
+    """Routes over trunks that are not there."""
+    trunks = {
+        setting.raw
+        for setting in source.settings.values()
+        if setting.pattern == "trunks.*.name" and isinstance(setting.raw, str)
+    }
+    for key, value in values.items():
+        setting = source.settings[key]
+        if setting.pattern != "routes.*.trunks":
+            continue
+        if unknown := [name for group in value for name in group if name not in trunks]:
+            detail = f"There is no trunk named {', '.join(unknown)}."
+            yield ConfigMistake(setting.place, "unknown_trunk", detail)

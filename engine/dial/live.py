@@ -1,0 +1,47 @@
+"""The attempts that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+
+class LiveAttempts:
+    """The attempts that go on. A stopping engine ends their calls through this, rather than by
+    cancelling their tasks, so that each still writes its outcome down."""
+
+    def __init__(self) -> None:
+        self._scopes: set[trio.CancelScope] = set()
+        self._broken_off = False
+        self._emptied = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        """How many calls are being followed."""
+        return len(self._scopes)
+
+    @contextmanager
+    def follow(self) -> Iterator[trio.CancelScope]:
+        """The scope in which a call is followed."""
+        with trio.CancelScope() as scope:
+            if self._broken_off:
+                scope.cancel()
+            self._scopes.add(scope)
+            try:
+                yield scope
+            finally:
+                self._scopes.discard(scope)
+                if not self._scopes:
+                    self._emptied.unpark_all()
+
+    async def wait_empty(self) -> None:
+        """Return when no call is being followed."""
+        while self._scopes:
+            await self._emptied.park()
+
+    def break_off(self) -> None:
+        """End every call, and each that begins from now on."""
+        self._broken_off = True
+        for scope in self._scopes:
+            scope.cancel()

@@ -1,0 +1,87 @@
+"""What is told of an attempt and of its contact, and the end of an attempt that nobody saw end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.dial.lifecycle import FINAL_STATUS
+from engine.disposition import Outcome
+from engine.events import Event, EventType
+from engine.model import Attempt, Contact, Flow
+from engine.ports.store import DialStore
+from engine.schedule.retry import after_attempt, complete
+
+
+def attempt_event(event_type: EventType, attempt: Attempt, at: float, **data: Any) -> Event:
+    """Something that happened to an attempt, at a moment in seconds since the epoch."""
+    return Event(
+        type=event_type,
+        time=at,
+        account=attempt.account,
+        flow=attempt.flow,
+        list=attempt.list,
+        contact=attempt.contact,
+        attempt=attempt.id,
+        data=data,
+    )
+
+
+def ended_event(attempt: Attempt, at: float) -> Event:
+    """The end of an attempt."""
+    return attempt_event(
+        "attempt.ended",
+        attempt,
+        at,
+        status=attempt.status,
+        disposition=attempt.disposition,
+        duration_s=attempt.duration_s,
+        sip_code=attempt.sip.code if attempt.sip is not None else None,
+    )
+
+
+def following_event(contact: Contact, at: float, reason: str | None = None) -> Event:
+    """What follows for a contact: that it waits, or its final disposition.
+
+    Args:
+        reason: why its number was not dialled, where it was not.
+    """
+    data: dict[str, Any]
+    if contact.state == "open":
+        event_type: EventType = "contact.waiting"
+        data = {"blocker": contact.wait_code, "until": contact.due_at}
+        if contact.detour is not None:
+            data["redirected_to"] = contact.detour
+    else:
+        event_type = "contact.completed"
+        data = {"disposition": contact.disposition, "reference": contact.reference}
+    if reason is not None:
+        data["reason"] = reason
+    return Event(
+        type=event_type,
+        time=at,
+        account=contact.account,
+        flow=contact.flow,
+        list=contact.list,
+        contact=contact.id,
+        data=data,
+    )
+
+
+async def end_interrupted(
+    store: DialStore, attempt: Attempt, contact: Contact, flow: Flow | None, now: float
+) -> None:
+    """Close an attempt that a crash left open. Nobody knows what became of it, so it is `unknown`, and
+    its contact is dialled again only where the flow says so."""
+    ended = msgspec.structs.replace(
+        attempt, status=FINAL_STATUS["unknown"], disposition="unknown", ended_at=now
+    )
+    if flow is None:
+        after = complete(contact, "unknown", now)
+    else:
+        after = after_attempt(contact, flow.settings, Outcome("unknown"), now)
+    events = [ended_event(ended, now)]
+    if after.state == "open":
+        events.append(following_event(after, now))
+    await store.end_attempt(ended, after, events)

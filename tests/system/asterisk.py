@@ -1,0 +1,103 @@
+"""A real Asterisk as the carrier.
+
+It comes from outside: `asterisk.sh` in the folder that CALLWHEEL_PEERS names (beside the checkout, in
+`shared/peers`, unless that is set) installs it into a folder of its own, once, and CALLWHEEL_ASTERISK
+names that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+READY = b"Asterisk Ready."
+START_S_MAX = 60
+USER = "bench"
+PASSWORD = "bench"
+SCRIPT = Path(
+    os.environ.get("CALLWHEEL_PEERS", Path(__file__).parents[2] / ".." / "shared" / "peers"),
+    "asterisk.sh",
+)
+
+
+class Asterisk(Struct, frozen=True):
+    """A running Asterisk that wants every call to authenticate."""
+
+    port: int
+    """UDP and TCP, on 127.0.0.1."""
+    tls_port: int
+    certificate: Path
+    """What it shows over TLS, for `localhost` and 127.0.0.1, signed by itself."""
+
+
+def require_asterisk() -> Path:
+    """The folder that it is installed in; without it the test is skipped, or fails where it could have
+    been installed and `CALLWHEEL_REAL_PEERS=required`."""
+    folder = os.environ.get("CALLWHEEL_ASTERISK")
+    if folder and Path(folder, "usr", "sbin", "asterisk").exists() and SCRIPT.exists():
+        return Path(folder)
+    message = (
+        "no Asterisk: `asterisk.sh install DIR` makes one, and CALLWHEEL_ASTERISK=DIR names it"
+    )
+    if folder and os.environ.get("CALLWHEEL_REAL_PEERS") == "required":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@contextmanager
+def run_asterisk(folder: Path) -> Iterator[Asterisk]:
+    """Asterisk for as long as the block lasts."""
+    port = _free_port_pair()
+    process = subprocess.Popen(
+        ["bash", str(SCRIPT), "run", str(folder), str(port)],
+        env={**os.environ, "AUTH": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        # It says that it is ready within seconds, or ends; either ends this loop.
+        said = b""
+        for line in process.stdout:
+            said += line
+            if READY in line:
+                break
+        else:
+            pytest.fail(f"Asterisk did not start:\n{said.decode(errors='replace')}")
+        # Somebody must go on reading what it says, or it would stop saying anything at all.
+        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL) as reader:
+            yield Asterisk(port, port + 1, folder / "etc" / "asterisk.bench" / "tls.pem")
+            reader.kill()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def _free_port_pair() -> int:
+    """A port whose next one is free too, over UDP and TCP."""
+    for port in range(15_060, 15_160, 2):
+        if all(_is_free(kind, at) for at in (port, port + 1) for kind in _KINDS):
+            return port
+    raise AssertionError("no two free ports in a row")
+
+
+_KINDS = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+
+
+def _is_free(kind: socket.SocketKind, port: int) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
