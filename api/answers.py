@@ -127,6 +127,14 @@ class ContactView(Struct, frozen=True):
     disposition: str | None = None
 
 
+class SipView(Struct, frozen=True):
+    """What the wire said at the end of an attempt."""
+
+    code: int | None
+    reason: str
+    call_id: str
+
+
 class AttemptView(Struct, frozen=True):
     """A call detail record as the API shows it."""
 
@@ -137,6 +145,8 @@ class AttemptView(Struct, frozen=True):
     status: str
     initiated_at: datetime
     disposition: str | None = None
+    sip: SipView | None = None
+    """None while it goes on, and where no INVITE ever left."""
 
 
 class MulticastView(Struct, frozen=True):

@@ -201,7 +201,7 @@ class Exchange:
         tag = b"callee-%d" % serial
         dialog = read_dialog(request, source, tag, self._contact)
         accepted = self._ceilings.accept(now)
-        plan = self._plan(number) if accepted else Plan("congested", 503)
+        plan = self._plan(number) if accepted else Plan("congested", 503, asks_for_pause=True)
         self._counts.over_ceiling += not accepted
         remote = None
         if plan.code == 200 or plan.alert == 183:
@@ -364,7 +364,8 @@ class Exchange:
     def _send_refusal(self, line: Line) -> None:
         code = line.callee.code
         self._count_code(code)
-        self._send_kept(line, refuse(code, line.kept.lines, self._profile.retry_after_s))
+        pause_s = self._profile.retry_after_s if line.callee.plan.asks_for_pause else None
+        self._send_kept(line, refuse(code, line.kept.lines, pause_s))
 
     def _send_terminated(self, line: Line) -> None:
         self._count_code(487)

@@ -138,7 +138,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     channels_max: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """Calls at once; one more is refused with 503. None is no ceiling of the profile's own."""
     retry_after_s: Annotated[int, Meta(ge=0, le=3600)] = 1
-    """The Retry-After of every 503, whole seconds (RFC 3261 §20.33)."""
+    """The Retry-After with which the carrier itself refuses, whole seconds (RFC 3261 §20.33)."""
     media: bool = True
     """Whether answered calls are sent RTP; what they send is counted either way."""
     streams_max: Annotated[int, Meta(ge=0, le=20_000)] = 2000
@@ -204,6 +204,9 @@ class Plan(Struct, frozen=True, gc=False):
     greeting_s: float = 0.0
     """How long the callee speaks after its answer."""
     answer: Answer = "sdp"
+    asks_for_pause: bool = False
+    """Whether a refusal carries a Retry-After: the carrier's own do, and those of a far end that happens to
+    be full do not."""
 
 
 CODES: Final[dict[Outcome, int]] = {
@@ -256,7 +259,12 @@ def _outcome(shares: Shares, u: float) -> Outcome:
 def _forced_plan(forced: Forced) -> Plan:
     """The plan of a forced ending, without its talk."""
     return Plan(
-        forced.outcome, forced.code, forced.alert, final_after_s=forced.ring_s, answer=forced.answer
+        forced.outcome,
+        forced.code,
+        forced.alert,
+        final_after_s=forced.ring_s,
+        answer=forced.answer,
+        asks_for_pause=forced.outcome == "congested",
     )
 
 

@@ -74,12 +74,13 @@ def respond(status: int, lines: tuple[bytes, ...], *more: bytes, body: bytes = b
     return compose((b"SIP/2.0 %d %b" % (status, REASONS.get(status, b"")), *lines, *more), body)
 
 
-def refuse(status: int, lines: tuple[bytes, ...], retry_after_s: int) -> bytes:
-    """A refusal of an INVITE, with a cause and a Retry-After where it is one that has them."""
+def refuse(status: int, lines: tuple[bytes, ...], retry_after_s: int | None = None) -> bytes:
+    """A refusal of an INVITE, with a cause where it is one that has one, and with a Retry-After where it
+    asks for a pause."""
     more = []
     if status in Q850:
         more.append(b"Reason: Q.850;cause=%d" % Q850[status])
-    if status in (429, 503):
+    if retry_after_s is not None:
         more.append(b"Retry-After: %d" % retry_after_s)
     return respond(status, lines, *more)
 

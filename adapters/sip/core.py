@@ -266,14 +266,17 @@ class SipCore:
             return
         self._trace_received(response.call_id, data, source, now)
         is_read = self._run(party, lambda at: party.receive_response(response, at), now)
-        if 200 <= response.status < 300 and is_read and response.cseq.method == b"INVITE":
-            self._note_answered_by(party, source.host)
+        if 200 <= response.status < 300 and is_read and isinstance(party, OutboundCall):
+            self._note_answered_by(party, response, source.host)
 
-    def _note_answered_by(self, party: Party, host: str) -> None:
+    def _note_answered_by(self, call: OutboundCall, response: Response, host: str) -> None:
         """Keep who sent the first 2xx. Those that follow repeat it, or are of other dialogs, which are
         ended at once."""
-        if isinstance(party, OutboundCall) and party.call_id in self._parties:
-            self._answered_by.setdefault(party.call_id, host)
+        call_id = call.call_id
+        if call_id in self._answered_by or call_id not in self._parties:
+            return
+        if response.cseq.method == b"INVITE":
+            self._answered_by[call_id] = host
 
     def _trace_received(self, call_id: bytes, data: bytes, source: Hop, now: float) -> None:
         trace = self._traces.get(call_id)

@@ -82,8 +82,8 @@ class Gateway:
             trunk.probe_s, services.randomness, self._hear_of_probe, _authenticator(trunk)
         )
         self._probed_at: dict[Hop, float] = {}
-        self._silent_registrar: Hop | None = None
-        """The server that the last REGISTER got no response from."""
+        self._passed_over: Hop | None = None
+        """The server that the last REGISTER got no response from, or a 503."""
         self._told: tuple[Trouble, str] = ("no server", self._whereabouts)
         """What is the matter, and why, where there can be more than one reason."""
         self._alarm = trio.CancelScope()
@@ -249,14 +249,14 @@ class Gateway:
         self._services.begin(errand, hear)
 
     def _server_to_ask(self, now: float) -> Line | None:
-        """Where the next REGISTER goes: where a call would, unless the last one was not answered there."""
+        """Where the next REGISTER goes: where a call would, unless the last one had no luck there."""
         lines = self._lines
         hop = self._table.choose(now, self._services.randomness)
         if hop is not None:
             self._table.give_back(hop, now, now)
         elif lines:
             hop = next(iter(lines))
-        if hop is not None and hop == self._silent_registrar:
+        if hop is not None and hop == self._passed_over:
             hop = next((other for other in lines if other != hop), hop)
         return None if hop is None else lines[hop]
 
@@ -264,12 +264,13 @@ class Gateway:
         """What became of a REGISTER says something about the server as well."""
         now, done = trio.current_time(), errand.done
         assert done is not None
-        self._silent_registrar = None
+        self._passed_over = None
         if done.response is None:
             if done.how != "abandoned":
-                self._silent_registrar = hop
+                self._passed_over = hop
                 self._note_silence(hop, asked_at, now)
         elif done.status == 503:
+            self._passed_over = hop
             retry_after_s = read_retry_after(done.response.first(b"retry-after"))
             self._table.note_busy(hop, now, retry_after_s)
         else:

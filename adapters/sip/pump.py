@@ -67,7 +67,8 @@ class MessagePump:
 
     def __init__(self, core: SipCore, mailroom: Mailroom) -> None:
         self._core = core
-        self._mailroom = mailroom
+        self._tell = mailroom.tell
+        self._finish_trace = mailroom.finish_trace
         self._errands: dict[Errand, Callable[[], None]] = {}
         self._failures: dict[Hop, tuple[Cause, float]] = {}
         self._alarm = trio.CancelScope()
@@ -81,7 +82,7 @@ class MessagePump:
             for data, hop in messages:
                 self.sockets.send(data, hop)
         for call, event in core.take_events():
-            self._mailroom.tell(call, event)
+            self._tell(call, event)
         for fault in core.take_faults():
             _log.error(
                 "a call was ended by a fault of ours",
@@ -89,7 +90,7 @@ class MessagePump:
                 exc_info=fault.exception,
             )
         for trace in core.take_traces():
-            self._mailroom.finish_trace(trace)
+            self._finish_trace(trace)
         if self._errands:
             self._end_errands()
         if core.next_wake() < self._alarm.deadline:

@@ -70,7 +70,8 @@ def outcome_of(
     """
     if ended.how == "lost":
         return Outcome("failed")
-    if status == "in-progress":
+    if status == "in-progress" or ended.how == "callee_hung_up":
+        # Who hangs up has answered, though the answer itself may have been lost on its way.
         return Outcome("answered")
     if ended.how == "unreachable":
         return Outcome(None)

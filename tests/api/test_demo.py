@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from api.answers import AttemptView, ContactView, Counts, FeedEvent, ListView
+from api.answers import AttemptView, ContactView, Counts, FeedEvent, ListView, SipView
 from api.commands import CommandFailed
 from api.commands.children import ChildPlan, clean_environment, host_child, read_tail
 from api.commands.demo_list import (
@@ -41,6 +41,7 @@ from engine.model import FlowSettings, Report, RowError
 from sim.call_log import CallRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+SAID = SipView(486, "Busy Here", "call-1")
 
 
 @pytest.mark.parametrize(("contacts", "seed"), [(1, 1), (3, 2), (1000, 1), (1000, 7)])
@@ -136,8 +137,8 @@ def good_run(**changes: Any) -> Run:
             ContactView("cnt_2", ("+2",), "completed", "answered"),
         ],
         attempts=[
-            AttemptView("att_1", "cnt_1", "+1", "+12", "busy", START, "busy"),
-            AttemptView("att_2", "cnt_2", "+2", "+12", "completed", START, "answered"),
+            AttemptView("att_1", "cnt_1", "+1", "+12", "busy", START, "busy", SAID),
+            AttemptView("att_2", "cnt_2", "+2", "+12", "completed", START, "answered", SAID),
         ],
         calls=[call("+12", 0.0), call("+12", 0.5)],
         cps={"+12": 2},
@@ -176,7 +177,7 @@ def test_a_run_in_which_all_is_well_has_no_faults() -> None:
         (
             {
                 "attempts": [
-                    AttemptView("att_1", "cnt_1", "+1", "+12", "busy", START, "busy"),
+                    AttemptView("att_1", "cnt_1", "+1", "+12", "busy", START, "busy", SAID),
                     AttemptView("att_2", "cnt_2", "+2", "+12", "ringing", START),
                 ]
             },

@@ -35,7 +35,7 @@ def request(data: bytes = INVITE) -> Request:
 
 def test_a_refusal_echoes_the_request_and_carries_its_cause() -> None:
     dialog = read_dialog(request(), SOURCE, b"callee-1", CONTACT)
-    assert refuse(486, dialog.lines, 3) == (
+    assert refuse(486, dialog.lines) == (
         b"SIP/2.0 486 Busy Here\r\n"
         b"Via: SIP/2.0/UDP 10.0.0.1:5060;rport=40123;received=127.0.0.1;branch=z9hG4bK1\r\n"
         b"Via: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bK2\r\n"

@@ -369,20 +369,37 @@ async def test_registers_without_an_answer_count_against_a_server_as_calls_do(
         assert hop_of_next_call(gateway) == SECOND
 
 
-async def test_a_registrar_without_room_is_left_for_the_next_server(
+async def test_a_registrar_without_room_is_left_for_the_next_server_and_spared_calls_as_well(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
-    replies = {FIRST: Reply(503, ((b"Retry-After", b"100"),)), SECOND: FOR_EVER}
+    replies = {FIRST: Reply(503, ((b"Retry-After", b"200"),)), SECOND: FOR_EVER}
     async with open_gateway(
         monkeypatch, located(FIRST, SECOND), trunk=REGISTERED, replies=replies
     ) as (gateway, office):
-        # As long as the registrar asks.
-        await trio.sleep(200.0)
-        assert [hop for _, hop in office.asked] == [FIRST, FIRST]
-        del office.replies[FIRST]
-        await trio.sleep(HOUR_S)
-        assert office.asked[-1][1] == SECOND
+        # The registration keeps to what the registrar asks, whichever server it was.
+        await trio.sleep(190.0)
+        assert [hop for _, hop in office.asked] == [FIRST]
+        assert gateway.describe(trio.current_time()) == (
+            "The registrar answered 503 Service Unavailable."
+        )
+        await trio.sleep(20.0)
+        assert [hop for _, hop in office.asked] == [FIRST, SECOND]
         assert gateway.condition(trio.current_time()).is_usable
+
+
+async def test_a_server_whose_registrar_asks_for_rest_gets_no_call_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    replies = {FIRST: GRANTED}
+    async with open_gateway(
+        monkeypatch, located(FIRST, SECOND), trunk=REGISTERED, replies=replies
+    ) as (gateway, office):
+        await trio.sleep(10.0)
+        assert hop_of_next_call(gateway) == FIRST
+        office.replies[FIRST] = Reply(503, ((b"Retry-After", b"300"),))
+        await trio.sleep(480.0)
+        assert [hop for _, hop in office.asked] == [FIRST, FIRST]
+        assert hop_of_next_call(gateway) == SECOND
 
 
 async def test_leaving_unregisters(
@@ -435,6 +452,23 @@ async def test_who_is_not_registered_leaves_at_once(
     async with open_gateway(monkeypatch, nowhere, trunk=trunk) as (gateway, office):
         await gateway.leave()
         assert (office.now, office.requests) == (0.0, [])
+
+
+async def test_who_still_looks_for_its_servers_leaves_at_once(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async def locate(*_: object) -> None:
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        office = Office(nursery, ())
+        monkeypatch.setattr("adapters.sip.gateway.locate", locate)
+        gateway = Gateway(REGISTERED, office.services())
+        nursery.start_soon(gateway.run)
+        await trio.testing.wait_all_tasks_blocked()
+        await gateway.leave()
+        assert office.now == 0.0
+        nursery.cancel_scope.cancel()
 
 
 # Finding servers.
