@@ -2,11 +2,13 @@
 the same callee.
 
 A call is INVITE, 180, 200, ACK, BYE, 200: `sipp -sn uas` is the callee. The caller is a process of its own
-with the user agent in it and nothing else: no engine, no store, and a media plane that only hands out ports.
+with the SIP layer in it and nothing else: messages, transactions, dialogs, sockets and timers, as sipp's own
+caller has them. Beside it the same through the port that the engine uses, with a task for each call.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench.scenario import Measurement, Scenario, Show, Size
 from bench.sip_caller import Load, Tally
 
 LOADS: Final[dict[Size, Load]] = {"quick": Load(9_000, 900), "full": Load(90_000, 1_500)}
+TASK_LOADS: Final[dict[Size, Load]] = {"quick": Load(5_000, 500), "full": Load(30_000, 1_000)}
 
 
 async def run(size: Size, show: Show) -> Measurement:
@@ -34,7 +37,11 @@ async def run(size: Size, show: Show) -> Measurement:
         port = free_port()
         async with open_sipp(folder, port):
             show(f"{load.calls:,} calls at {load.cps:,} a second")
-            tally = await _call(port, load)
+            tally = await _call("alone", port, load)
+        port = free_port()
+        async with open_sipp(folder, port):
+            show("the same with a task for each call, as the engine has it")
+            with_tasks = await _call("with-tasks", port, TASK_LOADS[size])
         port = free_port()
         async with open_sipp(folder, port):
             show("sipp as the caller, to the same callee")
@@ -46,15 +53,18 @@ async def run(size: Size, show: Show) -> Measurement:
         "lost": float(load.calls - tally.answered),
         "retransmissions": float(tally.retransmissions),
         "late_ms_max": tally.late_max_s * 1e3,
+        "cpu_us_per_call_with_tasks": with_tasks.cpu_s / TASK_LOADS[size].calls * 1e6,
     }
     ratio = {name: metrics[name] / floor[name] for name in floor if floor[name]}
     return Measurement("sip", metrics, floor, ratio)
 
 
-async def _call(port: int, load: Load) -> Tally:
-    arguments = [str(port), str(load.calls), str(load.cps)]
+async def _call(mode: str, port: int, load: Load) -> Tally:
+    arguments = [mode, str(port), str(load.calls), str(load.cps)]
     done = await trio.run_process(
-        [sys.executable, "-P", "-m", "bench.sip_caller", *arguments], capture_stdout=True
+        [sys.executable, "-P", "-m", "bench.sip_caller", *arguments],
+        capture_stdout=True,
+        stderr=subprocess.DEVNULL,
     )
     return msgspec.json.decode(done.stdout, type=Tally)
 

@@ -1,6 +1,6 @@
 """The process of `bench.sip` that calls: a user agent, a clock, and nothing behind them.
 
-Usage: `python -m bench.sip_caller PORT CALLS CPS`; it prints a `Tally` as JSON.
+Usage: `python -m bench.sip_caller alone|with-tasks PORT CALLS CPS`; it prints a `Tally` as JSON.
 """
 
 from __future__ import annotations
@@ -8,15 +8,26 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import count
+from typing import Final
 
 import msgspec
+import structlog
 import trio
 from msgspec import Struct
 
 from adapters.media.types import Remote
-from adapters.sip.trunk import Trunk
+from adapters.sip.call.outbox import CallEvent, MediaAgreed
+from adapters.sip.call.uac import OutboundCall
+from adapters.sip.call.uas import LocalMedia
+from adapters.sip.core import Caller, SipCore
+from adapters.sip.pump import Mailroom, MessagePump
+from adapters.sip.transport.sockets import Failed, Sockets, TlsSettings
+from adapters.sip.trunk import Here, Trunk, open_line
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from adapters.sip.wire.hop import Hop
 from engine.ports.telephony import Answered, CallRequest, Ended, MediaStatistics
 
 TICK_S = 0.005
@@ -41,7 +52,7 @@ class Tally(Struct):
     """Of this process, user and system, from the first call to the end of the last."""
     took_s: float = 0.0
     late_max_s: float = 0.0
-    """The most that a tick came late."""
+    """The most that a call began behind its time; up to a tick is the rhythm of beginning."""
 
 
 class SilentStream:
@@ -82,30 +93,117 @@ class SilentPlane:
         return SilentStream(FIRST_MEDIA_PORT + 2 * next(self._ports) % MEDIA_PORTS)
 
 
-async def run_load(port: int, load: Load) -> Tally:
-    """Place so many calls, evenly in time, and hang each up when it is answered."""
+async def run_alone(port: int, load: Load) -> Tally:
+    """The SIP layer and its sockets: a call is what the core makes of it, and no task of its own."""
+    caller = _Caller(Hop("127.0.0.1", port), load.calls)
+    async with trio.open_nursery() as nursery:
+        caller.open(nursery)
+        async with _measuring(caller.tally):
+            await _begin_evenly(load, caller.tally, caller.place_call)
+            await caller.all_ended.wait()
+        caller.tally.retransmissions = caller.core.statistics().retransmissions_sent
+        caller.pump.sockets.close()
+        nursery.cancel_scope.cancel()
+    return caller.tally
+
+
+class _Caller:
+    """Hangs each call up when it is answered."""
+
+    def __init__(self, callee: Hop, calls: int) -> None:
+        self.tally = Tally()
+        self.all_ended = trio.Event()
+        self._left = calls
+        self._chance = random.SystemRandom()
+        self._callee = callee
+        self.core = SipCore(b"secret", frozenset((callee.host,)))
+
+    def open(self, nursery: trio.Nursery) -> None:
+        """Bind the sockets and begin to listen."""
+
+        def open_sockets(on_message: Callable[[bytes, Hop], None], on_failed: Failed) -> Sockets:
+            return Sockets(
+                ("127.0.0.1", 0),
+                TlsSettings(),
+                (),
+                nursery,
+                is_trunk=lambda host: True,
+                on_message=on_message,
+                on_failed=on_failed,
+            )
+
+        room = Mailroom(open_sockets, self._hear, lambda trace: None)
+        self.pump = MessagePump(self.core, room)
+        ours = self.pump.sockets.udp
+        trunk = Trunk("callee", self._callee.host, self._callee.port)
+        self._line = open_line(trunk, self._callee, Here(ours, ours, ours))
+        nursery.start_soon(self.pump.read_datagrams)
+        nursery.start_soon(self.pump.keep_time)
+
+    def place_call(self, number: int) -> None:
+        """Send an INVITE."""
+        now = trio.current_time()
+        call = self.core.prepare(
+            self._line,
+            number=f"+1415{number:07}",
+            caller=Caller(b"<sip:+14155550100@127.0.0.1>"),
+            token=b"%096x" % self._chance.getrandbits(384),
+            media=LocalMedia("127.0.0.1", FIRST_MEDIA_PORT + 2 * number % MEDIA_PORTS, number),
+        )
+        self.core.dial(call, now)
+        self.pump.flush(now)
+
+    def _hear(self, call: OutboundCall, event: CallEvent) -> None:
+        match event:
+            case MediaAgreed(is_first=True):
+                self.tally.answered += 1
+                now = trio.current_time()
+                self.core.hang_up(call, now)
+                self.pump.flush(now)
+            case Ended():
+                self._left -= 1
+                if not self._left:
+                    self.all_ended.set()
+            case _:
+                pass
+
+
+async def run_with_tasks(port: int, load: Load) -> Tally:
+    """The same through the port that the engine uses: a task for each call."""
     settings = UserAgentSettings(trunks=(Trunk("callee", "127.0.0.1", port),))
     tally = Tally()
     async with open_user_agent(settings, SilentPlane(), random.SystemRandom()) as agent:
-        cpu_before = time.process_time()
-        begun = trio.current_time()
-        async with trio.open_nursery() as nursery:
-            started = 0
-            while started < load.calls:
-                now = trio.current_time()
-                due = min(load.calls, int((now - begun) * load.cps) + 1)
-                for number in range(started, due):
-                    nursery.start_soon(_place_call, agent, number, tally)
-                started = max(started, due)
-                tally.late_max_s = max(tally.late_max_s, trio.current_time() - now)
-                await trio.sleep(TICK_S)
-        tally.took_s = trio.current_time() - begun
-        tally.cpu_s = time.process_time() - cpu_before
+        async with _measuring(tally), trio.open_nursery() as nursery:
+            await _begin_evenly(
+                load, tally, lambda number: nursery.start_soon(_follow_call, agent, number, tally)
+            )
         tally.retransmissions = agent.statistics().sip.retransmissions_sent
     return tally
 
 
-async def _place_call(agent: UserAgent, number: int, tally: Tally) -> None:
+@asynccontextmanager
+async def _measuring(tally: Tally) -> AsyncIterator[None]:
+    cpu_before, begun = time.process_time(), trio.current_time()
+    yield
+    tally.took_s = trio.current_time() - begun
+    tally.cpu_s = time.process_time() - cpu_before
+
+
+async def _begin_evenly(load: Load, tally: Tally, begin: Callable[[int], None]) -> None:
+    """Begin each call at its time, or as soon after it as this process comes to it."""
+    begun = trio.current_time()
+    started = 0
+    while started < load.calls:
+        now = trio.current_time()
+        due = min(load.calls, int((now - begun) * load.cps) + 1)
+        for number in range(started, due):
+            begin(number)
+            tally.late_max_s = max(tally.late_max_s, now - begun - number / load.cps)
+        started = due
+        await trio.sleep(TICK_S)
+
+
+async def _follow_call(agent: UserAgent, number: int, tally: Tally) -> None:
     request = CallRequest(f"att_{number}", f"+1415{number:07}", "+14155550100", "callee")
     async with agent.prepare_call(request) as call:
         call.dial()
@@ -122,10 +220,16 @@ async def _place_call(agent: UserAgent, number: int, tally: Tally) -> None:
     tally.answered += 1
 
 
+MODES: Final = {"alone": run_alone, "with-tasks": run_with_tasks}
+
+
 def main() -> None:
     """Run the load that the arguments name."""
-    port, calls, cps = (int(argument) for argument in sys.argv[1:])
-    tally = trio.run(run_load, port, Load(calls, cps))
+    # What is printed is the tally alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    mode, *numbers = sys.argv[1:]
+    port, calls, cps = (int(number) for number in numbers)
+    tally = trio.run(MODES[mode], port, Load(calls, cps))
     sys.stdout.buffer.write(msgspec.json.encode(tally))
 
 

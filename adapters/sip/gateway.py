@@ -94,7 +94,7 @@ class Gateway:
 
     def choose(self, now: float) -> Line | None:
         """The server that the next call goes to, None when there is none. What became of it must be
-        told: `note_ended`, `note_answer` or `give_back`."""
+        told: `note_answer`, `note_refusal`, `note_failure` or `give_back`."""
         if self._registration is not None and not self._registration.is_registered:
             return None
         hop = self._table.choose(now, self._services.randomness)
@@ -113,20 +113,21 @@ class Gateway:
             self._settle(now)
 
     def note_refusal(self, line: Line, ended: Ended, now: float) -> bool:
-        """A server, or whoever is behind it, refused a call. True where other servers can take what
-        this one asks to be spared, so that the trunk as a whole need not rest."""
+        """A server, or whoever is behind it, refused a call. True where another server is well and can
+        take what this one asks to be spared, so that the trunk as a whole need not rest."""
         if ended.sip_code != 503 or len(self._table.servers) < 2:
             self.note_answer(line, now)
             return False
         self._table.note_busy(line.hop, now, ended.retry_after_s)
         self._settle(now)
-        return self._table.usable(now)
+        return self._table.has_other(line.hop, now)
 
-    def note_failure(self, line: Line, chosen_at: float, now: float) -> None:
-        """A call got no response at all from a server."""
+    def note_failure(self, line: Line, chosen_at: float, now: float) -> bool:
+        """A call got no response at all from a server. True where another server can take it."""
         self._note_silence(line.hop, chosen_at, now)
         self._prober.suspect(line.hop, now)
         self._settle(now)
+        return self._table.has_other(line.hop, now)
 
     def describe(self, now: float) -> str:
         """How the trunk is, in one sentence for a person, or two."""

@@ -175,9 +175,10 @@ class SipCall:
             case Ended(how="rejected"):
                 if way.gateway.note_refusal(way.line, event, now):
                     # The next call goes to another server: no reason for the trunk to rest.
-                    return structs.replace(event, retry_after_s=None)
+                    return structs.replace(event, retry_after_s=None, has_other_way=True)
             case Ended(how="unreachable"):
-                way.gateway.note_failure(way.line, way.chosen_at, now)
+                if way.gateway.note_failure(way.line, way.chosen_at, now):
+                    return structs.replace(event, has_other_way=True)
             case Ended(sip_code=None):
                 way.gateway.give_back(way.line, way.chosen_at, now)
             case _:

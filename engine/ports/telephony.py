@@ -67,7 +67,10 @@ class Ended(Struct, frozen=True):
     q850: int | None = None
     """The Q.850 cause of a Reason header (RFC 3326), in the final response or the BYE."""
     retry_after_s: float | None = None
-    """The Retry-After of a 503 or 429, seconds."""
+    """The Retry-After of a refusal, seconds."""
+    has_other_way: bool = False
+    """Whether the trunk has another server that takes calls, so that this end, `unreachable` or a 503,
+    says nothing of the trunk as a whole."""
     redirected_to: str | None = None
     """E.164: the number that a 3xx names, where the trunk may redirect us (RFC 3261 §8.1.3.4). It has
     not been called: that would be another call, with every question to be asked again."""

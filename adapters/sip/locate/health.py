@@ -57,6 +57,9 @@ REST_S_DEFAULT: Final = 5.0
 """A 503 without Retry-After puts a server behind the others for so long."""
 REST_S_MAX: Final = 300.0
 """Longest Retry-After that is heeded: it comes from outside."""
+DOUBT_S: Final = 60.0
+"""A server where a request has failed, and nothing was heard since, comes after all others for so long: the
+request goes on to the next one at once (RFC 3263 §4.3), rather than to find out how dead the first is."""
 DESCRIBED_MAX: Final = 3
 """Servers that a description names."""
 
@@ -95,8 +98,19 @@ class _Health(Struct):
     """Asked to be left alone, by Retry-After."""
     aside_until: float = -math.inf
     """Used only where no other server is well."""
+    doubted_until: float = -math.inf
+    """The same, because a request has just failed there; an answer ends it."""
     failure: Failure = "timed_out"
     """The last one."""
+
+    def is_first_choice(self, now: float) -> bool:
+        """Whether nothing speaks for asking another server first."""
+        is_doubted = self.state == "up" and self.doubted_until > now
+        return self.aside_until <= now and not is_doubted
+
+    def is_well(self, now: float) -> bool:
+        """Whether nothing at all speaks against it."""
+        return self.state == "up" and self.rests_until <= now and self.is_first_choice(now)
 
     def ready_at(self) -> float:
         """When a request may go there."""
@@ -211,7 +225,7 @@ class ServerTable:
         `give_back` when nothing was sent or nothing can be told.
         """
         ready = [server for server in self._servers if self._health[server.hop].ready_at() <= now]
-        well = [server for server in ready if self._health[server.hop].aside_until <= now]
+        well = [server for server in ready if self._health[server.hop].is_first_choice(now)]
         candidates = well or ready
         if not candidates:
             return None
@@ -219,6 +233,15 @@ class ServerTable:
         hop = pick([server for server in candidates if server.priority == best], randomness).hop
         _happen(self._health[hop], "chosen", now)
         return hop
+
+    def has_other(self, hop: Hop, now: float) -> bool:
+        """Whether the next request goes from this server to one that nothing at all speaks against. One
+        that is merely due for a trial is none. While this one is well itself, as after a failure that
+        proves nothing, the next request would come to it again."""
+        health = self._health.get(hop)
+        if health is not None and health.is_well(now):
+            return False
+        return any(other.is_well(now) for other in self._health.values())
 
     def usable(self, now: float) -> bool:
         """Whether `choose` has an answer."""
@@ -262,6 +285,7 @@ class ServerTable:
         if health is None:
             return
         health.answered_at = now
+        health.doubted_until = -math.inf
         if health.state != "up":
             health.answers += 1
         _happen(health, "risen" if health.answers >= RISE else "answered", now)
@@ -288,6 +312,7 @@ class ServerTable:
         if health.state == "trying" and chosen_at < health.trial_at:
             return
         health.failure = failure
+        health.doubted_until = now + DOUBT_S
         health.harm = min(health.harm + _WHOLE // FALL[failure], _WHOLE)
         _happen(health, "fallen" if health.harm >= _WHOLE else "harmed", now)
 
@@ -328,6 +353,9 @@ def _describe_trouble(hop: Hop, health: _Health, now: float) -> str | None:
         return f"{name} is down ({_SAID[health.failure]}) and is tried again {when}"
     if wait_s > 0:
         return f"{name} has asked to be left alone for {wait_s} s (503)"
+    if health.state == "up" and health.doubted_until > now:
+        doubt_s = math.ceil(health.doubted_until - now)
+        return f"{name} comes after all others for {doubt_s} s ({_SAID[health.failure]})"
     if health.aside_until > now:
         aside_s = math.ceil(health.aside_until - now)
         return f"{name} comes after all others for {aside_s} s (503)"

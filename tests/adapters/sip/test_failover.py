@@ -7,7 +7,7 @@ since some of it has to pass.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
@@ -34,8 +34,9 @@ TEST_S_MAX = 300.0
 """Virtual, as all seconds here."""
 CALLS_MAX = 1000
 UNREACHABLE = Ended("unreachable")
+LEFT = Ended("unreachable", has_other_way=True)
 BUSY = Ended("rejected", 486, "Busy Here")
-ROOMLESS = Ended("rejected", 503, "Service Unavailable")
+ROOMLESS = Ended("rejected", 503, "Service Unavailable", has_other_way=True)
 """Without a Retry-After: while the other server has room, the trunk as a whole need not rest."""
 
 Taken = tuple[str, Ended]
@@ -93,6 +94,17 @@ class Pair:
     async def place_many(self, count: int) -> list[Taken]:
         return [await self.place() for _ in range(count)]
 
+    async def place_together(self, count: int) -> list[Ended]:
+        """Calls that all are under way before the first of them ends."""
+        async with AsyncExitStack() as stack:
+            calls = [
+                await stack.enter_async_context(self.agent.prepare_call(REQUEST))
+                for _ in range(count)
+            ]
+            for call in calls:
+                call.dial()
+            return [await call.wait_ended() for call in calls]
+
     async def wait_for_first(self) -> None:
         """Return when the first server gets calls again, one after the other; the other gets them
         meanwhile."""
@@ -142,7 +154,8 @@ async def test_a_server_where_nobody_listens_is_left_for_the_other_until_it_is_b
     port = free_port()
     back = Server(486)
     async with open_pair(dnsmasq, back, first_port=port) as pair:
-        assert await pair.place_many(3) == [("nobody", UNREACHABLE)] * 2 + [("second", BUSY)]
+        assert await pair.place_together(2) == [LEFT] * 2
+        assert await pair.place() == ("second", BUSY)
         async with (
             open_udp_carrier(port=port) as carrier,
             trio.open_nursery() as nursery,
@@ -168,10 +181,38 @@ async def test_a_silent_server_is_left_for_the_other_until_it_speaks(
 ) -> None:
     first = Server(None)
     async with open_pair(dnsmasq, first) as pair:
-        taken = await pair.place_many(4)
-        assert taken == [("first", UNREACHABLE)] * 3 + [("second", BUSY)]
+        assert await pair.place_together(3) == [LEFT] * 3
+        assert await pair.place() == ("second", BUSY)
         first.status = 486
         await pair.wait_for_first()
+
+
+async def test_the_call_after_one_failure_goes_to_the_other_server(
+    dnsmasq: str, fast_clock: MockClock
+) -> None:
+    async with open_pair(dnsmasq, Server(486), first_port=free_port()) as pair:
+        taken = await pair.place_many(4)
+        assert taken == [("nobody", LEFT)] + [("second", BUSY)] * 3
+
+
+async def test_the_call_after_one_that_got_no_answer_goes_to_the_other_server(
+    dnsmasq: str, fast_clock: MockClock
+) -> None:
+    async with open_pair(dnsmasq, Server(None)) as pair:
+        taken = await pair.place_many(4)
+        assert taken == [("first", LEFT)] + [("second", BUSY)] * 3
+
+
+async def test_an_only_server_has_no_other_beside_it() -> None:
+    trunk = Trunk("main", "127.0.0.1", free_port())
+    settings = UserAgentSettings(trunks=(trunk,), timing=IMPATIENT)
+    with trio.fail_after(TEST_S_MAX):
+        async with (
+            open_user_agent(settings, FakePlane(), Dice()) as agent,
+            agent.prepare_call(REQUEST) as call,
+        ):
+            call.dial()
+            assert await call.wait_ended() == UNREACHABLE
 
 
 async def test_what_a_callee_says_leaves_the_calls_where_they_are(

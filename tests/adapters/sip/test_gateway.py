@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from adapters.sip.gateway import LEAVE_S_MAX, LOOK_AGAIN_S, Gateway
+from adapters.sip.locate.health import DOUBT_S
 from adapters.sip.locate.records import LookupFailed, NotFound
 from adapters.sip.pump import Cause
 from adapters.sip.trunk import Line, Trunk
@@ -61,6 +62,16 @@ def fail(gateway: Gateway, office: Office, cause: Cause = SILENT) -> Hop:
     return line.hop
 
 
+def fail_together(gateway: Gateway, office: Office, count: int, cause: Cause) -> list[bool]:
+    """Place calls that all are under way when the first of them fails: whether another server can take
+    each."""
+    now = trio.current_time()
+    lines = [chosen(gateway) for _ in range(count)]
+    for line in lines:
+        office.causes[line.hop] = cause
+    return [gateway.note_failure(line, now, now) for line in lines]
+
+
 def refuse(gateway: Gateway, status: int, retry_after_s: float | None = None) -> tuple[Hop, bool]:
     """Place a call that is refused: by which server, and whether the others can take what it leaves."""
     line = chosen(gateway)
@@ -75,7 +86,8 @@ async def test_calls_go_to_the_best_server_and_to_the_next_one_when_it_fails(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
-        assert [fail(gateway, office, REFUSED) for _ in range(4)] == [FIRST, FIRST, SECOND, SECOND]
+        # The next one at once. When both have failed it is the best again, and then both are down.
+        assert [fail(gateway, office, REFUSED) for _ in range(4)] == [FIRST, SECOND] * 2
         assert gateway.choose(trio.current_time()) is None
         assert gateway.describe(trio.current_time()) == (
             "0 of 2 servers are well;"
@@ -90,8 +102,7 @@ async def test_a_server_that_answers_again_gets_its_calls_back(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
-        for _ in range(2):
-            fail(gateway, office, REFUSED)
+        fail_together(gateway, office, 2, REFUSED)
         hops = []
         for _ in range(5):
             await trio.sleep(1.0)
@@ -137,11 +148,82 @@ async def test_what_a_callee_says_never_moves_a_call_to_another_server(
 async def test_a_refusal_by_the_callee_is_an_answer_between_two_failures(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
-    async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
+    async with open_gateway(monkeypatch, located(FIRST)) as (gateway, office):
         for _ in range(5):
             await trio.sleep(1.0)
             assert fail(gateway, office, REFUSED) == FIRST
             assert refuse(gateway, 486) == (FIRST, False)
+        assert office.usable == [(0.0, True)]
+
+
+async def test_after_a_failure_calls_go_to_the_other_server_until_the_first_one_answers(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
+        slow = chosen(gateway)
+        assert fail(gateway, office) == FIRST
+        assert [refuse(gateway, 486) for _ in range(3)] == [(SECOND, False)] * 3
+        # A call that was under way already is answered, be it by a busy callee.
+        ended = Ended("rejected", 486, "Busy Here")
+        assert not gateway.note_refusal(slow, ended, trio.current_time())
+        assert hop_of_next_call(gateway) == FIRST
+
+
+async def test_after_a_failure_a_server_gets_its_calls_back_in_a_minute(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
+        assert fail(gateway, office) == FIRST
+        hops = []
+        for _ in range(3):
+            hops.append(hop_of_next_call(gateway))
+            await trio.sleep(DOUBT_S / 2)
+        assert hops == [SECOND, SECOND, FIRST]
+
+
+async def test_a_failure_says_whether_another_server_can_take_the_call(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
+        # However many were under way.
+        assert fail_together(gateway, office, 3, SILENT) == [True] * 3
+        assert fail_together(gateway, office, 2, SILENT) == [False] * 2
+
+
+@pytest.mark.parametrize("hops", [(FIRST,), (FIRST, SECOND)])
+async def test_a_number_that_alone_gets_no_answer_has_no_other_way(
+    hops: tuple[Hop, ...], monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(monkeypatch, located(*hops)) as (gateway, _):
+        line, chosen_at = chosen(gateway), trio.current_time()
+        await trio.sleep(20.0)
+        gateway.note_answer(line, trio.current_time())
+        await trio.sleep(12.0)
+        assert not gateway.note_failure(line, chosen_at, trio.current_time())
+
+
+async def test_a_503_leaves_no_other_way_where_the_other_server_is_not_well(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
+        assert [refuse(gateway, 503) for _ in range(3)] == [
+            (FIRST, True),
+            (SECOND, False),
+            (FIRST, False),
+        ]
+    async with open_gateway(monkeypatch, located(FIRST, SECOND)) as (gateway, office):
+        assert fail(gateway, office) == FIRST
+        assert refuse(gateway, 503, 10.0) == (SECOND, False)
+
+
+async def test_an_only_server_that_fails_leaves_no_other(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(monkeypatch, located(FIRST)) as (gateway, office):
+        assert fail_together(gateway, office, 1, SILENT) == [False]
+        assert hop_of_next_call(gateway) == FIRST
+        assert fail_together(gateway, office, 2, SILENT) == [False] * 2
+        assert gateway.choose(trio.current_time()) is None
 
 
 # What is told.

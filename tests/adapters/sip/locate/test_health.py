@@ -13,6 +13,7 @@ from adapters.sip.locate.health import (
     BACK_OFF_S_MAX,
     BACK_OFF_S_MIN,
     CIRCUIT,
+    DOUBT_S,
     FALL,
     REST_S_DEFAULT,
     REST_S_MAX,
@@ -52,22 +53,22 @@ def main_and_backup() -> ServerTable:
 def test_enough_failures_in_a_row_take_a_server_down_and_one_less_does_not(
     failure: Failure,
 ) -> None:
-    table = main_and_backup()
+    table = ServerTable((Server(A),))
     for now in range(FALL[failure] - 1):
         table.note_failure(A, failure, now, now)
     assert choose(table, 10) == A
     table.note_failure(A, failure, 10, 10)
-    assert choose(table, 10) == B
+    assert choose(table, 10) is None
 
 
 def test_hard_evidence_counts_more_than_silence() -> None:
     assert FALL["refused"] < FALL["timed_out"]
-    table = main_and_backup()
+    table = ServerTable((Server(A),))
     table.note_failure(A, "refused", 1, 1)
     table.note_failure(A, "timed_out", 2, 2)
     assert choose(table, 2) == A
     table.note_failure(A, "timed_out", 3, 3)
-    assert choose(table, 3) == B
+    assert choose(table, 3) is None
 
 
 def test_an_answer_between_failures_starts_the_count_again() -> None:
@@ -112,6 +113,128 @@ def test_alternating_results_never_take_an_up_server_down_nor_a_down_server_up(
             else:
                 down.note_failure(A, failure, now, now)
         assert not down.usable(now)
+
+
+# Doubt.
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_after_one_failure_the_next_request_goes_to_the_next_server(failure: Failure) -> None:
+    table = main_and_backup()
+    assert choose(table, 0) == A
+    table.note_failure(A, failure, 5, chosen_at=0)
+    back = 5 + DOUBT_S
+    assert [choose(table, now) for now in (5, math.nextafter(back, 0), back)] == [B, B, A]
+
+
+def test_a_doubted_server_is_described_as_one_that_comes_last() -> None:
+    table = main_and_backup()
+    table.note_failure(A, "timed_out", 0, 0)
+    assert table.describe(0.5) == (
+        "1 of 2 servers is well;"
+        " 192.0.2.1:5060 over udp comes after all others for 60 s (calls are not answered)."
+    )
+    assert table.describe(DOUBT_S) == "2 of 2 servers are well."
+
+
+def test_an_answer_ends_the_doubt() -> None:
+    table = main_and_backup()
+    table.note_failure(A, "refused", 0, 0)
+    assert choose(table, 1) == B
+    table.note_answer(A, 1)
+    assert choose(table, 1) == A
+
+
+def test_each_further_failure_renews_the_doubt() -> None:
+    table = main_and_backup()
+    for now in (0, 20):
+        table.note_failure(A, "timed_out", now, now)
+    assert [choose(table, now) for now in (DOUBT_S, 20 + DOUBT_S)] == [B, A]
+
+
+def test_a_doubt_that_passes_leaves_the_count_of_failures_as_it_was() -> None:
+    table = ServerTable((Server(A),))
+    table.note_failure(A, "refused", 0, 0)
+    assert choose(table, DOUBT_S) == A
+    table.note_failure(A, "refused", DOUBT_S, DOUBT_S)
+    assert choose(table, DOUBT_S) is None
+
+
+def test_a_trial_is_not_kept_back_by_the_doubt_of_the_failure_before_it() -> None:
+    table = main_and_backup()
+    take_down(table, A, 0)
+    assert BACK_OFF_S_MIN < DOUBT_S
+    assert [choose(table, BACK_OFF_S_MIN) for _ in range(2)] == [A, B]
+    table.note_failure(A, "refused", 3, chosen_at=BACK_OFF_S_MIN)
+    assert [choose(table, now) for now in (3, 3 + 2 * BACK_OFF_S_MIN)] == [B, A]
+
+
+def test_a_server_that_is_due_for_a_trial_has_it_before_a_doubted_one_is_asked_again() -> None:
+    table = main_and_backup()
+    take_down(table, B, 0)
+    table.note_failure(A, "timed_out", 0, 0)
+    assert [choose(table, now) for now in (0, 2, 2)] == [A, B, A]
+
+
+def test_of_servers_that_are_all_doubted_the_best_priority_is_chosen() -> None:
+    table = ServerTable((Server(A, 0), Server(B, 1), Server(C, 2)))
+    for hop in (A, B, C):
+        assert choose(table, 0) == hop
+        table.note_failure(hop, "timed_out", 0, 0)
+    assert choose(table, 0) == A
+    table.note_answer(C, 1)
+    assert choose(table, 1) == C
+
+
+def test_a_doubted_server_and_one_that_said_503_are_taken_by_priority() -> None:
+    table = main_and_backup()
+    table.note_failure(A, "timed_out", 0, 0)
+    table.note_busy(B, 0)
+    assert [choose(table, now) for now in (0, REST_S_DEFAULT)] == [A, B]
+
+
+def test_another_way_is_a_server_that_nothing_speaks_against() -> None:
+    table = main_and_backup()
+    assert not table.has_other(A, 0), "the next request would come to it again"
+    table.note_failure(A, "timed_out", 0, 0)
+    assert table.has_other(A, 0)
+    table.note_failure(B, "timed_out", 1, 1)
+    assert not table.has_other(B, 1)
+    assert table.usable(1), "what is doubted can still be had"
+    table.note_busy(B, 2)
+    assert not table.has_other(B, 2), "a 503 ends the doubt and is a reason of its own"
+    table.note_answer(A, 3)
+    assert table.has_other(B, 3)
+
+
+def test_a_server_that_is_due_for_a_trial_or_rests_is_no_other_way() -> None:
+    table = main_and_backup()
+    take_down(table, B, 0)
+    table.note_failure(A, "timed_out", 2, 2)
+    assert (table.due_trials(2), table.has_other(A, 2)) == ((B,), False)
+    resting = main_and_backup()
+    resting.note_busy(B, 0, retry_after_s=30)
+    resting.note_failure(A, "timed_out", 29, 29)
+    assert [resting.has_other(A, now) for now in (29, 30)] == [False, True]
+
+
+def test_a_failure_that_proves_nothing_opens_no_other_way() -> None:
+    """A number of which the server says nothing, while it answers other calls, would go round for ever."""
+    table = main_and_backup()
+    table.note_answer(A, 20)
+    table.note_failure(A, "timed_out", 32, chosen_at=0)
+    assert (choose(table, 32), table.has_other(A, 32)) == (A, False)
+
+
+def test_an_only_server_has_no_other_and_one_that_has_left_has() -> None:
+    table = ServerTable((Server(A),))
+    assert not table.has_other(A, 0)
+    table.note_failure(A, "timed_out", 0, 0)
+    assert not table.has_other(A, 0)
+    assert not table.has_other(A, DOUBT_S)
+    table.replace((Server(B),))
+    assert table.has_other(A, 0)
+    assert not ServerTable().has_other(A, 0)
 
 
 # Resting and trials.
@@ -384,7 +507,8 @@ def test_whatever_happens_choose_and_usable_and_until_agree_and_nobody_is_lost_f
         else:
             is_due = hop in table.due_trials(now)
             assert table.begin_trial(hop, now) == is_due
-        table.describe(now)
+        is_any_well = not table.describe(now).startswith("0 of 3 ")
+        assert table.has_other(Hop("192.0.2.9", 5060), now) == is_any_well
     now += REST_S_MAX
     for hop in (A, B, C):
         for _ in range(RISE):
