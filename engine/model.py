@@ -273,7 +273,8 @@ class Contact(Struct, frozen=True, gc=False):
     spent: int = 0
     """Attempts that count against `attempts_max`."""
     tries: dict[Disposition, int] = field(default_factory=dict)
-    """Calls of the number at `tel_index` that a retry rule counts, by disposition."""
+    """Calls of the number at `tel_index` that a retry rule counts, by disposition; `congested` counts
+    those that came to nothing lately (`engine.schedule.retry.stalls_of`)."""
     disposition: Disposition | None = None
     """Final; set exactly once."""
     completed_at: float | None = None

@@ -228,7 +228,7 @@ class _SimulatedCall:
             script.reason,
             script.q850,
             script.retry_after_s,
-            script.redirected_to,
+            redirected_to=script.redirected_to,
         )
         return refusal, at
 

@@ -19,6 +19,7 @@ from engine.dial.live import LiveAttempts
 from engine.dial.presentation import FlowPresentation, present
 from engine.dial.record import attempt_event, ended_event, following_event
 from engine.dial.route import Route
+from engine.dial.stall import Stall, tell_trunk, wait_after
 from engine.dial.trunk import TrunkCall
 from engine.disposition import Outcome
 from engine.events import EventType
@@ -39,8 +40,8 @@ from engine.ports.telephony import (
     Telephony,
     TelephonyUnavailable,
 )
-from engine.schedule.feed import REFUSALS_KEPT, Work
-from engine.schedule.retry import after_attempt, congestion_wait_s
+from engine.schedule.feed import Work
+from engine.schedule.retry import after_attempt, after_stall
 
 log = structlog.get_logger(__name__)
 
@@ -286,8 +287,18 @@ class _AttemptRunner:
         media = call.media_statistics()
         heard = self._attempt.answered_at is not None
         table = self._assignment.call.trunk.outcomes
-        outcome = self._judge_redirect(outcome_of(ended, ending, self._attempt.status, table))
-        self._tell_trunk(ended, outcome)
+        outcome = outcome_of(ended, ending, self._attempt.status, table)
+        if outcome.redirected_to is not None:
+            number = self._judge_redirect(outcome.redirected_to)
+            unfollowed = msgspec.structs.replace(ended, redirected_to=None)
+            outcome = (
+                msgspec.structs.replace(outcome, redirected_to=number)
+                if number is not None
+                else outcome_of(unfollowed, ending, self._attempt.status, table)
+            )
+        stall = tell_trunk(
+            self._assignment.call, ended, outcome, self._assignment.work, trio.current_time()
+        )
         self._attempt = msgspec.structs.replace(
             self._attempt,
             sip=SipOutcome(ended.sip_code, ended.sip_reason, call.call_id),
@@ -297,25 +308,11 @@ class _AttemptRunner:
         if ending == "shutdown" and outcome.disposition == "canceled":
             await self._withdraw()
         else:
-            await self._settle(outcome)
+            await self._settle(outcome, stall)
 
-    def _tell_trunk(self, ended: Ended, outcome: Outcome) -> None:
-        """What the end says of the trunk. A call that broke after its answer says nothing more."""
-        now = trio.current_time()
-        call = self._assignment.call
-        if ended.how == "unreachable":
-            call.note_silence(now)
-        elif outcome.congestion is not None:
-            call.note_refusal(outcome.congestion, outcome.retry_after_s, now)
-        elif ended.how != "lost" and ended.sip_code is not None:
-            call.note_answer(now)
-
-    def _judge_redirect(self, outcome: Outcome) -> Outcome:
-        """A redirection is followed once for each number, and only to where calls may go."""
-        if outcome.redirected_to is None:
-            return outcome
-        number = read_number(outcome.redirected_to, self._services.destinations)
-        refused = None
+    def _judge_redirect(self, redirected_to: str) -> str | None:
+        """The number to follow a redirection to: once for each number, and only to where calls may go."""
+        number = read_number(redirected_to, self._services.destinations)
         if isinstance(number, NumberProblem):
             refused = number.detail
         elif self._contact.detoured:
@@ -323,34 +320,29 @@ class _AttemptRunner:
         elif number == self._attempt.number:
             refused = "It leads to the same number."
         else:
-            return msgspec.structs.replace(outcome, redirected_to=number)
+            return number
         log.info("a redirection is not followed", reason=refused, **self.names)
-        return Outcome(outcome.disposition)
+        return None
 
     async def _withdraw(self) -> None:
         """The attempt was broken off by us before an answer: its contact waits as it did."""
         reopened = msgspec.structs.replace(self._contact, state="open")
         await self._write_end(Outcome("canceled"), reopened)
 
-    async def _settle(self, outcome: Outcome) -> None:
-        now = self._services.clock.now()
+    async def _settle(self, outcome: Outcome, stall: Stall | None = None) -> None:
+        now, work = self._services.clock.now(), self._assignment.work
         settings = self._assignment.flow.settings
-        wait_s = self._note_refusal(outcome)
-        await self._write_end(outcome, after_attempt(self._contact, settings, outcome, now, wait_s))
-
-    def _note_refusal(self, outcome: Outcome) -> float:
-        """Remember which trunk refused the call or gave no answer, so that the next attempt goes by another;
-        how long it waits for that, in seconds."""
-        work, route = self._assignment.work, self._assignment.route
-        is_refused = outcome.disposition == "congested" or outcome.disposition is None
-        if not is_refused:
+        if stall is None:
             work.refused_by = ()
-            return 0.0
-        work.refused_by = (*work.refused_by, self._attempt.trunk)[-REFUSALS_KEPT:]
-        if outcome.disposition is None or route.has_other(work.refused_by, trio.current_time()):
-            return 0.0
-        rounds = (len(work.refused_by) - 1) // len(route.trunks)
-        return congestion_wait_s(rounds, self._services.randomness.random())
+            await self._write_end(outcome, after_attempt(self._contact, settings, outcome, now))
+            return
+        chance = self._services.randomness.random()
+        route, trunk = self._assignment.route, self._attempt.trunk
+        wait_s = wait_after(stall, work, route, trunk, chance, trio.current_time())
+        outcome, contact = after_stall(self._contact, settings, outcome, now, wait_s, stall.stalls)
+        if contact.spent > self._contact.spent:
+            work.refused_by = ()
+        await self._write_end(outcome, contact)
 
     async def _write_end(self, outcome: Outcome, contact: Contact) -> None:
         """Commit the attempt's end with what follows for its contact, however long the store needs."""

@@ -121,9 +121,7 @@ class Congestion:
         self, mark: Mark, kind: CongestionKind, retry_after_s: float | None, now: float
     ) -> None:
         """The trunk refused the call for want of capacity."""
-        for later in self._latest:
-            if later.serial > mark.serial:
-                later.others -= 1  # this call was counted among them, and took no channel
+        self._discount(mark)
         mark.refused = limited = self._what_is_limited(mark, kind)
         pause_s = min(max(retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)
         if retry_after_s is not None:
@@ -137,6 +135,18 @@ class Congestion:
             self._heed(limited, now)
         if retry_after_s is not None:
             self._measure_anew(self.not_before)
+
+    def disregard(self, mark: Mark) -> None:
+        """What became of the call says nothing of what the trunk takes."""
+        self._discount(mark)
+        if mark in self._latest:
+            self._latest.remove(mark)
+
+    def _discount(self, mark: Mark) -> None:
+        """A call that was counted among the others of later ones took no channel."""
+        for later in self._latest:
+            if later.serial > mark.serial:
+                later.others -= 1
 
     def _what_is_limited(self, mark: Mark, kind: CongestionKind) -> Limited:
         """What a refusal is held against. Channels cannot be at fault where none of ours were in use."""

@@ -188,7 +188,7 @@ class DidActor:
         route = case.route
         assert route is not None
         trunk = route.choose(now, work.refused_by)
-        call = trunk.admit()
+        call = trunk.admit(work.contact.id)
         parties = (self.limits, desk.limits, trunk.limits, self._engine)
         moment = max(now, *(limits.earliest() for limits in parties))
         assert moment - now < 1.0, "a slot is reserved only when it is near"

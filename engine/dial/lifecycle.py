@@ -74,7 +74,8 @@ def outcome_of(
         # Who hangs up has answered, though the answer itself may have been lost on its way.
         return Outcome("answered")
     if ended.how == "unreachable":
-        return Outcome(None)
+        # A telephone that has rung would ring again if the call went by another trunk at once.
+        return Outcome("failed" if status == "ringing" else None)
     if ending == "ring time-out":
         return Outcome("no-answer")
     if ending == "shutdown":

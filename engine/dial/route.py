@@ -62,13 +62,14 @@ class Route:
         line = None if soonest.line is None else self
         return Block(soonest.code, soonest.until, line, soonest.detail)
 
-    def choose(self, now: float, avoid: Collection[str] = ()) -> Trunk:
+    def choose(self, now: float, refused_by: Sequence[str] = ()) -> Trunk:
         """The trunk that the next call goes by, which nothing blocks: of the first group that has one, the
         one with the smallest share of its channels in use; of several, the one whose last turn is the
         longest ago.
 
         Args:
-            avoid: names of trunks that are taken only where no other takes the call.
+            refused_by: names of trunks that refused this call before, the latest last. They are taken only
+                where no other takes it, and in turn: what one refuses for ever another may take later.
         """
         if len(self.trunks) == 1:
             return self.trunks[0]
@@ -78,7 +79,11 @@ class Route:
             for trunk in group
             if trunk.blocked_by(now) is None
         ]
-        chosen, _ = min(free, key=lambda one: (one[0].name in avoid, one[1], *self._load(one[0])))
+        refused_at = {name: n for n, name in enumerate(refused_by)}
+        chosen, _ = min(
+            free,
+            key=lambda one: (refused_at.get(one[0].name, -1), one[1], *self._load(one[0])),
+        )
         self._choices += 1
         self._turns[chosen] = self._choices
         return chosen

@@ -138,7 +138,9 @@ class Router:
         if len(standing) < len(blocks):
             # A DID is free this very moment: the contact is next, behind those that were due before.
             return describe(Block("did_cps", now), now, wall_now)
-        return describe(min(standing, key=lambda block: block.until), now, wall_now)
+        # Of two that end with something else's end, the one that other calls end.
+        soonest = min(standing, key=lambda block: (block.until, block.line is None))
+        return describe(soonest, now, wall_now)
 
     def load_of(self, number: str) -> tuple[int, int]:
         """(calls at once, calls that left in the last second) of a DID."""

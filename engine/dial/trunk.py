@@ -61,6 +61,12 @@ class Trunk:
         """Rests since it last answered."""
         self._silent_at = -math.inf
         """When a call was last found to be without an answer, and counted."""
+        self._heard_at = -math.inf
+        """When it last answered any call."""
+        self._taken_at = -math.inf
+        """When the latest call left that it took."""
+        self._refused: list[tuple[str, float]] = []
+        """The latest contacts whose calls it refused, two at the most, and when the latest of each left."""
         self._down_until = -math.inf
         self._trial: TrunkCall | None = None
         self._unheard: dict[TrunkCall, float] = {}
@@ -90,9 +96,9 @@ class Trunk:
                 return Block("trunk_down", math.inf, None, _describe_unheard(len(self._unheard)))
         return None
 
-    def admit(self) -> TrunkCall:
-        """One call is going to this trunk, which nothing blocks: the trial, where one is due."""
-        call = TrunkCall(self)
+    def admit(self, contact: str) -> TrunkCall:
+        """One call of a contact is going to this trunk, which nothing blocks: the trial, where one is due."""
+        call = TrunkCall(self, contact)
         if self._silent_calls:
             self._trial = call
         return call
@@ -125,7 +131,8 @@ class Trunk:
         """The trunk took a call: some answer came that is not a refusal for want of capacity."""
         self._congestion.note_taken(mark, now)
         self._set_ceilings()
-        self._hear()
+        self._taken_at = max(self._taken_at, mark.at)
+        self._note_heard(now)
 
     def note_refusal(
         self, mark: Mark, kind: CongestionKind, retry_after_s: float | None, now: float
@@ -134,15 +141,35 @@ class Trunk:
         before = self._congestion.cps, self._congestion.channels
         self._congestion.note_refused(mark, kind, retry_after_s, now)
         self._set_ceilings()
-        self._hear()
+        self._note_heard(now)
         after = self._congestion.cps, self._congestion.channels
         if after != before:
             log.info("a trunk is slowed down", trunk=self.name, cps=after[0], channels=after[1])
 
+    def note_refused_contact(self, contact: str, mark: Mark) -> None:
+        """Whose call it was that was refused."""
+        others = [one for one in self._refused if one[0] != contact]
+        self._refused = [*others[-1:], (contact, mark.at)]
+
+    def note_server_refusal(self, mark: Mark, now: float) -> None:
+        """One of the trunk's servers refused a call, and another takes calls."""
+        self._congestion.disregard(mark)
+        self._note_heard(now)
+
+    def has_answered_since(self, moment: float) -> bool:
+        """Whether it has answered any call since."""
+        return self._heard_at > moment
+
+    def takes_others(self, contact: str, since: float) -> bool:
+        """Whether the latest call of another contact, of those that say how full it is, was taken, and left
+        since a moment and since the end of the trunk's last pause."""
+        refused_at = max((at for one, at in self._refused if one != contact), default=-math.inf)
+        return self._taken_at > max(since, refused_at, self._congestion.not_before)
+
     def note_silence(self, sent_at: float, now: float) -> None:
         """A call that left at `sent_at` got no answer at all. Those that were under way when the last such
-        call was counted count with it."""
-        if sent_at <= self._silent_at:
+        call was counted count with it; and a trunk that has answered other calls since is there."""
+        if sent_at <= max(self._silent_at, self._heard_at):
             return
         self._silent_calls += 1
         self._silent_at = now
@@ -157,6 +184,10 @@ class Trunk:
         if self._trial is call:
             self._trial = None
         self.limits.look_again()
+
+    def _note_heard(self, now: float) -> None:
+        self._heard_at = now
+        self._hear()
 
     def _hear(self) -> None:
         was_held = self._silent_calls > 0 or len(self._unheard) >= UNHEARD_CALLS
@@ -202,8 +233,9 @@ def _describe_unheard(calls: int) -> str:
 class TrunkCall:
     """What one call tells its trunk: that it left, and what became of it there."""
 
-    def __init__(self, trunk: Trunk) -> None:
+    def __init__(self, trunk: Trunk, contact: str) -> None:
         self.trunk = trunk
+        self._contact = contact
         self._mark: Mark | None = None
         self._sent_at = math.inf
         self._was_heard = False
@@ -227,6 +259,28 @@ class TrunkCall:
         """The trunk refused it for want of capacity."""
         if self._mark is not None:
             self.trunk.note_refusal(self._mark, kind, retry_after_s, now)
+            self.trunk.note_refused_contact(self._contact, self._mark)
+
+    def note_repeated_refusal(
+        self, kind: CongestionKind, retry_after_s: float | None, now: float
+    ) -> None:
+        """As `note_refusal`, of a contact whose call before came to nothing too: the pause that is asked
+        for is not the trunk's where it has taken the calls of others since its last one."""
+        pause_s = None if self.takes_others(-math.inf) else retry_after_s
+        self.note_refusal(kind, pause_s, now)
+
+    def note_server_refusal(self, now: float) -> None:
+        """One of the trunk's servers refused it for want of capacity, and another takes calls."""
+        if self._mark is not None:
+            self.trunk.note_server_refusal(self._mark, now)
+
+    def takes_others(self, since: float) -> bool:
+        """Whether the trunk takes the calls of other contacts, and took one that left since a moment."""
+        return self.trunk.takes_others(self._contact, since)
+
+    def is_outlived(self) -> bool:
+        """Whether the trunk has answered other calls since this one left."""
+        return self.trunk.has_answered_since(self._sent_at)
 
     def note_silence(self, now: float) -> None:
         """No answer came at all."""

@@ -1,7 +1,8 @@
 """What follows an attempt: the contact's next try, or its final disposition.
 
-One rule each, in the order of CONTRACT.md: what the network caused costs no budget, nor does a call that a
-trunk redirected; a callee who was reached is done; one who refused is left alone; a number is tried again
+One rule each, in the order of CONTRACT.md: what the network caused costs no budget, but a number that comes
+to nothing again and again while its trunk takes other calls is given up; a call that a trunk redirected costs
+none either; a callee who was reached is done; one who refused is left alone; a number is tried again
 as often as the flow says for that disposition; then the next number; then it is over.
 """
 
@@ -19,6 +20,10 @@ CONGESTION_WAIT_S: Final = 1.0
 CONGESTION_WAIT_MAX_S: Final = 60.0
 """… and at the most when it is refused again and again, each time for twice as long: where the far end of
 one call is full, only this keeps it from being dialled without end."""
+
+STALLS_MAX: Final = 20
+"""A number is given up when so many calls of it in a row came to nothing for want of the network, each while
+its trunk took other calls. That takes ten minutes of refusals at the least, as each wait is longer."""
 
 REACHED: Final[frozenset[Disposition]] = frozenset({"answered", "canceled", "skipped", "expired"})
 """Dispositions after which there is nothing more to try."""
@@ -50,14 +55,45 @@ def after_attempt(
     """
     disposition = outcome.disposition
     if outcome.redirected_to is not None:
-        contact = msgspec.structs.replace(contact, detour=outcome.redirected_to, detoured=True)
-        return _wait(contact, now, 0.0)
+        detour = msgspec.structs.replace(
+            contact, detour=outcome.redirected_to, detoured=True, tries=_without_stalls(contact)
+        )
+        return _wait(detour, now, 0.0)
     if disposition is None or not outcome.spends_budget:
         return _wait(contact, now, kept_wait_s)
-    contact = msgspec.structs.replace(contact, spent=contact.spent + 1, detour=None)
-    if _is_final(disposition, settings) or contact.spent >= settings.attempts_max:
-        return complete(contact, disposition, now)
-    return _try_again(contact, settings, disposition, now)
+    return _spend(contact, settings, disposition, now)
+
+
+def after_stall(
+    contact: Contact,
+    settings: FlowSettings,
+    outcome: Outcome,
+    now: float,
+    kept_wait_s: float,
+    stalls: int,
+) -> tuple[Outcome, Contact]:
+    """The outcome of an attempt that came to nothing for want of the network, and the contact as it stands
+    after it. The last stall of a number that is given up costs its budget; where there was no answer at
+    all, it is `failed`.
+
+    Args:
+        stalls: how many calls of the number have come to nothing, in a row, while its trunk took others.
+    """
+    if stalls < STALLS_MAX:
+        tries: dict[Disposition, int] = {**contact.tries, "congested": stalls}
+        counted = msgspec.structs.replace(contact, tries=tries)
+        return outcome, after_attempt(counted, settings, outcome, now, kept_wait_s)
+    if outcome.disposition is None:
+        outcome = Outcome("failed")
+    assert outcome.disposition is not None
+    return outcome, _spend(contact, settings, outcome.disposition, now)
+
+
+def stalls_of(contact: Contact) -> int | None:
+    """How many calls of the contact's number have come to nothing in a row while its trunk took others;
+    None where its latest call did not come to nothing. Kept among its tries, as `congested`, which no retry
+    rule counts: so a restart does not forget it, and the next number begins anew."""
+    return contact.tries.get("congested")
 
 
 def complete(contact: Contact, disposition: Disposition, now: float) -> Contact:
@@ -65,6 +101,25 @@ def complete(contact: Contact, disposition: Disposition, now: float) -> Contact:
     return msgspec.structs.replace(
         contact, state="completed", disposition=disposition, completed_at=now
     )
+
+
+def _spend(
+    contact: Contact, settings: FlowSettings, disposition: Disposition, now: float
+) -> Contact:
+    spent = msgspec.structs.replace(
+        contact,
+        spent=contact.spent + 1,
+        detour=None,
+        detoured=False,
+        tries=_without_stalls(contact),
+    )
+    if _is_final(disposition, settings) or spent.spent >= settings.attempts_max:
+        return complete(spent, disposition, now)
+    return _try_again(spent, settings, disposition, now)
+
+
+def _without_stalls(contact: Contact) -> dict[Disposition, int]:
+    return {what: count for what, count in contact.tries.items() if what != "congested"}
 
 
 def _is_final(disposition: Disposition, settings: FlowSettings) -> bool:
@@ -88,9 +143,7 @@ def _try_again(
         tries = {**contact.tries, disposition: tried + 1}
         return _wait(msgspec.structs.replace(contact, tries=tries), now, rule.wait_s)
     if contact.tel_index + 1 < len(contact.tel):
-        following = msgspec.structs.replace(
-            contact, tel_index=contact.tel_index + 1, tries={}, detoured=False
-        )
+        following = msgspec.structs.replace(contact, tel_index=contact.tel_index + 1, tries={})
         return _wait(following, now, 0.0)
     return complete(contact, disposition, now)
 

@@ -4,6 +4,7 @@ that was redirected is followed, and nobody is called who must not be. Virtual t
 from __future__ import annotations
 
 from collections import Counter, deque
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,14 +15,15 @@ from engine.dial.route import RouteSettings
 from engine.dial.trunk import UNHEARD_S, TrunkSettings
 from engine.disposition import read_outcome_table
 from engine.events import StoredEvent
-from engine.model import Attempt, Blocker, FlowSettings, PresentationSettings, RetryRule
+from engine.model import Attempt, Blocker, Contact, FlowSettings, PresentationSettings, RetryRule
 from engine.ports.store import AttemptFilter
 from engine.ports.telephony import CallRequest, Presentation
+from engine.schedule.retry import STALLS_MAX
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.dial.test_windows import most_in_any_window
 from tests.engine.made import EPOCH, contact, did, flow
-from tests.engine.world import VirtualClock, World, furnish, people, running
+from tests.engine.world import VirtualClock, World, furnish, make_store, people, running
 
 TRUNKS = (TrunkSettings("first", 100, 100), TrunkSettings("second", 100, 100))
 ROUTE = (RouteSettings("route", (("first",), ("second",))),)
@@ -121,6 +123,51 @@ async def test_a_congested_call_goes_by_the_next_trunk_at_once(autojump_clock: M
         assert await tries(world) == [("first", "congested"), ("second", "answered")]
         [first, second] = world.dial_times()
         assert second - first < 0.3
+
+
+async def test_a_trunk_that_refused_a_call_once_gets_it_again_though_another_refuses_it_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    def second_is_full_once(request: CallRequest, before: int) -> CallScript:
+        return quick(503) if request.trunk == "first" or before == 1 else CallScript()
+
+    async with running(second_is_full_once, dids=[BY_ROUTE], trunks=TRUNKS, routes=ROUTE) as world:
+        await world.add_list(people(1))
+        await world.wait_done()
+        assert await tries(world) == [
+            ("first", "congested"),
+            ("second", "congested"),
+            ("first", "congested"),
+            ("second", "answered"),
+        ]
+
+
+async def test_a_number_that_never_gets_an_answer_does_not_hold_up_the_calls_of_others(
+    autojump_clock: MockClock,
+) -> None:
+    def one_is_silent(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(code=0) if request.number == HOME else CallScript()
+
+    async with running(one_is_silent) as world:
+        others = [
+            contact(
+                id=f"cnt_{n:03}",
+                row=n + 2,
+                tel=(f"+1415{n:07}",),
+                starttime=EPOCH + 20 * n,
+                due_at=EPOCH + 20 * n,
+            )
+            for n in range(60)
+        ]
+        await world.add_list([contact(id="cnt_silent"), *others])
+        await trio.sleep(1300)
+        dialed = {
+            one.request.number: one.at
+            for one in world.telephony.dialed
+            if one.request.number != HOME
+        }
+        assert max(dialed[f"+1415{n:07}"] - 20 * n for n in range(60)) < 1.0
+        assert len(dialed) == 60
 
 
 async def test_calls_go_evenly_over_equal_trunks_and_to_the_next_group_when_those_are_full(
@@ -254,7 +301,8 @@ async def test_retry_after_is_kept_to_the_letter_and_told(autojump_clock: MockCl
     async with running(asks_for_a_pause) as world:
         await world.add_list(people(20))
         await trio.sleep(10)
-        blocker = await blocker_of(world)
+        [blocker] = await world.engine.explain((await world.contacts())[-1:])
+        assert blocker is not None
         assert blocker.code == "trunk_cps"
         assert "asked for a pause" in blocker.detail
         assert blocker.until == pytest.approx(EPOCH + 40, abs=1)
@@ -278,6 +326,114 @@ async def test_a_callee_whose_network_is_always_full_is_not_called_without_end(
         assert set(calls.values()) == {1}
         [full, *_] = await world.contacts()
         assert (full.state, full.spent) == ("open", 0)
+
+
+def one_every(seconds: float, count: int) -> list[Contact]:
+    """Contacts of which one after the other is due."""
+    return [
+        contact(
+            id=f"cnt_{n:03}",
+            row=n + 2,
+            tel=(f"+1415{n:07}",),
+            starttime=EPOCH + seconds * n,
+            due_at=EPOCH + seconds * n,
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "disposition"),
+    [
+        (CallScript(code=0), "failed"),
+        (quick(503), "congested"),
+        (quick(503, retry_after_s=300.0), "congested"),
+    ],
+)
+async def test_a_number_that_comes_to_nothing_while_others_are_called_is_given_up_in_the_end(
+    autojump_clock: MockClock, bad: CallScript, disposition: str
+) -> None:
+    def one_is_dead(request: CallRequest, _before: int) -> CallScript:
+        return bad if request.number == HOME else CallScript()
+
+    async with running(one_is_dead) as world:
+        await world.add_list([contact(id="cnt_dead"), *one_every(15, 600)])
+        await world.wait_done(poll_s=60)
+        dead = next(one for one in await world.contacts() if one.id == "cnt_dead")
+        assert (dead.disposition, dead.spent) == (disposition, 1)
+        calls = [one for one in world.telephony.dialed if one.request.number == HOME]
+        assert STALLS_MAX <= len(calls) <= STALLS_MAX + 5
+        [*before, last] = [one for one in await attempts_of(world) if one.number == HOME]
+        assert {one.disposition for one in before} == {
+            None if disposition == "failed" else disposition
+        }
+        assert last.disposition == disposition
+
+
+async def test_calls_that_came_to_nothing_are_counted_over_restarts(
+    autojump_clock: MockClock,
+) -> None:
+    def one_is_silent(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(code=0) if request.number == HOME else CallScript()
+
+    store = make_store()
+    await furnish(store, [flow()], [did()])
+    async with running(one_is_silent, store=store) as world:
+        await world.add_list([contact(id="cnt_dead"), *one_every(15, 400)])
+    for _ in range(30):
+        async with running(one_is_silent, store=store):
+            await trio.sleep(200)
+    dead = next(one for one in await world.contacts() if one.id == "cnt_dead")
+    assert dead.state == "completed"
+
+
+@pytest.mark.parametrize("bad", [CallScript(code=0), quick(503), quick(503, retry_after_s=60.0)])
+async def test_nobody_is_given_up_for_a_trunk_that_takes_no_call_at_all(
+    autojump_clock: MockClock, bad: CallScript
+) -> None:
+    def dead_for_hours(_request: CallRequest, _before: int) -> CallScript:
+        return bad if 100 < trio.current_time() < 4_000 else CallScript()
+
+    async with running(dead_for_hours) as world:
+        await world.add_list(one_every(40, 20))
+        await world.wait_done(poll_s=60)
+        found = Counter((c.disposition, c.spent) for c in await world.contacts())
+        assert found == {("answered", 1): 20}
+
+
+async def test_a_pause_that_one_callees_network_asks_for_again_and_again_is_not_the_trunks(
+    autojump_clock: MockClock,
+) -> None:
+    def one_is_full(request: CallRequest, _before: int) -> CallScript:
+        is_bad = request.number == HOME
+        return quick(503, retry_after_s=300.0) if is_bad else CallScript()
+
+    async with running(one_is_full) as world:
+        await world.add_list([contact(id="cnt_full"), *one_every(20, 150)])
+        await trio.sleep(3100)
+        calls = [one for one in world.telephony.dialed if one.request.number != HOME]
+        late = [one.at - 20 * int(one.request.number[5:]) for one in calls]
+        assert len(calls) == 150
+        assert max(late[20:]) < 1
+        own = [one.at for one in world.telephony.dialed if one.request.number == HOME]
+        assert min(later - earlier for earlier, later in pairwise(own)) >= 300
+
+
+async def test_a_forwarded_number_is_followed_anew_where_its_target_was_busy(
+    autojump_clock: MockClock,
+) -> None:
+    def forwarded(request: CallRequest, before: int) -> CallScript:
+        if request.number == HOME:
+            return quick(302, redirected_to=AWAY)
+        return quick(486) if before == 0 else CallScript()
+
+    one = flow(settings=FlowSettings(retry={"busy": RetryRule(1, 30)}))
+    async with running(forwarded, flows=[one]) as world:
+        await world.add_list([contact()])
+        await world.wait_done()
+        numbers = [(one.number, one.disposition) for one in await attempts_of(world)]
+        redirected = (HOME, "failed")
+        assert numbers == [redirected, (AWAY, "busy"), redirected, (AWAY, "answered")]
 
 
 async def test_a_trunks_own_table_says_what_its_refusals_mean(autojump_clock: MockClock) -> None:
@@ -431,6 +587,33 @@ async def test_an_installation_without_destinations_calls_nobody(autojump_clock:
         await world.wait_done()
         assert world.telephony.dialed == []
         assert {c.disposition for c in await world.contacts()} == {"skipped"}
+
+
+async def test_a_redirection_that_is_not_followed_means_what_the_trunks_table_says(
+    autojump_clock: MockClock,
+) -> None:
+    table = read_outcome_table([("sip:302", "invalid-number")])
+    async with running(
+        moved, trunks=(TrunkSettings("main", 100, 100, table),), destinations=(HOME,)
+    ) as world:
+        await world.add_list([contact()])
+        await world.wait_done()
+        assert [c.disposition for c in await world.contacts()] == ["invalid-number"]
+
+
+async def test_a_caller_number_without_a_trunk_is_not_the_blocker_while_another_has_one(
+    autojump_clock: MockClock,
+) -> None:
+    gone, full = did(trunk="gone"), did(number="+14155550101")
+    async with running(
+        lambda _request, _before: CallScript(final_after_s=None),
+        flows=[flow(dids=(gone.number, full.number))],
+        dids=[gone, full],
+        trunks=(TrunkSettings("main", 1, 100),),
+    ) as world:
+        await world.add_list(people(5))
+        await trio.sleep(10)
+        assert (await blocker_of(world)).code == "trunk_channels"
 
 
 async def test_a_second_number_is_checked_as_the_first_was(autojump_clock: MockClock) -> None:

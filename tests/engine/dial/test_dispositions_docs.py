@@ -24,6 +24,7 @@ from engine.disposition import (
     read_outcome_table,
 )
 from engine.model import RetriedDisposition
+from engine.schedule.retry import STALLS_MAX
 
 PAGE = Path(__file__).parents[3] / "docs" / "dispositions.md"
 
@@ -72,6 +73,12 @@ def test_the_page_says_what_an_override_may_be() -> None:
     assert " ".join(f"`{one}`" for one in sorted(REFUSALS)) in page
     assert f"at most {OUTCOMES_MAX} entries" in page
     assert f"1 to {TEXT_LENGTH_MAX} characters" in page
+
+
+def test_the_page_says_when_a_number_is_given_up() -> None:
+    page = " ".join(PAGE.read_text().split())
+    assert f"given up after {STALLS_MAX} such calls in a row" in page
+    assert f"{STALLS_MAX} of them in a row end the number as `congested`" in page
 
 
 def examples() -> list[tuple[str, ...]]:

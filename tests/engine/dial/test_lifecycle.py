@@ -77,6 +77,7 @@ def test_what_the_wire_said_becomes_the_disposition_of_the_contract(
         (Ended("we_hung_up", 487), "ring time-out", "ringing", Outcome("no-answer")),
         (Ended("unreachable"), "ring time-out", "initiated", Outcome(None)),
         (Ended("unreachable"), "the call ended", "initiated", Outcome(None)),
+        (Ended("unreachable"), "the call ended", "ringing", Outcome("failed")),
         (Ended("we_hung_up", 487), "shutdown", "ringing", Outcome("canceled")),
         (Ended("we_hung_up", 200), "shutdown", "in-progress", Outcome("answered")),
         (Ended("no_media", 200), "the call ended", "ringing", Outcome("failed")),

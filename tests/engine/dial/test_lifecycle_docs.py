@@ -8,6 +8,7 @@ from typing import get_args
 from engine.dial.lifecycle import FINAL_STATUS, LIVE, STEPS
 from engine.disposition import BUDGET_KEPT, BY_Q850_CAUSE, BY_SIP_CODE, Disposition
 from engine.events import EventType
+from engine.schedule.retry import STALLS_MAX
 
 PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"
 
@@ -44,6 +45,10 @@ def test_the_page_holds_the_diagram_of_the_table() -> None:
 
 def test_the_page_holds_the_table_of_outcomes() -> None:
     assert outcomes() in PAGE.read_text()
+
+
+def test_the_page_says_when_a_number_is_given_up() -> None:
+    assert f"given up after {STALLS_MAX} such calls in a row" in PAGE.read_text()
 
 
 def test_the_page_names_every_event() -> None:

@@ -28,7 +28,7 @@ def route_over(*groups: str) -> tuple[Route, dict[str, Trunk]]:
 
 
 def send(trunk: Trunk, now: float) -> tuple[Permit, TrunkCall]:
-    permit, call = Permit((trunk.limits,), now), trunk.admit()
+    permit, call = Permit((trunk.limits,), now), trunk.admit("cnt_1")
     permit.mark_sent(now)
     call.mark_sent(now)
     return permit, call
@@ -82,6 +82,14 @@ def test_a_trunk_to_be_avoided_is_taken_only_where_no_other_takes_the_call() -> 
     by_name["b"].note_condition(False, "gone")
     assert chosen(route, 1.0, 1, ("a",)) == "a"
     assert not route.has_other(("a",), 2.0)
+
+
+def test_trunks_that_have_all_refused_a_call_are_asked_again_in_turn() -> None:
+    route, _ = route_over("a", "bc")
+    refused: list[str] = []
+    for n in range(7):
+        refused.append(route.choose(float(n), refused).name)
+    assert "".join(refused) == "abcabca"
 
 
 def test_the_blocker_is_that_of_the_trunk_that_is_up_and_free_soonest() -> None:
@@ -162,7 +170,7 @@ def put_into(trunk: Trunk, state: str) -> None:
             send(trunk, 0.999)
     if state == "trial":
         trunk._down_until = 0.9
-        trunk.admit()
+        trunk.admit("cnt_1")
 
 
 @given(States, st.sampled_from([1.0, 1.5, 60.0]))

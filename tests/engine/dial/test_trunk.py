@@ -27,7 +27,7 @@ def a_trunk(cps: float = 100, channels: int = 1000) -> Trunk:
 def send(trunk: Trunk, now: float) -> TrunkCall:
     """A call that is let go and leaves."""
     assert trunk.blocked_by(now) is None
-    call = trunk.admit()
+    call = trunk.admit("cnt_1")
     Permit((trunk.limits,), now).mark_sent(now)
     call.mark_sent(now)
     return call
@@ -82,7 +82,7 @@ def test_after_its_rest_a_trunk_gets_one_call_at_a_time_until_an_answer_comes() 
 def test_a_trial_that_never_leaves_makes_room_for_another() -> None:
     trunk = a_trunk()
     now = fail(trunk, 0.0)
-    trunk.admit().close()
+    trunk.admit("cnt_1").close()
     assert trunk.blocked_by(now) is None
     send(trunk, now)
     assert code(trunk.blocked_by(now)) == "trunk_down"
@@ -94,6 +94,23 @@ def test_an_answer_to_any_call_ends_the_rest() -> None:
     silent.note_silence(32.1)
     slow.note_answer(32.5)
     assert trunk.blocked_by(32.5) is None
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_call_without_an_answer_says_nothing_of_a_trunk_that_answered_others_meanwhile(
+    is_taken: bool,
+) -> None:
+    trunk = a_trunk()
+    silent, other = send(trunk, 0.0), send(trunk, 5.0)
+    if is_taken:
+        other.note_answer(6.0)
+    else:
+        other.note_refusal("pace", None, 6.0)
+    silent.note_silence(32.0)
+    assert trunk.blocked_by(32.0) is None
+    late = send(trunk, 32.0)
+    late.note_silence(64.0)
+    assert code(trunk.blocked_by(64.0)) == "trunk_down"
 
 
 def test_a_refusal_for_want_of_capacity_is_an_answer() -> None:
@@ -145,7 +162,7 @@ def test_a_trunk_that_cannot_be_used_is_down_until_it_is_said_to_be_well() -> No
     assert trunk.blocked_by(1e9) == Block(
         "trunk_down", math.inf, None, "Its registration was refused (403)."
     )
-    send_late = trunk.admit()
+    send_late = trunk.admit("cnt_1")
     assert not send_late.may_leave(0.0)
     trunk.note_condition(True, "It is registered.")
     assert trunk.blocked_by(0.0) is None
@@ -170,7 +187,7 @@ def test_a_trunk_that_was_never_unusable_is_not_brought_up_by_being_well() -> No
 
 def test_retry_after_is_the_blocker_with_its_end_and_its_reason() -> None:
     trunk = a_trunk()
-    let_go = trunk.admit()
+    let_go = trunk.admit("cnt_1")
     send(trunk, 0.0).note_refusal("either", 7.0, 1.0)
     block = trunk.blocked_by(2.0)
     assert block is not None

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from engine.disposition import Disposition, Outcome
 from engine.model import Contact, FlowSettings, RetryRule
-from engine.schedule.retry import after_attempt, congestion_wait_s
+from engine.schedule.retry import (
+    STALLS_MAX,
+    after_attempt,
+    after_stall,
+    congestion_wait_s,
+    stalls_of,
+)
 from tests.engine.made import EPOCH, contact
 
 TWO = ("+14155550123", "+14155550124")
@@ -102,7 +108,7 @@ def test_a_redirected_call_costs_nothing_and_the_one_it_leads_to_counts() -> Non
     detour = after_attempt(before, settings, Outcome("failed", redirected_to="+1999"), NOW)
     assert detour == waiting(before, 0, detour="+1999", detoured=True)
     assert after_attempt(detour, settings, Outcome("answered"), NOW) == done(
-        detour, "answered", spent=1, detour=None
+        detour, "answered", spent=1, detour=None, detoured=False
     )
 
 
@@ -112,11 +118,49 @@ def test_after_a_detour_comes_the_next_number_which_has_one_of_its_own() -> None
     assert after == waiting(before, 0, spent=1, tel_index=1, detour=None, detoured=False)
 
 
-def test_a_retry_after_a_detour_calls_the_contacts_own_number_which_has_had_its_detour() -> None:
+def test_a_retry_after_a_detour_calls_the_contacts_own_number_which_may_be_redirected_again() -> (
+    None
+):
     settings = FlowSettings(retry={"busy": RetryRule(1, 90)})
     before = contact(state="dialing", tel=TWO, detour="+1999", detoured=True)
     after = after_attempt(before, settings, Outcome("busy"), NOW)
-    assert after == waiting(before, 90, spent=1, tries={"busy": 1}, detour=None)
+    assert after == waiting(before, 90, spent=1, tries={"busy": 1}, detour=None, detoured=False)
+
+
+SILENT, FULL = Outcome(None), Outcome("congested", "either")
+
+
+@pytest.mark.parametrize("outcome", [SILENT, FULL])
+def test_calls_that_come_to_nothing_are_counted_and_cost_nothing(outcome: Outcome) -> None:
+    before = contact(state="dialing", tries={"busy": 1})
+    for stalls in (0, 1, STALLS_MAX - 1):
+        after = after_stall(before, FlowSettings(), outcome, NOW, 7, stalls)
+        counted = waiting(before, 7, tries={"busy": 1, "congested": stalls})
+        assert after == (outcome, counted)
+        assert stalls_of(after[1]) == stalls
+
+
+@pytest.mark.parametrize("outcome", [Outcome("busy"), Outcome("failed", redirected_to="+1999")])
+def test_only_calls_in_a_row_that_come_to_nothing_count(outcome: Outcome) -> None:
+    settings = FlowSettings(retry={"busy": RetryRule(1, 90)})
+    before = contact(state="dialing", tries={"congested": 9})
+    assert stalls_of(after_attempt(before, settings, outcome, NOW)) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "last"), [(SILENT, Outcome("failed")), (FULL, Outcome("congested", "either"))]
+)
+def test_a_number_of_which_too_many_calls_came_to_nothing_is_given_up(
+    outcome: Outcome, last: Outcome
+) -> None:
+    before = contact(state="dialing", tel=TWO, tries={"congested": STALLS_MAX - 1})
+    ended, following = after_stall(before, FlowSettings(), outcome, NOW, 7, STALLS_MAX)
+    assert (ended, following) == (last, waiting(before, 0, spent=1, tel_index=1, tries={}))
+    assert last.disposition is not None
+    assert after_stall(following, FlowSettings(), outcome, NOW, 7, STALLS_MAX) == (
+        last,
+        done(following, last.disposition, spent=2),
+    )
 
 
 def test_after_a_crash_in_mid_call_nobody_is_rung_again_unless_the_flow_says_so() -> None:
