@@ -11,7 +11,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,8 @@ from engine.runtime import Engine, EngineSettings
 DATABASE: Final = "callwheel.db"
 PROMPTS: Final = "prompts"
 TRACES: Final = "traces.db"
+PRIVATE_FILE: Final = 0o600
+PRIVATE_FOLDER: Final = 0o700
 ADMIN_KEY_HASH: Final = "administrator.sha256"
 """Holds the hash of the administrator key that the first start made."""
 
@@ -193,9 +195,13 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
 
 
 def _make_data_dir(config: Config) -> Path:
-    """The folder that everything is kept in."""
+    """The folder that everything is kept in, private where it is made here."""
     data = Path(config.data_dir)
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        # Earlier releases left them open to others. Whoever does not own them cannot change that.
+        with suppress(FileNotFoundError, PermissionError):
+            (data / f"{TRACES}{suffix}").chmod(PRIVATE_FILE)
     return data
 
 
@@ -286,7 +292,7 @@ def _find_admin_key(config: Config) -> tuple[str | None, bytes]:
     except FileNotFoundError:
         made = KEY_PREFIX + secrets.token_urlsafe(32)
         sha256 = hash_key(made)
-        file.touch(mode=0o600)
+        file.touch(mode=PRIVATE_FILE)
         file.write_text(sha256.hex(), encoding="ascii")
         return made, sha256
     except ValueError:

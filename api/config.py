@@ -7,7 +7,7 @@ once. Nothing here reads a file or the process's environment: both are arguments
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from msgspec import Struct
 from adapters.sip.identity.headers import NumberForm
 from api import config_keys as keys
 from api import config_sip_keys as sip_keys
-from api.config_checks import find_mistakes_between
+from api.config_checks import SIP_BIND, find_mistakes_between
 from api.config_keys import Address, PortRange, TrunkUri
 from api.config_sip_keys import Attestation, Groups
 from api.config_source import (
@@ -45,7 +45,7 @@ class Http(Struct, frozen=True):
 class Sip(Struct, frozen=True):
     """Where signalling leaves and arrives."""
 
-    bind: Address = Address("127.0.0.1", 5062)
+    bind: Address = SIP_BIND
     """UDP and TCP; port 0 takes any free port."""
     tls_bind: Address | None = None
     """TLS; None listens to none. Certificate and key are then there too."""
@@ -189,8 +189,8 @@ KEYS: Final[dict[str, Key]] = {
     "trunks.*.uri": keys.TRUNK_URI,
     "trunks.*.channels": keys.CHANNELS,
     "trunks.*.cps": keys.CPS,
-    "trunks.*.username": keys.CREDENTIAL,
-    "trunks.*.password": keys.CREDENTIAL,
+    "trunks.*.username": keys.SECRET,
+    "trunks.*.password": keys.SECRET,
     "trunks.*.realm": sip_keys.REALM,
     "trunks.*.register": keys.FLAG,
     "trunks.*.register_expires_s": sip_keys.REGISTER_EXPIRES,
@@ -229,8 +229,16 @@ NOT_SUPPORTED_YET: Final[dict[str, str]] = {
 """Promised tables whose feature is missing: a line moves to `KEYS` when its feature comes."""
 
 
+FindMistakes = Callable[[Source, Mapping[str, Any]], Iterable[ConfigMistake]]
+"""Finds what is wrong with what was given, and with the values that could be read of it, by key."""
+
+
 def read_config(
-    text: str, environment: Mapping[str, str], *, file: str = "callwheel.toml"
+    text: str,
+    environment: Mapping[str, str],
+    *,
+    file: str = "callwheel.toml",
+    find_more: FindMistakes = lambda source, values: (),
 ) -> Config:
     """The configuration. Raises `ConfigError` with every mistake.
 
@@ -238,12 +246,14 @@ def read_config(
         text: the file's text, TOML 1.0; empty for none.
         environment: variables of the process; those that begin with CALLWHEEL_ go before the file.
         file: the file's name, for the places of mistakes.
+        find_more: what else to look for, beyond what text and environment can tell.
     """
     expected = Expected(KEYS, NOT_SUPPORTED_YET)
     source = read_source(text, environment, file=file, expected=expected)
     values, mistakes = _read_values(source)
     admin_key = environment.get(ADMIN_KEY_VARIABLE) or None
     mistakes += [*source.mistakes, *find_mistakes_between(source, values)]
+    mistakes += find_more(source, values)
     try:
         admin_key = admin_key and keys.read_admin_key(admin_key)
     except Refused as refused:

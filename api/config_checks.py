@@ -7,9 +7,16 @@ also make its neighbours wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
+from api.config_keys import SIP_PORT, Address, TrunkUri
 from api.config_source import ConfigMistake, Place, Source, pattern_of
+
+SIP_BIND: Final = Address("127.0.0.1", 5062)
+"""Where we listen that are not told where."""
+SIPS_PORT: Final = 5061
+"""Where a trunk listens over TLS whose URI names no port (RFC 3261 §19.1.2)."""
 
 REQUIRED: Final = ("trunks.*.name", "trunks.*.uri", "routes.*.name", "routes.*.trunks")
 
@@ -31,6 +38,7 @@ def find_mistakes_between(source: Source, values: Mapping[str, Any]) -> list[Con
         *_find_unregistered(source, values),
         *_find_duplicates(source),
         *_find_unknown_trunks(source, values),
+        *_find_unreachable_trunks(source, values),
     ]
 
 
@@ -93,3 +101,48 @@ def _find_unknown_trunks(source: Source, values: Mapping[str, Any]) -> Iterator[
         if unknown := [name for group in value for name in group if name not in trunks]:
             detail = f"There is no trunk named {', '.join(unknown)}."
             yield ConfigMistake(setting.place, "unknown_trunk", detail)
+
+
+def _find_unreachable_trunks(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
+    """Trunks that are ourselves, and those of another family of addresses than ours."""
+    if "sip.bind" in source.places and "sip.bind" not in values:
+        return
+    ours: Address = values.get("sip.bind", SIP_BIND)
+    for key, uri in values.items():
+        setting = source.settings[key]
+        if setting.pattern != "trunks.*.uri" or not isinstance(uri, TrunkUri):
+            continue
+        if (family := _family_of(uri.host)) is None:
+            continue
+        if family != _family_of(ours.host):
+            detail = (
+                f"{uri.host} is IPv{family}, and sip.bind {ours} is not: a trunk is reached over the"
+                " family of addresses that sip.bind is of."
+            )
+            yield ConfigMistake(setting.place, "wrong_family", detail)
+        elif own := _find_own(uri, ours, values):
+            detail = f"This is {own}, our own address: calls would come back to us."
+            yield ConfigMistake(setting.place, "own_address", detail)
+
+
+def _find_own(uri: TrunkUri, bind: Address, values: Mapping[str, Any]) -> str | None:
+    """The key and address of ours that a trunk's address is, if it is one."""
+    is_tls = uri.transport == "tls"
+    key, address = ("sip.tls_bind", values.get("sip.tls_bind")) if is_tls else ("sip.bind", bind)
+    port = uri.port or (SIPS_PORT if is_tls else SIP_PORT)
+    if address is None or address.port != port:
+        return None
+    host = ip_address(uri.host)
+    is_any = ip_address(address.host).is_unspecified
+    known = {address.host, values.get("sip.advertise")}
+    if uri.host in known or (is_any and (host.is_loopback or host.is_unspecified)):
+        return f"{key} {address}"
+    return None
+
+
+def _family_of(host: str) -> int | None:
+    """4 or 6; None for a host name, whose addresses only the DNS knows."""
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return None

@@ -35,6 +35,8 @@ TRANSPORTS: Final[tuple[Transport, ...]] = ("udp", "tcp", "tls")
 
 DESTINATION: Final = re.compile(r"\+[0-9]{1,15}")
 TRUNK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+USERINFO: Final = re.compile(r"((?:\b(?:sips?|https?):(?://)?)?)(?s:.*)@", re.IGNORECASE)
+"""A scheme, and all from there to the last `@`: a password may hold any sign, also an `@`."""
 HOST_NAME: Final = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
     r"(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
@@ -84,10 +86,26 @@ def as_text(raw: object) -> str:
     return raw
 
 
+def as_secret(raw: object) -> str:
+    """Text as `as_text` reads it. What `Refused` says never repeats it: a password without its quotes is
+    one all the same."""
+    if not isinstance(raw, str):
+        raise Refused("wrong_type", "This is a text in quotes; what stands there is not shown.")
+    return as_text(raw)
+
+
 def say(raw: object) -> str:
-    """A wrong value as a sentence shows it."""
-    text = repr(raw)
+    """A wrong value as a sentence shows it. Whatever stands before an `@`, a password perhaps, is not
+    shown, and of a list or a table no more than that it is one."""
+    if isinstance(raw, list | dict):
+        return "a list" if isinstance(raw, list) else "a table"
+    text = repr(mask_userinfo(raw) if isinstance(raw, str) else raw)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def mask_userinfo(text: str) -> str:
+    """The text without what a URI in it says before its host: `sip:user:secret@host` is `sip:***@host`."""
+    return USERINFO.sub(r"\1***@", text)
 
 
 def number_between(low: float, high: float) -> Callable[[object], float]:
@@ -325,5 +343,5 @@ CPS: Final = Key(read_cps, number_from_text)
 DESTINATIONS: Final = Key(read_destinations, texts_from_text)
 TRUNK_NAME_KEY: Final = Key(read_trunk_name)
 TRUNK_URI: Final = Key(read_trunk_uri)
-CREDENTIAL: Final = Key(as_text)
+SECRET: Final = Key(as_secret)
 FLAG: Final = Key(read_flag, flag_from_text)

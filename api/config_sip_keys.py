@@ -126,25 +126,32 @@ def read_display_name(raw: object) -> str:
 
 def read_asserted_identity(raw: object) -> str:
     """`none`, `did`, a number or a URI."""
-    text = as_text(raw)
-    _ask_identity(TrunkIdentity(asserted=text), "invalid_identity")
-    return text
+    return _read_who(raw, lambda text: TrunkIdentity(asserted=text))
 
 
 def read_diversion(raw: object) -> str:
     """A number or a URI."""
+    return _read_who(raw, lambda text: TrunkIdentity(diversion=text))
+
+
+def _read_who(raw: object, identity_of: Callable[[str], TrunkIdentity]) -> str:
     text = as_text(raw)
-    _ask_identity(TrunkIdentity(diversion=text), "invalid_identity")
+    try:
+        _ask_identity(identity_of(text), "invalid_identity")
+    except Refused as refused:
+        raise Refused(refused.code, _show_again(refused.detail, text)) from None
     return text
 
 
 def read_headers(raw: object) -> tuple[tuple[str, str], ...]:
     """Extra header lines, `Name: value`."""
-    headers = []
+    headers: list[tuple[str, str]] = []
     for item in _items(raw, '["X-Account: 7"]', limit=None):
         name, colon, value = item.partition(":") if isinstance(item, str) else ("", "", "")
         if not colon:
-            raise Refused("invalid_header", f'A header is "Name: value", not {say(item)}.')
+            # It is not shown: a header may hold a secret.
+            place = len(headers) + 1
+            raise Refused("invalid_header", f'A header is "Name: value"; number {place} is not.')
         headers.append((name.strip(), value.strip()))
     _ask_identity(TrunkIdentity(headers=tuple(headers)), "invalid_header")
     return tuple(headers)
@@ -158,12 +165,20 @@ def _ask_identity(identity: TrunkIdentity, code: str) -> None:
         raise Refused(code, unsafe.reason) from None
 
 
+def _show_again(reason: str, text: str) -> str:
+    """A sentence that shows a text behind its last `not`, with the text as `say` shows it: that of a URI
+    may hold a password."""
+    told, is_not, _ = reason.rpartition(" not ")
+    return f"{told}{is_not}{say(text)}." if is_not else reason
+
+
 def read_certificate_url(raw: object) -> str:
     """Where verifiers fetch the certificate of STIR's key."""
+    text = as_text(raw)
     try:
-        return check_certificate_url(as_text(raw))
+        return check_certificate_url(text)
     except UnsafeHeader as unsafe:
-        raise Refused("invalid_url", unsafe.reason) from None
+        raise Refused("invalid_url", _show_again(unsafe.reason, text)) from None
 
 
 def read_outcomes(raw: object) -> OutcomeTable:

@@ -1,8 +1,9 @@
-"""The trio side of the media plane: starts its process, watches it, and opens streams on it.
+"""The trio side of the media plane: starts its processes, watches them, and opens streams on them.
 
-When the plane dies, or no longer answers, every stream that is open is lost: `wait_lost` returns and
-`play` raises `StreamLost`. The process is started again after a wait that doubles while it does not
-live, and new streams are opened on the new one.
+A stream belongs to one process, which is chosen when it is opened; where there are cores for several,
+each carries its share. When a process dies, or no longer answers, every stream on it is lost:
+`wait_lost` returns and `play` raises `StreamLost`. It is started again after a wait that doubles while
+it does not live; meanwhile new streams are opened on the others, and on the new one then.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-import structlog
 import trio
+from msgspec import Struct
 
-from adapters.media.control import PlaneStatistics
-from adapters.media.plane_process import PlaneProcess
+from adapters.media.control import LATENESS_MS_MAX, PlaneStatistics
+from adapters.media.keeper import PlaneKeeper
 from adapters.media.stream import PlaneStream
 from adapters.media.types import PlaneUnavailable
 
@@ -27,25 +28,31 @@ PORTS_DEFAULT: Final = (20_000, 29_999)
 """The RTP ports of the configuration's default, first and last."""
 START_WAIT_S: Final = 15.0
 """How long the first plane may take to open its first streams."""
-RESTART_WAIT_S_MIN: Final = 0.1
-RESTART_WAIT_S_MAX: Final = 5.0
-STEADY_S: Final = 10.0
-"""A plane that lived for so long is started again after the shortest wait."""
 
-log = structlog.get_logger(__name__)
+
+class PlaneSettings(Struct, frozen=True):
+    """How the processes of a plane work; the defaults are right but for measuring."""
+
+    planes: int = 1
+    """Processes. One fills a core at some thousand streams."""
+    way: Literal["fastest", "sockets"] = "fastest"
+    """`fastest` is io_uring where the system allows it; `sockets` never asks for it."""
+    scheduling: Literal["realtime", "ordinary"] = "realtime"
+    """`realtime` goes before ordinary processes where the system allows it."""
+
+
+def planes_of_this_machine() -> int:
+    """How many processes suit a machine: one core is left for everything else."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 class RtpMediaPlane:
-    """A media plane in a process of its own; implements `adapters.media.types.MediaPlane`."""
+    """A media plane in processes of its own; implements `adapters.media.types.MediaPlane`."""
 
-    def __init__(self, address: str, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, address: str, keepers: list[PlaneKeeper]) -> None:
+        assert keepers
         self._address = address
-        self._arguments = arguments
-        self._environment = environment
-        self._process: PlaneProcess | None = None
-        self._changed = trio.Event()
-        """Set, and replaced, whenever a process became ready or ended."""
-        self._has_failed = False
+        self._keepers = keepers
 
     @property
     def address(self) -> str:
@@ -53,65 +60,74 @@ class RtpMediaPlane:
         return self._address
 
     @property
+    def process_ids(self) -> list[int]:
+        """The processes that are the plane now."""
+        processes = [keeper.process for keeper in self._keepers]
+        return [one.process_id for one in processes if one and one.process_id is not None]
+
+    @property
     def process_id(self) -> int | None:
-        """The process that is the plane now; None while there is none."""
-        return self._process.process_id if self._process else None
+        """The first of these processes; None while there is none."""
+        return next(iter(self.process_ids), None)
+
+    @property
+    def way(self) -> str:
+        """How packets go in and out of the kernel: `io_uring` or `sockets`; empty before it is known."""
+        process = self._keepers[0].process
+        return process.started.way if process and process.started else ""
 
     def statistics(self) -> PlaneStatistics:
         """How the plane was when it was last asked; it is asked every second while streams are open."""
-        return self._process.statistics if self._process else PlaneStatistics()
+        processes = [keeper.process for keeper in self._keepers]
+        return add_up([process.statistics for process in processes if process])
+
+    async def ask_statistics(self) -> PlaneStatistics:
+        """How the plane is now. Raises `PlaneUnavailable` where a process is starting."""
+        processes = [keeper.ready for keeper in self._keepers]
+        if None in processes:
+            raise PlaneUnavailable("the media plane is starting")
+        return add_up([await process.ask_statistics() for process in processes if process])
 
     async def open_stream(self) -> PlaneStream:
         """Reserve a port, without a round trip where a stream is ready. Raises `PlaneUnavailable`."""
         # Not a full checkpoint: a burst of calls ends by itself where the ready streams do.
         await trio.lowlevel.checkpoint_if_cancelled()
-        process = self._process
-        if process is None or not process.is_ready:
+        ready = [process for keeper in self._keepers if (process := keeper.ready)]
+        if not ready:
             raise PlaneUnavailable("the media plane is starting")
-        return await process.take_stream()
+        return await min(ready, key=lambda process: process.streams).take_stream()
 
     async def wait_ready(self) -> None:
-        """Wait until streams can be opened."""
-        while self._process is None or not self._process.is_ready:
-            await self._changed.wait()
+        """Wait until streams can be opened on every process."""
+        for keeper in self._keepers:
+            await keeper.wait_ready()
 
     async def wait_started(self) -> None:
-        """Wait for the first process to be ready. Raises `PlaneUnavailable` if it ends before."""
+        """Wait for the first processes to be ready. Raises `PlaneUnavailable` if one ends before."""
         with trio.move_on_after(START_WAIT_S):
-            while not self._has_failed:
-                if self._process is not None and self._process.is_ready:
-                    return
-                await self._changed.wait()
-        raise PlaneUnavailable("the media plane does not start; standard error has its own words")
+            for keeper in self._keepers:
+                await keeper.wait_settled()
+        if not all(keeper.ready for keeper in self._keepers):
+            raise PlaneUnavailable(
+                "the media plane does not start; standard error has its own words"
+            )
 
     async def keep_running(self) -> None:
-        """Run one process after the other, until cancelled."""
-        wait_s = RESTART_WAIT_S_MIN
-        while True:
-            began = trio.current_time()
-            process = PlaneProcess(self._note_change)
-            self._process = process
-            try:
-                await process.run(self._arguments, self._environment)
-            finally:
-                self._process = None
-                self._has_failed = True
-                self._note_change()
-            lived_s = trio.current_time() - began
-            wait_s = RESTART_WAIT_S_MIN if lived_s >= STEADY_S else wait_s
-            log.error(
-                "media_plane_died",
-                exit_code=process.exit_code,
-                streams_lost=process.streams_lost,
-                lived_s=round(lived_s, 1),
-                restart_in_s=wait_s,
-            )
-            await trio.sleep(wait_s)
-            wait_s = min(2 * wait_s, RESTART_WAIT_S_MAX)
+        """Run one process after the other in every place, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for keeper in self._keepers:
+                nursery.start_soon(keeper.keep_running)
 
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+
+def add_up(parts: list[PlaneStatistics]) -> PlaneStatistics:
+    """The figures of several processes as those of one."""
+    lateness_ms = [sum(part.lateness_ms[ms] for part in parts) for ms in range(LATENESS_MS_MAX + 1)]
+    counts = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in PlaneStatistics.__struct_fields__
+        if name != "lateness_ms"
+    }
+    return PlaneStatistics(**counts, lateness_ms=lateness_ms)
 
 
 @asynccontextmanager
@@ -121,19 +137,26 @@ async def open_media_plane(
     prompts_folder: Path,
     ports: tuple[int, int] = PORTS_DEFAULT,
     bind_host: str | None = None,
+    settings: PlaneSettings | None = None,
 ) -> AsyncIterator[RtpMediaPlane]:
     """Run a media plane for as long as the block lasts.
 
     `address` is what callees are told to send to. `bind_host` is the local address of the sockets:
     `address` itself where that is a loopback address, else every address of the machine. `ports`
-    are the first and last RTP port, of which the even ones are used; (0, 0) leaves the choice to
-    the kernel. `prompts_folder` is the folder of a `PromptLibrary`.
+    are the first and last port, of which RTP takes the even ones and RTCP the odd; (0, 0) leaves the
+    choice to the kernel. `prompts_folder` is the folder of a `PromptLibrary`.
 
     Raises `PlaneUnavailable` when the plane does not start, and `ValueError` for an address that is
     none. On the way out the plane ends with all its streams.
     """
-    arguments = _arguments(bind_host or _bind_host(address), ports, prompts_folder)
-    plane = RtpMediaPlane(address, arguments, _environment())
+    settings = settings or PlaneSettings()
+    arguments = [
+        *_arguments(bind_host or _bind_host(address), ports, prompts_folder),
+        *("--way", settings.way, "--scheduling", settings.scheduling),
+    ]
+    environment = _environment()
+    keepers = [PlaneKeeper(arguments, environment) for _ in range(settings.planes)]
+    plane = RtpMediaPlane(address, keepers)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(plane.keep_running)
         try:

@@ -41,6 +41,8 @@ class Connect(msgspec.Struct, frozen=True, tag=2, array_like=True):
     port: int
     payload_type: int
     """0 for μ-law, 8 for A-law."""
+    telephone_event: int | None = None
+    """Payload type of RFC 4733 events, None where they were not agreed."""
 
 
 class Play(msgspec.Struct, frozen=True, tag=3, array_like=True):
@@ -70,6 +72,17 @@ class Report(msgspec.Struct, frozen=True, tag=6, array_like=True):
 
 
 Command = Open | Connect | Play | Stop | Close | Report
+
+
+class Started(msgspec.Struct, frozen=True, tag=7, array_like=True):
+    """The first word of a plane: how it works here."""
+
+    way: str
+    """`io_uring` or `sockets`: how packets go into the kernel and come out of it."""
+    reason: str
+    """Why it is not io_uring, where it is not."""
+    is_realtime: bool
+    """Whether the plane goes before ordinary processes."""
 
 
 class Opened(msgspec.Struct, frozen=True, tag=1, array_like=True):
@@ -118,6 +131,22 @@ class Closed(msgspec.Struct, frozen=True, tag=5, array_like=True):
     statistics: MediaStatistics
 
 
+class DigitHeard(msgspec.Struct, frozen=True, tag=8, array_like=True):
+    """The callee has pressed a key."""
+
+    stream: int
+    digit: str
+    """`0` to `9`, `*`, `#`, `A` to `D`."""
+
+
+class Moved(msgspec.Struct, frozen=True, tag=9, array_like=True):
+    """The callee has proven to be somewhere else than its SDP says; the stream goes there now."""
+
+    stream: int
+    host: str
+    port: int
+
+
 class PlaneStatistics(msgspec.Struct, frozen=True):
     """How the plane is, since it started."""
 
@@ -129,6 +158,11 @@ class PlaneStatistics(msgspec.Struct, frozen=True):
     packets_failed: int = 0
     """Refused by the kernel; the remote's host may have said that nobody listens."""
     packets_received: int = 0
+    """RTP of the callees alone."""
+    rtcp_received: int = 0
+    strangers_packets: int = 0
+    """Packets that were looked at while a callee's address was being learnt; all others of strangers
+    are dropped by the kernel."""
     ticks: int = 0
     """There are ten in 20 ms while streams are sending; each serves a tenth of them."""
     ticks_late: int = 0
@@ -145,7 +179,7 @@ class Reported(msgspec.Struct, frozen=True, tag=6, array_like=True):
     statistics: PlaneStatistics
 
 
-Event = Opened | Refused | PlayEnded | Dropped | Closed | Reported
+Event = Started | Opened | Refused | PlayEnded | DigitHeard | Moved | Dropped | Closed | Reported
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _commands: Final = msgspec.msgpack.Decoder(list[Command])

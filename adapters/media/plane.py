@@ -1,6 +1,7 @@
 """The plane's process: one loop that makes and takes the RTP of all streams every 20 ms.
 
     python -m adapters.media.plane --control FD --bind HOST --ports FIRST-LAST --prompts FOLDER
+        [--way fastest|sockets] [--scheduling realtime|ordinary]
 
 There is no trio in it and no thread. While streams are sending, the loop runs on an absolute clock:
 tick n is due at start + n * 2 ms, and serves a tenth of the streams, the control socket and what
@@ -13,7 +14,6 @@ calls that are being drained still need their sound.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import os
 import resource
@@ -29,9 +29,10 @@ import numpy as np
 
 from adapters.media import control
 from adapters.media.endpoint import PortPicker
-from adapters.media.sender import SocketSender
+from adapters.media.hearing import SLOTS_PER_ROW
 from adapters.media.stream_table import PHASES
 from adapters.media.switchboard import Switchboard
+from adapters.media.way import PLAIN, choose_way
 
 TICK_NS: Final = 20_000_000 // PHASES
 CATCH_UP_NS: Final = 100_000_000
@@ -41,6 +42,8 @@ STREAMS_MAX: Final = 10_000
 """Streams of one plane: beyond what one core can send."""
 DESCRIPTORS_SPARE: Final = 64
 """Descriptors that are not streams' sockets."""
+DESCRIPTORS_PER_STREAM: Final = 2.25
+"""Two ports, and an ear in every fourth: only streams that began lately have one."""
 REALTIME_PRIORITY: Final = 1
 """The lowest of the real-time priorities goes before everything that has none."""
 CONTROL_READ_MAX: Final = 65_536
@@ -120,7 +123,7 @@ class Plane:
         self._ticks = 0
         self._ticks_late = 0
         self._ticks_skipped = 0
-        self._lateness_ms = np.zeros(control.LATENESS_MS_MAX + 1, np.int64)
+        self._lateness_ms = [0] * (control.LATENESS_MS_MAX + 1)
 
     def run(self) -> None:
         """Serve until the control process is gone. Raises `ControlBroken`."""
@@ -145,11 +148,13 @@ class Plane:
             sending=self._board.sending,
             packets_sent=self._packets_sent,
             packets_failed=self._packets_failed,
-            packets_received=self._board.packets_received,
+            packets_received=self._board.hearing.packets_received,
+            rtcp_received=self._board.hearing.rtcp_received,
+            strangers_packets=self._board.hearing.strangers_packets,
             ticks=self._ticks,
             ticks_late=self._ticks_late,
             ticks_skipped=self._ticks_skipped,
-            lateness_ms=self._lateness_ms.tolist(),
+            lateness_ms=self._lateness_ms.copy(),
         )
 
     def _tick(self) -> None:
@@ -173,12 +178,17 @@ class Plane:
 
     def _note_lateness(self, count: int, first_ns: int, last_ns: int) -> None:
         """Count packets that left one after the other between these two moments."""
-        if last_ns < 1_000_000:
+        first_ms, last_ms = first_ns / 1e6, last_ns / 1e6
+        if last_ms < 1:
             self._lateness_ms[0] += count
             return
-        late_ns = np.linspace(first_ns, last_ns, count)
-        late_ms = np.minimum(late_ns // 1_000_000, control.LATENESS_MS_MAX).astype(np.intp)
-        self._lateness_ms += np.bincount(late_ms, minlength=len(self._lateness_ms))
+        per_ms = count / max(last_ms - first_ms, 1e-6)
+        before = 0
+        for whole_ms in range(min(int(last_ms), control.LATENESS_MS_MAX)):
+            until_now = min(count, max(0, round((whole_ms + 1 - first_ms) * per_ms)))
+            self._lateness_ms[whole_ms] += until_now - before
+            before = until_now
+        self._lateness_ms[min(int(last_ms), control.LATENESS_MS_MAX)] += count - before
 
     def _serve_control(self) -> None:
         board = self._board
@@ -201,15 +211,18 @@ def main() -> None:
     first_port, last_port = (int(port) for port in options.ports.split("-"))
     chance = np.random.default_rng()
     skip = int(chance.integers(last_port - first_port + 1))
+    capacity = _raise_descriptor_limit()
+    way = choose_way(SLOTS_PER_ROW * capacity) if options.way == "fastest" else PLAIN
     board = Switchboard(
         prompts=Path(options.prompts),
         bind_host=options.bind,
         picker=PortPicker(first_port, last_port, skip),
-        make_sender=SocketSender,
-        capacity=min(STREAMS_MAX, _raise_descriptor_limit() - DESCRIPTORS_SPARE),
+        way=way,
+        capacity=capacity,
         chance=chance,
     )
-    _take_priority()
+    is_realtime = options.scheduling == "realtime" and _take_priority()
+    board.events.append(control.Started(way.name, way.reason, is_realtime))
     # The loop makes no cycles, and a collection would be heard.
     gc.collect()
     gc.disable()
@@ -224,28 +237,34 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--bind", required=True)
     parser.add_argument("--ports", required=True)
     parser.add_argument("--prompts", required=True)
+    parser.add_argument("--way", choices=["fastest", "sockets"], default="fastest")
+    parser.add_argument("--scheduling", choices=["realtime", "ordinary"], default="realtime")
     return parser.parse_args()
 
 
-def _take_priority() -> None:
+def _take_priority() -> bool:
     """Go before every ordinary process, where the system allows it: root, or `ulimit -r` above 0.
 
     The loop needs little at a time, but at once; among processes that are busy it is served too
     late. Without the right to it the plane runs all the same, and its lateness is in its figures.
     """
-    with contextlib.suppress(OSError):
+    try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME_PRIORITY))
+    except OSError:
+        return False
+    return True
 
 
 def _raise_descriptor_limit() -> int:
-    """As many descriptors as this process may have without asking anyone."""
+    """Take as many descriptors as this process may have without asking anyone: enough for so many
+    streams."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = STREAMS_MAX + DESCRIPTORS_SPARE
+    wanted = int(STREAMS_MAX * DESCRIPTORS_PER_STREAM) + DESCRIPTORS_SPARE
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+    return int((wanted - DESCRIPTORS_SPARE) / DESCRIPTORS_PER_STREAM)
 
 
 if __name__ == "__main__":

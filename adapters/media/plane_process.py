@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 
@@ -41,6 +42,11 @@ _REFUSALS: Final[dict[control.RefusalReason, str]] = {
     "no_stream": "the media plane is full",
     "no_descriptor": "the system allows the media plane no more sockets",
 }
+
+_OfStream = (
+    control.PlayEnded | control.DigitHeard | control.Moved | control.Dropped | control.Closed
+)
+"""Events about one stream."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +77,13 @@ class PlaneProcess:
         self.statistics = control.PlaneStatistics()
         """How the plane was when it was last asked."""
         self.streams_lost = 0
+        self.started: control.Started | None = None
+        """How the plane works, once it has said so."""
+
+    @property
+    def streams(self) -> int:
+        """Streams that were handed out and are not closed."""
+        return len(self._streams)
 
     @property
     def process_id(self) -> int | None:
@@ -116,6 +129,13 @@ class PlaneProcess:
         if len(self._ready) + self._asked < READY_STREAMS_MIN:
             self._ask_for_streams()
         return stream
+
+    async def ask_statistics(self) -> control.PlaneStatistics:
+        """How the plane is now. It waits for as long as the plane does not answer."""
+        reported = self._reported
+        self._post(control.Report())
+        await reported.wait()
+        return self.statistics
 
     async def _wait_for_ready(self) -> None:
         self._ask_for_streams()
@@ -191,25 +211,40 @@ class PlaneProcess:
             await trio.sleep(REPORT_EVERY_S)
             if not self._streams:
                 continue
-            self._reported = trio.Event()
-            self._post(control.Report())
-            with trio.move_on_after(ANSWER_WAIT_S):
-                await self._reported.wait()
-            if not self._reported.is_set():
+            with trio.move_on_after(ANSWER_WAIT_S) as patience:
+                await self.ask_statistics()
+            if patience.cancelled_caught:
                 self._kill("the media plane does not answer")
                 return
 
     def _take(self, event: control.Event) -> None:
         if isinstance(event, control.Opened | control.Refused):
             self._take_answer(event)
-        elif isinstance(event, control.PlayEnded):
-            if event.stream in self._streams:
-                self._streams[event.stream].note_play_ended(event)
+        elif isinstance(event, control.Started):
+            self.started = event
+            log.info("media_plane_started", **msgspec.structs.asdict(event))
         elif isinstance(event, control.Reported):
             self.statistics = event.statistics
             self._reported.set()
-        else:
-            self._take_end(event)
+            self._reported = trio.Event()
+        elif event.stream in self._streams:
+            self._take_of_stream(event, self._streams[event.stream])
+
+    def _take_of_stream(self, event: _OfStream, stream: PlaneStream) -> None:
+        match event:
+            case control.PlayEnded():
+                stream.note_play_ended(event)
+            case control.DigitHeard():
+                stream.note_digit(event.digit)
+            case control.Moved():
+                log.info("media_stream_moved", port=stream.port, to=f"{event.host}:{event.port}")
+            case control.Dropped():
+                log.warning("media_stream_dropped", port=stream.port, reason=event.reason)
+                del self._streams[event.stream]
+                stream.note_lost(event.statistics)
+            case control.Closed():
+                del self._streams[event.stream]
+                stream.note_over(event.statistics)
 
     def _take_answer(self, event: control.Opened | control.Refused) -> None:
         self._asked -= 1
@@ -222,16 +257,6 @@ class PlaneProcess:
             self.is_ready = True
             self._note_ready()
         self._note_answer()
-
-    def _take_end(self, event: control.Closed | control.Dropped) -> None:
-        stream = self._streams.pop(event.stream, None)
-        if stream is None:
-            return
-        if isinstance(event, control.Dropped):
-            log.warning("media_stream_dropped", port=stream.port, reason=event.reason)
-            stream.note_lost(event.statistics)
-        else:
-            stream.note_over(event.statistics)
 
     def _note_answer(self) -> None:
         self._answered.set()

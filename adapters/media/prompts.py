@@ -1,8 +1,11 @@
-"""Prompts: whatever audio a customer uploads, made into the two files that the plane plays.
+"""Prompts: uploads, spoken sentences and signals, made into the two files that the plane plays.
+
+Whatever the sound is, it goes one way: one channel at 8 kHz, brought to the loudness of all prompts,
+encoded in both laws, safe on disk.
 
 This is CPU work (decoding and resampling an MP3 take about 1 ms for each second of sound) and writes to
 the disk: the caller runs it in a worker. Memory stays small whatever the upload claims to be: it is
-decoded, mixed and resampled block by block, and given up at the first sample beyond the bound.
+decoded, mixed and resampled block by block, and given up at the first sample beyond a bound.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ from typing import Final, Literal
 import numpy as np
 import soundfile
 import soxr
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from adapters.media.g711 import LAWS, SAMPLE_RATE_HZ
-from adapters.media.prompt_files import is_prompt_id, prompt_file
+from adapters.media.loudness import level
+from adapters.media.prompt_files import is_prompt_id, list_prompt_files, prompt_file
 from adapters.media.rtp import FRAME_BYTES
+from adapters.media.signals import BadSignal, read_signal
 
 PROMPT_BYTES_MAX: Final = 50 * 1024 * 1024
 """The largest upload that is decoded at all."""
@@ -30,10 +36,17 @@ PROMPT_DURATION_S_MAX: Final = 600.0
 SOURCE_RATE_HZ_MIN: Final = 1_000
 SOURCE_RATE_HZ_MAX: Final = 384_000
 SOURCE_CHANNELS_MAX: Final = 16
+SOURCE_SAMPLES_MAX: Final = 250_000_000
+"""What is decoded of one upload, all channels together: ten minutes of stereo at 192 kHz. A few KB of
+FLAC could ask for hours of work otherwise, without being too long."""
 _BLOCK_SAMPLES: Final = 65_536
 """What is decoded at once, all channels together: 256 KB of 32-bit samples."""
 
-PromptErrorCode = Literal["bad_id", "empty", "not_audio", "too_big", "too_long"]
+_MAGIC: Final = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
+"""How the files begin that are decoded. libsndfile knows thirty more kinds, each a parser of its own
+that a stranger's file could reach."""
+
+PromptErrorCode = Literal["bad_id", "bad_signal", "empty", "not_audio", "too_big", "too_long"]
 
 
 class PromptError(Exception):
@@ -45,8 +58,18 @@ class PromptError(Exception):
         self.detail = detail
 
 
+class KeptPrompt(Struct, frozen=True):
+    """A prompt as it lies on the disk."""
+
+    prompt_id: str
+    duration_s: float
+    """In whole frames of 20 ms, as it is played."""
+    size_bytes: int
+    """Of both files."""
+
+
 class PromptLibrary:
-    """The prompts of an installation, in one folder."""
+    """The prompts of an installation, in one folder. It holds nothing open, and may be pickled."""
 
     def __init__(
         self,
@@ -67,41 +90,128 @@ class PromptLibrary:
         with silence to a whole number of 20 ms frames. Raises `PromptError`, and `OSError` when
         the disk refuses.
         """
-        if not is_prompt_id(prompt_id):
-            raise PromptError("bad_id", "an id has 1 to 64 letters, digits, dashes and underscores")
-        samples = self._decode(data)
+        _check_id(prompt_id)
+        sound = self._decode(data)
+        self._keep(prompt_id, sound)
+        return len(sound) / SAMPLE_RATE_HZ
+
+    def add_samples(self, prompt_id: str, samples: NDArray[np.int16], rate_hz: int) -> KeptPrompt:
+        """Make a prompt of one channel of 16-bit samples, as a speech synthesiser makes them.
+
+        Raises `PromptError`, and `OSError` when the disk refuses.
+        """
+        _check_id(prompt_id)
+        _check_form(rate_hz, 1)
+        if not len(samples):
+            raise PromptError("empty", "there are no samples")
+        if len(samples) > self._max_duration_s * rate_hz:
+            raise self._too_long()
+        sound = samples.astype(np.float32) / np.float32(32_768)
+        return self._keep(prompt_id, soxr.resample(sound, rate_hz, SAMPLE_RATE_HZ))
+
+    def add_signal(self, text: str) -> KeptPrompt:
+        """The prompt of a signal such as `silence:2s` or `tone:440/500ms`, made if it is not kept
+        yet. Raises `PromptError`, and `OSError` when the disk refuses."""
+        try:
+            signal = read_signal(text)
+        except BadSignal as error:
+            raise PromptError("bad_signal", str(error)) from None
+        kept = self.find(signal.prompt_id)
+        return kept or self._keep(signal.prompt_id, signal.make_samples())
+
+    def find(self, prompt_id: str) -> KeptPrompt | None:
+        """The prompt of that id, if there is one. Raises `ValueError` for what cannot be an id."""
+        paths = [prompt_file(self._folder, prompt_id, law) for law in LAWS.values()]
+        try:
+            return _kept(prompt_id, max(path.stat().st_size for path in paths))
+        except FileNotFoundError:
+            return None
+
+    def discard(self, prompt_id: str) -> None:
+        """Forget a prompt; one that is not kept is forgotten already. What plays it plays on: a file
+        that is mapped lasts as long as its mapping. Raises `ValueError` for what cannot be an id."""
+        for law in LAWS.values():
+            prompt_file(self._folder, prompt_id, law).unlink(missing_ok=True)
+
+    def list_kept(self, prefix: str = "") -> list[KeptPrompt]:
+        """The prompts whose id begins so, the one that was made first in front."""
+        found = list_prompt_files(self._folder, prefix)
+        whole = [files for files in found if len(files.sizes) == len(LAWS)]
+        whole.sort(key=lambda files: (files.made_ns, files.prompt_id))
+        return [_kept(files.prompt_id, max(files.sizes)) for files in whole]
+
+    def tidy(self) -> None:
+        """Remove what a crash left: temporary files, and prompts that have one file of two. Call it
+        before anything is added, never while something is."""
+        for abandoned in self._folder.glob(".*.*.*"):
+            abandoned.unlink(missing_ok=True)
+        for files in list_prompt_files(self._folder, ""):
+            if len(files.sizes) < len(LAWS):
+                self.discard(files.prompt_id)
+
+    def _keep(self, prompt_id: str, sound: NDArray[np.float32]) -> KeptPrompt:
+        """Bring a sound at 8 kHz to its loudness, encode it, and write it."""
+        samples = _to_16_bit(level(sound))
         missing = -len(samples) % FRAME_BYTES
+        files = {}
         for law in LAWS.values():
             silence = np.full(missing, law.silence, np.uint8)
-            sound = np.concatenate([law.encode(samples), silence])
-            _write_durably(prompt_file(self._folder, prompt_id, law), sound.tobytes())
-        return len(samples) / SAMPLE_RATE_HZ
+            octets = np.concatenate([law.encode(samples), silence])
+            files[prompt_file(self._folder, prompt_id, law)] = octets.tobytes()
+        _write_durably(files)
+        return _kept(prompt_id, len(samples) + missing)
 
-    def _decode(self, data: bytes) -> NDArray[np.int16]:
-        """The sound as one channel of 16-bit samples at 8 kHz."""
+    def _decode(self, data: bytes) -> NDArray[np.float32]:
+        """The sound of an uploaded file as one channel at 8 kHz, -1 to 1."""
         if not data:
             raise PromptError("empty", "the file is empty")
         if len(data) > self._max_bytes:
             raise PromptError("too_big", f"the file is larger than {self._max_bytes} bytes")
+        if not _looks_like_audio(data):
+            raise _not_audio()
         samples_max = int(self._max_duration_s * SAMPLE_RATE_HZ)
-        blocks: list[NDArray[np.int16]] = []
+        blocks: list[NDArray[np.float32]] = []
         count = 0
         try:
             with _ForwardFile(io.BytesIO(data)) as source:
                 for block in _telephone_blocks(source):
-                    blocks.append(_to_16_bit(block))
+                    blocks.append(block)
                     count += len(block)
                     if count > samples_max:
-                        raise PromptError(
-                            "too_long", f"the sound is longer than {self._max_duration_s:g} s"
-                        )
+                        raise self._too_long()
         except soundfile.SoundFileError as error:
-            raise PromptError(
-                "not_audio", "the file cannot be read as WAV, FLAC, OGG or MP3"
-            ) from error
+            raise _not_audio() from error
         if not count:
             raise PromptError("empty", "the file holds no sound")
         return np.concatenate(blocks)
+
+    def _too_long(self) -> PromptError:
+        return PromptError("too_long", f"the sound is longer than {self._max_duration_s:g} s")
+
+
+def _kept(prompt_id: str, size: int) -> KeptPrompt:
+    """A prompt whose files have so many octets each."""
+    return KeptPrompt(prompt_id, size / SAMPLE_RATE_HZ, size * len(LAWS))
+
+
+def _check_id(prompt_id: str) -> None:
+    if not is_prompt_id(prompt_id):
+        raise PromptError("bad_id", "an id has 1 to 64 letters, digits, dashes and underscores")
+
+
+def _check_form(rate_hz: int, channels: int) -> None:
+    if not SOURCE_RATE_HZ_MIN <= rate_hz <= SOURCE_RATE_HZ_MAX or channels > SOURCE_CHANNELS_MAX:
+        raise PromptError("not_audio", f"{channels} channels at {rate_hz} Hz are no usual sound")
+
+
+def _looks_like_audio(data: bytes) -> bool:
+    """Whether a decoder should see it at all. An MP3 without a tag begins with eleven set bits."""
+    is_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0
+    return is_frame or data.startswith(_MAGIC)
+
+
+def _not_audio() -> PromptError:
+    return PromptError("not_audio", "the file cannot be read as WAV, FLAC, OGG or MP3")
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -118,12 +228,15 @@ class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has 
 def _telephone_blocks(source: _ForwardFile) -> Iterator[NDArray[np.float32]]:
     """The sound mixed to one channel and resampled to 8 kHz, block by block, -1 to 1."""
     rate_hz, channels = source.samplerate, source.channels
-    if not SOURCE_RATE_HZ_MIN <= rate_hz <= SOURCE_RATE_HZ_MAX or channels > SOURCE_CHANNELS_MAX:
-        raise PromptError("not_audio", f"{channels} channels at {rate_hz} Hz are no usual sound")
+    _check_form(rate_hz, channels)
     resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
     frames = _BLOCK_SAMPLES // channels
+    decoded = 0
     while True:
         block = source.read(frames, dtype="float32", always_2d=True)
+        decoded += block.size
+        if decoded > SOURCE_SAMPLES_MAX:
+            raise PromptError("too_big", "the file holds more sound than is needed; use 48 kHz")
         is_last = len(block) < frames
         # A file of floats may hold what is no number, or far too large: the resampler spreads both.
         mono = np.clip(np.nan_to_num(block), -1.0, 1.0).mean(axis=1)
@@ -140,20 +253,28 @@ def _to_16_bit(block: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.clip(scaled, -32_768, 32_767).astype(np.int16)
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that its name never shows less than the whole, whatever crashes."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _write_durably(files: dict[Path, bytes]) -> None:
+    """Write files of one folder so that no name ever shows less than the whole, whatever crashes."""
+    waiting: list[tuple[str, Path]] = []
+    """Temporary files that have not got their names yet."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        for path, data in files.items():
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            waiting.append((temporary, path))
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        folder = waiting[0][1].parent
+        while waiting:
+            os.replace(*waiting[0])
+            del waiting[0]
     except BaseException:
-        os.unlink(temporary)
+        for temporary, _ in waiting:
+            os.unlink(temporary)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

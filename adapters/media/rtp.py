@@ -23,12 +23,18 @@ DROPOUT_MAX: Final = 3_000
 """A sequence number further ahead than this is a new start, not a loss (RFC 3550 A.1)."""
 MISORDER_MAX: Final = 100
 """A sequence number further behind than this is a new start, not a late packet (RFC 3550 A.1)."""
+RTCP_BYTES_MIN: Final = 8
+"""The shortest RTCP packet: an empty receiver report (RFC 3550 §6.4.2)."""
+RTCP_TYPE_MIN: Final = 192
+RTCP_TYPE_MAX: Final = 223
+"""The second octets that are RTCP's alone where both share a port (RFC 5761 §4)."""
 
 _HEADER: Final = struct.Struct("!BBHII")
-_HEADER_FIELDS: Final = np.dtype(
+HEADER_FIELDS: Final = np.dtype(
     [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
 )
-PACKET_FIELDS: Final = np.dtype([*_HEADER_FIELDS.descr, ("payload", "u1", (FRAME_BYTES,))])
+"""The fixed header as a numpy record."""
+PACKET_FIELDS: Final = np.dtype([*HEADER_FIELDS.descr, ("payload", "u1", (FRAME_BYTES,))])
 """One packet as a numpy record: the header without contributing sources, then 20 ms of G.711."""
 
 
@@ -75,20 +81,28 @@ class Arrivals(Struct):
 
     rows: NDArray[np.intp]
     """The stream's row in the table. No row twice: of a second packet the first's effect is lost."""
+    places: NDArray[np.intp]
+    """Where the packet was in the matrix that it was read from."""
     payload_type: NDArray[np.uint8]
     sequence: NDArray[np.int64]
     timestamp: NDArray[np.int64]
     ssrc: NDArray[np.int64]
 
 
+def is_rtcp(packets: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which packets, one in each row of a matrix, are RTCP where RTP arrives too (RFC 5761 §4)."""
+    return (packets[:, 1] >= RTCP_TYPE_MIN) & (packets[:, 1] <= RTCP_TYPE_MAX)
+
+
 def read_arrivals(
     rows: NDArray[np.intp], packets: NDArray[np.uint8], lengths: NDArray[np.intp]
 ) -> Arrivals:
     """Read the headers of packets, one in each row of a matrix; what is not RTP is left out."""
-    good = (lengths >= HEADER_BYTES) & (packets[:, 0] >> 6 == 2)
-    headers = packets[good, :HEADER_BYTES].view(_HEADER_FIELDS)[:, 0]
+    good = (lengths >= HEADER_BYTES) & (packets[:, 0] >> 6 == 2) & ~is_rtcp(packets)
+    headers = packets[good, :HEADER_BYTES].view(HEADER_FIELDS)[:, 0]
     return Arrivals(
         rows=rows[good],
+        places=np.flatnonzero(good),
         payload_type=(headers["second"] & 0x7F).astype(np.uint8),
         sequence=headers["sequence"].astype(np.int64),
         timestamp=headers["timestamp"].astype(np.int64),

@@ -1,7 +1,7 @@
-"""Sending a batch: the one function that a faster way into the kernel can take the place of.
+"""Sending a batch: what every way into the kernel must do, and the plain way.
 
 A sender is told once where a row's packet lies and which socket is its own, and from then on only
-which rows go out. That is all that `sendmmsg` or io_uring would need to know as well.
+which rows go out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ class Sender(Protocol):
         """Forget a row, before its socket is closed."""
 
     def send(self, rows: NDArray[np.intp]) -> int:
-        """Send the packets of these rows; how many the kernel refused."""
+        """Send the packets of these rows, none of them twice; how many the kernel refused.
+
+        A packet that is refused is tried once more: an ICMP error about an earlier one is reported
+        in place of sending this one, and is cleared by being reported.
+        """
+
+    def close(self) -> None:
+        """Free what the kernel holds for it."""
 
 
 class SocketSender:
@@ -54,9 +61,10 @@ class SocketSender:
                 failed += self._send_again(row)
         return failed
 
+    def close(self) -> None:
+        self._sends.clear()
+
     def _send_again(self, row: int) -> int:
-        # An ICMP error for an earlier packet is reported instead of sending this one. It is cleared
-        # by the report, so that the packet goes out at the second try.
         try:
             self._sends[row]()
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,8 @@ from engine.ports.telephony import MediaStatistics
 
 CLOSE_WAIT_S: Final = 1.0
 """How long a `close` that is cancelled waits for the final statistics."""
+DIGITS_MAX: Final = 64
+"""Keys that are kept for somebody who has not asked yet; then the oldest go."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +35,9 @@ class PlaneStream:
         self._over = trio.Event()
         """Set when the plane has the stream no longer, whatever the reason."""
         self._is_lost = False
+        self._digits: deque[str] = deque(maxlen=DIGITS_MAX)
+        self._digit_came = trio.Event()
+        """Set, and replaced, when a key was pressed; set for good when the stream is over."""
 
     @property
     def port(self) -> int:
@@ -45,7 +51,12 @@ class PlaneStream:
         pauses it: nothing is sent, and a prompt waits, until it is connected to an address again.
         A remote that cannot be reached from here makes the stream lost.
         """
-        self._post(control.Connect(self._number, remote.host, remote.port, remote.payload_type))
+        self._post(
+            control.Connect(
+                *(self._number, remote.host, remote.port, remote.payload_type),
+                remote.telephone_event,
+            )
+        )
 
     async def play(self, prompt: str) -> None:
         """Play a prompt by its id, from its first sample to its last.
@@ -70,6 +81,18 @@ class PlaneStream:
         finally:
             self._playing = None
         self._judge(prompt)
+
+    async def next_digit(self) -> str:
+        """Wait for the next key that the callee presses: `0` to `9`, `*`, `#`, `A` to `D`.
+
+        Keys are kept until somebody asks, the last `DIGITS_MAX` of them. Raises `StreamLost` when the
+        stream is over and none is left.
+        """
+        while not self._digits:
+            if self._over.is_set():
+                raise StreamLost
+            await self._digit_came.wait()
+        return self._digits.popleft()
 
     async def wait_lost(self) -> None:
         """Return when the plane has lost this stream; never otherwise."""
@@ -103,10 +126,17 @@ class PlaneStream:
             self._outcome = event.outcome
             self._playing.set()
 
+    def note_digit(self, digit: str) -> None:
+        """The plane says that the callee has pressed a key."""
+        self._digits.append(digit)
+        self._digit_came.set()
+        self._digit_came = trio.Event()
+
     def note_over(self, statistics: MediaStatistics) -> None:
         """The plane has closed the stream, and these are its last figures."""
         self._statistics = statistics
         self._over.set()
+        self._digit_came.set()
         if self._playing is not None:
             self._playing.set()
 

@@ -1,7 +1,8 @@
 """What every stream sends next, as arrays: the pure core of the plane's tick.
 
-A stream is a row. The rows that are sending are spread over `PHASES` phases of the 20 ms, and one
-tick makes the packets of one phase, so that no packet waits for all the others. Silence is sound
+A stream is a row. The rows are spread over `PHASES` phases of the 20 ms, and one tick makes the packets
+of one phase, so that no packet waits for all the others. The rows of a phase lie side by side: a tick
+then reads and writes one stretch of each array, not single places all over it. Silence is sound
 too: a row always has a cursor into the arena's frames, which stands on a frame of silence or runs
 through a prompt. Making the packets of a tick is therefore a handful of array operations, and one
 gather, whatever the streams do.
@@ -24,8 +25,31 @@ PHASES: Final = 10
 """Ticks in 20 ms: a packet waits for at most a tenth of the others."""
 
 _NOT_PLAYING: Final = -1
-_NO_PHASE: Final = -1
+_NO_PLACE: Final = -1
 _MARKER: Final = 0x80
+
+
+class RowPicker:
+    """Which rows are free. Those that are taken are spread evenly over the phases."""
+
+    def __init__(self, capacity: int) -> None:
+        self._rows_per_phase = rows_per_phase(capacity)
+        self._free: list[list[int]] = [[] for _ in range(PHASES)]
+        for row in reversed(range(capacity)):
+            self._free[row // self._rows_per_phase].append(row)
+
+    def take(self) -> int:
+        """A row of the phase that has the most left. Raises `IndexError` when none is."""
+        return max(self._free, key=len).pop()
+
+    def give_back(self, row: int) -> None:
+        """A row is free again."""
+        self._free[row // self._rows_per_phase].append(row)
+
+
+def rows_per_phase(capacity: int) -> int:
+    """Row n belongs to phase n // this."""
+    return -(-capacity // PHASES)
 
 
 class Tick(Struct):
@@ -48,6 +72,10 @@ class StreamTable:
         self.packets = np.zeros(capacity, PACKET_FIELDS)
         self.octets: NDArray[np.uint8] = self.packets.view(np.uint8).reshape(capacity, -1)
         """Each row's packet as it is sent, from where it lies."""
+        self._seconds = self.packets["second"]
+        self._sequences = self.packets["sequence"]
+        self._timestamps = self.packets["timestamp"]
+        self._sounds = self.packets["payload"]
         self.sent = np.zeros(capacity, np.int64)
         """Packets that each row has sent."""
         self._payloads = np.zeros((capacity, FRAME_BYTES), np.uint8)
@@ -59,17 +87,17 @@ class StreamTable:
         """1 while a prompt plays, 0 in silence."""
         self._end = np.full(capacity, _NOT_PLAYING, np.intp)
         """The frame at which the prompt is over."""
-        self._phase = np.full(capacity, _NO_PHASE, np.intp)
-        self._place = np.zeros(capacity, np.intp)
+        self._rows_per_phase = rows_per_phase(capacity)
+        self._place = np.full(capacity, _NO_PLACE, np.intp)
         """Where a row stands among the members of its phase."""
-        self._members = np.zeros((PHASES, capacity), np.intp)
+        self._members = np.zeros((PHASES, self._rows_per_phase), np.intp)
         self._member_counts = [0] * PHASES
         self.sending = 0
         """Rows that send a packet every 20 ms."""
 
     def clear(self, row: int) -> None:
         """Make a row a new stream: silent, not sending, with numbers that nobody can guess."""
-        assert self._phase[row] == _NO_PHASE
+        assert self._place[row] == _NO_PLACE
         packet = self.packets[row]
         packet["first"] = 0x80
         packet["second"] = 0
@@ -106,28 +134,28 @@ class StreamTable:
         self._step[row] = 0
 
     def start(self, row: int) -> None:
-        """Send from now on, in the phase that has the least to do. Repeating it does nothing."""
-        if self._phase[row] != _NO_PHASE:
+        """Send from now on. Repeating it does nothing."""
+        if self._place[row] != _NO_PLACE:
             return
-        phase = self._member_counts.index(min(self._member_counts))
+        phase = row // self._rows_per_phase
         place = self._member_counts[phase]
         self._members[phase, place] = row
         self._member_counts[phase] += 1
-        self._phase[row], self._place[row] = phase, place
+        self._place[row] = place
         # Nothing was sent before: the marker tells the receiver to start its buffer anew.
         self.packets[row]["second"] |= _MARKER
         self.sending += 1
 
     def stop(self, row: int) -> None:
         """Send nothing; what plays waits. Repeating it does nothing."""
-        phase, place = int(self._phase[row]), int(self._place[row])
-        if phase == _NO_PHASE:
+        phase, place = row // self._rows_per_phase, int(self._place[row])
+        if place == _NO_PLACE:
             return
         self._member_counts[phase] -= 1
         last = self._members[phase, self._member_counts[phase]]
         self._members[phase, place] = last
         self._place[last] = place
-        self._phase[row] = _NO_PHASE
+        self._place[row] = _NO_PLACE
         self.sending -= 1
 
     def tick(self, phase: int) -> Tick:
@@ -144,14 +172,13 @@ class StreamTable:
             cursor = self._cursor[rows]
         payloads = self._payloads[:count]
         np.take(self._frames, cursor, axis=0, out=payloads, mode="clip")
-        self.packets["payload"][rows] = payloads
+        self._sounds[rows] = payloads
         self._cursor[rows] = cursor + self._step[rows]
         return Tick(rows, ended)
 
     def advance(self, rows: NDArray[np.intp]) -> None:
         """Count the packets of these rows as sent, and number their next ones."""
-        packets = self.packets
-        packets["sequence"][rows] += 1
-        packets["timestamp"][rows] += FRAME_BYTES
-        packets["second"][rows] &= ~_MARKER & 0xFF
+        self._sequences[rows] += 1
+        self._timestamps[rows] += FRAME_BYTES
+        self._seconds[rows] &= ~_MARKER & 0xFF
         self.sent[rows] += 1

@@ -6,10 +6,9 @@ time, and takes the events that it leaves in `events`.
 
 from __future__ import annotations
 
-import select
-import socket
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -20,21 +19,18 @@ import numpy as np
 
 from adapters.media import control
 from adapters.media.arena import Sound, SoundArena, SoundUnavailable
-from adapters.media.endpoint import NoDescriptor, NoPort, PortPicker, open_socket
+from adapters.media.dtmf import EventReceiver
+from adapters.media.endpoint import Endpoints, NoDescriptor, NoPort, PortPicker, open_endpoints
 from adapters.media.g711 import LAWS
-from adapters.media.rtp import ReceptionTable, read_arrivals
-from adapters.media.sender import Sender
-from adapters.media.stream_table import StreamTable
+from adapters.media.hearing import EventPacket, Hearing
+from adapters.media.latch import Source
+from adapters.media.stream_table import RowPicker, StreamTable
+from adapters.media.way import Way
 from engine.ports.telephony import MediaStatistics
 
-OPENS_PER_TICK: Final = 16
-"""Sockets opened in one tick: about 0.3 ms, so that a burst of new calls delays no packet."""
-RECEIVE_BATCH_MAX: Final = 1_024
-"""Packets taken in one tick, at most one of each stream; the others wait in their sockets."""
-RECEIVE_BYTES_MAX: Final = 640
-"""What is kept of a packet: 60 ms of G.711 and a header with extensions have room."""
-DRAIN_MAX: Final = 64
-"""Packets taken at once from one stream's socket, which never holds as many."""
+OPENS_PER_TICK: Final = 8
+"""Streams opened in one tick: about 0.3 ms, so that a burst of new calls delays no packet."""
+_PORT_MAX: Final = 65_535
 
 
 class _Line(msgspec.Struct, eq=False):
@@ -42,10 +38,11 @@ class _Line(msgspec.Struct, eq=False):
 
     stream: int
     row: int
-    port: int
-    endpoint: socket.socket
-    remote: tuple[str, int] | None = None
+    endpoints: Endpoints
+    remote: Source | None = None
+    """What the SDP says, wherever the callee is found to be."""
     payload_type: int | None = None
+    keys: EventReceiver = msgspec.field(default_factory=EventReceiver)
     play: int = 0
     """The number of the latest playing."""
     sound: Sound | None = None
@@ -60,29 +57,23 @@ class Switchboard:
         prompts: Path,
         bind_host: str,
         picker: PortPicker,
-        make_sender: Callable[[int], Sender],
+        way: Way,
         capacity: int,
         chance: np.random.Generator,
     ) -> None:
         self.events: list[control.Event] = []
         """What the control process is to hear; whoever sends it empties the list."""
-        self.packets_received = 0
         self._bind_host = bind_host
         self._picker = picker
         self._capacity = capacity
         self._arena = SoundArena(prompts)
         self._table = StreamTable(capacity, self._arena.frames, chance)
-        self._reception = ReceptionTable(capacity)
-        self._sender = make_sender(capacity)
-        self._free_rows = list(range(capacity))
+        self._sender = way.make_sender(capacity)
+        self.hearing = Hearing(capacity, way.make_receiver)
+        self._rows = RowPicker(capacity)
         self._lines: dict[int, _Line] = {}
         self._by_row: list[_Line | None] = [None] * capacity
-        self._by_descriptor: dict[int, _Line] = {}
         self._to_open: deque[int] = deque()
-        self._readable = select.epoll()
-        self._received = np.zeros((RECEIVE_BATCH_MAX, RECEIVE_BYTES_MAX), np.uint8)
-        self._heard_ns = 0
-        self._receive_into = [row.data for row in self._received]
 
     @property
     def streams(self) -> int:
@@ -135,33 +126,21 @@ class Switchboard:
         return count - failed, failed
 
     def hear(self, now_ns: int) -> None:
-        """Take what has arrived, at most one packet of each stream: a flood costs nobody else more."""
-        self._heard_ns = now_ns
-        rows: list[int] = []
-        lengths: list[int] = []
-        receive_into = self._receive_into
-        for descriptor, _ in self._readable.poll(0, RECEIVE_BATCH_MAX):
-            line = self._by_descriptor[descriptor]
-            try:
-                length = line.endpoint.recv_into(receive_into[len(rows)])
-            except OSError:
-                # An ICMP error about what we sent, which is cleared by being read.
-                continue
-            rows.append(line.row)
-            lengths.append(length)
-        if rows:
-            self._record(rows, lengths)
+        """Take what has arrived."""
+        heard = self.hearing.hear(now_ns)
+        for packet in heard.events:
+            self._take_event(packet)
+        for row, source in heard.moves:
+            line = self._by_row[row]
+            assert line is not None
+            self._move(line, source)
 
     def close_all(self) -> None:
         """Free every socket."""
         for line in list(self._lines.values()):
             self._remove(line)
-        self._readable.close()
-
-    def _record(self, rows: list[int], lengths: list[int]) -> None:
-        arrivals = read_arrivals(np.array(rows), self._received[: len(rows)], np.array(lengths))
-        self.packets_received += len(arrivals.rows)
-        self._reception.record(arrivals, self._heard_ns)
+        self._sender.close()
+        self.hearing.close()
 
     def _queue_opens(self, streams: list[int]) -> None:
         room = max(0, self._capacity - len(self._lines) - len(self._to_open))
@@ -174,15 +153,15 @@ class Switchboard:
         self._to_open.clear()
 
     def _open(self, stream: int) -> control.Opened:
-        endpoint, port = open_socket(self._bind_host, self._picker)
-        row = self._free_rows.pop()
-        line = _Line(stream, row, port, endpoint)
+        endpoints = open_endpoints(self._bind_host, self._picker)
+        row = self._rows.take()
+        line = _Line(stream, row, endpoints)
         self._lines[stream] = line
         self._by_row[row] = line
         self._table.clear(row)
-        self._reception.clear(row)
-        self._sender.attach(row, endpoint, self._table.octets[row])
-        return control.Opened(stream, port)
+        self.hearing.clear(row)
+        self._sender.attach(row, endpoints.rtp, self._table.octets[row])
+        return control.Opened(stream, endpoints.port)
 
     def _connect(self, line: _Line, command: control.Connect) -> None:
         try:
@@ -191,8 +170,8 @@ class Switchboard:
                 return
             if command.payload_type != line.payload_type:
                 self._speak(line, command.payload_type)
-            if (command.host, command.port) != line.remote:
-                self._connect_endpoint(line, (command.host, command.port))
+            self.hearing.expect(line.row, command.payload_type, command.telephone_event)
+            self._connect_line(line, (command.host, command.port))
         except (OSError, ValueError, OverflowError) as error:
             statistics = self._statistics(line)
             self._remove(line)
@@ -200,34 +179,40 @@ class Switchboard:
             return
         self._table.start(line.row)
 
-    def _connect_endpoint(self, line: _Line, remote: tuple[str, int]) -> None:
-        line.endpoint.connect(remote)
-        # Until now anybody could send to this port. What is waiting is thrown away, and from here
-        # on the kernel takes packets of the remote alone.
-        for _ in self._drain(line):
-            pass
-        if line.remote is None:
-            descriptor = line.endpoint.fileno()
-            self._by_descriptor[descriptor] = line
-            self._readable.register(descriptor, select.EPOLLIN)
-        line.remote = remote
+    def _connect_line(self, line: _Line, remote: Source) -> None:
+        if remote != line.remote:
+            _connect_endpoints(line.endpoints, remote)
+            # Until now anybody could send to these ports. What is waiting is thrown away, and from
+            # here on the kernel takes packets of the remote alone.
+            self.hearing.discard(line.endpoints)
+            if line.remote is None:
+                self.hearing.attach(line.row, line.endpoints)
+            line.remote = remote
+        elif not self.hearing.is_learning(line.row):
+            return
+        # Without a descriptor for it the stream goes on as if its SDP were right.
+        with contextlib.suppress(OSError):
+            assert line.payload_type is not None
+            self.hearing.learn(line.row, line.endpoints.rtp, line.payload_type)
 
-    def _drain(self, line: _Line) -> Iterator[int]:
-        """Take all that waits for one stream: the length of each packet, while it can be read."""
-        for _ in range(DRAIN_MAX):
-            try:
-                yield line.endpoint.recv_into(self._receive_into[0])
-            except BlockingIOError:
-                return
-            except OSError:
-                continue
+    def _move(self, line: _Line, source: Source) -> None:
+        """Send to where the callee has proven to be, and hear it alone."""
+        # Its packets arrived here, but the way back may be barred.
+        with contextlib.suppress(OSError):
+            _connect_endpoints(line.endpoints, source)
+            self.events.append(control.Moved(line.stream, *source))
+
+    def _take_event(self, packet: EventPacket) -> None:
+        line = self._by_row[packet.row]
+        assert line is not None
+        digits = line.keys.take(packet.header, packet.payload)
+        self.events += [control.DigitHeard(line.stream, digit) for digit in digits]
 
     def _speak(self, line: _Line, payload_type: int) -> None:
         """Speak in this law; what plays goes on in it from where it is."""
         if payload_type not in LAWS:
             raise ValueError(f"payload type {payload_type} is neither PCMU nor PCMA")
         line.payload_type = payload_type
-        self._reception.expect_voice(line.row, payload_type)
         sound, line.sound = line.sound, None
         position = self._table.position(line.row)
         self._table.speak(line.row, payload_type)
@@ -264,8 +249,7 @@ class Switchboard:
     def _close(self, line: _Line, _: control.Close) -> None:
         if line.remote is not None:
             # What has arrived already belongs to the figures.
-            for length in self._drain(line):
-                self._record([line.row], [length])
+            self.hearing.drain(line.row, line.endpoints.rtp)
         statistics = self._statistics(line)
         self._remove(line)
         self.events.append(control.Closed(line.stream, statistics))
@@ -286,21 +270,30 @@ class Switchboard:
         self._sender.detach(line.row)
         self._table.stop(line.row)
         self._silence(line)
-        self._by_descriptor.pop(line.endpoint.fileno(), None)
-        line.endpoint.close()
-        self._picker.give_back(line.port)
+        if line.remote is not None:
+            self.hearing.detach(line.row, line.endpoints)
+        line.endpoints.close()
+        self._picker.give_back(line.endpoints.port)
         del self._lines[line.stream]
         self._by_row[line.row] = None
-        self._free_rows.append(line.row)
+        self._rows.give_back(line.row)
 
     def _statistics(self, line: _Line) -> MediaStatistics:
-        reception = self._reception.read(line.row)
+        reception = self.hearing.read(line.row)
         return MediaStatistics(
             packets_sent=int(self._table.sent[line.row]),
             packets_received=reception.packets,
             loss=reception.loss,
             jitter_ms=reception.jitter_ms,
         )
+
+
+def _connect_endpoints(endpoints: Endpoints, remote: Source) -> None:
+    """Send to, and take from, this address alone. Raises `OSError` and `OverflowError`."""
+    host, port = remote
+    endpoints.rtp.connect((host, port))
+    # RFC 3550 §11: RTCP is one above; beyond the last port there is none.
+    endpoints.rtcp.connect((host, min(port + 1, _PORT_MAX)))
 
 
 _OBEY: Final[Mapping[type, Callable[[Switchboard, _Line, Any], None]]] = MappingProxyType(

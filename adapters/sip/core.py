@@ -20,7 +20,9 @@ from math import inf
 
 from msgspec import Struct
 
+from adapters.sip.awaited import Awaited
 from adapters.sip.call.outbox import CallEvent, Outbox
+from adapters.sip.call.reach import Reach
 from adapters.sip.call.requests import Parties
 from adapters.sip.call.transaction import Timing
 from adapters.sip.call.uac import OutboundCall
@@ -33,6 +35,7 @@ from adapters.sip.guard import (
     answer_malformed,
     answer_outside,
     is_expected_source,
+    names_call,
     stamp_via,
 )
 from adapters.sip.trace.record import CallTrace
@@ -57,6 +60,10 @@ Party = OutboundCall | Errand
 
 def _nowhere(hop: Hop) -> Hop:
     return Hop("", 0, hop.transport)
+
+
+def _is_nobody(hop: Hop) -> bool:
+    return False
 
 
 class Fault(Struct, frozen=True, eq=False):
@@ -89,7 +96,8 @@ class SipStatistics(Struct, frozen=True):
     """Responses to no call of ours."""
     strangers_refused: int
     strangers_ignored: int
-    """Strangers' requests that got no answer: ACK, OPTIONS, or too many at once."""
+    """Strangers' requests that got no answer: ACK, OPTIONS, or too many at once, and then whatever else
+    it was that was not read any more."""
     trunks_ignored: int
     """Requests of trunks outside any call that got no answer because there were too many at once."""
     faults: int
@@ -104,6 +112,7 @@ class SipCore:
         trunk_hosts: the IP addresses of the trunks. The set is the owner's and may change.
         timing: the timers of transactions.
         own_end: our own end of what goes to a hop or comes from it, for traces.
+        is_own: whether a hop is one of our own sockets; no call is led there.
     """
 
     def __init__(
@@ -112,10 +121,12 @@ class SipCore:
         trunk_hosts: Collection[str],
         timing: Timing | None = None,
         own_end: Callable[[Hop], Hop] = _nowhere,
+        is_own: Callable[[Hop], bool] = _is_nobody,
     ) -> None:
         self._secret = secret
         self._trunk_hosts = trunk_hosts
         self._own_end = own_end
+        self._reach = Reach(trunk_hosts, is_own)
         self._timing = Timing() if timing is None else timing
         self._outbox = Outbox()
         self._parties: dict[bytes, Party] = {}
@@ -123,7 +134,7 @@ class SipCore:
         self._traces_done: list[CallTrace] = []
         self._answered_by: dict[bytes, str] = {}
         """By Call-ID: the IP address that the 2xx which made the dialog came from."""
-        self._unanswered: dict[str, dict[Party, None]] = {}
+        self._awaited: Awaited[Party] = Awaited()
         self._heap: list[tuple[float, int, Party]] = []
         self._entries = 0
         self._strangers = Refusals(STRANGERS)
@@ -142,23 +153,25 @@ class SipCore:
     ) -> OutboundCall:
         """A call that can be dialled; nothing is kept of it until then.
 
-        `token` is at least 16 unpredictable hex digits, of its own for each call. Raises
-        `TooManyCalls`.
+        `token` is unpredictable hex digits, of its own for each call. A third of it each is the call's
+        Call-ID, its tag, and what its branches are made from: whoever learns one of them, as strangers
+        may learn a Call-ID, learns nothing of the others. Raises `TooManyCalls`.
         """
         if len(self._parties) >= CALLS_MAX:
             raise TooManyCalls(f"{CALLS_MAX} calls are up")
-        half = len(token) // 2
+        third = len(token) // 3
+        call_id, tag, branches = token[:third], token[third : 2 * third], token[2 * third :]
         uri = b"sip:%b@%b" % (escape_user(number), line.callee_domain)
         parties = Parties(
             uri=uri,
-            caller=b"%b;tag=%b" % (caller.name_addr, token[:half]),
+            caller=b"%b;tag=%b" % (caller.name_addr, tag),
             callee=b"<%b>" % uri,
-            local_tag=token[:half],
-            call_id=token,
-            token=token[half:],
+            local_tag=tag,
+            call_id=call_id,
+            token=branches,
             lines=caller.lines,
         )
-        return OutboundCall(line, parties, media, self._timing, self._outbox)
+        return OutboundCall(line, parties, media, self._timing, self._outbox, self._reach)
 
     def dial(self, call: OutboundCall, now: float, trace: CallTrace | None = None) -> None:
         """Send a prepared call's INVITE. `trace` keeps what the call says from now on; it comes back
@@ -184,6 +197,9 @@ class SipCore:
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         """Take one datagram. Never raises for anything that is in it."""
+        if source.host not in self._trunk_hosts and self._is_flood(data, source.host, now):
+            self._strangers_ignored += 1
+            return
         try:
             message = parse(data)
             if isinstance(message, Response):
@@ -193,14 +209,17 @@ class SipCore:
         except SipParseError:
             # Keep-alives of bare line ends are no mistake (RFC 5626 §3.5.1).
             self._parse_errors += bool(data.strip(b"\r\n\0"))
-            self._refuse_malformed(data, source, now)
+            if source.host in self._trunk_hosts:
+                self._refuse_malformed(data, source, now)
+            else:
+                # To read it was work as well, and it counts as an answer.
+                self._strangers.take(source.host, now)
 
     def fail_transport(self, hop: Hop, now: float) -> None:
         """The network refused what was sent to a hop (ICMP, a broken connection): every request
-        that got no response at all from there has failed, if a dialog does not hang on it."""
-        for party in tuple(self._unanswered.get(hop.host, ())):
-            if party.hop == hop:
-                self._run(party, party.fail_transport, now)
+        that got no response at all from there has failed."""
+        for party in self._awaited.waiting_for(hop.host):
+            self._fail_transport_of(party, hop, now)
 
     def next_wake(self) -> float:
         """When `wake` wants to be called, in the owner's time; `inf` for never."""
@@ -259,6 +278,16 @@ class SipCore:
             faults=self._faults_seen,
         )
 
+    def _fail_transport_of(self, party: Party, hop: Hop, now: float) -> None:
+        self._run(party, lambda at: party.fail_transport(hop, at), now)
+
+    def _is_flood(self, data: bytes, host: str, now: float) -> bool:
+        """Whether a stranger's bytes are not worth parsing: nobody would be answered, and they concern no
+        call. A response is always read: carriers answer from more addresses than they name."""
+        if self._strangers.has_left(host, now) or data.startswith(b"SIP/2.0"):
+            return False
+        return not names_call(data, self._parties)
+
     def _receive_response(self, response: Response, data: bytes, source: Hop, now: float) -> None:
         party = self._parties.get(response.call_id)
         if party is None:
@@ -293,7 +322,9 @@ class SipCore:
             return
         is_trunk = source.host in self._trunk_hosts
         answer = None
-        if request.method != b"ACK" and self._may_answer(source.host, now):
+        # A stranger's ACK has no answer and counts as one: to read it was work as well.
+        wants_answer = request.method != b"ACK"
+        if (wants_answer or not is_trunk) and self._may_answer(source.host, now) and wants_answer:
             try:
                 answer = answer_outside(request, is_trunk=is_trunk, secret=self._secret)
             except SipParseError:
@@ -356,11 +387,7 @@ class SipCore:
         if trace is not None:
             for data, hop in self._outbox.datagrams[sent_before:]:
                 trace.keep_sent(data, self._own_end(hop), hop, now)
-        host = party.hop.host
-        if party.is_unanswered:
-            self._unanswered.setdefault(host, {})[party] = None
-        elif host in self._unanswered:
-            self._unanswered[host].pop(party, None)
+        self._awaited.note(party, party.silent_hosts)
         if party.is_finished:
             self._forget(party)
         else:

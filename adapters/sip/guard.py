@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from hashlib import blake2s
 from ipaddress import IPv6Address
 
@@ -22,9 +22,16 @@ from adapters.sip.wire.inspection import (
     lacks_tag,
     salvage,
 )
-from adapters.sip.wire.message import METHODS, Request, UnsafeValueError, build_response
+from adapters.sip.wire.message import (
+    HEAD_BYTES_MAX,
+    METHODS,
+    Request,
+    UnsafeValueError,
+    build_response,
+)
 from adapters.sip.wire.uri import SIP_PORT, next_hop
 
+_CALL_ID = re.compile(rb"\n(?:[Cc][Aa][Ll][Ll]-[Ii][Dd]|[Ii])[ \t]*+:\s*+(\S++)")
 _BARE_RPORT = re.compile(rb";[ \t]*+rport[ \t]*+(?=;|\Z)", re.IGNORECASE)
 _ANYWHERE = Hop("", 0)
 
@@ -87,12 +94,16 @@ class _Bucket:
         self._left = rate.at_once
         self._filled_at = now
 
-    def take(self, now: float) -> bool:
+    def has_left(self, now: float) -> bool:
         """Whether there is one more answer now."""
         rate = self._rate
         refilled = self._left + (now - self._filled_at) * rate.per_s
         self._left, self._filled_at = min(rate.at_once, refilled), now
-        if self._left < 1:
+        return self._left >= 1
+
+    def take(self, now: float) -> bool:
+        """The same, and it counts as given."""
+        if not self.has_left(now):
             return False
         self._left -= 1
         return True
@@ -119,8 +130,19 @@ class Refusals:
         """How many sources are told apart just now."""
         return len(self._sources)
 
+    def has_left(self, host: str, now: float) -> bool:
+        """Whether a source could be answered now. `host` is its IP address."""
+        key = source_key(host)
+        bucket = self._sources.get(key)
+        if bucket is not None:
+            # It was heard of, whatever comes of it.
+            self._sources.move_to_end(key)
+            if not bucket.has_left(now):
+                return False
+        return self._together.has_left(now)
+
     def take(self, host: str, now: float) -> bool:
-        """Whether a source may be answered now. `host` is its IP address."""
+        """Whether a source may be answered now, which counts as done. `host` is its IP address."""
         key = source_key(host)
         bucket = self._sources.get(key)
         if bucket is None:
@@ -146,6 +168,13 @@ def _unmapped(host: str) -> str | IPv6Address:
         return host
     address = IPv6Address(host)
     return address if address.ipv4_mapped is None else str(address.ipv4_mapped)
+
+
+def names_call(data: bytes, call_ids: Container[bytes]) -> bool:
+    """Whether bytes that nobody has parsed yet have a Call-ID of these in their head. It may err on the
+    side of yes, and costs a fraction of what parsing does."""
+    head = data[:HEAD_BYTES_MAX]
+    return any(call_id in call_ids for call_id in _CALL_ID.findall(head))
 
 
 def is_expected_source(

@@ -98,8 +98,9 @@ class UserAgent:
         self._tell_engine: Callable[[TrunkCondition], None] | None = None
         self._calls: dict[OutboundCall, SipCall] = {}
         self._own_host = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._find_own_host)
+        self._is_local = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._look_whether_local)
         secret = randomness.getrandbits(128).to_bytes(16, "big")
-        self.core = SipCore(secret, self._trunk_hosts, settings.timing, self._own_end)
+        self.core = SipCore(secret, self._trunk_hosts, settings.timing, self._own_end, self._is_own)
         self.pump = MessagePump(
             self.core, Mailroom(self._open_sockets, self._tell, self._finish_trace)
         )
@@ -174,7 +175,7 @@ class UserAgent:
                 line,
                 number=request.number,
                 caller=self._present(line, request),
-                token=b"%032x" % chance(128),
+                token=b"%032x%032x%032x" % (chance(128), chance(128), chance(128)),
                 media=LocalMedia(self._media.address, stream.port, chance(31)),
             )
         except TooManyCalls as error:
@@ -263,6 +264,24 @@ class UserAgent:
         except OSError:
             host = self._settings.bind[0]
         return Hop(host, self.pump.sockets.ports[hop.transport], hop.transport)
+
+    def _is_own(self, hop: Hop) -> bool:
+        """Whether a hop is one of our own sockets, under whichever address."""
+        if hop.port != self.pump.sockets.ports[hop.transport]:
+            return False
+        return hop.host == self._settings.advertise or self._is_local(hop.host)
+
+    def _look_whether_local(self, host: str) -> bool:
+        """Whether what is sent to a host arrives at what we are bound to."""
+        datagrams = self.pump.sockets.datagrams
+        bound, port = datagrams.address
+        if not ip_address(bound).is_unspecified:
+            return host == bound
+        try:
+            # To an address of its own the system sends from that address.
+            return local_address_towards((host, port), datagrams.family) == host
+        except OSError:
+            return False
 
     def _find_own_host(self, towards: str) -> str:
         """The IP address of ours that another one sees. Raises `OSError` where there is no way to it."""

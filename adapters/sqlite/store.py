@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,8 @@ WAL_PAGES: Final = 4000
 anew go over once for all of these commits."""
 WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 """What the write-ahead log is cut back to once it has been longer."""
+PRIVATE_MODE: Final = 0o600
+"""Of the files of a database: there are numbers and names in them."""
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long one Python thread may keep others waiting, while a store is open. The writer gives the
 interpreter up at every statement. At Python's 5 ms it gets it back that late each time that the trio thread
@@ -90,7 +93,19 @@ async def open_sqlite_store(
             connection.close()
 
 
+def _make_private(path: Path) -> None:
+    """The database file, made where there is none, is open to its owner alone; SQLite gives the files
+    that it makes beside it the same mode. Raises `OSError`."""
+    # Before there is any connection: closing a descriptor drops all locks of this process on the file.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE))
+    for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        # Whoever may write it and does not own it cannot change its mode.
+        with suppress(FileNotFoundError, PermissionError):
+            file.chmod(PRIVATE_MODE)
+
+
 def _open_writing(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    _make_private(path)
     connection = sqlite3.connect(
         path,
         timeout=busy_timeout_s,

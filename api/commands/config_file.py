@@ -9,6 +9,7 @@ from typing import Final
 
 from api.commands import CommandFailed
 from api.config import Config, ConfigError, read_config
+from api.config_files import find_mistakes_in_files
 
 CONFIG_BYTES_MAX: Final = 1024 * 1024
 
@@ -24,10 +25,15 @@ def add_config_argument(parser: ArgumentParser) -> None:
 
 
 def load_config(path: Path | None) -> Config:
-    """The configuration. Raises `CommandFailed` that tells every mistake."""
+    """The configuration, whose files can be read too. Raises `CommandFailed` that tells every mistake."""
     text = "" if path is None else _read(path)
     try:
-        return read_config(text, os.environ, file=str(path) if path else "defaults")
+        return read_config(
+            text,
+            os.environ,
+            file=str(path) if path else "defaults",
+            find_more=find_mistakes_in_files,
+        )
     except ConfigError as error:
         count = len(error.mistakes)
         lines = [f"the configuration has {count} mistake{'s' if count > 1 else ''}."]

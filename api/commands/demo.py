@@ -37,7 +37,7 @@ from api.commands.demo_list import (
 )
 from api.commands.demo_summary import Run, find_faults, make_summary
 from api.commands.live import follow_to_end, say_duration
-from api.commands.stopping import stop_on_signal
+from api.commands.stopping import open_stoppable_nursery
 from api.commands.terminal import make_console
 from sim.call_log import CallRecord, read_call_log
 
@@ -110,8 +110,7 @@ async def _demo(args: Namespace, folder: Path) -> int:
     console = make_console()
     started_at = trio.current_time()
     code = INTERRUPTED
-    async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_signal, nursery.cancel_scope.cancel)
+    async with open_stoppable_nursery() as nursery:
         planned = make_list(args.contacts, args.seed)
         console.print(f"Callwheel demo: {planned.contacts} contacts, seed {args.seed}")
         engine = await _start(nursery, folder, args.seed, console)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -11,9 +14,12 @@ import trio
 from api.commands import Command, CommandFailed
 from api.commands.config_file import add_config_argument, load_config
 from api.commands.logs import write_logs_to_stderr
-from api.commands.stopping import stop_on_signal
+from api.commands.stopping import open_stoppable_nursery
 from api.config import Config
+from api.config_keys import Address
 
+PRIVATE_UMASK: Final = 0o077
+"""Files of the engine are open to its own user alone."""
 READY: Final = "Callwheel is up."
 """The line that says so, after those with the addresses."""
 
@@ -21,6 +27,8 @@ READY: Final = "Callwheel is up."
 def serve(args: Namespace) -> int:
     """Run the engine; 0 when it was stopped in good order."""
     config = load_config(args.config)
+    # Numbers, names and what was said to them are in everything that is written from here on.
+    os.umask(PRIVATE_UMASK)
     write_logs_to_stderr()
     trio.run(_serve, config)
     print("Callwheel has stopped.", flush=True)
@@ -31,11 +39,10 @@ async def _serve(config: Config) -> None:
     # Imported here because it brings in the whole engine, which no other command needs.
     from api.compose import CannotStart, Started, run_engine
 
-    async with trio.open_nursery() as nursery:
+    def announce_stop() -> None:
+        print(f"Stopping: calls that are up have {config.drain_s:g} s to end.", flush=True)
 
-        def stop() -> None:
-            print(f"Stopping: calls that are up have {config.drain_s:g} s to end.", flush=True)
-            nursery.cancel_scope.cancel()
+    async with open_stoppable_nursery(announce_stop) as nursery:
 
         async def run(task_status: trio.TaskStatus[Started]) -> None:
             try:
@@ -45,7 +52,6 @@ async def _serve(config: Config) -> None:
             # It serves until it is cancelled: if it came to an end by itself, so do we.
             nursery.cancel_scope.cancel()
 
-        await nursery.start(stop_on_signal, stop)
         started = await nursery.start(run)
         print(f"  API and console    {started.http_url}")
         print(f"  SIP                {started.sip_address}")
@@ -63,9 +69,48 @@ def _say(errors: BaseExceptionGroup[Exception], config: Config) -> str:
         return str(first)
     place = first.filename
     if first.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
-        # The system does not say which of the two it means.
-        place = f"http.bind {config.http.bind} or sip.bind {config.sip.bind}"
+        # The system does not say which of them it means.
+        place = " or ".join(_find_unbindable(config))
     return f"{first.strerror} ({place})." if place else f"{first.strerror}."
+
+
+def _find_unbindable(config: Config) -> list[str]:
+    """The addresses that nobody can listen on just now, each behind its key; all where each one can."""
+    both = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    addresses = [
+        ("http.bind", config.http.bind, both[:1]),
+        ("sip.bind", config.sip.bind, both),
+        ("sip.tls_bind", config.sip.tls_bind, both[:1]),
+    ]
+    there = [(key, address, kinds) for key, address, kinds in addresses if address is not None]
+    bad = [
+        f"{key} {address}"
+        for key, address, kinds in there
+        if not all(_can_bind(address, kind) for kind in kinds)
+    ]
+    return bad or _find_shared(there) or [f"{key} {address}" for key, address, _ in there]
+
+
+def _find_shared(
+    there: Sequence[tuple[str, Address, Sequence[socket.SocketKind]]],
+) -> list[str]:
+    """Addresses that two of our own keys name: one of them is in the other's way."""
+    shared = [address for _, address, _ in there if address.port]
+    return [f"{key} {address}" for key, address, _ in there if shared.count(address) > 1]
+
+
+def _can_bind(address: Address, kind: socket.SocketKind) -> bool:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+            if kind is socket.SOCK_STREAM:
+                probe.listen(1)
+        except OSError:
+            return False
+    return True
 
 
 COMMAND = Command("serve", "run the engine", add_config_argument, serve)

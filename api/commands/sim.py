@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from api.commands import Command, CommandFailed
-from api.commands.stopping import stop_on_signal
+from api.commands.stopping import open_stoppable_nursery
 from sim.carrier import Carrier, CarrierSettings
 from sim.profile import BUILT_IN, ProfileError, load_profile
 
@@ -54,8 +54,7 @@ def simulate(args: Namespace) -> int:
 
 
 async def _simulate(carrier: Carrier, profile: str) -> None:
-    async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_signal, nursery.cancel_scope.cancel)
+    async with open_stoppable_nursery() as nursery:
         try:
             host, port = await nursery.start(carrier.run)
         except OSError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import trio
@@ -11,12 +12,48 @@ import trio
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def stop_on_signal(
-    stop: Callable[[], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Call `stop` at the first signal that asks to end. Later ones change nothing: what is being
-    finished then is bounded already."""
-    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
-        task_status.started()
-        async for _ in signals:
-            stop()
+@asynccontextmanager
+async def open_stoppable_nursery(
+    on_stop: Callable[[], None] = lambda: None,
+) -> AsyncIterator[trio.Nursery]:
+    """A nursery that is cancelled by the first signal that asks to end; `on_stop` is called before.
+
+    Later signals change nothing, until the process ends: what is being finished then is bounded already,
+    and calls that are up still want their BYE.
+    """
+    with _deaf_once_stopped() as note_stop, trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+        # The one who listens is outside of what is cancelled. A receiver that closed with it would give
+        # the signals back to the system, and the second one would kill.
+        async with trio.open_nursery() as listening:
+
+            async def listen() -> None:
+                await anext(signals)
+                note_stop()
+                on_stop()
+                nursery.cancel_scope.cancel()
+                async for _ in signals:
+                    pass
+
+            async with trio.open_nursery() as nursery:
+                listening.start_soon(listen)
+                yield nursery
+            listening.cancel_scope.cancel()
+
+
+@contextmanager
+def _deaf_once_stopped() -> Iterator[Callable[[], None]]:
+    """Restores what was done with the signals before, unless what it gives has been called: then they
+    are ignored from here on, since nothing is left to do but to end."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    stopped = False
+
+    def note_stop() -> None:
+        nonlocal stopped
+        stopped = True
+
+    try:
+        yield note_stop
+    finally:
+        if not stopped:
+            for number, handler in before.items():
+                signal.signal(number, handler)

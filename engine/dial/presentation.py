@@ -24,6 +24,8 @@ from engine.ports.telephony import Presentation
 
 HEADERS_MAX: Final = 16
 """Extra headers of one flow."""
+HEADERS_BYTES_MAX: Final = 4096
+"""All extra headers of one flow together, as lines without their ends: what a call may bring."""
 HEADER_NAME_LENGTH_MAX: Final = 64
 """Characters of an extra header's name."""
 ANYWHERE: Final = ("+",)
@@ -31,15 +33,18 @@ ANYWHERE: Final = ("+",)
 
 RESERVED: Final[frozenset[str]] = frozenset({
     "accept-encoding", "allow", "allow-events", "authentication-info", "authorization", "call-id",
-    "contact", "cseq", "diversion", "event", "expires", "from", "join", "max-forwards",
-    "mime-version", "min-expires", "min-se", "p-asserted-identity", "p-preferred-identity", "path",
-    "privacy", "proxy-authenticate", "proxy-authentication-info", "proxy-authorization",
-    "proxy-require", "rack", "record-route", "refer-to", "replaces", "require", "route", "rseq",
-    "security-client", "security-server", "security-verify", "server", "service-route",
-    "session-expires", "subscription-state", "supported", "target-dialog", "to", "unsupported",
-    "user-agent", "via", "www-authenticate",
+    "contact", "cseq", "diversion", "event", "expires", "from", "history-info", "join",
+    "max-forwards", "mime-version", "min-expires", "min-se", "p-asserted-identity",
+    "p-asserted-service", "p-charge-info", "p-preferred-identity", "p-preferred-service", "path",
+    "priv-answer-mode", "privacy", "proxy-authenticate", "proxy-authentication-info",
+    "proxy-authorization", "proxy-require", "rack", "record-route", "refer-to", "remote-party-id",
+    "replaces", "require", "resource-priority", "route", "rseq", "security-client",
+    "security-server", "security-verify", "server", "service-route", "session-expires",
+    "subscription-state", "supported", "target-dialog", "to", "unsupported", "user-agent", "via",
+    "www-authenticate",
 })  # fmt: skip
-"""Headers, in lower case, that SIP itself needs or that other settings write. So does whatever begins with
+"""Headers, in lower case, that SIP itself needs, that other settings write, or that claim an identity, a
+payer or a priority, which is the operator's to vouch for and not an account's. So does whatever begins with
 `Content-`; and names of one letter are short forms of these (RFC 3261 §7.3.3)."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
@@ -113,6 +118,9 @@ def _find_header_mistakes(headers: Mapping[str, Any], pointer: str) -> Iterator[
     if len(headers) > HEADERS_MAX:
         detail = f"A flow sets at most {HEADERS_MAX} headers."
         yield Mistake(pointer, "too_many_headers", detail)
+    if sum(_least_bytes_of(name, value) for name, value in headers.items()) > HEADERS_BYTES_MAX:
+        detail = f"A flow's headers are at most {HEADERS_BYTES_MAX} bytes together."
+        yield Mistake(pointer, "headers_too_long", detail)
     seen: set[str] = set()
     for name, value in headers.items():
         place = f"{pointer}/{escape(name)}"
@@ -129,6 +137,12 @@ def _find_header_mistakes(headers: Mapping[str, Any], pointer: str) -> Iterator[
             yield Mistake(place, "duplicate_header", f"The header {name} is there twice.")
         seen.add(lower)
         yield from _find_text_mistakes(value, place)
+
+
+def _least_bytes_of(name: str, value: Any) -> int:
+    """Bytes of a header's line on the wire, where every variable in it brings nothing."""
+    text = _VARIABLE.sub("", value).strip() if isinstance(value, str) else ""
+    return len(f"{name}: {text}".encode(errors="surrogatepass"))
 
 
 def _find_text_mistakes(text: Any, pointer: str) -> Iterator[Mistake]:

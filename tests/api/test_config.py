@@ -271,7 +271,7 @@ def test_the_environment_goes_before_the_file_key_by_key() -> None:
     config = read_config(
         WHOLE,
         {
-            "CALLWHEEL_TRUNKS__1__URI": "sip:[2001:db8::5]:5080",
+            "CALLWHEEL_TRUNKS__1__URI": "sip:192.0.2.5:5080",
             "CALLWHEEL_LIMITS__DESTINATIONS": '["+44"]',
             "PATH": "/bin",
             "CALLWHEEL_ADMIN_KEY": "cw-abc_1",
@@ -282,7 +282,7 @@ def test_the_environment_goes_before_the_file_key_by_key() -> None:
     )
     assert config.trunks == (
         WHOLE_CONFIG.trunks[0],
-        Trunk("other", TrunkUri("2001:db8::5", 5080)),
+        Trunk("other", TrunkUri("192.0.2.5", 5080)),
     )
     assert config.routes == WHOLE_CONFIG.routes
     assert config.limits == Limits(40, 0.5, ("+44",))

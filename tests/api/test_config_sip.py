@@ -262,3 +262,72 @@ def test_a_name_server_by_name_is_told_what_it_is_instead() -> None:
         "c.toml, line 1: sip.nameservers: The host is an IP address, as 127.0.0.1 or [::1], not"
         " 'dns.example.com'. (invalid_address)"
     )
+
+
+@pytest.mark.parametrize(
+    ("sip", "uri", "codes"),
+    [
+        ("", "sip:127.0.0.1:5062", ["own_address"]),
+        ("", "sip:127.0.0.1:5062;transport=tcp", ["own_address"]),
+        ("", "sip:127.0.0.1:5062;transport=tls", []),
+        ("", "sip:127.0.0.1", []),
+        ("", "sip:127.0.0.2:5062", []),
+        ("", "sip:localhost:5062", []),
+        ("", "sip:[::1]:5070", ["wrong_family"]),
+        ('bind = "192.0.2.1:5060"', "sip:192.0.2.1", ["own_address"]),
+        ('bind = "[::1]:5062"', "sip:[0:0::1]:5062", ["own_address"]),
+        ('bind = "[::1]:5062"', "sip:127.0.0.1:5062", ["wrong_family"]),
+        ('bind = "[::]:5062"', "sip:127.0.0.1:5070", ["wrong_family"]),
+        ('bind = "0.0.0.0:5062"', "sip:127.0.0.1:5062", ["own_address"]),
+        ('bind = "0.0.0.0:5062"', "sip:192.0.2.9:5062", []),
+        ('bind = "0.0.0.0:5062"\nadvertise = "192.0.2.9"', "sip:192.0.2.9:5062", ["own_address"]),
+        ('bind = "127.0.0.1:0"', "sip:127.0.0.1:5062", []),
+        (
+            'tls_bind = "127.0.0.1:5061"\ntls_cert = "c"\ntls_key = "k"',
+            "sip:127.0.0.1;transport=tls",
+            ["own_address"],
+        ),
+    ],
+)
+def test_a_trunk_is_another_machine_that_we_can_speak_to(
+    sip: str, uri: str, codes: list[str]
+) -> None:
+    text = f'trunks = [{{name = "a", uri = "{uri}"}}]\n[sip]\n{sip}\n'
+    found = find_mistakes(text) if codes else list(read_config(text, {}).trunks[1:])
+    assert found == [("callwheel.toml, line 1: trunks.0.uri", code) for code in codes]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "password = 7352981\nusername = 'u'",
+        "password = ['7352981']\nusername = 'u'",
+        "password = {a = '7352981'}\nusername = 'u'",
+        "username = 7352981\npassword = 'p'",
+        "uri = 'sip:user:7352981@x'",
+        "uri = 'sip:us@er:7352981 7352981@x'",
+        "uri = ['sip:user:7352981@x']",
+        "uri = 'sip:user;pw=7352981@x'",
+        "uri = 'sip:user:" + "7352981" * 20 + "@x'",
+        "asserted_identity = 'sip:user:7352981@x>'",
+        "diversion = 'sip:user:" + "7352981" * 20 + "@x>'",
+        "stir_certificate_url = 'http://user:7352981@x'",
+        "headers = ['Authorization 7352981']",
+        "from_domain = 'user:7352981@x'",
+        "register = 'sip:user:7352981@x'",
+    ],
+)
+def test_no_mistake_repeats_a_secret(setting: str) -> None:
+    uri = "" if setting.startswith("uri") else 'uri = "sip:a"\n'
+    with pytest.raises(ConfigError) as caught:
+        read_config(f'[[trunks]]\nname = "a"\n{uri}{setting}\n', {})
+    assert "7352981" not in str(caught.value)
+
+
+def test_a_uri_with_a_user_is_shown_without_its_user() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config('[[trunks]]\nname = "a"\nuri = "sip:user:secret@x"\n', {}, file="c.toml")
+    assert str(caught.value) == (
+        "c.toml, line 3: trunks.0.uri: This is sip:host:port, as sip:127.0.0.1:5060, not"
+        " 'sip:***@x'. (invalid_uri)"
+    )

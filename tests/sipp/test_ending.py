@@ -22,7 +22,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         "answered",
         hang_up="never",
     ),
-    "callee_hangs_up_before_its_200": Scenario((Ringing(), BY_CALLEE), "failed", hang_up="never"),
+    "callee_hangs_up_before_its_200": Scenario((Ringing(), BY_CALLEE), "answered", hang_up="never"),
     "bye_glare": RUNG_AND_ANSWERED,
     "refuses_the_bye": RUNG_AND_ANSWERED,
     "loses_first_bye": Scenario(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from adapters.sip.call.reach import Reach
 from adapters.sip.wire.fields import SipParseError, read_address
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response
@@ -92,9 +93,11 @@ def addressing(dialog: Dialog) -> tuple[bytes, tuple[bytes, ...]]:
     return first, (*routes[1:], b"<%b>" % dialog.target)
 
 
-def destination(dialog: Dialog, before: Hop) -> Hop:
+def destination(dialog: Dialog, before: Hop, reach: Reach) -> Hop:
     """Where a request in the dialog is sent. Only IP addresses can be followed here; for a host name,
-    where the INVITE went `before` is as good as it gets."""
+    and for an address that nobody may send us to, where the INVITE went `before` is as good as it
+    gets."""
     routes = dialog.routes
     uri = read_address(routes[0]) if routes else dialog.target
-    return next_hop(uri, before) or before
+    hop = next_hop(uri, before)
+    return before if hop is None or not reach.allows(hop, before) else hop

@@ -11,6 +11,7 @@ from adapters.sip.call.authentication import Authenticator, Tries
 from adapters.sip.call.dialog import Dialog, addressing, destination
 from adapters.sip.call.exchange import Exchange, Sent
 from adapters.sip.call.outbox import Outbox
+from adapters.sip.call.reach import Reach
 from adapters.sip.call.transaction import (
     CLIENT,
     INVITE_CLIENT,
@@ -58,14 +59,18 @@ class Requester:
         "_line",
         "_outbox",
         "_parties",
+        "_reach",
         "_timing",
         "acks",
         "exchanges",
-        "invite_hop",
+        "silent_hosts",
     )
 
-    def __init__(self, line: Line, parties: Parties, timing: Timing, outbox: Outbox) -> None:
+    def __init__(
+        self, line: Line, parties: Parties, timing: Timing, outbox: Outbox, reach: Reach
+    ) -> None:
         self._line = line
+        self._reach = reach
         self._parties = parties
         self._timing = timing
         self._outbox = outbox
@@ -78,10 +83,11 @@ class Requester:
         self._invite: Exchange | None = None
         self.acks: dict[bytes, Sent] = {}
         """The ACK of each dialog by its callee's tag, to be sent again for a repeated 200."""
-        self.invite_hop = line.hop
-        """Where the last INVITE went."""
         self.exchanges: list[Exchange] = []
         """Those whose transactions still live; a handful at most."""
+        self.silent_hosts: tuple[str, ...] = ()
+        """The hosts that a request is out to and that have said nothing to it, as of the last
+        `forget_over`."""
 
     def find(self, branch: bytes | None, method: bytes) -> Exchange | None:
         """The exchange that a response belongs to (RFC 3261 §17.1.3)."""
@@ -109,15 +115,32 @@ class Requester:
         """Drop what is over, and say when the next timer runs out; `inf` for never."""
         wake = inf
         is_any_over = False
+        silent_hosts: tuple[str, ...] = ()
         for exchange in self.exchanges:
             transaction = exchange.transaction
             if transaction.state == "terminated":
                 is_any_over = True
             else:
                 wake = min(wake, transaction.retransmit_at, transaction.expires_at)
+                if transaction.is_silent:
+                    silent_hosts += (transaction.destination.host,)
+        self.silent_hosts = silent_hosts
         if is_any_over:
             self.exchanges = [e for e in self.exchanges if not e.transaction.is_over]
         return wake
+
+    def forget_all(self) -> None:
+        """Give everything up, and answer nothing any more."""
+        self.exchanges.clear()
+        self.silent_hosts = ()
+
+    def silent_towards(self, hop: Hop) -> list[Exchange]:
+        """The requests that are out to a hop and have had no response."""
+        return [
+            exchange
+            for exchange in self.exchanges
+            if exchange.transaction.is_silent and exchange.transaction.destination == hop
+        ]
 
     def forget_messages(self) -> None:
         """Free what will not be sent again: calls linger by the thousand after their end."""
@@ -134,9 +157,13 @@ class Requester:
         self.exchanges = [e for e in self.exchanges if e is not self._invite]
 
     def take_challenge(self, exchange: Exchange, response: Response) -> bool:
-        """Whether a refusal is a challenge which the same request can answer, sent once more."""
+        """Whether a refusal is a challenge which the same request can answer, sent once more. One of
+        somebody who is not the trunk's is not even remembered: he would choose the nonce, or pass on
+        the trunk's."""
         authenticator = self._authenticator
-        return authenticator is not None and authenticator.learn(response, exchange.tries)
+        if authenticator is None or not self._may_know(exchange.transaction.destination):
+            return False
+        return authenticator.learn(response, exchange.tries)
 
     def send_invite(self, offer: bytes, timer_lines: tuple[bytes, ...], now: float) -> None:
         """The first INVITE, or the one that answers a challenge or a 422: same tag and Call-ID, a new
@@ -154,7 +181,6 @@ class Requester:
             body=offer,
         )
         self._invite.credentials = credentials
-        self.invite_hop = self._invite.transaction.destination
 
     def send_cancel(self, now: float) -> None:
         """The INVITE's twin: same branch, number and addressing (RFC 3261 §9.1)."""
@@ -182,13 +208,15 @@ class Requester:
         """A request in a dialog; `challenged` is the one whose challenge it answers."""
         cseq = dialog.next_cseq()
         uri, _ = addressing(dialog)
-        credentials = self._credentials(method, uri, cseq, body)
+        hop = self._hop(dialog)
+        credentials = self._credentials(method, uri, cseq, body) if self._may_know(hop) else ()
         exchange = self._begin(
             method,
             now,
             cseq=cseq,
             branch=self._next_branch(),
             dialog=dialog,
+            hop=hop,
             tries=challenged.tries if challenged is not None else Tries(),
             extra=(*lines, *credentials),
             body=body,
@@ -210,12 +238,13 @@ class Requester:
 
     def send_as_datagram(self, exchange: Exchange, now: float) -> bool:
         """Send a request by UDP after all, where its size alone made it go over TCP and that has failed
-        (RFC 3261 §18.1.1). False where that is not so, or was done before.
+        (RFC 3261 §18.1.1). False where that is not so, or was done before, or where the call is over
+        and the message was freed.
 
         Branch and number stay: should the trunk have got it over TCP, it can tell that it is the same.
         """
         hop, before = exchange.datagram_hop, exchange.transaction
-        if hop is None:
+        if hop is None or not before.message:
             return False
         vias = self._line.vias
         message = before.message.replace(vias[before.destination.transport], vias["udp"], 1)
@@ -232,8 +261,6 @@ class Requester:
         )
         step(again, "start", now)
         self._outbox.datagrams.append((message, hop))
-        if exchange is self._invite:
-            self.invite_hop = hop
         return True
 
     def acknowledge_refusal(self, exchange: Exchange, response: Response) -> None:
@@ -269,14 +296,14 @@ class Requester:
     def _send_ack(self, dialog: Dialog, invite: Exchange) -> Sent:
         """The ACK of a 2xx: a request of its own with the INVITE's number and credentials
         (RFC 3261 §13.2.2.4)."""
-        hop = destination(dialog, self._line.hop)
+        hop = self._hop(dialog)
         ack = self._write(
             b"ACK",
             hop,
             cseq=invite.transaction.cseq,
             branch=self._next_branch(),
             dialog=dialog,
-            extra=invite.credentials,
+            extra=invite.credentials if self._may_know(hop) else (),
         )
         sent = (ack, hop)
         self._outbox.datagrams.append(sent)
@@ -341,7 +368,11 @@ class Requester:
 
     def _hop(self, dialog: Dialog | None) -> Hop:
         before = self._line.hop
-        return before if dialog is None else destination(dialog, before)
+        return before if dialog is None else destination(dialog, before, self._reach)
+
+    def _may_know(self, hop: Hop) -> bool:
+        """Whether a hop may see credentials, or ask for them."""
+        return self._reach.may_know(hop, self._line.hop)
 
     def _write(
         self,

@@ -97,6 +97,11 @@ class Transaction(Struct, eq=False, gc=False):
     def is_over(self) -> bool:
         return self.state == "terminated"
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether a client's request is out and not even a provisional response has come."""
+        return self.state == "trying" or self.state == "calling"
+
 
 class Transition(Struct, frozen=True):
     """What an event does in a state."""

@@ -22,6 +22,7 @@ from adapters.sip.call.early import FORKS_MAX, Forks
 from adapters.sip.call.endings import ENDINGS, NOTES
 from adapters.sip.call.exchange import Exchange
 from adapters.sip.call.outbox import CallEvent, MediaAgreed, Outbox
+from adapters.sip.call.reach import Reach
 from adapters.sip.call.refresh import Refresher
 from adapters.sip.call.reliable import rack_line, read_rseq
 from adapters.sip.call.requests import Parties, Requester
@@ -68,14 +69,20 @@ class OutboundCall:
     )
 
     def __init__(
-        self, line: Line, parties: Parties, media: LocalMedia, timing: Timing, outbox: Outbox
+        self,
+        line: Line,
+        parties: Parties,
+        media: LocalMedia,
+        timing: Timing,
+        outbox: Outbox,
+        reach: Reach,
     ) -> None:
         self._line = line
         self._parties = parties
         self._media = media
         self._timing = timing
         self._outbox = outbox
-        self._requester = Requester(line, parties, timing, outbox)
+        self._requester = Requester(line, parties, timing, outbox, reach)
         self._timer = SessionTimer(line.trunk.session_expires_s)
         self._forks = Forks(parties.uri)
         self._answerer: Answerer | None = None
@@ -97,19 +104,14 @@ class OutboundCall:
         return self._parties.call_id
 
     @property
-    def hop(self) -> Hop:
-        """Where the INVITE goes."""
-        return self._requester.invite_hop
-
-    @property
     def dialogs(self) -> Iterable[Dialog]:
         """What requests of the callee's may refer to: the dialog that is up, before that the early ones."""
         return self._forks.dialogs() if self._dialog is None else (self._dialog,)
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether the INVITE is out and not even a provisional response has come."""
-        return self.state in ("calling", "holding_cancel")
+    def silent_hosts(self) -> tuple[str, ...]:
+        """The hosts that a request of ours is out to and that have said nothing to it."""
+        return self._requester.silent_hosts
 
     @property
     def is_finished(self) -> bool:
@@ -137,7 +139,7 @@ class OutboundCall:
 
     def abandon(self, how: How) -> None:
         """End the call here and now and send nothing: a fault of ours hit it, or the socket closes."""
-        self._requester.exchanges.clear()
+        self._requester.forget_all()
         self._answerer = None
         self._deadline = self.next_wake = inf
         if self.state != "ended":
@@ -186,10 +188,13 @@ class OutboundCall:
             self._happen(result, now, request)
         self._settle(now)
 
-    def fail_transport(self, now: float) -> None:
-        """What was sent to the trunk could not be delivered (ICMP, or the socket's own error)."""
-        for exchange in tuple(self._requester.exchanges):
-            self._carry_out(exchange, "transport_failed", now)
+    def fail_transport(self, hop: Hop, now: float) -> None:
+        """What was sent to a hop could not be delivered (ICMP, or the socket's own error): each request
+        that got no response from there has failed. A CANCEL goes on, for what it is to end rings all
+        the same, and so nothing is gained by giving it up."""
+        for exchange in self._requester.silent_towards(hop):
+            if exchange.method != b"CANCEL":
+                self._carry_out(exchange, "transport_failed", now)
         self._settle(now)
 
     def wake(self, now: float) -> None:

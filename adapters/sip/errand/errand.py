@@ -60,9 +60,9 @@ class Series(Struct, eq=False):
 
 def open_series(randomness: Randomness) -> Series:
     """A series that nobody has used or can guess."""
-    token = b"%032x" % randomness.getrandbits(128)
-    half = len(token) // 2
-    return Series(call_id=token, local_tag=token[:half], token=token[half:])
+    # None of them says anything about another: a Call-ID is shown to more people than a branch.
+    call_id, local_tag, token = (b"%032x" % randomness.getrandbits(128) for _ in range(3))
+    return Series(call_id=call_id, local_tag=local_tag, token=token)
 
 
 class Subject(Struct, frozen=True):
@@ -179,9 +179,11 @@ class Errand:
         return self._line.hop if transaction is None else transaction.destination
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether a request is out and not even a provisional response has come."""
-        return self._transaction is not None and self._transaction.state == "trying"
+    def silent_hosts(self) -> tuple[str, ...]:
+        """The host that a request is out to, while not even a provisional response has come."""
+        transaction = self._transaction
+        silent = transaction is not None and transaction.is_silent
+        return (self.hop.host,) if silent else ()
 
     # What the owner wishes.
 
@@ -229,9 +231,10 @@ class Errand:
         answer = build_response(request, status, to_tag=self._series.local_tag)
         self._outbox.datagrams.append((answer, reply_to))
 
-    def fail_transport(self, now: float) -> None:
-        """What was sent could not be delivered (ICMP, or the socket's own error)."""
-        self._advance("transport_failed", now)
+    def fail_transport(self, hop: Hop, now: float) -> None:
+        """What was sent to a hop could not be delivered (ICMP, or the socket's own error)."""
+        if hop == self.hop:
+            self._advance("transport_failed", now)
 
     def wake(self, now: float) -> None:
         """Do what time demands. Harmless when it comes early."""

@@ -12,7 +12,6 @@ drawn by lot, inside the library, as ECDSA asks for.
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from email.utils import formatdate
@@ -27,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt import PyJWS
 
 from adapters.sip.identity.headers import UnsafeHeader, check_certificate_url
+from adapters.sip.pem_file import Fault as FileFault
+from adapters.sip.pem_file import UnusableFile, read_pem_file
 
 KEY_FILE_BYTES_MAX: Final = 65_536
 """Largest key file that is read."""
@@ -48,6 +49,12 @@ Fault = Literal[
 ]
 """Why nothing can be signed."""
 
+_CODES: Final[dict[FileFault, Fault]] = {
+    "missing": "missing_key_file",
+    "unreadable": "unreadable_key_file",
+    "not_regular": "unreadable_key_file",
+    "too_long": "not_a_key",
+}
 _EXTRAS_OF_A_NUMBER: Final = re.compile(r"[^0-9#*]")
 
 
@@ -110,8 +117,8 @@ class Signer:
 
         Raises `CannotSign`.
         """
-        pem, mode = _read_file(key_file)
-        signer = cls(_read_key(pem, key_file), certificate_url, attestation)
+        key, mode = read_key_file(key_file)
+        signer = cls(key, certificate_url, attestation)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             signer.warnings = (
                 f"{key_file} is open to others than its owner; make it private with chmod 600.",
@@ -160,20 +167,13 @@ def date_line(now: float) -> bytes:
     return b"Date: " + formatdate(int(now), usegmt=True).encode("ascii")
 
 
-def _read_file(key_file: Path) -> tuple[bytes, int]:
-    """What a file holds, and its mode. Raises `CannotSign`."""
+def read_key_file(key_file: Path) -> tuple[EllipticCurvePrivateKey, int]:
+    """The key of a PEM file, and the file's mode. Raises `CannotSign`."""
     try:
-        with key_file.open("rb") as file:
-            pem, mode = file.read(KEY_FILE_BYTES_MAX + 1), os.fstat(file.fileno()).st_mode
-    except FileNotFoundError:
-        raise CannotSign("missing_key_file", f"There is no key file {key_file}.") from None
-    except OSError as error:
-        detail = f"The key file {key_file} cannot be read: {error.strerror}."
-        raise CannotSign("unreadable_key_file", detail) from error
-    if len(pem) > KEY_FILE_BYTES_MAX:
-        detail = f"{key_file} is larger than {KEY_FILE_BYTES_MAX} bytes: that is no key."
-        raise CannotSign("not_a_key", detail)
-    return pem, mode
+        pem, mode = read_pem_file(key_file, KEY_FILE_BYTES_MAX, "key file")
+    except UnusableFile as unusable:
+        raise CannotSign(_CODES[unusable.fault], unusable.detail) from unusable
+    return _read_key(pem, key_file), mode
 
 
 def _read_key(pem: bytes, key_file: Path) -> EllipticCurvePrivateKey:

@@ -22,6 +22,8 @@ DIGITS_MAX = 20
 
 INTERVAL_MAX = 2**31 - 1
 """Longest session interval that is read, seconds."""
+RETRY_AFTER_MAX = 2**32 - 1
+"""What any longer Retry-After is read as, seconds: the largest `delta-seconds` (RFC 3261 §20.19)."""
 
 _QUOTED = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _STOPS = {b",": re.compile(rb'[",<]'), b";": re.compile(rb'[";<]')}
@@ -36,7 +38,7 @@ _COMMON_METHODS = frozenset((b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"U
 _DIGITS_BELOW_2_31 = 10
 """A number of fewer digits cannot be too large."""
 _ODD_IN_URI = re.compile(rb"[\s<]")
-_RETRY_AFTER = re.compile(rb"[0-9]{1,9}(?![0-9])")
+_RETRY_AFTER = re.compile(rb"0*+([0-9]*+)")
 
 Params = dict[bytes, bytes | None]
 """Parameters by their name in lower case; None is a parameter without `=`. A quoted value keeps
@@ -330,6 +332,11 @@ def read_session_expires(value: bytes) -> SessionExpires:
 
 def read_retry_after(value: bytes | None) -> float | None:
     """The seconds of a Retry-After such as `18000;duration=3600` or `120 (back soon)`, None where
-    there is none that can be read (RFC 3261 §20.33)."""
+    there is none that can be read (RFC 3261 §20.33). Whoever asks for more than `RETRY_AFTER_MAX` has
+    asked for a long time, and gets that."""
     match = _RETRY_AFTER.match(value) if value is not None else None
-    return None if match is None else float(match.group())
+    if match is None or not match.group():
+        return None
+    digits = match.group(1)
+    # Of a number of thousands of digits nothing but its length is looked at.
+    return float(min(int(digits[:DIGITS_MAX] or b"0"), RETRY_AFTER_MAX))

@@ -63,8 +63,11 @@ class Callee:
     async def send(self, port: int, *headers: Header) -> None:
         """Send a packet of silence for each header to a port of the plane."""
         for header in headers:
-            packet = build_packet(header, SILENCE[self.payload_type])
-            await self._endpoint.sendto(packet, (HOST, port))
+            await self.send_octets(port, build_packet(header, SILENCE[self.payload_type]))
+
+    async def send_octets(self, port: int, packet: bytes) -> None:
+        """Send one packet to a port of the plane."""
+        await self._endpoint.sendto(packet, (HOST, port))
 
 
 @asynccontextmanager

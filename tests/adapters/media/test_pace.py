@@ -12,8 +12,8 @@ import pytest
 from adapters.media import control
 from adapters.media.endpoint import PortPicker
 from adapters.media.plane import ControlClosed, ControlLink, Plane
-from adapters.media.sender import SocketSender
 from adapters.media.switchboard import Switchboard
+from adapters.media.way import PLAIN
 
 MS = 1_000_000
 STREAMS = 10
@@ -55,12 +55,13 @@ def run_plane(
         folder,
         "127.0.0.1",
         PortPicker(0, 0),
-        SocketSender,
+        PLAIN,
         capacity=STREAMS,
         chance=np.random.default_rng(1),
     )
     board.obey(control.Open(list(range(STREAMS))))
-    board.open_some()
+    while board.is_opening:
+        board.open_some()
     host, port = sink.getsockname()
     for stream in range(STREAMS):
         board.obey(control.Connect(stream, host, port, 0))
@@ -115,9 +116,7 @@ def test_after_standing_still_the_clock_starts_anew_and_no_burst_is_sent(
 
 
 def test_a_plane_without_streams_sleeps_in_its_control_socket(tmp_path: Path) -> None:
-    board = Switchboard(
-        tmp_path, "127.0.0.1", PortPicker(0, 0), SocketSender, 1, np.random.default_rng(1)
-    )
+    board = Switchboard(tmp_path, "127.0.0.1", PortPicker(0, 0), PLAIN, 1, np.random.default_rng(1))
     ours, peer = socket.socketpair()
     waits: list[str] = []
 

@@ -12,40 +12,16 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import trio
 
 from adapters.media import control, plane_process
 from adapters.media.client import RtpMediaPlane, open_media_plane
-from adapters.media.g711 import LAWS
 from adapters.media.rtp import Header
 from adapters.media.types import MediaPlane, PlaneUnavailable, Remote, Stream, StreamLost
 from engine.ports.telephony import MediaStatistics
 from tests.adapters.media.callee import HOST, SILENCE, Callee, continuous, open_callee
-
-GUARD_S = 20
-"""Beyond any machine's worst moment; nothing waits for it in a run that passes."""
-
-
-def write_prompt(folder: Path, prompt_id: str, frames: int, seed: int) -> dict[int, bytes]:
-    """A seeded tone that rises, in both laws: the bytes that must be heard, by payload type."""
-    chance = np.random.default_rng(seed)
-    at_s = np.arange(frames * 160) / 8_000
-    low_hz, rise_hz = chance.uniform(200, 800), chance.uniform(200, 2_000)
-    tone = 0.6 * np.sin(2 * np.pi * (low_hz * at_s + rise_hz * at_s**2) + 1)
-    sound = {}
-    for payload_type, law in LAWS.items():
-        sound[payload_type] = law.encode((tone * 32_767).astype(np.int16)).tobytes()
-        (folder / f"{prompt_id}.{law.name}").write_bytes(sound[payload_type])
-    return sound
-
-
-@asynccontextmanager
-async def running_plane(folder: Path) -> AsyncIterator[RtpMediaPlane]:
-    with trio.fail_after(GUARD_S):
-        async with open_media_plane(HOST, prompts_folder=folder, ports=(0, 0)) as plane:
-            yield plane
+from tests.adapters.media.planes import GUARD_S, running_plane, write_prompt
 
 
 async def test_the_plane_and_its_streams_are_what_the_sip_room_expects(tmp_path: Path) -> None:
@@ -378,44 +354,6 @@ async def test_ports_are_the_even_ones_of_the_range_and_taken_ones_are_passed_ov
             assert (await plane.open_stream()).port == streams[1].port
 
 
-async def expect_play_to_be_lost(stream: Stream) -> None:
-    with pytest.raises(StreamLost):
-        await stream.play("long")
-
-
-async def test_a_killed_plane_loses_its_streams_and_the_next_one_serves_new_ones(
-    tmp_path: Path,
-) -> None:
-    write_prompt(tmp_path, "long", 3_000, seed=1)
-    sound = write_prompt(tmp_path, "hello", 5, seed=2)
-    async with running_plane(tmp_path) as plane, open_callee() as callee:
-        streams = [await plane.open_stream() for _ in range(20)]
-        for stream in streams:
-            stream.connect(callee.remote)
-        killed = plane.process_id
-        assert killed is not None
-        async with trio.open_nursery() as nursery:
-            for stream in streams:
-                nursery.start_soon(stream.wait_lost)
-            nursery.start_soon(expect_play_to_be_lost, streams[0])
-            await callee.hear_anything_but_silence()
-            os.kill(killed, signal.SIGKILL)
-        with pytest.raises(PlaneUnavailable, match="starting"):
-            await plane.open_stream()
-        with pytest.raises(StreamLost):
-            await streams[1].play("hello")
-        for stream in streams:
-            stream.connect(callee.remote)
-            await stream.close()
-        await plane.wait_ready()
-        assert plane.process_id not in (None, killed)
-        async with open_callee() as next_callee:
-            stream = await plane.open_stream()
-            stream.connect(next_callee.remote)
-            await stream.play("hello")
-            assert await next_callee.hear_sound() == sound[0]
-
-
 async def test_a_plane_that_stands_still_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,7 +434,8 @@ async def test_an_idle_plane_ends_with_its_parent(tmp_path: Path) -> None:
     with trio.fail_after(GUARD_S):
         async with bare_plane(tmp_path) as (process, link):
             await link.send_all(control.encode_frame([control.Open([1])]))
-            (opened,) = await next_events(link)
+            started, opened = await next_events(link)
+            assert isinstance(started, control.Started)
             assert isinstance(opened, control.Opened)
             await link.aclose()
             assert await process.wait() == 0

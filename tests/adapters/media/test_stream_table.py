@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adapters.media.rtp import Header, parse_packet
-from adapters.media.stream_table import PHASES, StreamTable
+from adapters.media.stream_table import PHASES, RowPicker, StreamTable
 
 SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160}
 
@@ -152,3 +152,18 @@ def test_a_row_that_is_used_again_is_a_new_stream() -> None:
     after, _ = speaker.twenty_ms()
     assert (after[0][1], after[0][0].marker, int(speaker.table.sent[0])) == (SILENCE[8], 1, 1)
     assert after[0][0].ssrc != before[0][0].ssrc
+
+
+def test_rows_that_are_taken_are_spread_over_the_phases_and_given_once_each() -> None:
+    picker = RowPicker(25)
+    speaker = Speaker(25)
+    taken = [picker.take() for _ in range(14)]
+    for row in taken:
+        speaker.start(row)
+    counts = [len(speaker.table.tick(phase).rows) for phase in range(PHASES)]
+    # 25 rows are three to a phase, and one for the ninth.
+    assert (sum(counts), max(counts)) == (14, 2)
+    taken += [picker.take() for _ in range(11)]
+    assert sorted(taken) == list(range(25))
+    picker.give_back(17)
+    assert picker.take() == 17

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from adapters.sip.call.outbox import CallEvent
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
@@ -39,9 +41,11 @@ class Lineup:
         session_expires_s: int = SESSION_EXPIRES_S,
         follows_redirects: bool = False,
         large_over_tcp: bool = False,
+        trunk_hosts: tuple[str, ...] = (TRUNK.host,),
+        is_own: Callable[[Hop], bool] = lambda hop: False,
     ) -> None:
         self.now = 1000.0
-        self.core = SipCore(b"secret", frozenset({TRUNK[0]}))
+        self.core = SipCore(b"secret", frozenset(trunk_hosts), is_own=is_own)
         trunk = Trunk(
             "main",
             TRUNK[0],
@@ -57,11 +61,15 @@ class Lineup:
 
     def prepare(self, number: str = "+14155550199") -> OutboundCall:
         self._tokens += 1
+        return self.prepare_with(b"%032x" % self._tokens * 3, number)
+
+    def prepare_with(self, token: bytes, number: str = "+14155550199") -> OutboundCall:
+        """A call whose token is not the next one in turn."""
         return self.core.prepare(
             self.line,
             number=number,
             caller=CALLER,
-            token=b"%032x" % self._tokens,
+            token=token,
             media=LocalMedia("192.0.2.1", 20000, 7),
         )
 

@@ -10,14 +10,15 @@ from adapters.sip.call.uac import OutboundCall
 from adapters.sip.core import SipStatistics, TooManyCalls
 from adapters.sip.guard import (
     REFUSALS_AT_ONCE,
+    SOURCE_REFUSALS_AT_ONCE,
     TRUNK_ANSWERS_AT_ONCE,
     TRUNK_ANSWERS_PER_S,
     stamp_via,
 )
 from adapters.sip.wire.hop import Hop
-from adapters.sip.wire.message import Request, build_request, build_response, parse
+from adapters.sip.wire.message import Request, Response, build_request, build_response, parse
 from engine.ports.telephony import Ended
-from tests.adapters.sip.lineup import CONTACT, SDP_TYPE, TRUNK, Lineup, answer_sdp
+from tests.adapters.sip.lineup import CALLEE_ADDRESS, CONTACT, SDP_TYPE, TRUNK, Lineup, answer_sdp
 
 STRANGER = Hop("203.0.113.5", 5999)
 NOTHING = SipStatistics(
@@ -100,6 +101,54 @@ def test_strangers_are_answered_at_a_bounded_rate_only() -> None:
     assert len(lineup.datagrams()) == 10
     statistics = lineup.core.statistics()
     assert (statistics.strangers_refused, statistics.strangers_ignored) == (burst + 10, 50)
+
+
+def test_a_strangers_flood_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    lineup = Lineup()
+    read: list[bytes] = []
+
+    def parse_and_note(data: bytes) -> Request | Response:
+        read.append(data)
+        return parse(data)
+
+    monkeypatch.setattr("adapters.sip.core.parse", parse_and_note)
+    flood = [outside(b"INVITE"), outside(b"ACK"), b"garbage", b"INVITE sip:x SIP/2.0\r\n\r\n"]
+    for number in range(1000):
+        lineup.core.receive(flood[number % len(flood)], STRANGER, lineup.now)
+    assert len(read) == SOURCE_REFUSALS_AT_ONCE
+    # Neither the trunk nor another stranger is the worse for it.
+    lineup.core.receive(outside(b"OPTIONS"), TRUNK, lineup.now)
+    lineup.core.receive(outside(b"OPTIONS"), ELSEWHERE, lineup.now)
+    assert len(read) == SOURCE_REFUSALS_AT_ONCE + 2
+    # A little later there is an answer again.
+    lineup.datagrams()
+    lineup.wait(1.0)
+    lineup.core.receive(outside(b"INVITE"), STRANGER, lineup.now)
+    assert [response.status for response in lineup.responses()] == [403]
+
+
+@pytest.mark.parametrize("name", [b"Call-ID", b"CALL-ID \t", b"i"])
+def test_a_flood_from_the_callees_own_address_does_not_drown_his_bye(name: bytes) -> None:
+    lineup = Lineup()
+    _, invite = lineup.answer()
+    for _ in range(100):
+        lineup.core.receive(outside(b"INVITE"), CALLEE_ADDRESS, lineup.now)
+    lineup.datagrams()
+    bye = bye_of(invite).replace(b"\nCall-ID:", b"\n" + name + b":")
+    lineup.core.receive(bye, CALLEE_ADDRESS, lineup.now)
+    assert [response.status for response in lineup.responses()] == [200]
+    assert lineup.events() == [Ended("callee_hung_up", 200, "OK")]
+
+
+def test_a_response_is_read_wherever_it_comes_from_and_however_much_came_before_it() -> None:
+    lineup = Lineup()
+    for _ in range(100):
+        lineup.core.receive(outside(b"INVITE"), ELSEWHERE, lineup.now)
+    lineup.datagrams()
+    answer_from(lineup, ELSEWHERE, CONTACT)
+    assert lineup.core.statistics().calls_kept == 1
+    lineup.core.receive(build_response(request(outside(b"INVITE")), 200), ELSEWHERE, lineup.now)
+    assert lineup.core.statistics().strays == 1
 
 
 def test_the_same_request_again_gets_the_same_tag_again() -> None:

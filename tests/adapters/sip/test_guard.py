@@ -38,6 +38,15 @@ def test_a_stranger_who_floods_leaves_the_others_their_answers() -> None:
     assert taken(refusals, FLOOD, 10_000, 1011.0) == SOURCE_REFUSALS_PER_S
 
 
+def test_to_ask_whether_somebody_could_be_answered_takes_nothing() -> None:
+    refusals = Refusals()
+    assert all(refusals.has_left(FLOOD, 1000.0) for _ in range(100))
+    assert len(refusals) == 0
+    assert taken(refusals, FLOOD, 100, 1000.0) == SOURCE_REFUSALS_AT_ONCE
+    assert not refusals.has_left(FLOOD, 1000.0)
+    assert (refusals.has_left(QUIET, 1000.0), refusals.has_left(FLOOD, 1001.0)) == (True, True)
+
+
 def test_all_strangers_together_have_a_bound_too() -> None:
     refusals = Refusals()
     hosts = [f"198.51.100.{number}" for number in range(200)]

@@ -71,3 +71,27 @@ async def test_a_call_whose_contact_is_a_name_is_ended_from_where_it_was_answere
             assert await ask_to_end(stranger, invite, agent.address) == 481
             assert await ask_to_end(callee, invite, agent.address) == 200
             assert await call.next_progress() == LEFT
+
+
+async def test_a_contact_that_is_ourselves_is_not_followed() -> None:
+    async with open_udp_carrier(TRUNK) as carrier:
+        trunks = (Trunk("main", TRUNK, carrier.port),)
+        for bind in (TRUNK, "0.0.0.0"):
+            settings = UserAgentSettings(trunks=trunks, bind=(bind, 0))
+            async with (
+                open_user_agent(settings, FakePlane(), Dice()) as agent,
+                agent.prepare_call(REQUEST) as call,
+            ):
+                call.dial()
+                invite = await carrier.receive(b"INVITE")
+                await carrier.accept(invite, b"<sip:us@127.0.0.1:%d>" % agent.address[1])
+                ack = await carrier.receive(b"ACK")
+                assert ack.uri == b"sip:us@127.0.0.1:%d" % agent.address[1]
+                call.hang_up()
+                await carrier.receive(b"BYE")
+                names = (invite.call_id, invite.from_tag, invite.branch)
+                assert not any(
+                    one and other and one is not other and one in other
+                    for one in names
+                    for other in names
+                )

@@ -62,6 +62,25 @@ async def test_a_closed_store_leaves_one_file_and_the_lock(path: Path) -> None:
     ]
 
 
+def leave_file(path: Path, mode: int) -> None:
+    """An empty database, as an earlier release left it."""
+    path.touch()
+    path.chmod(mode)
+
+
+@pytest.mark.parametrize("mode_before", [None, 0o644])
+async def test_the_files_of_a_database_are_open_to_their_owner_alone(
+    path: Path, mode_before: int | None
+) -> None:
+    if mode_before is not None:
+        leave_file(path, mode_before)
+    async with opened_at(path) as opened:
+        await furnish(opened.store)
+        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    names = ("callwheel.db", "callwheel.db-shm", "callwheel.db-wal", "callwheel.db.lock")
+    assert modes == dict.fromkeys(names, 0o600)
+
+
 async def test_a_second_store_on_the_same_file_is_refused(path: Path) -> None:
     async with opened_at(path) as first:
         with pytest.raises(DatabaseInUse, match="in use by another Callwheel process"):

@@ -82,7 +82,7 @@ def test_no_variable_ends_its_header_or_breaks_its_bytes(value: str) -> None:
         None,
         {},
         {"display_name": "Acme", "withhold": True, "headers": {}},
-        {"headers": {"X-A": "{{v}}", "identity": "x", "Date": "y", "P-Charge-Info": "<sip:1>"}},
+        {"headers": {"X-A": "{{v}}", "identity": "x", "Date": "y", "P-Early-Media": "supported"}},
         {"diverted_from": "+1 (415) 555-0100"},
         "nonsense",
         {"headers": ["nonsense"], "display_name": 7, "diverted_from": 7},
@@ -95,7 +95,8 @@ def test_what_may_be_shown_or_is_for_others_to_judge_is_let_through(raw: Any) ->
 TAKEN = (
     "Via From to CALL-ID CSeq Contact Content-Type content-x Max-Forwards Route Record-Route Require "
     "Supported Allow Authorization Proxy-Authorization Session-Expires Min-SE RAck RSeq Privacy "
-    "P-Asserted-Identity Diversion v f t i m y"
+    "P-Asserted-Identity Diversion v f t i m y Remote-Party-ID P-Charge-Info History-Info "
+    "P-Asserted-Service P-Preferred-Service P-Preferred-Identity Priv-Answer-Mode Resource-Priority"
 )
 
 
@@ -123,3 +124,18 @@ def test_other_mistakes_have_their_place() -> None:
         ("/p/headers/X-C", "invalid_header_value"),
         ("/p/headers/X-D", "invalid_header_value"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("x" * (4096 - 2053 - 5), []),
+        ("x" * (4096 - 2053 - 4), [("/p/headers", "headers_too_long")]),
+        ("ü" * 1019 + "{{variable}}", []),
+        ("ü" * 1020 + " {{variable}}", [("/p/headers", "headers_too_long")]),
+    ],
+)
+def test_all_headers_together_fit_into_what_a_call_may_bring(
+    last: str, expected: list[tuple[str, str]]
+) -> None:
+    assert mistakes({"headers": {"X-A": "x" * 2048, "X-B": last}}) == expected

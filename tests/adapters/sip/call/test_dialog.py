@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from adapters.sip.call.dialog import Dialog, addressing, destination, establish, refresh
+from adapters.sip.call.reach import Reach
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.message import Request, Response, build_request, parse
 
@@ -39,13 +40,13 @@ def test_a_dialog_keeps_what_the_answer_said_as_it_said_it() -> None:
 def test_without_routes_a_request_goes_to_the_contact() -> None:
     made = dialog(b"Contact: <sip:b@192.0.2.9:5090>")
     assert addressing(made) == (b"sip:b@192.0.2.9:5090", ())
-    assert destination(made, FALLBACK) == Hop("192.0.2.9", 5090)
+    assert destination(made, FALLBACK, Reach()) == Hop("192.0.2.9", 5090)
 
 
 def test_a_loose_route_leaves_the_request_uri_alone() -> None:
     made = dialog(b"Contact: <sip:b@192.0.2.9>", b"Record-Route: <sip:192.0.2.3:5063;lr>")
     assert addressing(made) == (b"sip:b@192.0.2.9", (b"<sip:192.0.2.3:5063;lr>",))
-    assert destination(made, FALLBACK) == Hop("192.0.2.3", 5063)
+    assert destination(made, FALLBACK, Reach()) == Hop("192.0.2.3", 5063)
 
 
 def test_a_strict_route_goes_into_the_request_uri_and_the_target_behind_the_rest() -> None:
@@ -58,13 +59,13 @@ def test_a_strict_route_goes_into_the_request_uri_and_the_target_behind_the_rest
         b"sip:192.0.2.3:5063",
         (b"<sip:192.0.2.4;lr>", b"<sip:b@192.0.2.9>"),
     )
-    assert destination(made, FALLBACK) == Hop("192.0.2.3", 5063)
+    assert destination(made, FALLBACK, Reach()) == Hop("192.0.2.3", 5063)
 
 
 def test_a_host_name_is_reached_where_the_trunk_was() -> None:
     made = dialog(b"Contact: <sip:b@gateway.example>")
     assert addressing(made) == (b"sip:b@gateway.example", ())
-    assert destination(made, FALLBACK) == FALLBACK
+    assert destination(made, FALLBACK, Reach()) == FALLBACK
 
 
 def test_an_answer_with_an_unreadable_contact_or_route_still_makes_a_dialog() -> None:

@@ -22,6 +22,8 @@ from tests.adapters.sip.lineup import (
 )
 
 CREDENTIALS = Credentials(b"user", b"secret")
+CARRIER = (TRUNK.host, CALLEE_ADDRESS.host)
+"""A trunk of which the callee's Contact is a server too."""
 REMOTE = Remote("192.0.2.99", 6000, 0)
 HUNG_UP = Ended("we_hung_up", 200, "OK")
 
@@ -49,9 +51,9 @@ def test_an_invite_says_who_calls_whom_and_offers_audio() -> None:
     assert data == b"\r\n".join(
         (
             b"INVITE sip:+14155550199@192.0.2.70:5070 SIP/2.0",
-            b"Via: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK0000000000000001.1",
+            b"Via: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK00000000000000000000000000000001.1",
             b"Max-Forwards: 70",
-            b"From: <sip:+14155550100@192.0.2.1:5062>;tag=0000000000000000",
+            b"From: <sip:+14155550100@192.0.2.1:5062>;tag=00000000000000000000000000000001",
             b"To: <sip:+14155550199@192.0.2.70:5070>",
             b"Call-ID: 00000000000000000000000000000001",
             b"CSeq: 1 INVITE",
@@ -432,7 +434,7 @@ def test_a_challenge_is_answered_with_a_new_invite(is_provisional_first: bool) -
 
 
 def test_the_ack_and_the_bye_of_a_challenged_call_bring_credentials_unasked() -> None:
-    lineup = Lineup(credentials=CREDENTIALS)
+    lineup = Lineup(credentials=CREDENTIALS, trunk_hosts=CARRIER)
     call, invite = lineup.dial()
     lineup.respond(invite, 407, headers=((b"Proxy-Authenticate", challenge()[1]),))
     _, again = lineup.requests()
@@ -447,7 +449,7 @@ def test_the_ack_and_the_bye_of_a_challenged_call_bring_credentials_unasked() ->
 
 
 def test_a_challenged_bye_is_sent_again_with_credentials() -> None:
-    lineup = Lineup(credentials=CREDENTIALS)
+    lineup = Lineup(credentials=CREDENTIALS, trunk_hosts=CARRIER)
     call, _ = lineup.answer()
     lineup.hang_up(call)
     (bye,) = lineup.requests()

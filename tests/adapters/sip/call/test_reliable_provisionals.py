@@ -17,6 +17,7 @@ from tests.adapters.sip.lineup import (
     CALLEE_ADDRESS,
     CONTACT,
     SDP_TYPE,
+    TRUNK,
     Headers,
     Lineup,
     answer_sdp,
@@ -68,11 +69,11 @@ def test_a_reliable_provisional_is_acknowledged_in_its_early_dialog() -> None:
     assert data == b"\r\n".join(
         (
             b"PRACK sip:callee@192.0.2.99:5099 SIP/2.0",
-            b"Via: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK0000000000000001.2",
+            b"Via: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK00000000000000000000000000000001.2",
             b"Route: <sip:192.0.2.50:5080;lr>",
             b"Route: <sip:192.0.2.51:5081;lr>",
             b"Max-Forwards: 70",
-            b"From: <sip:+14155550100@192.0.2.1:5062>;tag=0000000000000000",
+            b"From: <sip:+14155550100@192.0.2.1:5062>;tag=00000000000000000000000000000001",
             b"To: <sip:+14155550199@192.0.2.70:5070>;tag=callee",
             b"Call-ID: 00000000000000000000000000000001",
             b"CSeq: 2 PRACK",
@@ -196,7 +197,10 @@ def test_provisionals_that_come_faster_than_their_acknowledgements_go_are_left_f
 
 
 def test_a_challenged_prack_is_sent_again_with_credentials() -> None:
-    lineup = Lineup(credentials=Credentials(b"user", b"secret"))
+    lineup = Lineup(
+        credentials=Credentials(b"user", b"secret"),
+        trunk_hosts=(TRUNK.host, CALLEE_ADDRESS.host),
+    )
     _, invite = lineup.dial()
     ring(lineup, invite, 9)
     (prack,) = lineup.requests()

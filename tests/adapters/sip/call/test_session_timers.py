@@ -12,7 +12,16 @@ from adapters.sip.call.uac import NAP_S_MAX, OutboundCall
 from adapters.sip.wire.digest import Credentials
 from adapters.sip.wire.message import Request
 from engine.ports.telephony import Ended
-from tests.adapters.sip.lineup import CALLEE, CONTACT, SDP_TYPE, Headers, Lineup, answer_sdp
+from tests.adapters.sip.lineup import (
+    CALLEE,
+    CALLEE_ADDRESS,
+    CONTACT,
+    SDP_TYPE,
+    TRUNK,
+    Headers,
+    Lineup,
+    answer_sdp,
+)
 
 CHALLENGE = (b"WWW-Authenticate", b'Digest realm="carrier", nonce="n1", qop="auth"')
 ALLOWS_UPDATE = (b"Allow", b"INVITE, ACK, BYE, UPDATE")
@@ -249,7 +258,10 @@ def test_an_update_that_the_callee_does_not_know_after_all_becomes_a_reinvite() 
 
 
 def test_a_challenged_refresh_is_sent_again_with_credentials() -> None:
-    lineup = Lineup(credentials=Credentials(b"user", b"secret"))
+    lineup = Lineup(
+        credentials=Credentials(b"user", b"secret"),
+        trunk_hosts=(TRUNK.host, CALLEE_ADDRESS.host),
+    )
     lineup.answer(headers=(expires(b"1800;refresher=uac"),))
     lineup.wait(900)
     (reinvite,) = lineup.requests()

@@ -102,17 +102,17 @@ def test_the_request_is_worded_like_this() -> None:
 @pytest.mark.parametrize("status", [200, 202, 302, 401, 404, 407, 423, 503, 600])
 def test_a_final_response_is_the_result_and_the_end(status: int) -> None:
     scene = Scene()
-    assert (scene.errand.is_unanswered, scene.errand.is_finished) == (True, False)
+    assert (scene.errand.silent_hosts, scene.errand.is_finished) == ((SERVER.host,), False)
     scene.desk.respond(scene.request, status)
     assert scene.told == [("answered", status, 1000.0)]
-    assert (scene.errand.is_unanswered, scene.errand.is_finished) == (False, True)
+    assert (scene.errand.silent_hosts, scene.errand.is_finished) == ((), True)
     assert scene.errand.next_wake == inf
 
 
 def test_a_provisional_response_is_no_result() -> None:
     scene = Scene()
     scene.desk.respond(scene.request, 100)
-    assert (scene.told, scene.errand.is_unanswered) == ([], False)
+    assert (scene.told, scene.errand.silent_hosts) == ([], ())
     scene.desk.respond(scene.request, 200)
     assert scene.told == [("answered", 200, 1000.0)]
 
@@ -156,8 +156,9 @@ def test_its_patience_is_not_renewed_by_a_challenge() -> None:
 
 def test_a_transport_that_fails_is_the_result() -> None:
     scene = Scene()
-    scene.errand.fail_transport(1001.0)
-    scene.errand.fail_transport(1002.0)
+    scene.errand.fail_transport(Hop(SERVER.host, 5999), 1000.5)
+    scene.errand.fail_transport(SERVER, 1001.0)
+    scene.errand.fail_transport(SERVER, 1002.0)
     assert scene.told == [("unreachable", None, 1001.0)]
     assert (scene.errand.is_finished, scene.errand.next_wake) == (True, inf)
 
@@ -249,7 +250,7 @@ def test_a_response_to_something_else_means_nothing(field: bytes, value: bytes) 
     response = answer(scene.request)
     response.fields[field] = [value]
     scene.errand.receive_response(response, 1000.0)
-    assert (scene.told, scene.errand.is_unanswered) == ([], True)
+    assert (scene.told, scene.errand.silent_hosts) == ([], (SERVER.host,))
 
 
 def test_a_response_that_cannot_be_read_changes_nothing() -> None:
@@ -258,7 +259,7 @@ def test_a_response_that_cannot_be_read_changes_nothing() -> None:
     response.fields[b"cseq"] = [b"x OPTIONS"]
     with pytest.raises(SipParseError):
         scene.errand.receive_response(response, 1000.0)
-    assert (scene.told, scene.errand.is_unanswered) == ([], True)
+    assert (scene.told, scene.errand.silent_hosts) == ([], (SERVER.host,))
 
 
 def test_an_errand_that_is_broken_off_says_so_once() -> None:

@@ -48,7 +48,7 @@ class Scene(Desk):
         """Probe the one server there is, and say when it is probed again."""
         (request,) = self.probe()
         if status is None:
-            self.errands[0].fail_transport(self.now)
+            self.errands[0].fail_transport(self.errands[0].hop, self.now)
             self.errands.clear()
         else:
             self.respond(request, status, *headers)
@@ -137,7 +137,7 @@ def test_a_transport_that_fails_is_none() -> None:
     scene = Scene(FIRST)
     scene.skip()
     scene.probe()
-    scene.errands[0].fail_transport(scene.now)
+    scene.errands[0].fail_transport(FIRST, scene.now)
     assert scene.told == [Probed(FIRST, False, "The server 192.0.2.70 cannot be reached.")]
 
 

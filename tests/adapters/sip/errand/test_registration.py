@@ -92,7 +92,7 @@ def test_the_first_register_is_worded_like_this() -> None:
     scene.begin(errand)
     transaction = errand._transaction
     assert transaction is not None
-    token = b"%032x" % 1
+    call_id, tag, token = (b"%032x" % drawn for drawn in (1, 2, 3))
     assert transaction.message == (
         b"REGISTER sip:192.0.2.70:5070 SIP/2.0\r\n"
         b"Via: SIP/2.0/UDP 192.0.2.1:5062;rport;branch=z9hG4bK%b.1\r\n"
@@ -105,7 +105,7 @@ def test_the_first_register_is_worded_like_this() -> None:
         b"Expires: 3600\r\n"
         b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE\r\n"
         b"User-Agent: callwheel\r\n"
-        b"Content-Length: 0\r\n\r\n" % (token[16:], token[:16], token)
+        b"Content-Length: 0\r\n\r\n" % (token, tag, call_id)
     )
 
 
@@ -259,7 +259,7 @@ def test_a_registrar_that_is_silent_or_away_is_asked_at_growing_pauses() -> None
     for round_ in range(6):
         scene.expect()
         if round_ % 2:
-            scene.errands[0].fail_transport(scene.now)
+            scene.errands[0].fail_transport(scene.errands[0].hop, scene.now)
             scene.errands.clear()
             sentence = "The registrar cannot be reached."
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
@@ -211,6 +212,10 @@ def test_a_key_that_others_can_read_is_warned_of(
 def faulty_key_files(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "missing_key_file", folder / "none.pem"
     yield "unreadable_key_file", folder
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    yield "unreadable_key_file", pipe
+    yield "unreadable_key_file", Path("/dev/zero")
     file = folder / "empty.pem"
     file.touch()
     yield "not_a_key", file

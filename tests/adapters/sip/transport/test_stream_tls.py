@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,14 +10,23 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from adapters.sip.transport.connection import Terms
 from adapters.sip.transport.framing import PING, PONG
 from adapters.sip.transport.keep_alive import Patience
 from adapters.sip.transport.stream_transport import StreamFailure, StreamLimits
 from adapters.sip.transport.tls import (
+    BadTlsFile,
+    Part,
     TlsLayer,
     client_context,
+    find_bad_files,
     server_context,
     unchecked_client_context,
 )
@@ -151,19 +161,81 @@ def test_nothing_older_than_tls_1_2_is_spoken(papers: Papers) -> None:
     assert {context.minimum_version for context in contexts} == {ssl.TLSVersion.TLSv1_2}
 
 
-def test_files_that_cannot_be_used_raise(papers: Papers, tmp_path: Path) -> None:
-    cert, _ = papers.files_for(NAME)
+def encrypted(key: str) -> str:
+    """The file of the same key behind a pass phrase."""
+    own = load_pem_private_key(Path(key).read_bytes(), None)
+    file = Path(key).with_suffix(".encrypted")
+    lock = BestAvailableEncryption(b"secret")
+    file.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
+    return str(file)
+
+
+def test_files_that_cannot_be_used_are_told_by_what_they_are_for(
+    papers: Papers, tmp_path: Path
+) -> None:
+    cert, key = papers.files_for(NAME)
     _, other_key = papers.files_for("other.example")
-    nothing = str(tmp_path / "nothing.pem")
-    makers: tuple[Callable[[], ssl.SSLContext], ...] = (
-        lambda: server_context(cert, other_key),
-        lambda: server_context(nothing, other_key),
-        lambda: client_context(authority=nothing),
-        lambda: client_context(authority=other_key),
+    nothing, pipe = str(tmp_path / "nothing.pem"), str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    locked = encrypted(key)
+    cases: tuple[tuple[Callable[[], ssl.SSLContext], Part, str], ...] = (
+        (
+            lambda: server_context(cert, other_key),
+            "key",
+            f"The key in {other_key} does not belong to the certificate in {cert}.",
+        ),
+        (
+            lambda: server_context(nothing, key),
+            "certificate",
+            f"There is no certificate file {nothing}.",
+        ),
+        (lambda: server_context(pipe, key), "certificate", f"{pipe} is not a regular file."),
+        (lambda: server_context(cert, pipe), "key", f"{pipe} is not a regular file."),
+        (lambda: server_context(cert, "/dev/zero"), "key", "/dev/zero is not a regular file."),
+        (
+            lambda: server_context(cert, locked),
+            "key",
+            f"The key in {locked} is encrypted; nobody is there to type its pass phrase.",
+        ),
+        (lambda: server_context(key, key), "certificate", f"{key} holds no certificate in PEM."),
+        (lambda: server_context(cert, cert), "key", f"{cert} holds no private key in PEM."),
+        (
+            lambda: client_context(authority=nothing),
+            "authorities",
+            f"There is no authorities file {nothing}.",
+        ),
+        (
+            lambda: client_context(authority=key),
+            "authorities",
+            f"{key} holds no certificate in PEM.",
+        ),
+        (lambda: client_context(authority=pipe), "authorities", f"{pipe} is not a regular file."),
     )
-    for make in makers:
-        with pytest.raises(OSError, match=r"\[SSL|\[X509|\[Errno"):
+    told = []
+    for make, _, _ in cases:
+        with pytest.raises(BadTlsFile) as caught:
             make()
+        told.append((caught.value.part, str(caught.value)))
+    assert told == [(part, detail) for _, part, detail in cases]
+
+
+def test_all_bad_files_are_told_at_once(papers: Papers, tmp_path: Path) -> None:
+    cert, key = papers.files_for(NAME)
+    none = str(tmp_path / "none.pem")
+    bad = find_bad_files(cert=none, key=none, authority=none)
+    assert [fault.part for fault in bad] == ["certificate", "key", "authorities"]
+    bad = find_bad_files(cert=cert, key=cert, authority=key)
+    assert [(fault.part, fault.code) for fault in bad] == [
+        ("key", "not_a_key"),
+        ("authorities", "not_a_certificate"),
+    ]
+    assert find_bad_files(cert=cert, key=key, authority=papers.authority_file) == []
+
+
+def test_authorities_may_have_comments_in_any_language(papers: Papers, tmp_path: Path) -> None:
+    file = tmp_path / "authorities.pem"
+    file.write_bytes("# Főtanúsítvány\n".encode() + Path(papers.authority_file).read_bytes())
+    assert len(client_context(authority=str(file)).get_ca_certs()) > 0
 
 
 async def test_a_certificate_of_our_own_is_shown_to_who_asks(papers: Papers) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from adapters.sip.wire.fields import (
     INTERVAL_MAX,
+    RETRY_AFTER_MAX,
     CSeq,
     NameAddr,
     SessionExpires,
@@ -132,7 +133,12 @@ def test_a_cseq_that_cannot_be_read_raises(raw: bytes) -> None:
         (b"18000;duration=3600", 18000.0),
         (b"5 (back soon)", 5.0),
         (b"soon", None),
-        (b"9999999999", None),
+        (b"9999999999", RETRY_AFTER_MAX),
+        (b"4294967294", 4294967294.0),
+        (b"9" * 8000 + b";duration=1", RETRY_AFTER_MAX),
+        (b"0" * 8000 + b"7", 7.0),
+        (b"0", 0.0),
+        (b"", None),
         (None, None),
     ],
 )

@@ -1,0 +1,41 @@
+"""What is wrong with the files that a configuration names: looked at before anything starts.
+
+Only this module opens them. A file can still change until the engine itself reads it, which then says so
+in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from adapters.sip.identity.passport import CannotSign, read_key_file
+from adapters.sip.transport.tls import Part, find_bad_files
+from api.config_source import ConfigMistake, Source
+
+TLS_FILES: Final[dict[Part, str]] = {
+    "certificate": "sip.tls_cert",
+    "key": "sip.tls_key",
+    "authorities": "sip.tls_ca",
+}
+"""What each file is for, and the key that names it."""
+
+
+def find_mistakes_in_files(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
+    """Every file that cannot be used, at the key that names it. `values` are those that could be read."""
+    files = {part: values.get(key) for part, key in TLS_FILES.items()}
+    bad_files = find_bad_files(
+        cert=files["certificate"], key=files["key"], authority=files["authorities"]
+    )
+    for bad in bad_files:
+        place = source.settings[TLS_FILES[bad.part]].place
+        yield ConfigMistake(place, bad.code, bad.detail)
+    for key, value in values.items():
+        setting = source.settings[key]
+        if setting.pattern != "trunks.*.stir_key":
+            continue
+        try:
+            read_key_file(Path(value))
+        except CannotSign as cannot:
+            yield ConfigMistake(setting.place, cannot.code, cannot.detail)

@@ -1,0 +1,254 @@
+"""What `bench.media` measures with: a far end in a process of its own, and streams that grow in number."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+import trio
+from msgspec import Struct
+
+from adapters.media.client import PlaneSettings, RtpMediaPlane
+from adapters.media.control import PlaneStatistics
+from adapters.media.g711 import LAWS
+from adapters.media.prompt_files import prompt_file
+from adapters.media.stream import PlaneStream
+from adapters.media.types import Remote
+from bench.media_far import Lateness, Order
+from bench.media_floor import FloorTally
+from bench.processes import usage_alone
+
+IN_TIME_SHARE_MIN: Final = 0.99
+IN_TIME_MS: Final = 5
+HEARD_SHARE_MIN: Final = 0.95
+"""Where callees speak, the far end has to keep up with them for the measurement to count."""
+PROMPT: Final = "speech"
+PROMPT_S: Final = 60
+SETTLE_S: Final = 0.5
+"""After streams were added, before the next measurement."""
+OPENING_MAX: Final = 64
+"""Streams that are being opened at once."""
+LISTEN_S: Final = 0.1
+"""A look at how many streams are there."""
+
+Task = Literal["play", "hear"]
+"""`play`: only send. `hear`: receive a stream from every callee as well, and read the keys it presses."""
+
+
+class Step(Struct):
+    """What one measurement says."""
+
+    streams: int
+    in_time_share: float
+    """The worse of the two clocks' shares."""
+    lateness: Lateness
+    cpu_us_per_packet: float
+    """Of those sent."""
+    heard_per_sent: float | None = None
+    """Packets received for each that was sent; None where nobody speaks."""
+    stolen_share: float = 0.0
+    """Of all cores' time, what the host of a virtual machine gave to others meanwhile."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the packets leave in time, all of them, while the callees are heard."""
+        heard = self.heard_per_sent is None or self.heard_per_sent >= HEARD_SHARE_MIN
+        return self.in_time_share >= IN_TIME_SHARE_MIN and not self.lateness.lost and heard
+
+
+class StolenTime:
+    """What the host takes from this machine, from the making of this on (Linux)."""
+
+    def __init__(self) -> None:
+        self._stolen, self._total = _processor_ticks()
+
+    @property
+    def share(self) -> float:
+        """Of all cores' time since then."""
+        stolen, total = _processor_ticks()
+        return (stolen - self._stolen) / max(1, total - self._total)
+
+
+def _processor_ticks() -> tuple[int, int]:
+    with open("/proc/stat", encoding="ascii") as lines:
+        ticks = [int(word) for word in next(lines).split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+class FarEnd:
+    """The process at the other end."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self._process = process
+        self._buffer = b""
+
+    async def read_port(self) -> int:
+        """Where it hears."""
+        return msgspec.json.decode(await self._read_line(), type=int)
+
+    async def speak_to(self, ports: list[int]) -> None:
+        """Make it speak to these ports of 127.0.0.1."""
+        await self._order(Order(speak_to=ports))
+
+    async def measure(self, measure_s: float) -> Lateness:
+        """What it hears for so long."""
+        await self._order(Order(measure_s=measure_s))
+        return msgspec.json.decode(await self._read_line(), type=Lateness)
+
+    async def _order(self, order: Order) -> None:
+        assert self._process.stdin is not None
+        await self._process.stdin.send_all(msgspec.json.encode(order) + b"\n")
+
+    async def _read_line(self) -> bytes:
+        assert self._process.stdout is not None
+        while b"\n" not in self._buffer:
+            more = await self._process.stdout.receive_some()
+            assert more, "the far end has died"
+            self._buffer += more
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+
+@asynccontextmanager
+async def open_far_end() -> AsyncIterator[tuple[FarEnd, int]]:
+    """A far end, and the port that it hears on."""
+    async with trio.open_nursery() as nursery:
+        process = await nursery.start(_start_far_end)
+        far = FarEnd(process)
+        yield far, await far.read_port()
+        nursery.cancel_scope.cancel()
+
+
+async def _start_far_end(task_status: trio.TaskStatus[trio.Process]) -> None:
+    await trio.run_process(
+        [sys.executable, "-P", "-m", "bench.media_far"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        task_status=task_status,
+        check=False,
+    )
+
+
+class Load:
+    """Streams of a plane that grow in number, each playing a prompt over and over."""
+
+    def __init__(
+        self, plane: RtpMediaPlane, far: FarEnd, remote: Remote, nursery: trio.Nursery
+    ) -> None:
+        self._plane = plane
+        self._far = far
+        self._remote = remote
+        self._nursery = nursery
+        self._ports: list[int] = []
+        self.keys_read = 0
+
+    async def grow(self, count: int, task: Task) -> None:
+        """Open streams until there are so many."""
+        limit = trio.CapacityLimiter(OPENING_MAX)
+        missing = count - len(self._ports)
+        async with trio.open_nursery() as opening:
+            for _ in range(missing):
+                opening.start_soon(self._open_one, limit, task)
+        if task == "hear" and missing:
+            await self._far.speak_to(self._ports)
+        await trio.sleep(SETTLE_S)
+
+    async def measure(self, measure_s: float, task: Task) -> Step:
+        """How late the packets are now."""
+        assert self._plane.process_id is not None
+        before = await self._plane.ask_statistics()
+        usage = usage_alone(self._plane.process_id)
+        stolen = StolenTime()
+        lateness = await self._far.measure(measure_s)
+        stolen_share = stolen.share
+        cpu_s = usage_alone(self._plane.process_id).since(usage)
+        after = await self._plane.ask_statistics()
+        sent = max(1, after.packets_sent - before.packets_sent)
+        heard = after.packets_received - before.packets_received
+        return Step(
+            streams=len(self._ports),
+            in_time_share=min(lateness.in_time_share, own_share(before, after)),
+            lateness=lateness,
+            cpu_us_per_packet=cpu_s / sent * 1e6,
+            heard_per_sent=heard / sent if task == "hear" else None,
+            stolen_share=stolen_share,
+        )
+
+    async def count_keys(self) -> tuple[int, int]:
+        """Keys that the callees have pressed and those that were read, once all are quiet."""
+        await self._far.speak_to([])
+        pressed = (await self._far.measure(SETTLE_S)).keys_pressed
+        return pressed, self.keys_read
+
+    async def _open_one(self, limit: trio.CapacityLimiter, task: Task) -> None:
+        async with limit:
+            stream = await self._plane.open_stream()
+        stream.connect(self._remote)
+        self._nursery.start_soon(_play_on, stream)
+        if task == "hear":
+            self._nursery.start_soon(self._read_keys, stream)
+        self._ports.append(stream.port)
+
+    async def _read_keys(self, stream: PlaneStream) -> None:
+        while True:
+            await stream.next_digit()
+            self.keys_read += 1
+
+
+async def _play_on(stream: PlaneStream) -> None:
+    while True:
+        await stream.play(PROMPT)
+
+
+def own_share(before: PlaneStatistics, after: PlaneStatistics) -> float:
+    """The share of packets in time by the plane's own clock between two reports. Where it gave ticks
+    up none was in time."""
+    counts = np.array(after.lateness_ms) - np.array(before.lateness_ms)
+    total = int(counts.sum())
+    if not total or after.ticks_skipped > before.ticks_skipped:
+        return 0.0
+    return float(counts[:IN_TIME_MS].sum() / total)
+
+
+async def measure_floor(
+    far: FarEnd, port: int, streams: int, measure_s: float, settings: PlaneSettings
+) -> Step:
+    """How late the packets of so many streams of the bare loop are."""
+    tallies: list[FloorTally] = []
+
+    async def run_floor() -> None:
+        seconds = measure_s + 2 * SETTLE_S
+        arguments = [str(port), str(streams), str(seconds), settings.way, settings.scheduling]
+        command = [sys.executable, "-P", "-m", "bench.media_floor", *arguments]
+        done = await trio.run_process(command, capture_stdout=True)
+        tallies.append(msgspec.json.decode(done.stdout, type=FloorTally))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_floor)
+        while (await far.measure(LISTEN_S)).streams < streams:
+            continue
+        stolen = StolenTime()
+        lateness = await far.measure(measure_s)
+        stolen_share = stolen.share
+    (tally,) = tallies
+    return Step(
+        streams,
+        lateness.in_time_share,
+        lateness,
+        tally.cpu_us_per_packet,
+        stolen_share=stolen_share,
+    )
+
+
+def write_prompt(folder: Path) -> None:
+    """A prompt of noise, in both laws."""
+    chance = np.random.default_rng(1)
+    octets = chance.integers(0, 256, PROMPT_S * 8_000, np.uint8).tobytes()
+    for law in LAWS.values():
+        prompt_file(folder, PROMPT, law).write_bytes(octets)
