@@ -195,7 +195,9 @@ def test_a_key_behind_its_curve_parameters_and_certificate_is_found(
     sec1 = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     parameters = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     file.write_bytes(parameters + sec1)
-    Signer.open(file, CERTIFICATE_URL, "A").sign("+1215", "+1216", now=NOW, origid=ORIGID)
+    signer = Signer.open(file, CERTIFICATE_URL, "A")
+    token, _, _ = signer.sign("+1215", "+1216", now=NOW, origid=ORIGID).decode().partition(";")
+    verify(token, key.public_key())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
