@@ -20,12 +20,13 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from adapters.media.amd import AmdParameters, AmdTable, Answer, Verdict
+from adapters.media.amd import AmdTable, Verdict
 from adapters.media.beep import Beep, BeepTable
 from adapters.media.tone import FRAME_SAMPLES, ToneFrames, ToneTable
 from bench.amd_corpus import Label, Scene, make_corpus
 from bench.report import show_measurements
 from bench.scenario import Measurement, Scenario, Show, Size, describe_machine
+from engine.ports.amd import AmdParameters, Answerer
 
 SEED: Final = 2026
 RENDITIONS: Final[dict[Size, int]] = {"quick": 3, "full": 10}
@@ -109,7 +110,7 @@ def ignore_tones(heard: ToneFrames) -> ToneFrames:
     )
 
 
-def _count(scenes: Sequence[Scene], verdicts: Sequence[Verdict]) -> Counter[tuple[Label, Answer]]:
+def _count(scenes: Sequence[Scene], verdicts: Sequence[Verdict]) -> Counter[tuple[Label, Answerer]]:
     return Counter(
         (scene.label, verdict.answer) for scene, verdict in zip(scenes, verdicts, strict=True)
     )
@@ -120,7 +121,7 @@ def _measure(scenes: Sequence[Scene], outcome: Outcome) -> dict[str, float]:
     count = _count(scenes, outcome.verdicts)
     total = Counter(scene.label for scene in scenes)
 
-    def percent(label: Label, answer: Answer) -> float:
+    def percent(label: Label, answer: Answerer) -> float:
         return 100 * count[label, answer] / total[label]
 
     figures = {
@@ -169,10 +170,10 @@ def show_matrix(
     count = _count(scenes, verdicts)
     table = Table(title=title, title_justify="left")
     table.add_column("there")
-    for answer in get_args(Answer):
+    for answer in get_args(Answerer):
         table.add_column(answer, justify="right")
     for label in get_args(Label):
-        table.add_row(label, *(str(count[label, answer]) for answer in get_args(Answer)))
+        table.add_row(label, *(str(count[label, answer]) for answer in get_args(Answerer)))
     console.print(table)
 
 

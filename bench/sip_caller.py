@@ -18,7 +18,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from adapters.media.types import Remote
+from adapters.media.types import Remote, Stream
 from adapters.sip.call.outbox import CallEvent, MediaAgreed
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
@@ -28,7 +28,8 @@ from adapters.sip.transport.sockets import Failed, Sockets, TlsSettings
 from adapters.sip.trunk import Here, Trunk, open_line
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
 from adapters.sip.wire.hop import Hop
-from engine.ports.telephony import Answered, CallRequest, Ended, MediaStatistics
+from engine.ports.amd import AmdParameters, AmdVerdict
+from engine.ports.telephony import Answered, CallRequest, Ended, MediaStatistics, Recorded
 
 TICK_S = 0.005
 """Calls are begun this often, as many at once as are due."""
@@ -67,6 +68,37 @@ class SilentStream:
     async def play(self, prompt: str) -> None:
         """Every prompt is over at once."""
         await trio.lowlevel.checkpoint()
+
+    async def next_digit(self) -> str:
+        """Nobody presses a key."""
+        await trio.sleep_forever()
+
+    def forget_digits(self) -> None:
+        """There are none."""
+
+    async def send_digits(self, digits: str) -> None:
+        """Every key is pressed at once."""
+        await trio.lowlevel.checkpoint()
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        """Nobody speaks."""
+        await trio.lowlevel.checkpoint()
+        return AmdVerdict("unknown", "initial_silence", 0)
+
+    async def wait_for_beep(self) -> None:
+        """Nothing beeps."""
+        await trio.sleep_forever()
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        """Every recording is over at once."""
+        await trio.lowlevel.checkpoint()
+        return Recorded(recording, 0.0, "max")
+
+    async def bridge(self, other: Stream) -> None:
+        """Two silences, for ever."""
+        await trio.sleep_forever()
 
     async def wait_lost(self) -> None:
         """It is never lost."""

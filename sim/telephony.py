@@ -13,6 +13,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
+from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import (
     Answered,
     Call,
@@ -21,6 +22,7 @@ from engine.ports.telephony import (
     Ended,
     MediaStatistics,
     Progress,
+    Recorded,
     Ringing,
     TrunkCondition,
 )
@@ -159,6 +161,29 @@ class _SimulatedCall:
 
     async def play(self, prompt: str) -> None:
         await self._last(self._prompt_s)
+
+    async def next_digit(self) -> str:
+        raise NotImplementedError
+
+    def forget_digits(self) -> None:
+        raise NotImplementedError
+
+    async def send_digits(self, digits: str) -> None:
+        raise NotImplementedError
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        raise NotImplementedError
+
+    async def wait_for_beep(self) -> None:
+        raise NotImplementedError
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        raise NotImplementedError
+
+    async def bridge(self, other: Call) -> Call:
+        raise NotImplementedError
 
     async def wait_ended(self) -> Ended:
         while True:

@@ -32,9 +32,7 @@ from numpy.typing import NDArray
 from adapters.media.beep import is_beep
 from adapters.media.tone import FRAME_MS, ToneFrames
 from adapters.media.words import Speech, WordLimits, WordTable
-
-Answer = Literal["human", "machine", "fax", "unknown"]
-"""`unknown` is a line on which nobody spoke."""
+from engine.ports.amd import AmdParameters, Answerer
 
 Cause = Literal[
     "after_greeting_silence",
@@ -49,39 +47,6 @@ Cause = Literal[
     "ended",
 ]
 """Which limit decided, by the name of its parameter; or a tone; or `ended`, the call's own end."""
-
-
-class AmdParameters(Struct, frozen=True):
-    """The limits, named and preset as Asterisk's `amd.conf` has them; all but the last three."""
-
-    initial_silence: int = 2500
-    """Milliseconds of silence at the beginning after which nobody speaks. Asterisk calls that a
-    machine; here it is `unknown`, as no machine was heard either."""
-    greeting: int = 1500
-    """Milliseconds of voice, pauses left out, that a person's greeting does not reach."""
-    after_greeting_silence: int = 800
-    """Milliseconds of silence after words that show a person waiting."""
-    total_analysis_time: int = 5000
-    """Milliseconds after which it is a person if there was a word at all (Asterisk: not sure). Time in
-    which a tone stands is not counted, up to as much again."""
-    min_word_length: int = 100
-    """Milliseconds of voice that make a word; what is shorter is a noise."""
-    between_words_silence: int = 50
-    """Milliseconds of silence that end a word."""
-    maximum_number_of_words: int = 3
-    """A person's greeting has no more words than this. Asterisk decided at the third word when its
-    preset was 3, and does when one of 2 is exceeded, as it is now."""
-    silence_threshold: int = 256
-    """Mean magnitude of a frame, of 32,767, up to which it is silent on a line without noise."""
-    maximum_word_length: int = 5000
-    """Milliseconds that a person's word does not reach."""
-    shortest_machine_greeting: int = 2400
-    """Milliseconds, pauses included, that a machine speaks at least, whichever limit it passes; 0
-    leaves the limits alone to decide, as Asterisk does."""
-    noise_margin: float = 2.5
-    """Voice is so many times louder than the line's noise; 0 leaves the threshold where it is."""
-    background_share: float = 0.17
-    """Voice has this share of the loudest voice's level: 15 dB. 0 hears every voice on the line."""
 
 
 _WORD_LIMITS: Final = frozenset(
@@ -100,7 +65,7 @@ class Verdict(Struct, frozen=True):
     """Who answered on one stream, and why."""
 
     row: int
-    answer: Answer
+    answer: Answerer
     cause: Cause
     elapsed_ms: int
     """How long after the first frame it was known."""
@@ -184,11 +149,11 @@ class AmdTable:
         """The verdict on a watched stream that has ended: a person if there was a word."""
         assert self.watching[row]
         speech = self._words.read(np.array([row]))
-        answer: Answer = "human" if speech.words[0] else "unknown"
+        answer: Answerer = "human" if speech.words[0] else "unknown"
         return self._decide(row, 0, speech, answer, "ended")
 
     def _decide(
-        self, row: int, place: int, speech: Speech, answer: Answer, cause: Cause
+        self, row: int, place: int, speech: Speech, answer: Answerer, cause: Cause
     ) -> Verdict:
         self.watching[row] = False
         return Verdict(
@@ -283,7 +248,7 @@ def _is_late(of: _Evidence) -> Mask:
     return late
 
 
-_RULES: Final[tuple[tuple[Answer, Cause, Callable[[_Evidence], Mask]], ...]] = (
+_RULES: Final[tuple[tuple[Answerer, Cause, Callable[[_Evidence], Mask]], ...]] = (
     ("fax", "fax_ced", _is_ced),
     ("fax", "fax_cng", _is_cng),
     ("machine", "beep", _has_beeped),

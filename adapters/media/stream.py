@@ -10,8 +10,9 @@ import structlog
 import trio
 
 from adapters.media import control
-from adapters.media.types import Remote, StreamLost
-from engine.ports.telephony import MediaStatistics
+from adapters.media.types import Remote, Stream, StreamLost
+from engine.ports.amd import AmdParameters, AmdVerdict
+from engine.ports.telephony import MediaStatistics, Recorded
 
 CLOSE_WAIT_S: Final = 1.0
 """How long a `close` that is cancelled waits for the final statistics."""
@@ -93,6 +94,27 @@ class PlaneStream:
                 raise StreamLost
             await self._digit_came.wait()
         return self._digits.popleft()
+
+    def forget_digits(self) -> None:
+        """Throw away the keys that were pressed and not asked for."""
+        self._digits.clear()
+
+    async def send_digits(self, digits: str) -> None:
+        raise NotImplementedError
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        raise NotImplementedError
+
+    async def wait_for_beep(self) -> None:
+        raise NotImplementedError
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        raise NotImplementedError
+
+    async def bridge(self, other: Stream) -> None:
+        raise NotImplementedError
 
     async def wait_lost(self) -> None:
         """Return when the plane has lost this stream; never otherwise."""

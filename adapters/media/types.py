@@ -6,7 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from engine.ports.telephony import MediaStatistics
+from engine.ports.amd import AmdParameters, AmdVerdict
+from engine.ports.telephony import MediaStatistics, Recorded
 
 
 class Remote(Struct, frozen=True):
@@ -39,6 +40,29 @@ class Stream(Protocol):
     async def play(self, prompt: str) -> None:
         """Play a prompt by its id, from its first sample to its last. Raises `StreamLost`, or
         `KeyError` when there is no such prompt. Cancelling it stops the sound."""
+
+    async def next_digit(self) -> str:
+        """See `engine.ports.telephony.Call`. Raises `StreamLost` when none is left and the stream is over."""
+
+    def forget_digits(self) -> None:
+        """See `engine.ports.telephony.Call`."""
+
+    async def send_digits(self, digits: str) -> None:
+        """See `engine.ports.telephony.Call`. Raises `StreamLost` and `ValueError`."""
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        """See `engine.ports.telephony.Call`. Raises `StreamLost`."""
+
+    async def wait_for_beep(self) -> None:
+        """See `engine.ports.telephony.Call`. Raises `StreamLost`."""
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        """See `engine.ports.telephony.Call`. A stream that is lost ends it, and does not raise."""
+
+    async def bridge(self, other: Stream) -> None:
+        """Relay between the two until either is over, or this is cancelled."""
 
     async def wait_lost(self) -> None:
         """Return when the plane has lost this stream (it died); never otherwise."""

@@ -16,7 +16,16 @@ from adapters.sip.core import SipCore
 from adapters.sip.gateway import Gateway
 from adapters.sip.trace.record import CallTrace
 from adapters.sip.trunk import Line
-from engine.ports.telephony import Answered, CallEnded, Ended, MediaStatistics, Progress
+from engine.ports.amd import AmdParameters, AmdVerdict
+from engine.ports.telephony import (
+    Answered,
+    Call,
+    CallEnded,
+    Ended,
+    MediaStatistics,
+    Progress,
+    Recorded,
+)
 
 _log = structlog.get_logger("callwheel.sip")
 
@@ -138,6 +147,29 @@ class SipCall:
                 finally:
                     self._plays.remove(scope)
         raise CallEnded(await self.wait_ended())
+
+    async def next_digit(self) -> str:
+        raise NotImplementedError
+
+    def forget_digits(self) -> None:
+        raise NotImplementedError
+
+    async def send_digits(self, digits: str) -> None:
+        raise NotImplementedError
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        raise NotImplementedError
+
+    async def wait_for_beep(self) -> None:
+        raise NotImplementedError
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        raise NotImplementedError
+
+    async def bridge(self, other: Call) -> Call:
+        raise NotImplementedError
 
     def media_statistics(self) -> MediaStatistics:
         """What is known of the media so far; final once the call's block is left."""

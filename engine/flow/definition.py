@@ -7,44 +7,15 @@ and its step to `engine.flow.run`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
+
+from engine.flow.nodes import NAME_LENGTH_MAX, Name, Node, Play, Wait
 
 NODES_MAX: Final = 500
 """Nodes of one flow."""
-NAME_LENGTH_MAX: Final = 64
-"""Characters of a node's or a variable's name."""
-
-Name = Annotated[
-    str, Meta(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")
-]
-
-
-class Play(Struct, frozen=True, tag_field="type", tag="play", forbid_unknown_fields=True):
-    """Plays a prompt to its end."""
-
-    play: str
-    """A prompt's id."""
-    next: str | None = None
-    """The node that follows; none hangs up."""
-
-
-class Wait(Struct, frozen=True, tag_field="type", tag="wait", forbid_unknown_fields=True):
-    """Keeps the line in silence."""
-
-    duration_s: Annotated[float, Meta(ge=0, le=3600)]
-    next: str | None = None
-    """The node that follows; none hangs up."""
-
-
-class Hangup(Struct, frozen=True, tag_field="type", tag="hangup", forbid_unknown_fields=True):
-    """Ends the call."""
-
-
-Node = Play | Wait | Hangup
-
 NODE_TYPES: Final = ("play", "wait", "hangup")
 
 
@@ -101,7 +72,7 @@ def prompts_of(definition: Definition) -> dict[str, str]:
     return {
         f"/nodes/{escape(name)}/play": node.play
         for name, node in definition.nodes.items()
-        if isinstance(node, Play)
+        if isinstance(node, Play) and node.play is not None
     }
 
 
@@ -147,7 +118,9 @@ def _find_node_mistakes(name: str, node: Any) -> Iterator[Mistake]:
         yield Mistake(f"{place}/type", "unknown_node_type", f"A node's type is one of: {known}.")
         return
     try:
-        msgspec.convert(node, Node)
+        read = msgspec.convert(node, Node)
+        if isinstance(read, Play) and (read.play is None) == (read.say is None):
+            yield Mistake(place, "invalid_node", "Either `play` or `say` is given.")
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         pointer = path.rstrip("`").replace(".", "/") if path else ""
@@ -195,4 +168,4 @@ def _walk(definition: Definition) -> list[str]:
 
 
 def _next_of(node: Node) -> str | None:
-    return None if isinstance(node, Hangup) else node.next
+    return node.next if isinstance(node, Play | Wait) else None

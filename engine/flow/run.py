@@ -6,7 +6,8 @@ from typing import NoReturn
 
 import trio
 
-from engine.flow.definition import Definition, Hangup, Node, Play, Wait
+from engine.flow.definition import Definition
+from engine.flow.nodes import Hangup, Node, Play, Wait
 from engine.ports.telephony import Call, CallEnded
 
 
@@ -23,8 +24,8 @@ async def run_flow(definition: Definition, call: Call) -> None:
 async def _pass(node: Node, call: Call) -> str | None:
     """Do what a node says; the name of the node that follows."""
     match node:
-        case Play():
-            await call.play(node.play)
+        case Play(play=str() as prompt):
+            await call.play(prompt)
             return node.next
         case Wait():
             with trio.move_on_after(node.duration_s):
@@ -32,6 +33,8 @@ async def _pass(node: Node, call: Call) -> str | None:
             return node.next
         case Hangup():
             return None
+        case _:
+            raise NotImplementedError(type(node))
 
 
 async def _until_ended(call: Call) -> NoReturn:

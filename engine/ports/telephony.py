@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from engine.ports.amd import AmdParameters, AmdVerdict
+
 
 class Presentation(Struct, frozen=True):
     """How the caller is shown to the callee, beside the number."""
@@ -80,7 +82,7 @@ Progress = Ringing | Answered | Ended
 
 
 class MediaStatistics(Struct, frozen=True):
-    """What was heard of the callee's RTP stream."""
+    """How the call's sound travelled, both ways."""
 
     packets_sent: int = 0
     packets_received: int = 0
@@ -88,6 +90,28 @@ class MediaStatistics(Struct, frozen=True):
     """Share of the callee's packets that never came, 0 to 1."""
     jitter_ms: float = 0.0
     """Interarrival jitter of RFC 3550 §6.4.1, milliseconds."""
+    remote_loss: float | None = None
+    """Share of our packets that the callee says it never got, 0 to 1; None where it says nothing (RTCP)."""
+    remote_jitter_ms: float | None = None
+    """Jitter of our packets as the callee reports it, milliseconds."""
+    rtt_ms: float | None = None
+    """Round trip to the callee by its reports (RFC 3550 §6.4.1), milliseconds."""
+    mos: float | None = None
+    """How well the callee was probably heard, 1 to 4.5 (ITU-T G.107); None before anything was heard."""
+
+
+RecordingEnding = Literal["silence", "max", "key", "call_ended", "stopped", "failed"]
+"""What ended a recording: a silence, its greatest length, a key, the call's end, whoever asked for it, or a
+disk that refused."""
+
+
+class Recorded(Struct, frozen=True):
+    """A recording that is over and safe on disk."""
+
+    recording: str
+    """Its id."""
+    duration_s: float
+    ending: RecordingEnding
 
 
 class CallEnded(Exception):
@@ -113,7 +137,40 @@ class Call(Protocol):
         """Wait for the next thing that happens. After `Ended` it returns `Ended` again."""
 
     async def play(self, prompt: str) -> None:
-        """Play a prompt by its id to its end. Raises `CallEnded` when the call ends first."""
+        """Play a prompt by its id to its end. Raises `CallEnded` when the call ends first. Cancelling it
+        stops the sound at once."""
+
+    async def next_digit(self) -> str:
+        """Wait for the next key that the callee presses: `0` to `9`, `*`, `#`, `A` to `D`. Keys are kept
+        from the answer on until somebody asks, the last 64 of them. Raises `CallEnded` when none is left
+        and the call is over."""
+
+    def forget_digits(self) -> None:
+        """Throw away the keys that were pressed and not asked for."""
+
+    async def send_digits(self, digits: str) -> None:
+        """Press these keys, one after the other, in the way that was negotiated (RFC 4733, or tones in the
+        sound). Raises `CallEnded`, and `ValueError` for what is no key."""
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        """Listen to the callee from now on until it is known who answered; at most about twice
+        `total_analysis_time`. To be called at the answer. Raises `CallEnded` when the call ends first."""
+
+    async def wait_for_beep(self) -> None:
+        """Return when a beep that was heard from now on is over. It waits for ever where none comes.
+        Raises `CallEnded`."""
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        """Record the callee from now on, as a WAV file under this id, until `max_s` is over, nothing was
+        said for `silence_s`, or a key of `finish_on` is pressed, which is not kept for `next_digit`. The
+        call's end ends it as well, and does not raise; nor does cancelling it lose what was recorded."""
+
+    async def bridge(self, other: Call) -> Call:
+        """Let the two callees hear each other, until one of the calls ends: that one comes back, and the
+        other goes on in silence. Keys are passed on, and still kept for `next_digit`. Cancelling it parts
+        the two. Both must be answered calls of the same `Telephony`, and neither may be playing."""
 
     async def wait_ended(self) -> Ended:
         """Wait until the call is over."""

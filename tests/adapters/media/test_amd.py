@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from adapters.media.amd import AmdParameters, AmdTable, Verdict
+from adapters.media.amd import AmdTable, Verdict
 from adapters.media.tone import ToneTable
+from engine.ports.amd import AmdParameters
 from tests.adapters.media.sounds import (
     Samples,
     Sound,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import trio
 
-from adapters.media.types import PlaneUnavailable, Remote, StreamLost
-from engine.ports.telephony import MediaStatistics
+from adapters.media.types import PlaneUnavailable, Remote, Stream, StreamLost
+from engine.ports.amd import AmdParameters, AmdVerdict
+from engine.ports.telephony import MediaStatistics, Recorded
 
 
 class FakeStream:
@@ -27,6 +28,33 @@ class FakeStream:
         if prompt == "endless":
             await self.lost.wait()
             raise StreamLost
+
+    async def next_digit(self) -> str:
+        await self.lost.wait()
+        raise StreamLost
+
+    def forget_digits(self) -> None:
+        pass
+
+    async def send_digits(self, digits: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
+        await trio.lowlevel.checkpoint()
+        return AmdVerdict("unknown", "initial_silence", 0)
+
+    async def wait_for_beep(self) -> None:
+        await self.lost.wait()
+        raise StreamLost
+
+    async def record(
+        self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
+    ) -> Recorded:
+        await trio.lowlevel.checkpoint()
+        return Recorded(recording, 0.0, "max")
+
+    async def bridge(self, other: Stream) -> None:
+        await self.lost.wait()
 
     async def wait_lost(self) -> None:
         await self.lost.wait()

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 
 from engine.flow.definition import (
     Definition,
-    Hangup,
     InvalidDefinition,
-    Play,
     Variable,
-    Wait,
     prompts_of,
     read_definition,
 )
+from engine.flow.nodes import Hangup, Play, Wait
 
 WHOLE: dict[str, Any] = {
     "start": "hello",
@@ -42,7 +40,7 @@ def test_a_whole_definition_becomes_structs() -> None:
     assert definition == Definition(
         start="hello",
         variables={"name": Variable("there"), "city": Variable()},
-        nodes={"hello": Play("prm_1", "pause"), "pause": Wait(1.5, "bye"), "bye": Hangup()},
+        nodes={"hello": Play("prm_1", next="pause"), "pause": Wait(1.5, "bye"), "bye": Hangup()},
     )
     assert prompts_of(definition) == {"/nodes/hello/play": "prm_1"}
 
