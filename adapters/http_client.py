@@ -12,7 +12,7 @@ the name back. What else is not left to asks:
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
@@ -151,10 +151,22 @@ def make_multipart(field: str, file: str, content: bytes, *, boundary: str) -> t
     return f"multipart/form-data; boundary={boundary}", body
 
 
+class _Several(Exception):
+    """What anyio 3 takes for `trio.MultiError`: only anyio itself makes and raises it.
+
+    Python's own groups must not pass for it. anyio would catch the one in which a cancellation comes out
+    of a nursery, and fail in making another of it.
+    """
+
+    def __init__(self, exceptions: Sequence[BaseException]) -> None:
+        super().__init__(exceptions)
+        self.exceptions = tuple(exceptions)
+
+
 def _mend_trio() -> None:
-    """Give anyio 3 the name that trio 0.24 took away; the exceptions it meant are built in now."""
+    """Give anyio 3 the name that trio 0.24 took away."""
     if not hasattr(trio, "MultiError"):
-        cast("Any", trio).MultiError = BaseExceptionGroup
+        cast("Any", trio).MultiError = _Several
 
 
 def _host_of(url: str) -> str:
@@ -174,8 +186,8 @@ def reason_of(error: OSError) -> str:
     inner: BaseException = error
     while isinstance(inner.__cause__, BaseException):
         inner = inner.__cause__
-        if isinstance(inner, BaseExceptionGroup):
-            inner = inner.exceptions[0]
+        # Where every address of a name was tried, there is one reason for each.
+        inner = getattr(inner, "exceptions", (inner,))[0]
     text = (isinstance(inner, OSError) and inner.strerror) or str(inner) or type(inner).__name__
     # trio puts the address before it, which the sentence names already.
     return text.rpartition(": ")[2]

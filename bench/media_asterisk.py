@@ -22,6 +22,7 @@ import trio
 from bench.installation import find_sipp, free_port
 from bench.media_rig import FarEnd, StolenTime, open_far_end
 from bench.processes import usage_alone
+from bench.sipp_callee import write_callee
 
 COUNTS: Final = tuple(range(100, 1_001, 100))
 PROMPT_S: Final = 600
@@ -36,35 +37,6 @@ CALL: Final = (
     "Action: Originate\r\nChannel: PJSIP/{number}@trunk\r\nApplication: Playback\r\n"
     "Data: /tmp/callwheel-bench\r\nAsync: true\r\n\r\n"
 )
-_HEADERS: Final = (
-    "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n"
-    "Contact: <sip:[local_ip]:[local_port]>\n"
-)
-_CALLEE: Final = """<?xml version="1.0" encoding="ISO-8859-1" ?>
-<scenario name="callee">
-<recv request="INVITE"></recv>
-<send retrans="500"><![CDATA[
-SIP/2.0 200 OK
-{headers}Content-Type: application/sdp
-Content-Length: [len]
-
-v=0
-o=callee 1 1 IN IP4 127.0.0.1
-s=-
-c=IN IP4 127.0.0.1
-t=0 0
-m=audio {port} RTP/AVP 0
-a=rtpmap:0 PCMU/8000
-]]></send>
-<recv request="ACK"></recv>
-<recv request="BYE"></recv>
-<send><![CDATA[
-SIP/2.0 200 OK
-{headers}Content-Length: 0
-
-]]></send>
-</scenario>
-"""
 
 
 async def run(script: Path, folder: Path) -> None:
@@ -76,7 +48,7 @@ async def run(script: Path, folder: Path) -> None:
         callee_port = free_port()
         scenario = Path(name, "callee.xml")
         async with open_far_end() as (far, far_port):
-            _write_scenario(scenario, far_port)
+            write_callee(scenario, far_port)
             command = [sipp, "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(callee_port)]
             async with (
                 _open_process([*command, "-nostdin"], cwd=name),
@@ -93,10 +65,6 @@ def _written(prompt: Path) -> Iterator[None]:
         yield
     finally:
         prompt.unlink()
-
-
-def _write_scenario(scenario: Path, far_port: int) -> None:
-    scenario.write_text(_CALLEE.format(headers=_HEADERS, port=far_port))
 
 
 async def _climb(far: FarEnd, process_id: int) -> None:

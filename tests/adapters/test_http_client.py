@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import subprocess
 import sys
@@ -264,3 +266,29 @@ async def test_a_certificate_that_is_trusted_is_taken(certificate: Path) -> None
     async with serve(exchange, tls) as host:
         answer = await HttpClient(tls=trusting).request("GET", f"https://{host}/")
     assert answer == HttpAnswer(200, {"content-length": "2"}, b"ok")
+
+
+async def test_whoever_is_cancelled_while_it_connects_is_cancelled_and_nothing_else() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        with contextlib.ExitStack() as stack:
+            # What is beyond the backlog is neither taken nor refused.
+            for _ in range(4):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(("127.0.0.1", port))
+            with trio.move_on_after(0.2) as scope:
+                await HttpClient().request("GET", f"http://127.0.0.1:{port}/")
+    assert scope.cancelled_caught
+
+
+async def test_a_name_none_of_whose_addresses_answers_is_unreachable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(HttpFailed) as caught:
+            await HttpClient().request("GET", f"http://localhost:{port}/")
+    assert caught.value.code == "unreachable"
+    assert "refused" in caught.value.detail
