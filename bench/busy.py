@@ -8,17 +8,20 @@ its SDP names the far end of `bench.media`, whose kernel stamps every packet.
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import tempfile
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import trio
 from msgspec import Struct
 
-from api.commands.demo_list import make_chime
+from adapters.media.g711 import SAMPLE_RATE_HZ
 from bench.installation import (
     Installation,
     find_sipp,
@@ -44,7 +47,9 @@ CALLS_PER_S: Final = 50
 WAIT_S_MAX: Final = 60.0
 """How long the calls may take to be up."""
 LISTEN_S: Final = 0.2
-PROMPT_S: Final = 20
+PROMPT_S: Final = 60
+PROMPTS: Final = 10
+"""One after the other: calls last longer than anything here."""
 DIDS: Final = 5
 CALLER: Final = "+1415555{:04}"
 LIST_BYTES: Final = 5_000_000
@@ -103,12 +108,13 @@ async def _measure(
             assert len(busy) < MEASUREMENTS_MAX, "lists and mails do not come in"
             busy.append(await far.measure(MEASURE_S))
         nursery.cancel_scope.cancel()
+    assert min(one.streams for one in busy) == calls, "a call has ended"
     show(
         f"with {done.lists} lists of 5 MB, {done.mails} mails of {MAIL_MB} MB and "
         f"{done.triggers} triggers: {_describe(busy)}"
     )
     metrics = _figures(busy) | {
-        "calls": float(min(one.streams for one in busy)),
+        "calls": float(calls),
         "lists": float(done.lists),
         "mails": float(done.mails),
         "triggers": float(done.triggers),
@@ -140,8 +146,8 @@ def _describe(parts: Sequence[Lateness]) -> str:
 
 async def _make_flow(engine: Installation) -> str:
     """A flow that plays for longer than anything here lasts."""
-    prompt = await engine.client.create_prompt("chime.wav", make_chime(PROMPT_S))
-    names = [f"play{n}" for n in range(10)]
+    prompt = await engine.client.create_prompt("noise.wav", _make_noise())
+    names = [f"play{n}" for n in range(PROMPTS)]
     nodes = {
         name: {"type": "play", "play": prompt.id, "next": after}
         for name, after in zip(names, [*names[1:], "bye"], strict=True)
@@ -149,6 +155,18 @@ async def _make_flow(engine: Installation) -> str:
     definition = {"start": names[0], "nodes": {**nodes, "bye": {"type": "hangup"}}}
     dids = {CALLER.format(n): CALLS_PER_S / DIDS for n in range(DIDS)}
     return await make_flow(engine.client, dids, definition=definition)
+
+
+def _make_noise() -> bytes:
+    """A prompt as a WAV file."""
+    samples = np.random.default_rng(1).integers(-8_000, 8_000, SAMPLE_RATE_HZ * PROMPT_S, np.int16)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE_HZ)
+        wav.writeframes(samples.tobytes())
+    return file.getvalue()
 
 
 async def _upload_lists(engine: Installation, flow: str, done: Busyness) -> None:
