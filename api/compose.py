@@ -19,7 +19,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from adapters.media.client import open_media_plane
+from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
 from adapters.media.prompts import PromptError, PromptLibrary
 from adapters.media.types import PlaneUnavailable
 from adapters.sip.identity.headers import TrunkIdentity, UnsafeHeader
@@ -152,6 +152,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                     config.media.advertise,
                     prompts_folder=data / PROMPTS,
                     ports=(config.media.ports.first, config.media.ports.last),
+                    settings=PlaneSettings(config.media.planes or planes_of_this_machine()),
                 )
             )
         except (DatabaseInUse, DatabaseTooNew, PlaneUnavailable) as error:

@@ -71,6 +71,8 @@ class Media(Struct, frozen=True):
     advertise: str = "127.0.0.1"
     """The IP address that callees send RTP to."""
     ports: PortRange = PortRange(20000, 29999)
+    planes: int | None = None
+    """Processes that carry sound; None is one for every core but one."""
 
 
 class Limits(Struct, frozen=True):
@@ -182,6 +184,7 @@ KEYS: Final[dict[str, Key]] = {
     "sip.trace_bytes_max": sip_keys.TRACE_BYTES,
     "media.advertise": keys.ADVERTISED,
     "media.ports": keys.PORTS,
+    "media.planes": keys.PLANES,
     "limits.channels": keys.CHANNELS,
     "limits.cps": keys.CPS,
     "limits.destinations": keys.DESTINATIONS,

@@ -27,6 +27,7 @@ KEY_LENGTH_MAX: Final = 200
 """Characters of a key, as the HTTP front takes it."""
 PORT_MAX: Final = 65_535
 MEDIA_PORT_MIN: Final = 1024
+PLANES_MAX: Final = 64
 SIP_PORT: Final = 5060
 """Where a trunk listens whose URI names no port (RFC 3261 §19.1.2)."""
 
@@ -127,6 +128,15 @@ def read_channels(raw: object) -> int:
         raise Refused("wrong_type", f"This is a whole number, not {say(raw)}.")
     if not 1 <= raw <= CHANNELS_MAX:
         raise Refused("out_of_range", f"This is 1 to {CHANNELS_MAX}, not {say(raw)}.")
+    return raw
+
+
+def read_planes(raw: object) -> int:
+    """Processes that carry sound. Raises `Refused`."""
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise Refused("wrong_type", f"This is a whole number, not {say(raw)}.")
+    if not 1 <= raw <= PLANES_MAX:
+        raise Refused("out_of_range", f"This is 1 to {PLANES_MAX}, not {say(raw)}.")
     return raw
 
 
@@ -338,6 +348,7 @@ ADDRESS: Final = Key(read_address)
 PUBLIC_URL: Final = Key(read_public_url)
 ADVERTISED: Final = Key(read_advertised)
 PORTS: Final = Key(read_ports)
+PLANES: Final = Key(read_planes, number_from_text)
 CHANNELS: Final = Key(read_channels, number_from_text)
 CPS: Final = Key(read_cps, number_from_text)
 DESTINATIONS: Final = Key(read_destinations, texts_from_text)

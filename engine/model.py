@@ -313,11 +313,19 @@ class SipOutcome(Struct, frozen=True):
 
 
 class Media(Struct, frozen=True):
-    """How the callee was heard."""
+    """How the callee was heard, and what the callee says of how it heard us."""
 
     loss: float
     """Share of packets that never came, 0 to 1."""
     jitter_ms: float
+    mos: float | None = None
+    """How well the callee was probably heard, 1 to 4.5 (ITU-T G.107); None where nothing was heard, and on
+    attempts of earlier releases, as all that follows."""
+    remote_loss: float | None = None
+    """Share of our packets that the callee never got, 0 to 1; None where it does not say (RTCP)."""
+    remote_jitter_ms: float | None = None
+    rtt_ms: float | None = None
+    """Round trip to the callee."""
 
 
 class Attempt(Struct, frozen=True, gc=False):

@@ -17,6 +17,10 @@ What a callee on hold means here:
 PCMU or PCMA under a dynamic number is recognised, but sent under its static number 0 or 8, which
 RFC 3551 §6 defines for every session; a static number in the list is preferred for that reason.
 A ptime other than 20 is reported and may be ignored: RFC 3551 §4.2 has receivers take 0 to 200 ms.
+
+RTP and RTCP share a port (RFC 5761) where an offer asks us for it. Our own offers do not: the port for
+RTCP is open anyway, so that nothing is won, and a carrier that echoes lines which it does not know would
+agree to what it does not do.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import MappingProxyType
 from typing import Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from adapters.media.types import Remote
 
@@ -117,6 +121,8 @@ class _Section(Struct):
     connection: bytes | None = None
     direction: Direction | None = None
     ptime_ms: int | None = None
+    rtcp_port: int | None = None
+    is_muxed: bool = False
     rtpmaps: dict[int, Encoding] = field(default_factory=dict)
 
 
@@ -165,7 +171,9 @@ def read_later_answer(body: bytes) -> Remote:
     """The same for a later offer of ours, when the audio runs already: the hold address 0.0.0.0 is an
     answer like any other then. Raises `SdpError`."""
     session, media = _read(body)
-    return _choose_audio(session, media, _OFFERED_NUMBERS).remote
+    remote = _choose_audio(session, media, _OFFERED_NUMBERS).remote
+    # Our offers do not ask for it, so that an answer cannot agree to it (RFC 5761 §5.1.1).
+    return structs.replace(remote, is_muxed=False) if remote.is_muxed else remote
 
 
 def build_answer(
@@ -208,6 +216,8 @@ def _audio_lines(audio: _Audio, port: int) -> list[str]:
     ]
     if event is not None:
         lines += [f"a=rtpmap:{event} telephone-event/8000", f"a=fmtp:{event} 0-16"]
+    if audio.remote.is_muxed:
+        lines.append("a=rtcp-mux")
     return [*lines, f"a=ptime:{PTIME_DEFAULT_MS}", f"a={table[audio.direction]}"]
 
 
@@ -270,6 +280,11 @@ def _read_attribute(section: _Section, value: bytes) -> None:
         ptime_ms = _number(rest.strip().partition(b".")[0], PTIME_MAX_MS)
         if ptime_ms is not None and ptime_ms >= PTIME_MIN_MS:
             section.ptime_ms = ptime_ms
+    elif name == b"rtcp":
+        # A second address behind the port (RFC 3605) is not gone to: RTCP follows the sound.
+        section.rtcp_port = _number((rest.split() or [b""])[0], 65_535) or None
+    elif name == b"rtcp-mux":
+        section.is_muxed = True
     elif name == b"rtpmap":
         number_text, _, mapping = rest.strip().partition(b" ")
         number = _number(number_text, 127)
@@ -309,6 +324,8 @@ def _choose_audio(
         payload_type=_STATIC[encoding],
         telephone_event=events[0] if events else None,
         ptime_ms=section.ptime_ms or session.ptime_ms or PTIME_DEFAULT_MS,
+        rtcp_port=section.rtcp_port,
+        is_muxed=section.is_muxed,
     )
     direction = section.direction or session.direction or "sendrecv"
     return _Audio(position, number, encoding, direction, remote)

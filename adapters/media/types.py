@@ -21,6 +21,10 @@ class Remote(Struct, frozen=True):
     telephone_event: int | None = None
     """Payload type of RFC 4733 events, None where they were not agreed."""
     ptime_ms: int = 20
+    rtcp_port: int | None = None
+    """Where it wants RTCP (RFC 3605); None is the port above `port` (RFC 3550 §11)."""
+    is_muxed: bool = False
+    """Whether RTCP goes to `port` as well and comes from there (RFC 5761); `rtcp_port` then says nothing."""
 
 
 class StreamLost(Exception):

@@ -36,6 +36,7 @@ from engine.ports.telephony import (
     CallEnded,
     CallRequest,
     Ended,
+    MediaStatistics,
     Ringing,
     Telephony,
     TelephonyUnavailable,
@@ -303,7 +304,7 @@ class _AttemptRunner:
             self._attempt,
             sip=SipOutcome(ended.sip_code, ended.sip_reason, call.call_id),
             q850=ended.q850,
-            media=Media(media.loss, media.jitter_ms) if heard else None,
+            media=_keep(media) if heard else None,
         )
         if ending == "shutdown" and outcome.disposition == "canceled":
             await self._withdraw()
@@ -373,3 +374,15 @@ class _AttemptRunner:
         due_at = self._services.clock.now() + UNAVAILABLE_WAIT_S
         contact = msgspec.structs.replace(self._contact, due_at=due_at, wait_code="engine_limit")
         self._services.put_back(self._assignment.work, contact)
+
+
+def _keep(media: MediaStatistics) -> Media:
+    """What of a call's figures its record keeps."""
+    return Media(
+        loss=media.loss,
+        jitter_ms=media.jitter_ms,
+        mos=media.mos,
+        remote_loss=media.remote_loss,
+        remote_jitter_ms=media.remote_jitter_ms,
+        rtt_ms=media.rtt_ms,
+    )

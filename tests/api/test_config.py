@@ -46,6 +46,7 @@ trace_bytes_max = 1048576
 [media]
 advertise = "192.0.2.7"
 ports = "30000-30999"
+planes = 3
 
 [limits]
 channels = 40
@@ -106,7 +107,7 @@ WHOLE_CONFIG = Config(
         trace_keep_s=0,
         trace_bytes_max=1_048_576,
     ),
-    media=Media("192.0.2.7", PortRange(30000, 30999)),
+    media=Media("192.0.2.7", PortRange(30000, 30999), 3),
     limits=Limits(40, 0.5, ("+91", "+1")),
     trunks=(
         Trunk(
@@ -161,7 +162,7 @@ def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:
             trace_keep_s=604_800,
             trace_bytes_max=1_073_741_824,
         ),
-        media=Media("127.0.0.1", PortRange(20000, 29999)),
+        media=Media("127.0.0.1", PortRange(20000, 29999), None),
         limits=Limits(5000, 500, ()),
         trunks=(),
         routes=(),
@@ -222,6 +223,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_SIP__TRACE_BYTES_MAX": "1048576",
         "CALLWHEEL_MEDIA__ADVERTISE": "192.0.2.7",
         "CALLWHEEL_MEDIA__PORTS": "30000-30999",
+        "CALLWHEEL_MEDIA__PLANES": "3",
         "CALLWHEEL_LIMITS__CHANNELS": "40",
         "CALLWHEEL_LIMITS__CPS": "0.5",
         "CALLWHEEL_LIMITS__DESTINATIONS": "+91, +1",
@@ -490,3 +492,11 @@ def test_the_mistakes_that_the_documentation_shows_are_the_real_ones() -> None:
         read_config(text, {"CALLWHEEL_DRAIN_S": "-1"}, file="callwheel.toml")
     shown = DOCUMENT.read_text(encoding="utf-8")
     assert [line for line in str(caught.value).splitlines() if f"  {line}\n" not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("planes", "code"),
+    [("0", "out_of_range"), ("65", "out_of_range"), ("1.5", "wrong_type"), ("true", "wrong_type")],
+)
+def test_planes_are_a_whole_number_of_processes(planes: str, code: str) -> None:
+    assert [found for _, found in find_mistakes(f"media.planes = {planes}")] == [code]

@@ -37,6 +37,10 @@ COLUMNS: Final = (
     "result",
     "loss",
     "jitter_ms",
+    "mos",
+    "remote_loss",
+    "remote_jitter_ms",
+    "rtt_ms",
 )
 
 
@@ -105,4 +109,8 @@ def _make_row(attempt: Attempt) -> Row:
         msgspec.json.encode(view.result).decode(),
         media.loss if media else None,
         media.jitter_ms if media else None,
+        media.mos if media else None,
+        media.remote_loss if media else None,
+        media.remote_jitter_ms if media else None,
+        media.rtt_ms if media else None,
     ]

@@ -418,3 +418,29 @@ def test_an_answer_that_we_build_can_be_read_and_has_as_many_media(body: bytes) 
     assert read_answer(answer).host == "192.0.2.1"
     media = [line for line in body.replace(b"\r", b"\n").split(b"\n") if line.strip()[:2] == b"m="]
     assert answer.count(b"\r\nm=") == len(media)
+
+
+@pytest.mark.parametrize(
+    ("line", "rtcp_port"),
+    [
+        ("a=rtcp:53020", 53020),
+        ("a=rtcp:53020 IN IP4 198.51.100.7", 53020),
+        ("a=rtcp:0", None),
+        ("a=rtcp:", None),
+        ("a=rtcp:65536", None),
+        ("a=rtcp:-1", None),
+    ],
+)
+def test_the_port_of_rtcp_is_read_where_it_is_said(line: str, rtcp_port: int | None) -> None:
+    answer = described(AT, "m=audio 4000 RTP/AVP 0", line)
+    assert read_answer(answer) == Remote(HOST, 4000, 0, rtcp_port=rtcp_port)
+
+
+def test_rtp_and_rtcp_share_a_port_where_an_offer_asks_for_it_alone() -> None:
+    muxed = described(AT, "m=audio 4000 RTP/AVP 0", "a=rtcp-mux")
+    body, remote = build_answer(muxed, "192.0.2.1", 20000, 1, 1)
+    assert (remote, b"a=rtcp-mux\r\n" in body) == (Remote(HOST, 4000, 0, is_muxed=True), True)
+    # We have not asked, so that an answer agrees to nothing.
+    assert read_answer(muxed) == Remote(HOST, 4000, 0)
+    plain, _ = build_answer(described(AT, "m=audio 4000 RTP/AVP 0"), "192.0.2.1", 20000, 1, 1)
+    assert b"rtcp-mux" not in plain + build_offer("192.0.2.1", 20000, 1)

@@ -35,7 +35,7 @@ async def finish(world: World, contact: Contact) -> Attempt:
         q850=16,
         result={"choice": "1"},
         digits="1",
-        media=Media(0.01, 2.5),
+        media=Media(0.01, 2.5, 4.4, remote_loss=0.02, remote_jitter_ms=1.5, rtt_ms=30.5),
     )
     done = msgspec.structs.replace(
         contact, state="completed", disposition="answered", spent=1, completed_at=EPOCH + 10.5
@@ -156,7 +156,14 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
         "amd": None,
         "digits": "1",
         "result": {"choice": "1"},
-        "media": {"loss": 0.01, "jitter_ms": 2.5},
+        "media": {
+            "loss": 0.01,
+            "jitter_ms": 2.5,
+            "mos": 4.4,
+            "remote_loss": 0.02,
+            "remote_jitter_ms": 1.5,
+            "rtt_ms": 30.5,
+        },
     }
     assert (await viewer.get(f"/v1/attempts/{attempt.id}")).json == expected
     assert (await viewer.get(f"/v1/contacts/{contact.id}")).json["attempts"] == [expected]
@@ -174,6 +181,10 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
         "result": '{"choice":"1"}',
         "loss": "0.01",
         "jitter_ms": "2.5",
+        "mos": "4.4",
+        "remote_loss": "0.02",
+        "remote_jitter_ms": "1.5",
+        "rtt_ms": "30.5",
     }
 
 
