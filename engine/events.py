@@ -27,7 +27,16 @@ EventType = Literal[
     "attempt.ringing",
     "attempt.answered",
     "attempt.digits",
+    "attempt.connected",
+    "attempt.abandoned",
     "attempt.ended",
+    "leg.initiated",
+    "leg.answered",
+    "leg.ended",
+    "agent.added",
+    "agent.changed",
+    "agent.presence",
+    "agent.removed",
 ]
 
 

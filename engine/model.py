@@ -132,6 +132,22 @@ class PresentationSettings(Struct, frozen=True, forbid_unknown_fields=True, omit
     """Further headers of each INVITE by name; `engine.dial.presentation` says which may be there."""
 
 
+class Message(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be heard: either a recording, or a text that is spoken."""
+
+    play: str | None = None
+    """A prompt's id."""
+    say: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    """A text with `{{variables}}`."""
+    voice: str | None = None
+    """Of `say`; None is the installation's own."""
+
+
+Dialing = Literal["preview", "progressive", "power"]
+"""When a dialer flow calls the contacts of its lists: when an agent has looked at one and asks for the call,
+when an agent is free, or several calls for each free agent."""
+
+
 class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
     """How a flow dials. A setting that is not known is refused, never ignored."""
 
@@ -152,6 +168,25 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """How a DID is chosen."""
     presentation: PresentationSettings = PresentationSettings()
     """How calls show who is calling."""
+    dialing: Dialing = "progressive"
+    """Of a dialer flow, as the settings below."""
+    power_ratio: Annotated[float, Meta(ge=1, le=10)] = 1.5
+    """Calls in the air for each free agent while `dialing` is `power`."""
+    abandoned_max: Annotated[float, Meta(ge=0, le=1)] = 0.03
+    """Share of the calls answered by a person, over 30 days, that no agent took in time; before it is
+    reached, calls are made for free agents only."""
+    answer_wait_s: Annotated[float, Meta(ge=0, le=30)] = 2
+    """How long after the answer an agent may take the customer; then the call is abandoned."""
+    safe_harbour: Message | None = None
+    """What an abandoned customer hears. Required where `dialing` is `power`."""
+    hold: Message | None = None
+    """What a customer hears while an agent is called, again and again; None is silence."""
+    wrap_up_s: Annotated[float, Meta(ge=0, le=3_600)] = 10
+    """How long an agent gets no other customer after a call, unless the agent has a time of their own."""
+    first: Literal["agent", "customer"] = "agent"
+    """Whom a single call that names its agent reaches first."""
+    agent_ring_timeout_s: Annotated[float, Meta(ge=5, le=120)] = 20
+    """How long an agent's telephone rings."""
 
 
 class Flow(Struct, frozen=True):
@@ -283,6 +318,8 @@ class Contact(Struct, frozen=True, gc=False):
     once, in place of that."""
     detoured: bool = False
     """Whether `tel[tel_index]` was redirected already: a second time is a refusal."""
+    agent: str | None = None
+    """E.164: who is to talk with this contact; None is any agent, or nobody."""
 
 
 def status_of(contact: Contact, now: float) -> ContactStatus:
@@ -356,6 +393,10 @@ class Attempt(Struct, frozen=True, gc=False):
     media: Media | None = None
     redirected_from: str | None = None
     """The contact's own number, where a trunk has redirected its call to this one's."""
+    agent: str | None = None
+    """The id of the agent who took it, or the number of somebody who is no agent of the flow."""
+    abandoned: bool | None = None
+    """Whether no agent took a customer who answered in time; None where none was wanted."""
 
     @property
     def duration_s(self) -> float | None:

@@ -23,6 +23,7 @@ from adapters.sqlite.rows import (
     to_list,
 )
 from adapters.sqlite.unit import Unit
+from engine.agent import day_of
 from engine.disposition import Disposition
 from engine.events import Event
 from engine.model import Attempt, CallList, Contact
@@ -47,14 +48,15 @@ DUE_CONTACTS: Final = (
     f"SELECT {CONTACT_COLUMNS} FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n "
     "WHERE l.id = ? AND c.state = 'open' AND c.due_at <= ? ORDER BY c.due_at, c.id LIMIT ?"
 )
-_LISTED: Final = (
+LISTED: Final = (
     "EXISTS (SELECT 1 FROM do_not_call d "
     "WHERE d.account = ? AND d.number IN (?, ?) AND d.flow IN ('', ?))"
 )
+"""Whether one of two numbers must not be called; asked of attempts and of legs alike."""
 BEGIN_CONTACT: Final = (
-    f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {_LISTED}"
+    f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {LISTED}"
 )
-WHY_NOT_BEGUN: Final = f"SELECT c.state, {_LISTED} FROM contacts c WHERE c.id = ?"
+WHY_NOT_BEGUN: Final = f"SELECT c.state, {LISTED} FROM contacts c WHERE c.id = ?"
 NOTE_PROGRESS: Final = (
     "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ? "
     "WHERE account = ? AND id = ? AND ended_at IS NULL"
@@ -62,6 +64,11 @@ NOTE_PROGRESS: Final = (
 END_ATTEMPT: Final = (
     "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ?, disposition = ?, "
     "ended_at = ? WHERE account = ? AND id = ? AND ended_at IS NULL"
+)
+COUNT_ANSWER: Final = (
+    "INSERT INTO answer_days (flow, day, answered, abandoned) VALUES (?, ?, 1, ?) "
+    "ON CONFLICT (flow, day) DO UPDATE SET answered = answered + 1, "
+    "abandoned = abandoned + excluded.abandoned"
 )
 END_CONTACT: Final = f"UPDATE contacts SET {CONTACT_PROGRESS} WHERE id = ?"
 SETTLE_CONTACT: Final = f"{END_CONTACT} AND state = 'open'"
@@ -85,9 +92,13 @@ OPEN_ATTEMPTS: Final = (
     "WHERE t.ended_at IS NULL ORDER BY t.id"
 )
 RECENT_STARTS: Final = (
-    "SELECT a.id, f.id, t.did, t.trunk, t.number, t.initiated_at FROM accounts a "
+    "SELECT a.id, f.id, t.did, t.trunk, t.number, t.initiated_at AS at, t.id AS id FROM accounts a "
     "CROSS JOIN attempts t ON t.account = a.n AND t.initiated_at >= ? "
-    "JOIN flows f ON f.n = t.flow ORDER BY t.initiated_at, t.id"
+    "JOIN flows f ON f.n = t.flow "
+    "UNION ALL "
+    "SELECT a.id, f.id, g.did, g.trunk, g.number, g.initiated_at, g.id FROM legs g "
+    "JOIN accounts a ON a.n = g.account JOIN flows f ON f.n = g.flow "
+    "WHERE g.initiated_at >= ? ORDER BY at, id"
 )
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
 
@@ -175,7 +186,9 @@ class SqliteDialing(Connected):
 
     async def recent_starts(self, since: float) -> list[RecentStart]:
         """Attempts initiated at or after `since`."""
-        return await self._readers.rows(RECENT_STARTS, (since,), lambda row: RecentStart(*row))
+        return await self._readers.rows(
+            RECENT_STARTS, (since, since), lambda row: RecentStart(*row[:6])
+        )
 
 
 def _to_open_list(row: Row) -> OpenList:
@@ -240,6 +253,8 @@ def _end_attempt(unit: Unit, attempt: Attempt, contact: Contact, events: Sequenc
     )
     if not unit.rowcount:
         return False
+    if rules.counts_as_answered(attempt):
+        unit.execute(COUNT_ANSWER, (row.flow_n, day_of(at), bool(attempt.abandoned)))
     settled = rules.settle(contact, row.state, at)
     unit.execute(END_CONTACT, (*contact_progress_row(settled), contact.id))
     state = unit.change(row)

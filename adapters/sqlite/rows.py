@@ -59,6 +59,8 @@ class _Detail(Struct, omit_defaults=True):
     result: dict[str, Any] = field(default_factory=dict)
     media: Media | None = None
     redirected_from: str | None = None
+    agent: str | None = None
+    abandoned: bool | None = None
 
 
 _read_detail = msgspec.json.Decoder(_Detail).decode
@@ -241,14 +243,15 @@ def to_counts(dispositions: str) -> dict[Disposition, int]:
 
 CONTACT_INSERT: Final = (
     "INSERT INTO contacts (id, list, row, tel, variables, starttime, reference, state, due_at, "
-    "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured, agent) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 CONTACT_COLUMNS: Final = (
     "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
-    "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured"
+    "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured, "
+    "c.agent"
 )
-CONTACT_WIDTH: Final = 19
+CONTACT_WIDTH: Final = 20
 CONTACT_PROGRESS: Final = (
     "state = ?, due_at = ?, wait_code = ?, tel_index = ?, spent = ?, tries = ?, disposition = ?, "
     "completed_at = ?, detour = ?, detoured = ?"
@@ -275,6 +278,7 @@ def contact_row(one: Contact, list_n: int, row: int) -> Row:
         one.completed_at,
         one.detour,
         one.detoured,
+        one.agent,
     )
 
 
@@ -304,6 +308,7 @@ def to_contact(row: Row) -> Contact:
         _read_counts(row[14]) if row[14] is not None else {},
         *row[15:18],
         bool(row[18]),
+        row[19],
     )
     return Contact(*values)
 
@@ -356,7 +361,15 @@ def attempt_row(one: Attempt, account_n: int, flow_n: int, list_n: int) -> Row:
 def detail_text(one: Attempt) -> str | None:
     """The column `detail` of an attempt."""
     detail = _Detail(
-        one.sip, one.q850, one.amd, one.digits, one.result, one.media, one.redirected_from
+        one.sip,
+        one.q850,
+        one.amd,
+        one.digits,
+        one.result,
+        one.media,
+        one.redirected_from,
+        one.agent,
+        one.abandoned,
     )
     encoded = _encoder.encode(detail)
     return None if encoded == b"{}" else encoded.decode()

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from engine.agent import AGENTS_MAX, Agent, Leg
 from engine.disposition import Disposition
 from engine.events import Event
-from engine.model import CallList, Contact, Flow, ListStatus, Report
+from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Report
 from engine.ports.store import PAGE_MAX, Conflict, IdempotentAnswer, NewList, Refusal
 
 ANSWER_KEPT_S: Final = 24 * 3600.0
@@ -260,6 +261,60 @@ def _list_event(
 ) -> Event:
     data = {"status": row.status, **more}
     return Event(kind, at, row.account, row.flow, row.id, data=data)
+
+
+def agent_event(
+    kind: Literal["agent.added", "agent.changed", "agent.removed", "agent.presence"],
+    agent: Agent,
+    calls_list: str,
+    at: float,
+    reason: str | None = None,
+) -> Event:
+    """Something that happened to an agent. It is told with the standing list of the agent's flow."""
+    data: dict[str, Any] = {"agent": agent.id, "name": agent.name, "number": agent.number}
+    if kind == "agent.presence":
+        data |= {"presence": agent.presence, "reason": reason}
+    return Event(kind, at, agent.account, agent.flow, calls_list, data=data)
+
+
+def leg_event(
+    kind: Literal["leg.initiated", "leg.ended"], leg: Leg, at: float, **more: Any
+) -> Event:
+    """Something that happened to a leg."""
+    data = {"leg": leg.id, "agent": leg.agent, "number": leg.number, **more}
+    return Event(kind, at, leg.account, leg.flow, leg.list, leg.contact, leg.attempt, data=data)
+
+
+def leg_ended(leg: Leg) -> Event:
+    """The end of a leg."""
+    assert leg.ended_at is not None
+    talked_s = None if leg.answered_at is None else leg.ended_at - leg.answered_at
+    return leg_event(
+        "leg.ended",
+        leg,
+        leg.ended_at,
+        outcome=leg.outcome,
+        duration_s=talked_s,
+        sip_code=leg.sip_code,
+    )
+
+
+def counts_as_answered(attempt: Attempt) -> bool:
+    """Whether an attempt that has ended is one of the calls that a person answered, and for which an agent
+    was wanted. One that was abandoned is, though a crash may have left it `unknown`."""
+    if attempt.abandoned is None:
+        return False
+    return attempt.abandoned or attempt.disposition == "answered"
+
+
+def agent_exists(number: str) -> Conflict:
+    """What a second agent of one number in one flow gets."""
+    return Conflict("agent_exists", f"The flow has an agent with the number {number} already.")
+
+
+def too_many_agents() -> Conflict:
+    """What an agent gets who is one too many."""
+    return Conflict("too_many_agents", f"A flow has at most {AGENTS_MAX} agents.")
 
 
 def is_remembered(answer: IdempotentAnswer, now: float) -> bool:

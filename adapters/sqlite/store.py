@@ -13,6 +13,7 @@ from typing import Final
 import trio
 from sqlite_utils import Database
 
+from adapters.sqlite.agents import SqliteAgents
 from adapters.sqlite.dialing import SqliteDialing
 from adapters.sqlite.do_not_call import SqliteDoNotCall
 from adapters.sqlite.flows import SqliteFlows
@@ -44,7 +45,13 @@ is busy: measured, an operation of three statements took 2.8 ms instead of 0.03.
 
 
 class SqliteStore(
-    SqliteSettings, SqliteFlows, SqliteDoNotCall, SqliteIntake, SqliteDialing, SqliteReading
+    SqliteSettings,
+    SqliteFlows,
+    SqliteDoNotCall,
+    SqliteIntake,
+    SqliteDialing,
+    SqliteAgents,
+    SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.
 

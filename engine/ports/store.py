@@ -32,6 +32,7 @@ from engine.model import (
     Prompt,
     RejectedRow,
 )
+from engine.ports.agent_store import AgentStore
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ account or the flow."""
 
 
 class RecentStart(Struct, frozen=True):
-    """An attempt made not long ago, as the sliding windows need it after a restart."""
+    """An attempt, or a leg, made not long ago, as the sliding windows need it after a restart."""
 
     account: str
     flow: str
@@ -290,7 +291,7 @@ class DialStore(Protocol):
         """Attempts without an end, with their contacts: after a start, those that a crash interrupted."""
 
     async def recent_starts(self, since: float) -> list[RecentStart]:
-        """Attempts initiated at or after `since`, oldest first."""
+        """Attempts and legs initiated at or after `since`, oldest first."""
 
 
 class ReadStore(Protocol):
@@ -340,7 +341,7 @@ class ReadStore(Protocol):
         """The number of the account's newest event; 0 when there is none."""
 
 
-class Store(SettingsStore, IntakeStore, DialStore, ReadStore, Protocol):
+class Store(SettingsStore, IntakeStore, DialStore, AgentStore, ReadStore, Protocol):
     """All of it. An implementation is made with a function that is called, in the engine's thread and
     after each commit, with the events that the commit brought, in their order."""
 

@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from adapters.sqlite import rules
+from engine.agent import Leg
 from engine.disposition import Disposition
 from engine.events import Event
 from engine.model import Attempt, CallList, Contact
@@ -125,6 +126,7 @@ class MemoryDialing:
             return False
         del tables.open_attempts[attempt.id]
         tables.attempts[attempt.id] = attempt
+        tables.count_answer(attempt, at)
         entry = tables.lists[contact.list]
         settled = rules.settle(contact, entry.state, at)
         tables.contacts[contact.id] = _progressed(tables.contacts[contact.id], settled)
@@ -221,9 +223,10 @@ class MemoryDialing:
         return [(attempt, tables.contacts[attempt.contact]) for attempt in attempts]
 
     async def recent_starts(self, since: float) -> list[RecentStart]:
-        """Attempts initiated at or after `since`. Looks at every attempt: it is asked at a start."""
+        """Attempts and legs initiated at or after `since`. Looks at each: it is asked at a start."""
         await trio.lowlevel.checkpoint()
-        recent = [one for one in self._tables.attempts.values() if one.initiated_at >= since]
+        made: list[Attempt | Leg] = [*self._tables.attempts.values(), *self._tables.legs.values()]
+        recent = [one for one in made if one.initiated_at >= since]
         recent.sort(key=lambda one: (one.initiated_at, one.id))
         return [
             RecentStart(one.account, one.flow, one.did, one.trunk, one.number, one.initiated_at)

@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.sqlite import rules
 from adapters.sqlite.rules import ListState
+from engine.agent import Agent, AnswerDay, Leg, day_of
 from engine.disposition import Disposition
 from engine.events import Event, StoredEvent, number_event
 from engine.model import (
@@ -91,6 +92,11 @@ class Tables:
         self.attempts_of_contact: dict[str, tuple[str, ...]] = {}
         """Sorted."""
         self.open_attempts: dict[str, None] = {}
+        self.agents: dict[str, Agent] = {}
+        self.legs: dict[str, Leg] = {}
+        self.open_legs: dict[str, None] = {}
+        self.answer_days: dict[tuple[str, int], AnswerDay] = {}
+        """By flow and day."""
         self.seqs: dict[str, int] = {}
         self.events: dict[str, list[StoredEvent]] = {}
         self._told: list[StoredEvent] = []
@@ -238,6 +244,14 @@ class Tables:
         insort(self.attempts_of_account.setdefault(attempt.account, []), attempt.id)
         others = self.attempts_of_contact.get(attempt.contact, ())
         self.attempts_of_contact[attempt.contact] = tuple(sorted((*others, attempt.id)))
+
+    def count_answer(self, attempt: Attempt, at: float) -> None:
+        """Count what a customer met who answered, if this was one."""
+        if rules.counts_as_answered(attempt):
+            key = attempt.flow, day_of(at)
+            so_far = self.answer_days.get(key, AnswerDay(*key, 0, 0))
+            abandoned = so_far.abandoned + bool(attempt.abandoned)
+            self.answer_days[key] = AnswerDay(*key, so_far.answered + 1, abandoned)
 
     def tell(self, events: Iterable[Event]) -> None:
         """Number events and keep them. Raises LookupError for an unknown account."""

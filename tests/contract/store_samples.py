@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from engine.agent import Agent, Leg
 from engine.disposition import Disposition
 from engine.events import Event, EventType, StoredEvent
 from engine.model import (
@@ -194,6 +195,35 @@ def waiting_again(contact: Contact, due_at: float = NOW + 60) -> Contact:
     return msgspec.structs.replace(
         contact, state="open", due_at=due_at, wait_code="retry_wait", spent=1, tries={"busy": 1}
     )
+
+
+def an_agent(nth: int = 1, flow: str = FLOW, account: str = ACME, **more: Any) -> Agent:
+    values: dict[str, Any] = {
+        "id": f"agt_{nth:04d}",
+        "account": account,
+        "flow": flow,
+        "number": f"+91114000{nth:04d}",
+        "name": f"Agent {nth}",
+        "wrap_up_s": None,
+        "presence": "away",
+        "presence_at": NOW,
+        "created_at": NOW,
+    }
+    return Agent(**(values | more))
+
+
+def a_leg(nth: int = 1, **more: Any) -> Leg:
+    values: dict[str, Any] = {
+        "id": f"leg_{nth:06d}",
+        "account": ACME,
+        "flow": FLOW,
+        "list": CALLS,
+        "number": "+911140000001",
+        "did": "+911140000001",
+        "trunk": "main",
+        "initiated_at": NOW + 1,
+    }
+    return Leg(**(values | more))
 
 
 async def furnish(store: Store) -> None:

@@ -13,6 +13,8 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.sqlite import rules
+from engine.agent import Agent, Leg, Presence, day_of
 from engine.disposition import Disposition
 from engine.events import StoredEvent
 from engine.model import BlockerCode, Contact, Flow, Prompt
@@ -30,11 +32,13 @@ from tests.contract.store_samples import (
     a_contact,
     a_did,
     a_flow,
+    a_leg,
     a_list,
     a_rejected,
     about,
     all_pages,
     an_account,
+    an_agent,
     an_answer,
     an_attempt,
     ended,
@@ -44,6 +48,7 @@ from tests.sizes import size
 
 ACCOUNTS = {ACME: (FLOW, CALLS), OTHER: (OTHER_FLOW, OTHER_CALLS)}
 DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
+PRESENCES: tuple[Presence, ...] = get_args(Presence)
 CODES: tuple[BlockerCode, ...] = get_args(BlockerCode)
 NUMBERS = ("+919800000001", "+919800000002")
 
@@ -73,6 +78,9 @@ class Twins:
         self.owners: dict[str, str] = {}
         self.attempts: list[tuple[str, Any]] = []
         """(contact, attempt)."""
+        self.agents: list[tuple[str, str, str]] = []
+        """(account, flow, agent)."""
+        self.legs: list[Leg] = []
         self.made = 0
 
     async def ask(self, question: Question) -> Any:
@@ -207,6 +215,7 @@ async def end_attempt(twins: Twins, number: int, how: int) -> None:
         wait = about(attempt, "contact.waiting", twins.at)
         events.append(msgspec.structs.replace(wait, attempt=None))
     outcome = ended(attempt, disposition, twins.at)
+    outcome = msgspec.structs.replace(outcome, abandoned=(None, False, True)[how % 3])
     await twins.ask(lambda store: store.end_attempt(outcome, after, events))
 
 
@@ -290,6 +299,72 @@ async def add_setting(twins: Twins, kind: int, number: int, key: int) -> None:
     await twins.ask(makers[kind % len(makers)])
 
 
+async def add_agent(twins: Twins, account: int, number: int, key: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    answer = an_answer(f"key-{key}", owner, twins.at) if key else None
+    agent = an_agent(
+        number, ACCOUNTS[owner][0], owner, id=f"agt_{twins.fresh():04d}", created_at=twins.at
+    )
+    await twins.ask(lambda store: store.add_agent(agent, answer))
+    twins.agents.append((owner, ACCOUNTS[owner][0], agent.id))
+
+
+async def change_agent(twins: Twins, number: int, how: int) -> None:
+    if twins.agents:
+        named = twins.agents[number % len(twins.agents)]
+
+        def change(agent: Agent) -> Agent:
+            return msgspec.structs.replace(agent, number=an_agent(how).number, wrap_up_s=how // 2)
+
+        await twins.ask(lambda store: store.change_agent(*named, change, twins.at))
+
+
+async def delete_agent(twins: Twins, number: int) -> None:
+    if twins.agents:
+        named = twins.agents[number % len(twins.agents)]
+        await twins.ask(lambda store: store.delete_agent(*named, twins.at))
+
+
+async def note_presence(twins: Twins, number: int, how: int) -> None:
+    if twins.agents:
+        agent = twins.agents[number % len(twins.agents)][2]
+        presence = PRESENCES[how % len(PRESENCES)]
+        await twins.ask(lambda store: store.note_presence(agent, presence, twins.at, "asked"))
+
+
+async def reset_presence(twins: Twins) -> None:
+    await twins.ask(lambda store: store.reset_presence(twins.at, "restart"))
+
+
+async def begin_leg(twins: Twins, account: int, number: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    flow, calls = ACCOUNTS[owner]
+    attempt = twins.attempts[number % len(twins.attempts)][1].id if twins.attempts else None
+    leg = a_leg(
+        twins.fresh(),
+        account=owner,
+        flow=flow,
+        list=calls,
+        number=NUMBERS[number % 2],
+        attempt=attempt,
+        initiated_at=twins.at,
+    )
+    refused = await twins.ask(lambda store: store.begin_leg(leg))
+    if refused is None:
+        twins.legs.append(leg)
+
+
+async def end_leg(twins: Twins, number: int, answered: bool) -> None:
+    if twins.legs:
+        leg = twins.legs[number % len(twins.legs)]
+        heard = msgspec.structs.replace(leg, answered_at=twins.at)
+        if answered:
+            event = rules.leg_event("leg.initiated", leg, twins.at)
+            await twins.ask(lambda store: store.note_leg(heard, event))
+        over = msgspec.structs.replace(heard, ended_at=twins.at, outcome="answered", sip_code=200)
+        await twins.ask(lambda store: store.end_leg(over))
+
+
 async def pass_time(twins: Twins, seconds: int) -> None:
     twins.pass_time(seconds)
 
@@ -318,6 +393,13 @@ steps = st.one_of(
     st.builds(partial, st.just(change_flow), account=small, name=small),
     st.builds(partial, st.just(delete_flow), account=small),
     st.builds(partial, st.just(add_setting), kind=small, number=small, key=keys),
+    st.builds(partial, st.just(add_agent), account=small, number=small, key=keys),
+    st.builds(partial, st.just(change_agent), number=small, how=small),
+    st.builds(partial, st.just(delete_agent), number=small),
+    st.builds(partial, st.just(note_presence), number=small, how=small),
+    st.just(reset_presence),
+    st.builds(partial, st.just(begin_leg), account=small, number=small),
+    st.builds(partial, st.just(end_leg), number=small, answered=st.booleans()),
     st.builds(partial, st.just(pass_time), seconds=st.sampled_from([1, 60, 90_000])),
 )
 
@@ -335,12 +417,17 @@ async def compare_everything(twins: Twins) -> None:
         pages("list_flows", None),
         lambda store: store.open_lists(),
         lambda store: store.open_attempts(),
+        pages("list_agents", None, None),
+        lambda store: store.open_legs(),
+        lambda store: store.answer_days(0),
+        lambda store: store.answer_days(day_of(at)),
         lambda store: store.recent_starts(0),
         lambda store: store.recent_starts(at - 60),
     ]
     for account, (flow, _) in ACCOUNTS.items():
         questions += [
             pages("list_flows", account),
+            pages("list_agents", account, flow),
             pages("list_prompts", account),
             pages("list_do_not_call", account),
             pages("list_lists", account, None),
@@ -367,6 +454,9 @@ async def compare_everything(twins: Twins) -> None:
             partial(_ask, "due_contacts", name, float("inf"), 100),
             partial(_ask, "due_contacts", name, at, 2),
         ]
+    questions += [partial(_ask, "get_agent", *named) for named in twins.agents]
+    for _, attempt in twins.attempts:
+        questions.append(partial(_ask, "legs_of", attempt.account, attempt.id))
     for question in questions:
         await twins.ask(question)
 

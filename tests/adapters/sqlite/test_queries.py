@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlite_utils import Database
 
-from adapters.sqlite import answers, dialing, flows, reading, settings
+from adapters.sqlite import agents, answers, dialing, flows, reading, settings
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.schema import migrate
 from engine.ports.store import AttemptFilter
@@ -63,6 +63,7 @@ STATEMENTS: dict[str, str] = {
         ),
         (flows, ("FIND_FLOW", "LIST_FLOWS", "UNFINISHED_LISTS")),
         (settings, ("FIND_KEY",)),
+        (agents, ("GET_AGENT", "FIND_AGENT", "LEGS_OF", "END_LEG")),
         (answers, ("FIND_ANSWER", "PURGE_ANSWERS")),
     )
     for name in names
@@ -139,5 +140,6 @@ def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
     assert "SCAN t USING INDEX attempts_open" in plan_of(database, dialing.OPEN_ATTEMPTS)
     recent = plan_of(database, dialing.RECENT_STARTS)
     assert "SEARCH t USING INDEX attempts_by_time (account=? AND initiated_at>?)" in recent
+    assert "SEARCH g USING INDEX legs_by_time (initiated_at>?)" in recent
     scans = [step for step in recent if step.startswith("SCAN")]
     assert [step.split()[1] for step in scans] == ["a"], "accounts are few"
