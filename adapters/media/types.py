@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import MediaStatistics, Recorded
+
+SuiteName = Literal["AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_32"]
+"""How SRTP encrypts and authenticates, as RFC 4568 and RFC 7714 name it."""
+
+
+class SrtpKeys(Struct, frozen=True):
+    """What a stream's SRTP needs, as negotiated by SDP (RFC 4568). It holds keys, and does not show them."""
+
+    suite: SuiteName
+    sent: bytes
+    """Master key and salt of what we send."""
+    heard: bytes
+    """Those of what we receive."""
+
+    def __repr__(self) -> str:
+        return f"SrtpKeys({self.suite!r}, …)"
 
 
 class Remote(Struct, frozen=True):
@@ -17,14 +33,24 @@ class Remote(Struct, frozen=True):
     """IP address in text."""
     port: int
     payload_type: int
-    """0 for PCMU, 8 for PCMA."""
+    """The codec, by the number in our offers: 0 PCMU, 8 PCMA, 9 G.722, 111 Opus."""
     telephone_event: int | None = None
     """Payload type of RFC 4733 events, None where they were not agreed."""
     ptime_ms: int = 20
+    """What the callee would like a packet to hold; it may be passed over (RFC 3551 §4.2)."""
     rtcp_port: int | None = None
     """Where it wants RTCP (RFC 3605); None is the port above `port` (RFC 3550 §11)."""
     is_muxed: bool = False
     """Whether RTCP goes to `port` as well and comes from there (RFC 5761); `rtcp_port` then says nothing."""
+    numbered: int | None = None
+    """The payload type on the wire, where it is not `payload_type`; static numbers always are."""
+    srtp: SrtpKeys | None = None
+    """None where RTP is in the clear."""
+
+    @property
+    def wire_type(self) -> int:
+        """The payload type that packets have."""
+        return self.payload_type if self.numbered is None else self.numbered
 
 
 class StreamLost(Exception):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
 from adapters.sip.identity.headers import IdentityLines, TrunkIdentity, open_identity
 from adapters.sip.wire.digest import Credentials
 from adapters.sip.wire.hop import Hop, Transport
@@ -63,6 +64,10 @@ class Trunk(Struct, frozen=True):
     """How our calls present themselves."""
     stir: Stir | None = None
     """None signs nothing."""
+    codecs: tuple[CodecName, ...] = DEFAULT_CODECS
+    """What calls are offered in, in order of preference."""
+    srtp: SrtpPolicy = "off"
+    """Whether sound is encrypted."""
 
 
 class Here(Struct, frozen=True):

@@ -7,6 +7,7 @@ How it works. A `MessagePump` carries messages between the sockets and the core.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -18,6 +19,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from adapters.media.sdp import make_terms
 from adapters.media.types import MediaPlane, PlaneUnavailable, Stream
 from adapters.sip.call.outbox import CallEvent
 from adapters.sip.call.transaction import Timing
@@ -86,6 +88,7 @@ class UserAgent:
         signers: Mapping[str, Signer],
         clock: WallClock | None,
         traces: Traces | None,
+        make_secret: Callable[[int], bytes],
     ) -> None:
         self._settings = settings
         self._media = media
@@ -93,6 +96,7 @@ class UserAgent:
         self._nursery = nursery
         self._clock = clock
         self._traces = traces
+        self._make_secret = make_secret
         self._signers = signers
         self._trunk_hosts: set[str] = set()
         self._tell_engine: Callable[[TrunkCondition], None] | None = None
@@ -176,7 +180,12 @@ class UserAgent:
                 number=request.number,
                 caller=self._present(line, request),
                 token=b"%032x%032x%032x" % (chance(128), chance(128), chance(128)),
-                media=LocalMedia(self._media.address, stream.port, chance(31)),
+                media=LocalMedia(
+                    self._media.address,
+                    stream.port,
+                    chance(31),
+                    terms=make_terms(line.trunk.codecs, line.trunk.srtp, self._make_secret),
+                ),
             )
         except TooManyCalls as error:
             gateway.give_back(line, now, now)
@@ -331,12 +340,14 @@ async def open_user_agent(
     *,
     clock: WallClock | None = None,
     traces: Traces | None = None,
+    make_secret: Callable[[int], bytes] = secrets.token_bytes,
 ) -> AsyncIterator[UserAgent]:
     """A user agent on sockets of its own. Leaving the block ends what calls there are.
 
     It is there when the trunks' servers have been looked for once, or after `FIRST_LOOK_S_MAX`. `clock`
-    is needed by trunks that sign. Raises `OSError` when a socket cannot be bound or a certificate cannot
-    be used, `CannotSign` for a trunk's key, and `UnsafeHeader` for a trunk's identity.
+    is needed by trunks that sign; `make_secret` makes the keys of SRTP. Raises `OSError` when a socket
+    cannot be bound or a certificate cannot be used, `CannotSign` for a trunk's key, and `UnsafeHeader`
+    for a trunk's identity.
     """
     _check_identities(settings.trunks)
     signers = _open_signers(settings.trunks, clock)
@@ -346,7 +357,9 @@ async def open_user_agent(
         # When everything around is cancelled, what ends calls and registrations is still to be sent.
         nursery.cancel_scope.shield = True
         try:
-            agent = UserAgent(settings, media, randomness, nursery, signers, clock, traces)
+            agent = UserAgent(
+                settings, media, randomness, nursery, signers, clock, traces, make_secret
+            )
         except OSError as error:
             # Out of a nursery it would come as a group of one.
             fault = error

@@ -7,7 +7,7 @@ Most calls ring and are answered without any of that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -46,7 +46,7 @@ class Fork(Struct, eq=False):
         """Whether a reliable provisional response is the next one, and not to be discarded."""
         return is_next(rseq, self.rseq)
 
-    def take_answer(self, response: Response) -> None:
+    def take_answer(self, response: Response, read: Callable[[bytes], Remote]) -> None:
         """Note the answer to our offer that a reliable provisional response brings. The first counts,
         and what comes behind it is no answer any more."""
         body = session_description(response)
@@ -54,7 +54,7 @@ class Fork(Struct, eq=False):
             return
         self.is_answered = True
         try:
-            self.remote = sdp.read_answer(body)
+            self.remote = read(body)
         except sdp.SdpError:
             # A 200 may still bring one that can be used. If not, the call ends for want of media.
             self.remote = None
@@ -63,10 +63,12 @@ class Fork(Struct, eq=False):
 class Forks:
     """The forks of the INVITE that is out."""
 
-    __slots__ = ("_by_tag", "_described", "_request_uri")
+    __slots__ = ("_by_tag", "_described", "_read", "_request_uri")
 
-    def __init__(self, request_uri: bytes) -> None:
+    def __init__(self, request_uri: bytes, read: Callable[[bytes], Remote]) -> None:
+        """`read` reads an answer to our offer, and raises `sdp.SdpError`."""
         self._request_uri = request_uri
+        self._read = read
         self._by_tag: dict[bytes, Fork] = {}
         self._described = b""
         """The last SDP of a provisional response, whichever fork's."""
@@ -83,6 +85,10 @@ class Forks:
         elif fork.dialog is None:
             fork.ringing = response
         return fork
+
+    def take_answer(self, fork: Fork, response: Response) -> None:
+        """See `Fork.take_answer`."""
+        fork.take_answer(response, self._read)
 
     def find(self, tag: bytes) -> Fork | None:
         """The fork whose callee has this tag."""
@@ -115,7 +121,7 @@ class Forks:
     def _described_in(self, response: Response) -> Remote | None:
         # Some carriers put the answer into the 183 alone, though §13.2.1 wants it in the 200 too.
         try:
-            return sdp.read_answer(session_description(response) or self._described)
+            return self._read(session_description(response) or self._described)
         except sdp.SdpError:
             return None
 

@@ -171,7 +171,7 @@ class Refresher:
 
     def _answer(self, response: Response) -> Remote | None:
         try:
-            return sdp.read_later_answer(session_description(response))
+            return self._media.read_later_answer(session_description(response))
         except sdp.SdpError:
             # The session stays what it was (RFC 3261 §14.1).
             return None

@@ -84,7 +84,7 @@ class OutboundCall:
         self._outbox = outbox
         self._requester = Requester(line, parties, timing, outbox, reach)
         self._timer = SessionTimer(line.trunk.session_expires_s)
-        self._forks = Forks(parties.uri)
+        self._forks = Forks(parties.uri, media.read_answer)
         self._answerer: Answerer | None = None
         self._refresher: Refresher | None = None
         self._dialog: Dialog | None = None
@@ -310,7 +310,7 @@ class OutboundCall:
             return True
         if not fork.takes(rseq) or self._requester.count(b"PRACK") >= PRACKS_MAX:
             return False
-        fork.take_answer(response)
+        self._forks.take_answer(fork, response)
         rack = rack_line(rseq, exchange.transaction.cseq)
         dialog = self._forks.dialog(fork)
         self._requester.send_inside(b"PRACK", dialog, now, lines=(rack,))

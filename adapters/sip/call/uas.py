@@ -60,10 +60,14 @@ class LocalMedia(Struct, gc=False):
     session_version: int = 1
     answered: bytes = b""
     """Our last description, where it was an answer; empty where it was `offer`'s."""
+    terms: sdp.MediaTerms = sdp.PLAIN
+    """What is offered and accepted; with the keys, which stay the same for the whole call."""
 
     def offer(self) -> bytes:
         """The SDP of the INVITE; the same again for the same version."""
-        return sdp.build_offer(self.address, self.port, self.session_id, self.session_version)
+        return sdp.build_offer(
+            self.address, self.port, self.session_id, self.session_version, self.terms
+        )
 
     def unchanged(self) -> bytes:
         """The description in force once more, for an offer that is to change nothing: same version,
@@ -79,9 +83,19 @@ class LocalMedia(Struct, gc=False):
     def answer(self, offer: bytes) -> tuple[bytes, Remote]:
         """Raises `sdp.SdpError` when nothing of the offer can be used."""
         version = self.session_version + 1
-        answer, remote = sdp.build_answer(offer, self.address, self.port, self.session_id, version)
+        answer, remote = sdp.build_answer(
+            offer, self.address, self.port, self.session_id, version, self.terms
+        )
         self.session_version, self.answered = version, answer
         return answer, remote
+
+    def read_answer(self, body: bytes) -> Remote:
+        """The answer to our first offer. Raises `sdp.SdpError` when nothing of it can be used."""
+        return sdp.read_answer(body, self.terms)
+
+    def read_later_answer(self, body: bytes) -> Remote:
+        """The answer to an offer of ours when the media runs already. Raises `sdp.SdpError`."""
+        return sdp.read_later_answer(body, self.terms)
 
 
 Stage = Literal["unknown", "spare", "early", "up", "over"]
@@ -263,7 +277,7 @@ class Answerer:
             return None
         self._offered_in = None
         try:
-            return sdp.read_later_answer(session_description(ack))
+            return self._media.read_later_answer(session_description(ack))
         except sdp.SdpError:
             # The dialog stays as it was before the re-INVITE (§14.1): so does the media.
             return None

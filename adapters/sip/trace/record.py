@@ -25,6 +25,11 @@ BYTES_MAX = 64 * 1024
 
 _HINT = b"auth"
 """What stands in the name of every header that carries a credential."""
+_KEY_HINTS = (b"inline:", b"key-mgmt:")
+"""What stands before every key that SDP carries."""
+_KEY = re.compile(rb"(inline:|key-mgmt:[^\s]*[ \t]+)([^\s|;]++)", re.IGNORECASE)
+"""The keys of SRTP: those of `a=crypto` (RFC 4568) up to their lifetime, and whole messages of MIKEY
+(RFC 4567)."""
 _CREDENTIAL = re.compile(
     rb"((?:\A|[\r\n])[^\s:]*(?:authorization|authentication-info)[^\s:]*[ \t]*:[ \t]*)"
     rb"((?:[^\r\n]++|(?:\r\n|[\r\n])[ \t])*+)",
@@ -67,12 +72,20 @@ class KeptTrace(Struct, frozen=True, array_like=True):
 
 
 def mask_credentials(data: bytes) -> bytes:
-    """A message with every credential in its headers, and in headers that its body quotes, turned into
-    asterisks. Its length stays: it decides between UDP and TCP, and Content-Length counts the body."""
+    """A message with every credential in its headers, and in headers that its body quotes, and every key
+    of its SDP turned into asterisks. Its length stays: it decides between UDP and TCP, and Content-Length
+    counts the body."""
+    lowered = data.lower()
     # From the right, because that search is the cheaper one in CPython.
-    if data.lower().rfind(_HINT) < 0:
+    if any(lowered.rfind(hint) >= 0 for hint in _KEY_HINTS):
+        data = _KEY.sub(_mask_key, data)
+    if lowered.rfind(_HINT) < 0:
         return data
     return _CREDENTIAL.sub(_mask, data)
+
+
+def _mask_key(found: re.Match[bytes]) -> bytes:
+    return found[1] + b"*" * len(found[2])
 
 
 def _mask(found: re.Match[bytes]) -> bytes:

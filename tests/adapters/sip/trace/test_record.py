@@ -233,3 +233,20 @@ def test_a_packed_bomb_is_unreadable() -> None:
     assert len(bomb) < 300_000
     with pytest.raises(UnreadableTrace):
         unpack(bomb)
+
+
+def test_keys_of_srtp_are_masked_at_their_length() -> None:
+    key = b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+    said = INVITE + (
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%b|2^31|1:4 -X\r\n"
+        b"a=crypto:2 AEAD_AES_128_GCM INLINE:%b;inline:%b\r\n"
+        b"a=key-mgmt:mikey %b=\r\n"
+    ) % (key, key, key, key)
+    stars = b"*" * len(key)
+    masked = INVITE + (
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%b|2^31|1:4 -X\r\n"
+        b"a=crypto:2 AEAD_AES_128_GCM INLINE:%b;inline:%b\r\n"
+        b"a=key-mgmt:mikey %b*\r\n"
+    ) % (stars, stars, stars, stars)
+    assert mask_credentials(said) == masked
+    assert mask_credentials(masked) == masked

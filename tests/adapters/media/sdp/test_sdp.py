@@ -281,7 +281,7 @@ def test_an_offer_from_a_host_name_is_our_own_mistake() -> None:
         build_offer("media.example.com", 20000, 77)
 
 
-def test_an_answer_takes_the_first_common_codec_and_refuses_the_rest() -> None:
+def test_an_answer_takes_the_codec_that_we_prefer_and_refuses_the_rest() -> None:
     offer = described(
         AT,
         "m=video 5000 RTP/AVP 96 97",
@@ -291,7 +291,7 @@ def test_an_answer_takes_the_first_common_codec_and_refuses_the_rest() -> None:
         "m=image 4004 udptl t38",
     )
     body, remote = build_answer(offer, "192.0.2.1", 20000, 5, 2)
-    assert remote == Remote(HOST, 4000, 8, 96)
+    assert remote == Remote(HOST, 4000, 0, 96)
     assert body.decode().split("\r\n") == [
         "v=0",
         "o=- 5 2 IN IP4 192.0.2.1",
@@ -299,8 +299,8 @@ def test_an_answer_takes_the_first_common_codec_and_refuses_the_rest() -> None:
         "c=IN IP4 192.0.2.1",
         "t=0 0",
         "m=video 0 RTP/AVP 96 97",
-        "m=audio 20000 RTP/AVP 8 96",
-        "a=rtpmap:8 PCMA/8000",
+        "m=audio 20000 RTP/AVP 0 96",
+        "a=rtpmap:0 PCMU/8000",
         "a=rtpmap:96 telephone-event/8000",
         "a=fmtp:96 0-16",
         "a=ptime:20",
