@@ -96,6 +96,9 @@ class SilentStream:
         await trio.lowlevel.checkpoint()
         return Recorded(recording, 0.0, "max")
 
+    def end_recording(self) -> None:
+        pass
+
     async def bridge(self, other: Stream) -> None:
         """Two silences, for ever."""
         await trio.sleep_forever()

@@ -135,6 +135,7 @@ async def open_media_plane(
     address: str,
     *,
     prompts_folder: Path,
+    recordings_folder: Path | None = None,
     ports: tuple[int, int] = PORTS_DEFAULT,
     bind_host: str | None = None,
     settings: PlaneSettings | None = None,
@@ -144,14 +145,15 @@ async def open_media_plane(
     `address` is what callees are told to send to. `bind_host` is the local address of the sockets:
     `address` itself where that is a loopback address, else every address of the machine. `ports`
     are the first and last port, of which RTP takes the even ones and RTCP the odd; (0, 0) leaves the
-    choice to the kernel. `prompts_folder` is the folder of a `PromptLibrary`.
+    choice to the kernel. `prompts_folder` is the folder of a `PromptLibrary`, `recordings_folder` that of the
+    recordings; without one, every recording fails.
 
     Raises `PlaneUnavailable` when the plane does not start, and `ValueError` for an address that is
     none. On the way out the plane ends with all its streams.
     """
     settings = settings or PlaneSettings()
     arguments = [
-        *_arguments(bind_host or _bind_host(address), ports, prompts_folder),
+        *_arguments(bind_host or _bind_host(address), ports, prompts_folder, recordings_folder),
         *("--way", settings.way, "--scheduling", settings.scheduling),
     ]
     environment = _environment()
@@ -166,13 +168,16 @@ async def open_media_plane(
             nursery.cancel_scope.cancel()
 
 
-def _arguments(bind_host: str, ports: tuple[int, int], prompts_folder: Path) -> list[str]:
+def _arguments(
+    bind_host: str, ports: tuple[int, int], prompts_folder: Path, recordings_folder: Path | None
+) -> list[str]:
     first_port, last_port = ports
     return [
         *(sys.executable, "-P", "-m", "adapters.media.plane"),
         *("--bind", bind_host),
         *("--ports", f"{first_port}-{last_port}"),
         *("--prompts", str(prompts_folder.absolute())),
+        *(("--recordings", str(recordings_folder.absolute())) if recordings_folder else ()),
     ]
 
 

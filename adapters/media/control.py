@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from adapters.media.control_listening import ListeningCommand, ListeningEvent
 from engine.ports.telephony import MediaStatistics
 
 FRAME_LENGTH_MAX: Final = 4 << 20
@@ -71,7 +72,7 @@ class Report(msgspec.Struct, frozen=True, tag=6, array_like=True):
     """Say how the plane is; `Reported` follows."""
 
 
-Command = Open | Connect | Play | Stop | Close | Report
+Command = Open | Connect | Play | Stop | Close | Report | ListeningCommand
 
 
 class Started(msgspec.Struct, frozen=True, tag=7, array_like=True):
@@ -179,7 +180,18 @@ class Reported(msgspec.Struct, frozen=True, tag=6, array_like=True):
     statistics: PlaneStatistics
 
 
-Event = Started | Opened | Refused | PlayEnded | DigitHeard | Moved | Dropped | Closed | Reported
+Event = (
+    Started
+    | Opened
+    | Refused
+    | PlayEnded
+    | DigitHeard
+    | ListeningEvent
+    | Moved
+    | Dropped
+    | Closed
+    | Reported
+)
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _commands: Final = msgspec.msgpack.Decoder(list[Command])

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from adapters.media.ears import Ears
 from adapters.media.endpoint import Endpoints
 from adapters.media.latch import Source
+from adapters.media.listening import Listening
 from adapters.media.receiver import RECEIVE_BYTES_MAX, Batch, Receiver
 from adapters.media.rtp import (
     RTCP_BYTES_MIN,
@@ -55,7 +56,9 @@ class Heard(Struct):
 class Hearing:
     """The receiving side of up to `capacity` streams."""
 
-    def __init__(self, capacity: int, make_receiver: Callable[[int], Receiver]) -> None:
+    def __init__(
+        self, capacity: int, make_receiver: Callable[[int], Receiver], listening: Listening
+    ) -> None:
         self.packets_received = 0
         self.rtcp_received = 0
         self._capacity = capacity
@@ -63,6 +66,7 @@ class Hearing:
         self._reception = ReceptionTable(capacity)
         self._event_type = np.full(capacity, _NO_EVENTS, np.uint8)
         self._ears = Ears(capacity)
+        self._listening = listening
         self._now_ns = 0
         self._drained = np.zeros((1, RECEIVE_BYTES_MAX), np.uint8)
 
@@ -80,6 +84,8 @@ class Hearing:
         """What the callee speaks in, and which packets of it are events."""
         self._reception.expect_voice(row, payload_type)
         self._event_type[row] = _NO_EVENTS if telephone_event is None else telephone_event
+        # Where no events were agreed, the keys are in the sound.
+        self._listening.expect(row, payload_type, has_digits=telephone_event is None)
 
     def attach(self, row: int, endpoints: Endpoints) -> None:
         """Hear a stream from now on. Its sockets are connected, and nothing waits in them."""
@@ -104,6 +110,7 @@ class Hearing:
     def hear(self, now_ns: int) -> Heard:
         """Take what has arrived, at most one packet of each stream: a flood costs nobody else more."""
         self._now_ns = now_ns
+        self._listening.go_on(now_ns)
         heard = Heard()
         batch = self._receiver.receive()
         if len(batch.slots):
@@ -164,6 +171,8 @@ class Hearing:
         self._reception.record(arrivals, self._now_ns)
         self._ears.close_those_of(arrivals.rows)
         self._take_events(batch, arrivals, heard)
+        if self._listening.rows:
+            self._listening.take(batch, arrivals)
 
     def _take_events(self, batch: Batch, arrivals: Arrivals, heard: Heard) -> None:
         are_events = arrivals.payload_type == self._event_type[arrivals.rows]

@@ -1,13 +1,13 @@
 """The plane's process: one loop that makes and takes the RTP of all streams every 20 ms.
 
     python -m adapters.media.plane --control FD --bind HOST --ports FIRST-LAST --prompts FOLDER
-        [--way fastest|sockets] [--scheduling realtime|ordinary]
+        [--recordings FOLDER] [--way fastest|sockets] [--scheduling realtime|ordinary]
 
-There is no trio in it and no thread. While streams are sending, the loop runs on an absolute clock:
-tick n is due at start + n * 2 ms, and serves a tenth of the streams, the control socket and what
-was received. While none are, it sleeps in the control socket. When that socket closes, whoever
-started the plane is gone, and so is the plane: it can never be an orphan, and needs no signal to
-end. It ignores SIGINT and SIGTERM, which a terminal or a service manager sends to the whole group:
+There is no trio in it and no thread. While streams are sending, or somebody waits for what is heard of
+one, the loop runs on an absolute clock: tick n is due at start + n * 2 ms, and serves a tenth of the
+streams, the control socket and what was received. Else it sleeps in the control socket. When that socket
+closes, whoever started the plane is gone, and so is the plane: it can never be an orphan, and needs no
+signal to end. It ignores SIGINT and SIGTERM, which a terminal or a service manager sends to the whole group:
 calls that are being drained still need their sound.
 """
 
@@ -30,6 +30,7 @@ import numpy as np
 from adapters.media import control
 from adapters.media.endpoint import PortPicker
 from adapters.media.hearing import SLOTS_PER_ROW
+from adapters.media.recorder_link import RecorderLink
 from adapters.media.stream_table import PHASES
 from adapters.media.switchboard import Switchboard
 from adapters.media.way import PLAIN, choose_way
@@ -127,16 +128,16 @@ class Plane:
 
     def run(self) -> None:
         """Serve until the control process is gone. Raises `ControlBroken`."""
-        was_sending = False
+        was_running = False
         try:
             while True:
-                if self._board.sending:
-                    if not was_sending:
+                if self._board.is_running:
+                    if not was_running:
                         self._due_ns = self._now_ns()
                     self._tick()
                 elif not self._board.is_opening:
                     self._link.wait()
-                was_sending = self._board.sending > 0
+                was_running = self._board.is_running
                 self._serve_control()
         except ControlClosed:
             return
@@ -220,6 +221,7 @@ def main() -> None:
         way=way,
         capacity=capacity,
         chance=chance,
+        recorder=RecorderLink(options.recordings) if options.recordings else None,
     )
     is_realtime = options.scheduling == "realtime" and _take_priority()
     board.events.append(control.Started(way.name, way.reason, is_realtime))
@@ -237,6 +239,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--bind", required=True)
     parser.add_argument("--ports", required=True)
     parser.add_argument("--prompts", required=True)
+    parser.add_argument("--recordings", type=Path)
     parser.add_argument("--way", choices=["fastest", "sockets"], default="fastest")
     parser.add_argument("--scheduling", choices=["realtime", "ordinary"], default="realtime")
     return parser.parse_args()

@@ -18,6 +18,7 @@ import structlog
 import trio
 
 from adapters.media import control
+from adapters.media.control_listening import Beeped, Detected, ListeningEvent, RecordingOver
 from adapters.media.stream import PlaneStream
 from adapters.media.types import PlaneUnavailable
 
@@ -44,7 +45,12 @@ _REFUSALS: Final[dict[control.RefusalReason, str]] = {
 }
 
 _OfStream = (
-    control.PlayEnded | control.DigitHeard | control.Moved | control.Dropped | control.Closed
+    control.PlayEnded
+    | control.DigitHeard
+    | ListeningEvent
+    | control.Moved
+    | control.Dropped
+    | control.Closed
 )
 """Events about one stream."""
 
@@ -61,6 +67,8 @@ class PlaneProcess:
         self._has_commands = trio.Event()
         self._streams: dict[int, PlaneStream] = {}
         """The streams that were handed out and are not closed, by number."""
+        self._recorded: dict[int, PlaneStream] = {}
+        """Those that are closed, and wait to hear that their recording is safe."""
         self._ready: deque[tuple[int, int]] = deque()
         """Number and port of the streams that nobody has yet."""
         self._last_number = 0
@@ -227,6 +235,8 @@ class PlaneProcess:
             self.statistics = event.statistics
             self._reported.set()
             self._reported = trio.Event()
+        elif event.stream in self._recorded and isinstance(event, RecordingOver):
+            self._recorded.pop(event.stream).listening.note(event)
         elif event.stream in self._streams:
             self._take_of_stream(event, self._streams[event.stream])
 
@@ -236,6 +246,8 @@ class PlaneProcess:
                 stream.note_play_ended(event)
             case control.DigitHeard():
                 stream.note_digit(event.digit)
+            case Detected() | Beeped() | RecordingOver():
+                stream.listening.note(event)
             case control.Moved():
                 log.info("media_stream_moved", port=stream.port, to=f"{event.host}:{event.port}")
             case control.Dropped():
@@ -245,6 +257,8 @@ class PlaneProcess:
             case control.Closed():
                 del self._streams[event.stream]
                 stream.note_over(event.statistics)
+                if stream.listening.is_recording:
+                    self._recorded[event.stream] = stream
 
     def _take_answer(self, event: control.Opened | control.Refused) -> None:
         self._asked -= 1
@@ -277,6 +291,9 @@ class PlaneProcess:
         self.streams_lost = len(streams)
         for stream in streams.values():
             stream.note_lost(stream.statistics())
+        recorded, self._recorded = self._recorded, {}
+        for stream in recorded.values():
+            stream.listening.note_lost()
 
     async def _end_process(self) -> None:
         """The closed socket tells the process to end; it is killed where it does not."""

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from adapters.media import control
+from adapters.media.stream_listening import StreamListening
 from adapters.media.types import Remote, Stream, StreamLost
 from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import MediaStatistics, Recorded
@@ -36,6 +37,8 @@ class PlaneStream:
         self._over = trio.Event()
         """Set when the plane has the stream no longer, whatever the reason."""
         self._is_lost = False
+        self.listening = StreamListening(post, number)
+        """What the stream is asked about its sound, which the plane answers."""
         self._digits: deque[str] = deque(maxlen=DIGITS_MAX)
         self._digit_came = trio.Event()
         """Set, and replaced, when a key was pressed; set for good when the stream is over."""
@@ -103,15 +106,35 @@ class PlaneStream:
         raise NotImplementedError
 
     async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
-        raise NotImplementedError
+        """Listen from now on until it is known who answered; cancelling it stops listening.
+
+        Raises `StreamLost` when the stream is over first, `ValueError` for parameters out of bounds,
+        and `trio.BusyResourceError` while that is being found out.
+        """
+        return await self.listening.detect_machine(parameters)
 
     async def wait_for_beep(self) -> None:
-        raise NotImplementedError
+        """Return when a beep that is heard from now on is over; cancelling it stops listening.
+
+        Raises `StreamLost`, and `trio.BusyResourceError` while somebody waits for one.
+        """
+        await self.listening.wait_for_beep()
 
     async def record(
         self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
     ) -> Recorded:
-        raise NotImplementedError
+        """Record what is heard from now on, and return when the file is safe on disk.
+
+        The end of the stream, and what `end_recording` says, end it as `call_ended`; a plane that
+        dies, a disk that refuses, and too many recordings at once as `failed`. What was recorded
+        until then is kept. Cancelling it ends the recording as well. Raises `ValueError` for an
+        id, a limit or a key that is none, and `trio.BusyResourceError` while it is recorded.
+        """
+        return await self.listening.record(recording, max_s, silence_s, finish_on)
+
+    def end_recording(self) -> None:
+        """The call is over: what is recorded ends here, as `call_ended`."""
+        self.listening.end_recording()
 
     async def bridge(self, other: Stream) -> None:
         raise NotImplementedError
@@ -158,6 +181,7 @@ class PlaneStream:
         """The plane has closed the stream, and these are its last figures."""
         self._statistics = statistics
         self._over.set()
+        self.listening.note_over()
         self._digit_came.set()
         if self._playing is not None:
             self._playing.set()
@@ -166,6 +190,7 @@ class PlaneStream:
         """The plane has the stream no longer, and was not asked to close it."""
         self._is_lost = True
         self.note_over(statistics)
+        self.listening.note_lost()
 
     def _judge(self, prompt: str) -> None:
         if self._outcome == "finished":

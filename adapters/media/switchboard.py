@@ -17,13 +17,15 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from adapters.media import control
+from adapters.media import control, control_listening
 from adapters.media.arena import Sound, SoundArena, SoundUnavailable
 from adapters.media.dtmf import EventReceiver
 from adapters.media.endpoint import Endpoints, NoDescriptor, NoPort, PortPicker, open_endpoints
 from adapters.media.g711 import LAWS
 from adapters.media.hearing import EventPacket, Hearing
 from adapters.media.latch import Source
+from adapters.media.listening import Listening
+from adapters.media.recorder_link import RecorderLink
 from adapters.media.stream_table import RowPicker, StreamTable
 from adapters.media.way import Way
 from engine.ports.telephony import MediaStatistics
@@ -60,7 +62,9 @@ class Switchboard:
         way: Way,
         capacity: int,
         chance: np.random.Generator,
+        recorder: RecorderLink | None = None,
     ) -> None:
+        """Without a recorder every recording fails."""
         self.events: list[control.Event] = []
         """What the control process is to hear; whoever sends it empties the list."""
         self._bind_host = bind_host
@@ -69,7 +73,8 @@ class Switchboard:
         self._arena = SoundArena(prompts)
         self._table = StreamTable(capacity, self._arena.frames, chance)
         self._sender = way.make_sender(capacity)
-        self.hearing = Hearing(capacity, way.make_receiver)
+        self.listening = Listening(capacity, recorder)
+        self.hearing = Hearing(capacity, way.make_receiver, self.listening)
         self._rows = RowPicker(capacity)
         self._lines: dict[int, _Line] = {}
         self._by_row: list[_Line | None] = [None] * capacity
@@ -84,6 +89,11 @@ class Switchboard:
     def sending(self) -> int:
         """Streams that send a packet every 20 ms."""
         return self._table.sending
+
+    @property
+    def is_running(self) -> bool:
+        """Whether time must go on: somebody sends, or waits for what is heard."""
+        return self.sending > 0 or self.listening.is_asked
 
     @property
     def is_opening(self) -> bool:
@@ -134,6 +144,7 @@ class Switchboard:
             line = self._by_row[row]
             assert line is not None
             self._move(line, source)
+        self._tell_what_was_heard()
 
     def close_all(self) -> None:
         """Free every socket."""
@@ -141,6 +152,7 @@ class Switchboard:
             self._remove(line)
         self._sender.close()
         self.hearing.close()
+        self.listening.close()
 
     def _queue_opens(self, streams: list[int]) -> None:
         room = max(0, self._capacity - len(self._lines) - len(self._to_open))
@@ -205,8 +217,25 @@ class Switchboard:
     def _take_event(self, packet: EventPacket) -> None:
         line = self._by_row[packet.row]
         assert line is not None
-        digits = line.keys.take(packet.header, packet.payload)
-        self.events += [control.DigitHeard(line.stream, digit) for digit in digits]
+        for digit in line.keys.take(packet.header, packet.payload):
+            self._tell_key(line, digit)
+
+    def _tell_key(self, line: _Line, digit: str) -> None:
+        if not self.listening.takes_key(line.row, digit):
+            self.events.append(control.DigitHeard(line.stream, digit))
+
+    def _tell_what_was_heard(self) -> None:
+        listening = self.listening
+        for press in listening.presses:
+            line = self._by_row[press.row]
+            assert line is not None
+            self._tell_key(line, press.digit)
+        listening.presses.clear()
+        self.events += listening.events
+        listening.events.clear()
+
+    def _listen(self, line: _Line, command: control_listening.ListeningCommand) -> None:
+        self.listening.obey(line.row, command)
 
     def _speak(self, line: _Line, payload_type: int) -> None:
         """Speak in this law; what plays goes on in it from where it is."""
@@ -267,6 +296,9 @@ class Switchboard:
             line.sound = None
 
     def _remove(self, line: _Line) -> None:
+        # What it has heard by now is still told of the stream.
+        self.listening.leave(line.row)
+        self._tell_what_was_heard()
         self._sender.detach(line.row)
         self._table.stop(line.row)
         self._silence(line)
@@ -302,6 +334,11 @@ _OBEY: Final[Mapping[type, Callable[[Switchboard, _Line, Any], None]]] = Mapping
         control.Play: Switchboard._play,
         control.Stop: Switchboard._stop,
         control.Close: Switchboard._close,
+        control_listening.Detect: Switchboard._listen,
+        control_listening.AwaitBeep: Switchboard._listen,
+        control_listening.Withdraw: Switchboard._listen,
+        control_listening.Record: Switchboard._listen,
+        control_listening.EndRecording: Switchboard._listen,
     }
 )
 """What each command about a stream does."""

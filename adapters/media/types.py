@@ -91,6 +91,9 @@ class Stream(Protocol):
     ) -> Recorded:
         """See `engine.ports.telephony.Call`. A stream that is lost ends it, and does not raise."""
 
+    def end_recording(self) -> None:
+        """The call is over: what is recorded of this stream ends now, as `call_ended`."""
+
     async def bridge(self, other: Stream) -> None:
         """Relay between the two until either is over, or this is cancelled."""
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from math import inf
+from typing import Protocol, TypeVar
 
 import structlog
 import trio
@@ -26,6 +30,8 @@ from engine.ports.telephony import (
     Progress,
     Recorded,
 )
+
+Done = TypeVar("Done")
 
 _log = structlog.get_logger("callwheel.sip")
 
@@ -89,7 +95,8 @@ class SipCall:
         self._ended: Ended | None = None
         self._watching: trio.CancelScope | None = None
         """Around the task that waits for the loss of the stream, once there is one."""
-        self._plays: list[trio.CancelScope] = []
+        self._doings: list[trio.CancelScope] = []
+        """Around what is done with the stream and ends with the call."""
 
     @property
     def call_id(self) -> str:
@@ -134,39 +141,53 @@ class SipCall:
         Raises `CallEnded` when the call ends first, `KeyError` when there is no such prompt, and
         `RuntimeError` before the answer.
         """
-        if not self._is_answered:
-            raise RuntimeError("nobody has answered yet")
-        if self._ended is None:
-            with trio.CancelScope() as scope:
-                self._plays.append(scope)
-                try:
-                    await self._stream.play(prompt)
-                    return
-                except StreamLost:
-                    self.lose_stream()
-                finally:
-                    self._plays.remove(scope)
-        raise CallEnded(await self.wait_ended())
+        await self._while_up(partial(self._stream.play, prompt))
 
     async def next_digit(self) -> str:
-        raise NotImplementedError
+        """Wait for the next key that the callee presses. Raises `CallEnded` when none is left and the
+        call is over, and `RuntimeError` before the answer."""
+        with suppress(CallEnded):
+            return await self._while_up(self._stream.next_digit)
+        # Keys that are left are given without waiting.
+        with trio.move_on_at(-inf), suppress(StreamLost):
+            return await self._stream.next_digit()
+        raise CallEnded(await self.wait_ended())
 
     def forget_digits(self) -> None:
-        raise NotImplementedError
+        """Throw away the keys that were pressed and not asked for."""
+        self._stream.forget_digits()
 
     async def send_digits(self, digits: str) -> None:
         raise NotImplementedError
 
     async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
-        raise NotImplementedError
+        """Listen to the callee from now on until it is known who answered.
+
+        Raises `CallEnded` when the call ends first, `ValueError` for parameters out of bounds, and
+        `RuntimeError` before the answer.
+        """
+        return await self._while_up(partial(self._stream.detect_machine, parameters))
 
     async def wait_for_beep(self) -> None:
-        raise NotImplementedError
+        """Return when a beep that was heard from now on is over. Raises `CallEnded`, and
+        `RuntimeError` before the answer."""
+        await self._while_up(self._stream.wait_for_beep)
 
     async def record(
         self, recording: str, *, max_s: float, silence_s: float | None = None, finish_on: str = ""
     ) -> Recorded:
-        raise NotImplementedError
+        """Record the callee from now on; the call's end ends it.
+
+        Raises `ValueError` for an id, a limit or a key that is none, and `RuntimeError` before the
+        answer.
+        """
+        self._check_answered()
+        if self._ended is not None:
+            return Recorded(recording, 0.0, "call_ended")
+        # What was recorded is made safe before it is told, be the call over or not.
+        return await self._stream.record(
+            recording, max_s=max_s, silence_s=silence_s, finish_on=finish_on
+        )
 
     async def bridge(self, other: Call) -> Call:
         raise NotImplementedError
@@ -194,7 +215,8 @@ class SipCall:
                     # What the call's transactions still say is taken for a little longer.
                     self._traces.finish(self._trace)
                 self._stop_watching()
-                for scope in self._plays:
+                self._stream.end_recording()
+                for scope in self._doings:
                     scope.cancel()
             self._progress.append(event)
         self._waiting.unpark_all()
@@ -222,6 +244,24 @@ class SipCall:
         now = trio.current_time()
         self._agent.core.lose_stream(self.core_call, now)
         self._agent.flush(now)
+
+    def _check_answered(self) -> None:
+        if not self._is_answered:
+            raise RuntimeError("nobody has answered yet")
+
+    async def _while_up(self, do: Callable[[], Awaitable[Done]]) -> Done:
+        """Do something with the stream. Raises `CallEnded` when the call ends first."""
+        self._check_answered()
+        if self._ended is None:
+            with trio.CancelScope() as scope:
+                self._doings.append(scope)
+                try:
+                    return await do()
+                except StreamLost:
+                    self.lose_stream()
+                finally:
+                    self._doings.remove(scope)
+        raise CallEnded(await self.wait_ended())
 
     async def _park(self) -> None:
         if self._is_answered and not self._is_hanging_up and self._watching is None:

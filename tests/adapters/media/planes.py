@@ -41,12 +41,16 @@ def write_prompt(folder: Path, prompt_id: str, frames: int, seed: int) -> dict[i
 
 @asynccontextmanager
 async def running_plane(
-    folder: Path, settings: PlaneSettings | None = None
+    folder: Path, settings: PlaneSettings | None = None, recordings: Path | None = None
 ) -> AsyncIterator[RtpMediaPlane]:
     """A plane in processes of its own."""
     with trio.fail_after(GUARD_S):
         async with open_media_plane(
-            HOST, prompts_folder=folder, ports=(0, 0), settings=settings
+            HOST,
+            prompts_folder=folder,
+            recordings_folder=recordings,
+            ports=(0, 0),
+            settings=settings,
         ) as plane:
             yield plane
 

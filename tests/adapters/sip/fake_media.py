@@ -53,6 +53,9 @@ class FakeStream:
         await trio.lowlevel.checkpoint()
         return Recorded(recording, 0.0, "max")
 
+    def end_recording(self) -> None:
+        pass
+
     async def bridge(self, other: Stream) -> None:
         await self.lost.wait()
 

@@ -1,0 +1,209 @@
+"""Continuous sound out of packets: frames of 20 ms in order, of many streams at once.
+
+A stream's time is that of its timestamps, so that what was lost, or was not sent because nobody spoke,
+is silence of the right length, and what came twice or too late is passed over. A frame is given away as
+soon as it is whole, and that needs no waiting where packets come in order: they are then handed on as they
+are. Where one is missing, the frames behind it wait `REORDER_SAMPLES` for it. Where nothing comes at all, the
+clock goes on in the packets' place, `QUIET_NS` behind them.
+
+Timestamps that jump further than a stream's room begin a new sequence where the last one ended. So does a
+sender that has been quiet and then goes on as if no time had passed: nothing that it says is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+Places = NDArray[np.intp]
+Samples = NDArray[np.int16]
+
+FRAME_SAMPLES: Final = 160
+FRAME_NS: Final = 20_000_000
+ROOM_FRAMES: Final = 32
+"""What is kept of a stream: its sound is given away long before that is full."""
+ROOM_SAMPLES: Final = ROOM_FRAMES * FRAME_SAMPLES
+PACKET_SAMPLES_MAX: Final = 960
+"""120 ms, the longest of any codec; what is longer is cut."""
+AHEAD_SAMPLES_MAX: Final = ROOM_SAMPLES - PACKET_SAMPLES_MAX
+"""A packet further ahead begins a new sequence."""
+BEHIND_SAMPLES_MAX: Final = 8_000
+"""So does one further behind; one that is less so has come too late."""
+REORDER_SAMPLES: Final = 480
+"""So much more must have come before a missing packet is taken for lost."""
+QUIET_NS: Final = 200_000_000
+"""After so long without a packet time goes on without. Networks seldom stall for longer, and what comes
+late after that is heard late."""
+FIRST_NS: Final = 60_000_000
+"""The same for a stream that has just been opened, of which perhaps nothing was ever to come."""
+CATCH_UP_MAX: Final = 10
+"""Frames of silence that one look makes of each stream, where the clock was not looked at for so long."""
+
+_MASK: Final = np.int16(-32_768)
+"""Samples lie in the room with their highest bit turned, so that memory that was never written, which is
+0, means that nothing has come. The sample that would become 0 is taken for its neighbour."""
+
+
+class Frames(Struct):
+    """The next 20 ms of each of several streams: parallel arrays, one element a stream. No row twice."""
+
+    rows: Places
+    samples: Samples
+    """`len(rows)` x 160, at 8 kHz."""
+
+
+class Fragments(Struct):
+    """What one packet of each of several streams says: parallel arrays, one element a packet. No row twice,
+    and all are of equal length."""
+
+    rows: Places
+    ssrc: NDArray[np.int64]
+    timestamp: NDArray[np.int64]
+    """As received, 32 bits."""
+    ticks_per_sample: NDArray[np.int64]
+    samples: Samples
+
+
+class FrameTable:
+    """The sound of up to `capacity` streams, of those that are open."""
+
+    def __init__(self, capacity: int) -> None:
+        self.is_open = np.zeros(capacity, np.bool_)
+        self._room = np.zeros(capacity * ROOM_SAMPLES, np.int16)
+        self._cursor = np.zeros(capacity, np.int64)
+        """The sample that is given away next, counted from the first; always at a frame's beginning."""
+        self._end = np.zeros(capacity, np.int64)
+        """The sample after the last that has come; never before the cursor."""
+        self._ssrc = np.full(capacity, -1, np.int64)
+        self._timestamp = np.zeros(capacity, np.int64)
+        """Of the last packet that was in its place."""
+        self._position = np.zeros(capacity, np.int64)
+        """Where that one's first sample was."""
+        self._quiet_ns = np.zeros(capacity, np.int64)
+        """When the clock goes on without packets."""
+        self._was_quiet = np.zeros(capacity, np.bool_)
+        """Whether it has done so since the last packet."""
+
+    def open(self, row: int, now_ns: int) -> None:
+        """Give away a stream's frames from now on; until a packet comes they are silence."""
+        self._clear_room(row)
+        self._cursor[row] = self._end[row] = 0
+        self._ssrc[row] = -1
+        self._quiet_ns[row] = now_ns + FIRST_NS
+        self._was_quiet[row] = False
+        self.is_open[row] = True
+
+    def close(self, row: int) -> None:
+        """Do so no longer."""
+        self.is_open[row] = False
+
+    def take(self, fragments: Fragments, now_ns: int) -> Iterator[Frames]:
+        """Take a packet of each of these streams, which must be open: what is whole now."""
+        rows, samples = fragments.rows, fragments.samples[:, :PACKET_SAMPLES_MAX]
+        position = self._find_positions(fragments)
+        self._quiet_ns[rows] = now_ns + QUIET_NS
+        self._was_quiet[rows] = False
+        cursor = self._cursor[rows]
+        in_order = position == cursor
+        if samples.shape[1] == FRAME_SAMPLES:
+            in_order &= self._end[rows] == cursor
+            if in_order.all():
+                yield self._pass_on(rows, samples)
+                return
+            if in_order.any():
+                yield self._pass_on(rows[in_order], samples[in_order])
+                rows, samples, position = rows[~in_order], samples[~in_order], position[~in_order]
+        self._put(rows, samples, position)
+        yield from self._give_away(rows)
+
+    def look(self, now_ns: int) -> Iterator[Frames]:
+        """Let time go on for the streams of which nothing comes."""
+        for _ in range(CATCH_UP_MAX):
+            rows = np.flatnonzero(self.is_open & (self._quiet_ns <= now_ns))
+            if len(rows) == 0:
+                return
+            self._quiet_ns[rows] += FRAME_NS
+            self._was_quiet[rows] = True
+            frame = self._peek(rows)
+            self._end[rows] = np.maximum(self._end[rows], self._cursor[rows] + FRAME_SAMPLES)
+            yield self._take_out(rows, frame)
+        # Whoever stood still for longer has no use for what was missed.
+        rows = np.flatnonzero(self.is_open & (self._quiet_ns <= now_ns))
+        self._quiet_ns[rows] = now_ns + FRAME_NS
+
+    def flush(self, row: int) -> Iterator[Frames]:
+        """What has come of a stream and was not given away, before it is closed."""
+        one = np.array([row])
+        while self._end[row] > self._cursor[row]:
+            yield self._take_out(one, self._peek(one))
+
+    def _find_positions(self, of: Fragments) -> NDArray[np.int64]:
+        """Where in each stream's sound the packet belongs; that of a new sequence is the end."""
+        rows = of.rows
+        since = (of.timestamp - self._timestamp[rows] + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+        position = self._position[rows] + since // of.ticks_per_sample
+        cursor = self._cursor[rows]
+        behind = cursor - position
+        begins = (
+            (of.ssrc != self._ssrc[rows])
+            | (behind < -AHEAD_SAMPLES_MAX)
+            | (behind > BEHIND_SAMPLES_MAX)
+            | (self._was_quiet[rows] & (behind > 0))
+        )
+        if begins.any():
+            # At a frame's beginning, where packets of 20 ms are passed on as they are.
+            fresh = -(-self._end[rows] // FRAME_SAMPLES) * FRAME_SAMPLES
+            position = np.where(begins, fresh, position)
+            self._ssrc[rows] = of.ssrc
+        later = begins | (since >= 0)
+        self._timestamp[rows] = np.where(later, of.timestamp, self._timestamp[rows])
+        self._position[rows] = np.where(later, position, self._position[rows])
+        return position
+
+    def _pass_on(self, rows: Places, samples: Samples) -> Frames:
+        self._cursor[rows] += FRAME_SAMPLES
+        self._end[rows] = self._cursor[rows]
+        return Frames(rows, samples)
+
+    def _put(self, rows: Places, samples: Samples, position: NDArray[np.int64]) -> None:
+        """Lay samples where they belong, but for those whose time is over."""
+        places = position[:, np.newaxis] + np.arange(samples.shape[1])
+        timely = places >= self._cursor[rows][:, np.newaxis]
+        at = rows[:, np.newaxis] * ROOM_SAMPLES + places % ROOM_SAMPLES
+        laid = np.maximum(samples, -32_767) ^ _MASK
+        self._room[at[timely]] = laid[timely]
+        self._end[rows] = np.maximum(self._end[rows], position + samples.shape[1])
+
+    def _give_away(self, rows: Places) -> Iterator[Frames]:
+        while len(rows):
+            frame = self._peek(rows)
+            is_whole = (frame != 0).all(axis=1)
+            waited = self._end[rows] - self._cursor[rows] >= FRAME_SAMPLES + REORDER_SAMPLES
+            ready = is_whole | waited
+            rows, frame = rows[ready], frame[ready]
+            if len(rows):
+                yield self._take_out(rows, frame)
+
+    def _peek(self, rows: Places) -> Samples:
+        """The next frame of these streams, as it lies in the room."""
+        frames = self._room.reshape(-1, ROOM_FRAMES, FRAME_SAMPLES)
+        return frames[rows, self._cursor[rows] // FRAME_SAMPLES % ROOM_FRAMES]
+
+    def _take_out(self, rows: Places, frame: Samples) -> Frames:
+        """Give the next frame away: what has not come of it is silence."""
+        at = self._cursor[rows] // FRAME_SAMPLES % ROOM_FRAMES
+        if frame.any():
+            self._room.reshape(-1, ROOM_FRAMES, FRAME_SAMPLES)[rows, at] = 0
+        self._cursor[rows] += FRAME_SAMPLES
+        self._end[rows] = np.maximum(self._end[rows], self._cursor[rows])
+        return Frames(rows, np.where(frame == 0, np.int16(0), frame ^ _MASK))
+
+    def _clear_room(self, row: int) -> None:
+        room = self._room[row * ROOM_SAMPLES : (row + 1) * ROOM_SAMPLES]
+        # Reading memory that was never written costs none.
+        if room.any():
+            room[:] = 0
