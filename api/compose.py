@@ -49,6 +49,7 @@ from engine.runtime import Engine, EngineSettings
 
 DATABASE: Final = "callwheel.db"
 PROMPTS: Final = "prompts"
+RECORDINGS: Final = "recordings"
 TRACES: Final = "traces.db"
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
@@ -151,6 +152,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                 open_media_plane(
                     config.media.advertise,
                     prompts_folder=data / PROMPTS,
+                    recordings_folder=data / RECORDINGS,
                     ports=(config.media.ports.first, config.media.ports.last),
                     settings=PlaneSettings(config.media.planes or planes_of_this_machine()),
                 )
@@ -199,6 +201,7 @@ def _make_data_dir(config: Config) -> Path:
     """The folder that everything is kept in, private where it is made here."""
     data = Path(config.data_dir)
     data.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    (data / RECORDINGS).mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     for suffix in ("", "-wal", "-shm"):
         # Earlier releases left them open to others. Whoever does not own them cannot change that.
         with suppress(FileNotFoundError, PermissionError):

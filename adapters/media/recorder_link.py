@@ -63,6 +63,11 @@ class RecorderLink:
         """Whether an answer is waited for."""
         return bool(self._open)
 
+    @property
+    def process_id(self) -> int | None:
+        """The recorder that was started last."""
+        return self._process.pid if self._process else None
+
     def begin(self, recording: str, now_ns: int) -> int | None:
         """Begin a file under this id: its place, or None where too many are being written, or nobody is
         there to write."""
@@ -106,6 +111,11 @@ class RecorderLink:
         if self._endpoint is not None:
             self._endpoint.close()
             self._endpoint = None
+
+    def wait_ended(self, timeout_s: float) -> None:
+        """Return when the recorder that was told to end has done so. Raises `TimeoutExpired`."""
+        if self._process is not None:
+            self._process.wait(timeout_s)
 
     def _receive(self, endpoint: socket.socket) -> list[Answer]:
         try:

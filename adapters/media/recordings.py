@@ -54,7 +54,7 @@ class WavFile:
     def __init__(self, path: Path) -> None:
         """Make the file. Raises `FileExistsError` where there is one: no recording replaces another."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, 0o640)
+        self._descriptor = os.open(path, flags, 0o600)
         self._folder = path.parent
         self.data_bytes = 0
         """Octets of samples that are in the file."""
@@ -101,7 +101,7 @@ class RecordingFile(Struct, frozen=True):
 
     path: Path
     data_bytes: int
-    """Octets of samples that its header tells of."""
+    """Octets of samples that its header tells of and that are there."""
 
     @property
     def duration_s(self) -> float:
@@ -116,9 +116,13 @@ def find_recording(folder: Path, recording: str) -> RecordingFile | None:
     try:
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)
+            size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         return None
     if len(header) < HEADER_BYTES:
         return None
     data_bytes = _HEADER.unpack(header)[-1]
-    return RecordingFile(path, data_bytes) if header == make_header(data_bytes) else None
+    if header != make_header(data_bytes):
+        return None
+    # A machine that lost power may have kept the header's last change, and not the samples.
+    return RecordingFile(path, min(data_bytes, (size - HEADER_BYTES) & -SAMPLE_BYTES))
