@@ -17,6 +17,7 @@ import math
 import mmap
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -100,6 +101,17 @@ class SoundArena:
         sound.holders += 1
         return sound
 
+    def hold_made(self, name: str, law: Law, make: Callable[[], bytes]) -> Sound:
+        """The same for a sound that is no file: `make` gives its octets, whole frames, where it is not
+        here yet. The name is to be none of a prompt. Raises `SoundUnavailable`."""
+        key = (name, law.payload_type)
+        sound = self._held.get(key)
+        if sound is None:
+            sound = self._idle.pop(key, None) or self._load_made(key, make())
+            self._held[key] = sound
+        sound.holders += 1
+        return sound
+
     def release(self, sound: Sound) -> None:
         """Give back what `hold` gave. The file stays mapped until its place is needed."""
         sound.holders -= 1
@@ -130,6 +142,20 @@ class SoundArena:
         finally:
             os.close(descriptor)
         return Sound(key, block * (_BLOCK_BYTES // FRAME_BYTES), size // FRAME_BYTES)
+
+    def _load_made(self, key: tuple[str, int], octets: bytes) -> Sound:
+        assert octets
+        assert len(octets) % FRAME_BYTES == 0
+        block = self._take_blocks(-(-len(octets) // _BLOCK_BYTES))
+        address = self._base + block * _BLOCK_BYTES
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED
+        try:
+            self._map(address, len(octets), mmap.PROT_READ | mmap.PROT_WRITE, flags, -1)
+        except OSError as error:
+            self._extents.give_back(block, -(-len(octets) // _BLOCK_BYTES))
+            raise SoundUnavailable(f"a sound cannot be mapped: {error}") from error
+        ctypes.memmove(address, octets, len(octets))
+        return Sound(key, block * (_BLOCK_BYTES // FRAME_BYTES), len(octets) // FRAME_BYTES)
 
     def _take_blocks(self, count: int) -> int:
         """Room for so many blocks; the sounds that have been idle for longest give way to it."""

@@ -157,7 +157,8 @@ async def open_media_plane(
         *("--way", settings.way, "--scheduling", settings.scheduling),
     ]
     environment = _environment()
-    keepers = [PlaneKeeper(arguments, environment) for _ in range(settings.planes)]
+    join_host = _join_host(bind_host or _bind_host(address))
+    keepers = [PlaneKeeper(arguments, environment, join_host) for _ in range(settings.planes)]
     plane = RtpMediaPlane(address, keepers)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(plane.keep_running)
@@ -187,6 +188,14 @@ def _bind_host(address: str) -> str:
     if ip.is_loopback:
         return address
     return "::" if ip.version == 6 else "0.0.0.0"  # noqa: S104  # RTP comes from wherever SDP says
+
+
+def _join_host(bind_host: str) -> str:
+    """The address at which sockets that are bound to this one reach each other."""
+    ip = ip_address(bind_host)
+    if not ip.is_unspecified:
+        return bind_host
+    return "::1" if ip.version == 6 else "127.0.0.1"
 
 
 def _environment() -> dict[str, str]:

@@ -44,6 +44,12 @@ class Connect(msgspec.Struct, frozen=True, tag=2, array_like=True):
     """0 for μ-law, 8 for A-law."""
     telephone_event: int | None = None
     """Payload type of RFC 4733 events, None where they were not agreed."""
+    rtcp_port: int | None = None
+    """None is the port above `port`."""
+    is_muxed: bool = False
+    """Whether RTCP goes with RTP (RFC 5761)."""
+    is_certain: bool = False
+    """Whether the remote is where it says it is, so that nobody else is looked for."""
 
 
 class Play(msgspec.Struct, frozen=True, tag=3, array_like=True):
@@ -72,7 +78,50 @@ class Report(msgspec.Struct, frozen=True, tag=6, array_like=True):
     """Say how the plane is; `Reported` follows."""
 
 
-Command = Open | Connect | Play | Stop | Close | Report | ListeningCommand
+class Press(msgspec.Struct, frozen=True, tag=8, array_like=True):
+    """Press these keys, in place of what plays, which goes on afterwards; `Pressed` follows."""
+
+    stream: int
+    press: int
+    """Tells one command from the next."""
+    digits: str
+    """Of those of `dtmf.DIGITS`."""
+
+
+class CutPress(msgspec.Struct, frozen=True, tag=9, array_like=True):
+    """Press no further key, if this is still what is being pressed. Nothing follows."""
+
+    stream: int
+    press: int
+
+
+class Bridge(msgspec.Struct, frozen=True, tag=10, array_like=True):
+    """Relay between two streams of this plane, each of which leaves any other bridge. Nothing follows."""
+
+    stream: int
+    other: int
+
+
+class Part(msgspec.Struct, frozen=True, tag=11, array_like=True):
+    """End the bridge of these two, if there is one. Nothing follows."""
+
+    stream: int
+    other: int
+
+
+Command = (
+    Open
+    | Connect
+    | Play
+    | Stop
+    | Close
+    | Report
+    | Press
+    | CutPress
+    | Bridge
+    | Part
+    | ListeningCommand
+)
 
 
 class Started(msgspec.Struct, frozen=True, tag=7, array_like=True):
@@ -140,6 +189,13 @@ class DigitHeard(msgspec.Struct, frozen=True, tag=8, array_like=True):
     """`0` to `9`, `*`, `#`, `A` to `D`."""
 
 
+class Pressed(msgspec.Struct, frozen=True, tag=10, array_like=True):
+    """The last of the keys has been pressed, and its gap is over."""
+
+    stream: int
+    press: int
+
+
 class Moved(msgspec.Struct, frozen=True, tag=9, array_like=True):
     """The callee has proven to be somewhere else than its SDP says; the stream goes there now."""
 
@@ -161,6 +217,11 @@ class PlaneStatistics(msgspec.Struct, frozen=True):
     packets_received: int = 0
     """RTP of the callees alone."""
     rtcp_received: int = 0
+    rtcp_sent: int = 0
+    rtcp_malformed: int = 0
+    """Of those received, what was no RTCP (RFC 3550 A.2)."""
+    bridges: int = 0
+    """Pairs of streams that are bridged now."""
     strangers_packets: int = 0
     """Packets that were looked at while a callee's address was being learnt; all others of strangers
     are dropped by the kernel."""
@@ -185,6 +246,7 @@ Event = (
     | Opened
     | Refused
     | PlayEnded
+    | Pressed
     | DigitHeard
     | ListeningEvent
     | Moved

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct, field
+from numpy.typing import NDArray
 
 from adapters.media.ears import Ears
 from adapters.media.endpoint import Endpoints
@@ -51,6 +52,10 @@ class Heard(Struct):
     events: list[EventPacket] = field(default_factory=list)
     moves: list[tuple[int, Source]] = field(default_factory=list)
     """Rows whose callee is elsewhere, and where."""
+    reports: list[tuple[int, bytes]] = field(default_factory=list)
+    """RTCP, and the rows that it came for."""
+    sound: tuple[Batch, Arrivals] | None = None
+    """The RTP of this pass, valid until the next."""
 
 
 class Hearing:
@@ -63,7 +68,7 @@ class Hearing:
         self.rtcp_received = 0
         self._capacity = capacity
         self._receiver = make_receiver(SLOTS_PER_ROW * capacity)
-        self._reception = ReceptionTable(capacity)
+        self.reception = ReceptionTable(capacity)
         self._event_type = np.full(capacity, _NO_EVENTS, np.uint8)
         self._ears = Ears(capacity)
         self._listening = listening
@@ -77,12 +82,12 @@ class Hearing:
 
     def clear(self, row: int) -> None:
         """Make a row a new stream's."""
-        self._reception.clear(row)
+        self.reception.clear(row)
         self._event_type[row] = _NO_EVENTS
 
     def expect(self, row: int, payload_type: int, telephone_event: int | None) -> None:
         """What the callee speaks in, and which packets of it are events."""
-        self._reception.expect_voice(row, payload_type)
+        self.reception.expect_voice(row, payload_type)
         self._event_type[row] = _NO_EVENTS if telephone_event is None else telephone_event
         # Where no events were agreed, the keys are in the sound.
         self._listening.expect(row, payload_type, has_digits=telephone_event is None)
@@ -134,7 +139,7 @@ class Hearing:
 
     def read(self, row: int) -> Reception:
         """What is known of one stream."""
-        return self._reception.read(row)
+        return self.reception.read(row)
 
     def close(self) -> None:
         """Free what the kernel holds for it."""
@@ -154,21 +159,25 @@ class Hearing:
     def _take(self, batch: Batch, heard: Heard) -> None:
         beside = batch.slots >= self._capacity
         if beside.any():
-            self._take_rtcp(int(beside.sum()))
+            self._take_rtcp(batch, np.flatnonzero(beside), heard)
             rtp = ~beside
             batch = Batch(batch.slots[rtp], batch.packets[rtp], batch.lengths[rtp])
         self._take_rtp(batch, heard)
 
-    def _take_rtcp(self, count: int) -> None:
-        self.rtcp_received += count
+    def _take_rtcp(self, batch: Batch, places: NDArray[np.intp], heard: Heard) -> None:
+        self.rtcp_received += len(places)
+        for place in places.tolist():
+            octets = batch.packets[place, : batch.lengths[place]].tobytes()
+            heard.reports.append((int(batch.slots[place]) % self._capacity, octets))
 
     def _take_rtp(self, batch: Batch, heard: Heard) -> None:
         arrivals = read_arrivals(batch.slots, batch.packets, batch.lengths)
         if len(arrivals.rows) < len(batch.slots):
             muxed = is_rtcp(batch.packets) & (batch.lengths >= RTCP_BYTES_MIN)
-            self._take_rtcp(int(muxed.sum()))
+            self._take_rtcp(batch, np.flatnonzero(muxed), heard)
         self.packets_received += len(arrivals.rows)
-        self._reception.record(arrivals, self._now_ns)
+        heard.sound = batch, arrivals
+        self.reception.record(arrivals, self._now_ns)
         self._ears.close_those_of(arrivals.rows)
         self._take_events(batch, arrivals, heard)
         if self._listening.rows:

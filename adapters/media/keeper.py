@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 class PlaneKeeper:
     """Starts a plane's process, and another one when that has ended."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: dict[str, str], join_host: str) -> None:
         self._arguments = arguments
+        self._join_host = join_host
         self._environment = environment
         self._changed = trio.Event()
         """Set, and replaced, whenever a process became ready or ended."""
@@ -51,7 +52,7 @@ class PlaneKeeper:
         wait_s = RESTART_WAIT_S_MIN
         while True:
             began = trio.current_time()
-            process = PlaneProcess(self._note_change)
+            process = PlaneProcess(self._note_change, self._join_host)
             self.process = process
             try:
                 await process.run(self._arguments, self._environment)

@@ -3,7 +3,7 @@
     python -m adapters.media.plane --control FD --bind HOST --ports FIRST-LAST --prompts FOLDER
         [--recordings FOLDER] [--way fastest|sockets] [--scheduling realtime|ordinary]
 
-There is no trio in it and no thread. While streams are sending, or somebody waits for what is heard of
+There is no trio in it and no thread. While streams are connected, or somebody waits for what is heard of
 one, the loop runs on an absolute clock: tick n is due at start + n * 2 ms, and serves a tenth of the
 streams, the control socket and what was received. Else it sleeps in the control socket. When that socket
 closes, whoever started the plane is gone, and so is the plane: it can never be an orphan, and needs no
@@ -151,6 +151,9 @@ class Plane:
             packets_failed=self._packets_failed,
             packets_received=self._board.hearing.packets_received,
             rtcp_received=self._board.hearing.rtcp_received,
+            rtcp_sent=self._board.desk.sent,
+            rtcp_malformed=self._board.desk.malformed,
+            bridges=self._board.relay.bridges,
             strangers_packets=self._board.hearing.strangers_packets,
             ticks=self._ticks,
             ticks_late=self._ticks_late,
@@ -222,6 +225,8 @@ def main() -> None:
         capacity=capacity,
         chance=chance,
         recorder=RecorderLink(options.recordings) if options.recordings else None,
+        # Taken once: a clock that is set meanwhile must not spoil round trips.
+        unix_minus_monotonic_ns=time.time_ns() - time.monotonic_ns(),
     )
     is_realtime = options.scheduling == "realtime" and _take_priority()
     board.events.append(control.Started(way.name, way.reason, is_realtime))

@@ -46,6 +46,7 @@ _REFUSALS: Final[dict[control.RefusalReason, str]] = {
 
 _OfStream = (
     control.PlayEnded
+    | control.Pressed
     | control.DigitHeard
     | ListeningEvent
     | control.Moved
@@ -60,8 +61,10 @@ log = structlog.get_logger(__name__)
 class PlaneProcess:
     """Starts the process, carries commands and events, and hands out its streams."""
 
-    def __init__(self, note_ready: Callable[[], None]) -> None:
+    def __init__(self, note_ready: Callable[[], None], join_host: str) -> None:
         self._note_ready = note_ready
+        self.join_host = join_host
+        """The address at which its streams are reached by those of other planes of this machine."""
         self._process: trio.Process | None = None
         self._commands: list[control.Command] = []
         self._has_commands = trio.Event()
@@ -132,7 +135,7 @@ class PlaneProcess:
         if not self._ready:
             await self._wait_for_ready()
         number, port = self._ready.popleft()
-        stream = PlaneStream(self._post, number, port)
+        stream = PlaneStream(self._post, number, port, home=self)
         self._streams[number] = stream
         if len(self._ready) + self._asked < READY_STREAMS_MIN:
             self._ask_for_streams()
@@ -244,6 +247,8 @@ class PlaneProcess:
         match event:
             case control.PlayEnded():
                 stream.note_play_ended(event)
+            case control.Pressed():
+                stream.pressing.note_pressed(event)
             case control.DigitHeard():
                 stream.note_digit(event.digit)
             case Detected() | Beeped() | RecordingOver():

@@ -185,6 +185,12 @@ class ReceptionTable:
             jitter_ms=float(self._jitter[row]) / TIMESTAMPS_PER_MS,
         )
 
+    def read_source(self, row: int) -> tuple[int, int] | None:
+        """Who is heard, and its highest sequence number with its cycles; None before it is heard."""
+        if self._highest[row] < 0:
+            return None
+        return int(self._ssrc[row]), int(self._highest[row])
+
     def _begin_sequence(
         self, rows: NDArray[np.intp], arrivals: Arrivals, which: NDArray[np.bool_]
     ) -> None:

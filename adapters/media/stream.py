@@ -9,8 +9,9 @@ from typing import Final
 import structlog
 import trio
 
-from adapters.media import control
+from adapters.media import bridging, control
 from adapters.media.stream_listening import StreamListening
+from adapters.media.stream_pressing import StreamPressing
 from adapters.media.types import Remote, Stream, StreamLost
 from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import MediaStatistics, Recorded
@@ -26,9 +27,20 @@ log = structlog.get_logger(__name__)
 class PlaneStream:
     """One call's RTP; implements `adapters.media.types.Stream`."""
 
-    def __init__(self, post: Callable[[control.Command], None], number: int, port: int) -> None:
-        self._post = post
-        self._number = number
+    def __init__(
+        self,
+        post: Callable[[control.Command], None],
+        number: int,
+        port: int,
+        home: bridging.Home,
+    ) -> None:
+        self.post = post
+        """Sends a command to its plane."""
+        self.number = number
+        self.home = home
+        self.pressing = StreamPressing(post, number)
+        """The keys that it presses."""
+        self.is_bridged = False
         self._port = port
         self._statistics = MediaStatistics()
         self._plays = 0
@@ -48,6 +60,11 @@ class PlaneStream:
         """The local RTP port, even; RTCP is the next one."""
         return self._port
 
+    @property
+    def is_playing(self) -> bool:
+        """Whether a prompt plays."""
+        return self._playing is not None
+
     def connect(self, remote: Remote) -> None:
         """Send to, and take from, this remote from now on; silence until something is played.
 
@@ -55,10 +72,22 @@ class PlaneStream:
         pauses it: nothing is sent, and a prompt waits, until it is connected to an address again.
         A remote that cannot be reached from here makes the stream lost.
         """
-        self._post(
+        self.post(
             control.Connect(
-                *(self._number, remote.host, remote.port, remote.payload_type),
+                *(self.number, remote.host, remote.port, remote.payload_type),
                 remote.telephone_event,
+                rtcp_port=remote.rtcp_port,
+                is_muxed=remote.is_muxed,
+            )
+        )
+
+    def connect_certainly(self, remote: Remote) -> None:
+        """Connect to another stream of this machine, which is where it says it is and sends no RTCP."""
+        self.post(
+            control.Connect(
+                *(self.number, remote.host, remote.port, remote.payload_type),
+                remote.telephone_event,
+                is_certain=True,
             )
         )
 
@@ -66,21 +95,23 @@ class PlaneStream:
         """Play a prompt by its id, from its first sample to its last.
 
         Before `connect` it waits for that. Raises `StreamLost`, `KeyError` when there is no such
-        prompt or its file is damaged, and `trio.BusyResourceError` when the stream plays already.
-        Cancelling it stops the sound.
+        prompt or its file is damaged, and `trio.BusyResourceError` when the stream plays already or
+        is bridged. Cancelling it stops the sound.
         """
         if self._over.is_set():
             raise StreamLost
         if self._playing is not None:
             raise trio.BusyResourceError("this stream plays a prompt already")
+        if self.is_bridged:
+            raise trio.BusyResourceError("this stream is bridged")
         self._plays += 1
         self._outcome = None
         self._playing = trio.Event()
-        self._post(control.Play(self._number, self._plays, prompt))
+        self.post(control.Play(self.number, self._plays, prompt))
         try:
             await self._playing.wait()
         except trio.Cancelled:
-            self._post(control.Stop(self._number, self._plays))
+            self.post(control.Stop(self.number, self._plays))
             raise
         finally:
             self._playing = None
@@ -103,7 +134,15 @@ class PlaneStream:
         self._digits.clear()
 
     async def send_digits(self, digits: str) -> None:
-        raise NotImplementedError
+        """Press these keys, 100 ms each with 60 ms behind it, and return when the last is over.
+
+        They go before what plays: a prompt waits for them and then goes on where it was, and of a
+        bridge's sound is left out what comes meanwhile. Before `connect`, and while the callee is on
+        hold, they wait. Raises `StreamLost`, `ValueError` for what is no key and for more than 64,
+        and `trio.BusyResourceError` while others are being pressed. Cancelling it lets a key that is
+        down come up, and presses no further one.
+        """
+        await self.pressing.press(digits)
 
     async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
         """Listen from now on until it is known who answered; cancelling it stops listening.
@@ -137,7 +176,17 @@ class PlaneStream:
         self.listening.end_recording()
 
     async def bridge(self, other: Stream) -> None:
-        raise NotImplementedError
+        """Relay between two streams of the media plane until either is over; cancelling it parts them.
+
+        See `bridging.bridge` for what it raises; `TypeError` for a stream of another kind.
+        """
+        if not isinstance(other, PlaneStream):
+            raise TypeError("only streams of one media plane can be bridged")
+        await bridging.bridge(self, other)
+
+    async def wait_over(self) -> None:
+        """Return when the plane has the stream no longer, whatever the reason."""
+        await self._over.wait()
 
     async def wait_lost(self) -> None:
         """Return when the plane has lost this stream; never otherwise."""
@@ -156,7 +205,7 @@ class PlaneStream:
         word as well. Where it is cancelled, it waits for `CLOSE_WAIT_S` at most.
         """
         if not self._over.is_set():
-            self._post(control.Close(self._number))
+            self.post(control.Close(self.number))
         try:
             await self._over.wait()
         except trio.Cancelled:
@@ -182,6 +231,7 @@ class PlaneStream:
         self._statistics = statistics
         self._over.set()
         self.listening.note_over()
+        self.pressing.note_over()
         self._digit_came.set()
         if self._playing is not None:
             self._playing.set()

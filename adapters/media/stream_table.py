@@ -78,6 +78,8 @@ class StreamTable:
         self._sounds = self.packets["payload"]
         self.sent = np.zeros(capacity, np.int64)
         """Packets that each row has sent."""
+        self._octets_more = np.zeros(capacity, np.int64)
+        """Octets of payload beyond 20 ms of G.711 a packet."""
         self._payloads = np.zeros((capacity, FRAME_BYTES), np.uint8)
         """Where a tick gathers before it spreads the payloads over the packets."""
         self._silence = np.zeros(capacity, np.intp)
@@ -107,7 +109,7 @@ class StreamTable:
         packet["ssrc"] = self._chance.integers(1 << 32)
         self._end[row] = _NOT_PLAYING
         self._step[row] = 0
-        self.sent[row] = 0
+        self.sent[row] = self._octets_more[row] = 0
 
     def speak(self, row: int, payload_type: int) -> None:
         """Send silence in this law from the next packet on."""
@@ -133,8 +135,35 @@ class StreamTable:
         self._end[row] = _NOT_PLAYING
         self._step[row] = 0
 
+    def numbers(self, row: int) -> tuple[int, int, int]:
+        """Sequence number, timestamp and source of the row's next packet."""
+        packet = self.packets[row]
+        return int(packet["sequence"]), int(packet["timestamp"]), int(packet["ssrc"])
+
+    def renumber(self, row: int, sequence: int, timestamp: int) -> None:
+        """Let the row's next packet have these numbers, whole or beyond where they wrap."""
+        packet = self.packets[row]
+        packet["sequence"], packet["timestamp"] = sequence & 0xFFFF, timestamp & 0xFFFF_FFFF
+
+    def note_sent(self, row: int, octets: int) -> None:
+        """Count a packet of so much payload that was sent past this table."""
+        self.sent[row] += 1
+        self._octets_more[row] += octets - FRAME_BYTES
+
+    def octets_sent(self, row: int) -> int:
+        """Octets of payload that the row has sent."""
+        return int(self.sent[row]) * FRAME_BYTES + int(self._octets_more[row])
+
     def start(self, row: int) -> None:
-        """Send from now on. Repeating it does nothing."""
+        """Send from now on, after nothing was sent. Repeating it does nothing."""
+        if self._place[row] == _NO_PLACE:
+            # The marker tells the receiver to start its buffer anew.
+            self.packets[row]["second"] |= _MARKER
+            self.go_on(row)
+
+    def go_on(self, row: int) -> None:
+        """Send from now on, where the row's packets were made elsewhere until now. Repeating it does
+        nothing."""
         if self._place[row] != _NO_PLACE:
             return
         phase = row // self._rows_per_phase
@@ -142,8 +171,6 @@ class StreamTable:
         self._members[phase, place] = row
         self._member_counts[phase] += 1
         self._place[row] = place
-        # Nothing was sent before: the marker tells the receiver to start its buffer anew.
-        self.packets[row]["second"] |= _MARKER
         self.sending += 1
 
     def stop(self, row: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -19,20 +20,30 @@ import numpy as np
 
 from adapters.media import control, control_listening
 from adapters.media.arena import Sound, SoundArena, SoundUnavailable
-from adapters.media.dtmf import EventReceiver
+from adapters.media.dtmf import EventReceiver, make_script
+from adapters.media.dtmf_tones import keys_octets
 from adapters.media.endpoint import Endpoints, NoDescriptor, NoPort, PortPicker, open_endpoints
-from adapters.media.g711 import LAWS
+from adapters.media.g711 import LAWS, Law
 from adapters.media.hearing import EventPacket, Hearing
 from adapters.media.latch import Source
 from adapters.media.listening import Listening
+from adapters.media.presses import Presses
+from adapters.media.quality import estimate_mos
 from adapters.media.recorder_link import RecorderLink
+from adapters.media.relay import Relay, Side
+from adapters.media.reports import ReportDesk
+from adapters.media.rtp import FRAME_BYTES, Header, build_packet
 from adapters.media.stream_table import RowPicker, StreamTable
 from adapters.media.way import Way
 from engine.ports.telephony import MediaStatistics
 
 OPENS_PER_TICK: Final = 8
 """Streams opened in one tick: about 0.3 ms, so that a burst of new calls delays no packet."""
+SENDS_MAX: Final = 2
+"""Times that one packet is tried."""
 _PORT_MAX: Final = 65_535
+_KEYS: Final = "keys:"
+"""Begins the name of a sound that is keys; no prompt's id has a colon."""
 
 
 class _Line(msgspec.Struct, eq=False):
@@ -44,11 +55,31 @@ class _Line(msgspec.Struct, eq=False):
     remote: Source | None = None
     """What the SDP says, wherever the callee is found to be."""
     payload_type: int | None = None
+    telephone_event: int | None = None
+    is_sending: bool = False
+    """Whether the callee is to be sent anything: it is known, and not on hold."""
+    bridged_to: _Line | None = None
+    press: control.Press | None = None
+    """The keys that are being pressed, or will be when the callee is known."""
+    next_press: control.Press | None = None
+    """Those after them, where the ones before were cut off and one of them is still down."""
+    waiting: tuple[str, int] | None = None
+    """The prompt that goes on after keys which sound in its place, and from which frame."""
     keys: EventReceiver = msgspec.field(default_factory=EventReceiver)
     play: int = 0
     """The number of the latest playing."""
     sound: Sound | None = None
-    """What plays now."""
+    """What plays now: a prompt, or keys."""
+
+    @property
+    def sounds_keys(self) -> bool:
+        """Whether what plays is keys."""
+        return self.sound is not None and self.sound.key[0].startswith(_KEYS)
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether a prompt plays, or waits for keys to end."""
+        return self.waiting is not None or (self.sound is not None and not self.sounds_keys)
 
 
 class Switchboard:
@@ -63,8 +94,10 @@ class Switchboard:
         capacity: int,
         chance: np.random.Generator,
         recorder: RecorderLink | None = None,
+        unix_minus_monotonic_ns: int = 0,
     ) -> None:
-        """Without a recorder every recording fails."""
+        """Without a recorder every recording fails. The last is what makes a time of `hear` one since
+        1970, for the callees' RTCP."""
         self.events: list[control.Event] = []
         """What the control process is to hear; whoever sends it empties the list."""
         self._bind_host = bind_host
@@ -75,6 +108,9 @@ class Switchboard:
         self._sender = way.make_sender(capacity)
         self.listening = Listening(capacity, recorder)
         self.hearing = Hearing(capacity, way.make_receiver, self.listening)
+        self.desk = ReportDesk(self._table, self.hearing.reception, chance, unix_minus_monotonic_ns)
+        self.relay = Relay(self._table, self._sender, capacity, self._settle_row)
+        self._presses = Presses(self._table, capacity, self._send_one_of)
         self._rows = RowPicker(capacity)
         self._lines: dict[int, _Line] = {}
         self._by_row: list[_Line | None] = [None] * capacity
@@ -92,8 +128,8 @@ class Switchboard:
 
     @property
     def is_running(self) -> bool:
-        """Whether time must go on: somebody sends, or waits for what is heard."""
-        return self.sending > 0 or self.listening.is_asked
+        """Whether time must go on: a callee is known, or somebody waits for what is heard."""
+        return len(self.desk) > 0 or self.listening.is_asked
 
     @property
     def is_opening(self) -> bool:
@@ -132,7 +168,11 @@ class Switchboard:
         for row in tick.ended.tolist():
             line = self._by_row[row]
             assert line is not None
-            self._end_play(line, "finished")
+            self._end_sound(line)
+        for row in self._presses.tick(phase, self._may_send):
+            line = self._by_row[row]
+            assert line is not None
+            self._end_press(line)
         return count - failed, failed
 
     def hear(self, now_ns: int) -> None:
@@ -144,6 +184,13 @@ class Switchboard:
             line = self._by_row[row]
             assert line is not None
             self._move(line, source)
+        for row, octets in heard.reports:
+            self.desk.hear(row, octets, now_ns)
+        if self.relay.bridges:
+            if heard.sound is not None:
+                self.relay.pass_on(*heard.sound, now_ns)
+            self.relay.tend(now_ns)
+        self.desk.send_due(now_ns)
         self._tell_what_was_heard()
 
     def close_all(self) -> None:
@@ -178,22 +225,31 @@ class Switchboard:
     def _connect(self, line: _Line, command: control.Connect) -> None:
         try:
             if ip_address(command.host).is_unspecified:
-                self._table.stop(line.row)
+                line.is_sending = False
+                self._describe(line)
                 return
             if command.payload_type != line.payload_type:
                 self._speak(line, command.payload_type)
+            line.telephone_event = command.telephone_event
             self.hearing.expect(line.row, command.payload_type, command.telephone_event)
-            self._connect_line(line, (command.host, command.port))
+            self._connect_line(line, command)
         except (OSError, ValueError, OverflowError) as error:
             statistics = self._statistics(line)
             self._remove(line)
             self.events.append(control.Dropped(line.stream, str(error), statistics))
             return
-        self._table.start(line.row)
+        line.is_sending = True
+        reporting = line.endpoints.rtp if command.is_muxed else line.endpoints.rtcp
+        if not command.is_certain:
+            self.desk.open(line.row, reporting.send)
+        self._describe(line)
+        if line.press and line.row not in self._presses and not line.sounds_keys:
+            self._begin_press(line)
 
-    def _connect_line(self, line: _Line, remote: Source) -> None:
+    def _connect_line(self, line: _Line, command: control.Connect) -> None:
+        remote = (command.host, command.port)
         if remote != line.remote:
-            _connect_endpoints(line.endpoints, remote)
+            _connect_endpoints(line.endpoints, remote, command.rtcp_port)
             # Until now anybody could send to these ports. What is waiting is thrown away, and from
             # here on the kernel takes packets of the remote alone.
             self.hearing.discard(line.endpoints)
@@ -201,6 +257,8 @@ class Switchboard:
                 self.hearing.attach(line.row, line.endpoints)
             line.remote = remote
         elif not self.hearing.is_learning(line.row):
+            return
+        if command.is_certain:
             return
         # Without a descriptor for it the stream goes on as if its SDP were right.
         with contextlib.suppress(OSError):
@@ -250,16 +308,19 @@ class Switchboard:
             self._start_sound(line, sound.key[0], position - sound.first)
 
     def _play(self, line: _Line, command: control.Play) -> None:
-        if line.sound is not None:
+        if line.is_playing:
             self._end_play(line, "replaced")
         line.play = command.play
-        self._start_sound(line, command.prompt, 0)
+        if line.sounds_keys:
+            line.waiting = command.prompt, 0
+        else:
+            self._start_sound(line, command.prompt, 0)
 
     def _start_sound(self, line: _Line, prompt: str, skip: int) -> None:
         # A stream that is not connected yet has no law. It takes the first, and `_speak` mends it.
         law = LAWS[line.payload_type or 0]
         try:
-            sound = self._arena.hold(prompt, law)
+            sound = self._hold(prompt, law)
         except KeyError:
             self._end_play(line, "unknown_prompt")
             return
@@ -271,9 +332,130 @@ class Switchboard:
         skip = min(skip, sound.count - 1)
         self._table.play(line.row, sound.first + skip, sound.count - skip)
 
+    def _hold(self, name: str, law: Law) -> Sound:
+        """A prompt's sound, or that of keys. Raises `KeyError` and `SoundUnavailable`."""
+        if not name.startswith(_KEYS):
+            return self._arena.hold(name, law)
+        digits = name.removeprefix(_KEYS)
+        return self._arena.hold_made(name, law, lambda: keys_octets(digits, law.payload_type))
+
     def _stop(self, line: _Line, command: control.Stop) -> None:
-        if line.sound is not None and line.play == command.play:
+        if line.is_playing and line.play == command.play:
+            self._silence_prompt(line)
+
+    def _press(self, line: _Line, command: control.Press) -> None:
+        if line.press is not None:
+            line.next_press = command
+            return
+        line.press = command
+        if line.payload_type is not None:
+            self._begin_press(line)
+
+    def _cut_press(self, line: _Line, command: control.CutPress) -> None:
+        if line.next_press is not None and line.next_press.press == command.press:
+            line.next_press = None
+        elif line.press is not None and line.press.press == command.press:
+            if line.row in self._presses:
+                self._presses.cut(line.row)
+            elif line.sounds_keys:
+                self._end_press(line)
+            else:
+                line.press = None
+
+    def _begin_press(self, line: _Line) -> None:
+        """Press keys as was agreed. What plays waits meanwhile."""
+        assert line.press is not None
+        assert line.payload_type is not None
+        row, law = line.row, LAWS[line.payload_type]
+        if line.telephone_event is None:
+            if line.sound is not None:
+                line.waiting = line.sound.key[0], self._table.position(row) - line.sound.first
+                self._silence(line)
+            self._start_sound(line, _KEYS + line.press.digits, 0)
+            return
+        script = make_script(line.press.digits)
+        # Whoever spoke for the row leaves its numbers in order.
+        self.relay.change(row, self._side_of(line, is_sending=False))
+        self._table.stop(row)
+        silence = bytes([law.silence]) * FRAME_BYTES
+        self._presses.begin(row, script, line.telephone_event, (law.payload_type, silence))
+
+    def _end_press(self, line: _Line) -> None:
+        assert line.press is not None
+        if line.sounds_keys:
             self._silence(line)
+        elif line.is_sending:
+            self._table.go_on(line.row)
+        self.events.append(control.Pressed(line.stream, line.press.press))
+        line.press, line.next_press = line.next_press, None
+        if line.press is not None:
+            self._begin_press(line)
+            return
+        self._describe(line)
+        if line.waiting is not None:
+            waiting, line.waiting = line.waiting, None
+            self._start_sound(line, *waiting)
+
+    def _bridge(self, line: _Line, command: control.Bridge) -> None:
+        other = self._lines.get(command.other)
+        if other is None or other is line:
+            return
+        self._part_line(line)
+        self._part_line(other)
+        line.bridged_to, other.bridged_to = other, line
+        self.relay.join(line.row, self._side_of(line), other.row, self._side_of(other))
+
+    def _part(self, line: _Line, command: control.Part) -> None:
+        if line.bridged_to is not None and line.bridged_to.stream == command.other:
+            self._part_line(line)
+
+    def _part_line(self, line: _Line) -> None:
+        other = line.bridged_to
+        if other is not None:
+            line.bridged_to = other.bridged_to = None
+            self.relay.part(line.row)
+
+    def _side_of(self, line: _Line, *, is_sending: bool = True) -> Side:
+        """How the relay is to speak for a line."""
+        return Side(
+            payload_type=line.payload_type or 0,
+            telephone_event=line.telephone_event,
+            send=partial(self._send_one, line),
+            is_sending=is_sending and line.is_sending and line.row not in self._presses,
+        )
+
+    def _describe(self, line: _Line) -> None:
+        """How a line is spoken to has changed."""
+        self.relay.change(line.row, self._side_of(line))
+        self._settle_row(line.row)
+
+    def _settle_row(self, row: int) -> None:
+        """Let a row keep its own pace, unless nothing may be sent or another part speaks for it."""
+        is_spoken_for = row in self._presses or self.relay.flows_to(row)
+        if self._may_send(row) and not is_spoken_for:
+            self._table.start(row)
+        else:
+            self._table.stop(row)
+
+    def _may_send(self, row: int) -> bool:
+        line = self._by_row[row]
+        return line is not None and line.is_sending
+
+    def _send_one_of(self, row: int, header: Header, payload: bytes) -> None:
+        line = self._by_row[row]
+        assert line is not None
+        self._send_one(line, header, payload)
+
+    def _send_one(self, line: _Line, header: Header, payload: bytes) -> None:
+        """Send one packet past the table. An ICMP error of an earlier one is reported in its place."""
+        octets = build_packet(header, payload)
+        self._table.note_sent(line.row, len(payload))
+        for _ in range(SENDS_MAX):
+            try:
+                line.endpoints.rtp.send(octets)
+                return
+            except OSError:
+                continue
 
     def _close(self, line: _Line, _: control.Close) -> None:
         if line.remote is not None:
@@ -283,11 +465,23 @@ class Switchboard:
         self._remove(line)
         self.events.append(control.Closed(line.stream, statistics))
 
+    def _end_sound(self, line: _Line) -> None:
+        """What played has had its last 20 ms."""
+        if line.sounds_keys:
+            self._end_press(line)
+        else:
+            self._end_play(line, "finished")
+
     def _end_play(self, line: _Line, outcome: control.PlayOutcome) -> None:
-        self._silence(line)
+        self._silence_prompt(line)
         self.events.append(
             control.PlayEnded(line.stream, line.play, outcome, self._statistics(line))
         )
+
+    def _silence_prompt(self, line: _Line) -> None:
+        line.waiting = None
+        if not line.sounds_keys:
+            self._silence(line)
 
     def _silence(self, line: _Line) -> None:
         self._table.silence(line.row)
@@ -299,6 +493,9 @@ class Switchboard:
         # What it has heard by now is still told of the stream.
         self.listening.leave(line.row)
         self._tell_what_was_heard()
+        self._part_line(line)
+        self._presses.forget(line.row)
+        self.desk.close(line.row)
         self._sender.detach(line.row)
         self._table.stop(line.row)
         self._silence(line)
@@ -312,20 +509,28 @@ class Switchboard:
 
     def _statistics(self, line: _Line) -> MediaStatistics:
         reception = self.hearing.read(line.row)
+        remote = self.desk.read(line.row)
+        mos = None
+        if reception.packets:
+            mos = estimate_mos(reception.loss, reception.jitter_ms, remote.rtt_ms)
         return MediaStatistics(
             packets_sent=int(self._table.sent[line.row]),
             packets_received=reception.packets,
             loss=reception.loss,
             jitter_ms=reception.jitter_ms,
+            remote_loss=remote.loss,
+            remote_jitter_ms=remote.jitter_ms,
+            rtt_ms=remote.rtt_ms,
+            mos=mos,
         )
 
 
-def _connect_endpoints(endpoints: Endpoints, remote: Source) -> None:
+def _connect_endpoints(endpoints: Endpoints, remote: Source, rtcp_port: int | None = None) -> None:
     """Send to, and take from, this address alone. Raises `OSError` and `OverflowError`."""
     host, port = remote
     endpoints.rtp.connect((host, port))
     # RFC 3550 §11: RTCP is one above; beyond the last port there is none.
-    endpoints.rtcp.connect((host, min(port + 1, _PORT_MAX)))
+    endpoints.rtcp.connect((host, rtcp_port or min(port + 1, _PORT_MAX)))
 
 
 _OBEY: Final[Mapping[type, Callable[[Switchboard, _Line, Any], None]]] = MappingProxyType(
@@ -339,6 +544,10 @@ _OBEY: Final[Mapping[type, Callable[[Switchboard, _Line, Any], None]]] = Mapping
         control_listening.Withdraw: Switchboard._listen,
         control_listening.Record: Switchboard._listen,
         control_listening.EndRecording: Switchboard._listen,
+        control.Press: Switchboard._press,
+        control.CutPress: Switchboard._cut_press,
+        control.Bridge: Switchboard._bridge,
+        control.Part: Switchboard._part,
     }
 )
 """What each command about a stream does."""

@@ -13,7 +13,7 @@ import structlog
 import trio
 from msgspec import Struct, structs
 
-from adapters.media.types import Stream, StreamLost
+from adapters.media.types import PlaneUnavailable, Stream, StreamLost
 from adapters.sip.call.outbox import CallEvent, MediaAgreed
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.core import SipCore
@@ -29,6 +29,7 @@ from engine.ports.telephony import (
     MediaStatistics,
     Progress,
     Recorded,
+    TelephonyUnavailable,
 )
 
 Done = TypeVar("Done")
@@ -158,7 +159,13 @@ class SipCall:
         self._stream.forget_digits()
 
     async def send_digits(self, digits: str) -> None:
-        raise NotImplementedError
+        """Press these keys, one after the other; a prompt that plays waits meanwhile.
+
+        Raises `CallEnded` when the call ends first, `ValueError` for what is no key and for more than
+        64 of them, `RuntimeError` before the answer, and `trio.BusyResourceError` while others are
+        being pressed.
+        """
+        await self._while_up(partial(self._stream.send_digits, digits))
 
     async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
         """Listen to the callee from now on until it is known who answered.
@@ -190,7 +197,38 @@ class SipCall:
         )
 
     async def bridge(self, other: Call) -> Call:
-        raise NotImplementedError
+        """Let the two callees hear each other, until one of the calls ends: that one comes back.
+
+        Raises `RuntimeError` where one of them was never answered, `trio.BusyResourceError` where one
+        plays or is bridged, and `TelephonyUnavailable` where the media plane has no room for it.
+        """
+        if not isinstance(other, SipCall):
+            raise TypeError("only calls of one telephony can be bridged")
+        if not (self._is_answered and other._is_answered):
+            raise RuntimeError("nobody has answered yet")
+        ended: list[SipCall] = []
+        refusal: Exception | None = None
+
+        async def note_end(call: SipCall) -> None:
+            await call.wait_ended()
+            ended.append(call)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for call in (self, other):
+                nursery.start_soon(note_end, call)
+            try:
+                await self._stream.bridge(other._stream)
+                # A stream is over, and its call is about to end, if it is not lost.
+            except (trio.BusyResourceError, ValueError, PlaneUnavailable) as error:
+                refusal = error
+                nursery.cancel_scope.cancel()
+        if ended:
+            return ended[0]
+        assert refusal is not None
+        if isinstance(refusal, PlaneUnavailable):
+            raise TelephonyUnavailable(str(refusal)) from refusal
+        raise refusal
 
     def media_statistics(self) -> MediaStatistics:
         """What is known of the media so far; final once the call's block is left."""

@@ -68,15 +68,19 @@ class Peer:
         """Send one packet."""
         self.endpoint.sendto(build_packet(header, payload), (HOST, port))
 
+    def receive(self) -> bytes | None:
+        """The next packet that has come; None where none has."""
+        try:
+            return self.endpoint.recv(2_000)
+        except BlockingIOError:
+            return None
+
     def count_heard(self) -> int:
         """How many packets have come since the last time."""
         count = 0
-        try:
-            while True:
-                self.endpoint.recv(2_000)
-                count += 1
-        except BlockingIOError:
-            return count
+        while self.receive() is not None:
+            count += 1
+        return count
 
 
 @contextmanager

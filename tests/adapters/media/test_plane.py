@@ -17,6 +17,7 @@ import trio
 
 from adapters.media import control, plane_process
 from adapters.media.client import RtpMediaPlane, open_media_plane
+from adapters.media.quality import estimate_mos
 from adapters.media.rtp import Header
 from adapters.media.types import MediaPlane, PlaneUnavailable, Remote, Stream, StreamLost
 from engine.ports.telephony import MediaStatistics
@@ -256,7 +257,9 @@ async def test_closing_gives_the_final_statistics_and_the_port_back(tmp_path: Pa
     sent = statistics.packets_sent
     assert sent >= 2
     # Nine packets for ten numbers; the duplicate counts as one that came (RFC 3550 A.3).
-    assert statistics == MediaStatistics(sent, 9, 0.1, statistics.jitter_ms)
+    jitter_ms = statistics.jitter_ms
+    mos = estimate_mos(0.1, jitter_ms, None)
+    assert statistics == MediaStatistics(sent, 9, 0.1, jitter_ms, mos=mos)
 
 
 async def test_jitter_is_measured_between_the_callees_packets(tmp_path: Path) -> None:

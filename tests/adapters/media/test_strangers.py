@@ -11,6 +11,7 @@ import pytest
 
 from adapters.media import control, ears
 from adapters.media.latch import PROOF_PACKETS
+from adapters.media.quality import estimate_mos
 from adapters.media.rtp import Header
 from adapters.media.way import Way
 from engine.ports.telephony import MediaStatistics
@@ -49,7 +50,9 @@ def test_a_callee_behind_address_translation_is_found_by_its_stream(board: Board
         assert in_sdp.count_heard() + callee.count_heard() == PROOF_PACKETS
         speak(board, callee, port, 10, ssrc=5, first=PROOF_PACKETS)
         assert (callee.count_heard(), in_sdp.count_heard()) == (10, 0)
-        assert board.close(1).statistics == MediaStatistics(PROOF_PACKETS + 10, 10, 0.0, 0.0)
+        assert board.close(1).statistics == MediaStatistics(
+            PROOF_PACKETS + 10, 10, 0.0, 0.0, mos=estimate_mos(0.0, 0.0, None)
+        )
 
 
 def test_a_callee_that_was_found_is_not_lost_to_the_next_stranger_or_to_its_sdp(

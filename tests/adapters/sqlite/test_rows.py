@@ -18,7 +18,7 @@ ROW: Row = (
     ("detail", "media"),
     [
         (None, None),
-        # Release 0.2 knew these two alone.
+        # At first these two were all.
         ('{"media":{"loss":0.25,"jitter_ms":2.5}}', Media(0.25, 2.5)),
     ],
 )

@@ -1,0 +1,98 @@
+"""Bridges between streams, on one plane or on two.
+
+Two streams of one process are bridged by it alone. Streams of two processes are joined over a further
+stream on each: `a ~ a'` on one and `b' ~ b` on the other are bridged, and a' and b' send to each other
+over this machine's own network, as any two callees would. They last as long as the bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
+
+from adapters.media import control
+from adapters.media.types import Remote
+
+if TYPE_CHECKING:
+    from adapters.media.stream import PlaneStream
+
+JOIN_EVENT: Final = 101
+"""The payload type of telephone events between two planes: keys go through as such, whatever becomes
+of them at the ends."""
+
+
+class Home(Protocol):
+    """The process that a stream lives on, as far as a bridge has to know it."""
+
+    @property
+    def join_host(self) -> str:
+        """The address at which its streams are reached by those of other planes of this machine."""
+
+    async def take_stream(self) -> PlaneStream:
+        """A further stream. Raises `PlaneUnavailable`."""
+
+
+async def bridge(stream: PlaneStream, other: PlaneStream) -> None:
+    """Relay between two streams until either is over; cancelling it parts them.
+
+    Raises `ValueError` for one stream twice, `trio.BusyResourceError` where one of them plays or is
+    bridged, and `PlaneUnavailable` where two planes cannot be joined.
+    """
+    if stream is other:
+        raise ValueError("a stream cannot be bridged to itself")
+    both = (stream, other)
+    if any(one.is_playing or one.is_bridged for one in both):
+        raise trio.BusyResourceError("a stream that plays or is bridged cannot be bridged")
+    with ExitStack() as stack:
+        for one in both:
+            stack.enter_context(_claimed(one))
+        if stream.home is other.home:
+            stack.enter_context(_relayed(stream, other))
+            ends: tuple[PlaneStream, ...] = both
+        else:
+            near = stack.enter_context(_closed_at_last(await stream.home.take_stream()))
+            far = stack.enter_context(_closed_at_last(await other.home.take_stream()))
+            near.connect_certainly(Remote(other.home.join_host, far.port, 0, JOIN_EVENT))
+            far.connect_certainly(Remote(stream.home.join_host, near.port, 0, JOIN_EVENT))
+            stack.enter_context(_relayed(stream, near))
+            stack.enter_context(_relayed(other, far))
+            ends = (*both, near, far)
+        async with trio.open_nursery() as nursery:
+            for one in ends:
+                nursery.start_soon(_cancel_when_over, one, nursery.cancel_scope)
+
+
+async def _cancel_when_over(stream: PlaneStream, scope: trio.CancelScope) -> None:
+    await stream.wait_over()
+    scope.cancel()
+
+
+@contextmanager
+def _claimed(stream: PlaneStream) -> Iterator[None]:
+    stream.is_bridged = True
+    try:
+        yield
+    finally:
+        stream.is_bridged = False
+
+
+@contextmanager
+def _relayed(stream: PlaneStream, other: PlaneStream) -> Iterator[None]:
+    """Relay between two streams of one plane for as long as the block lasts."""
+    stream.post(control.Bridge(stream.number, other.number))
+    try:
+        yield
+    finally:
+        stream.post(control.Part(stream.number, other.number))
+
+
+@contextmanager
+def _closed_at_last(stream: PlaneStream) -> Iterator[PlaneStream]:
+    """A stream that is closed in the end, without waiting for the plane's last word of it."""
+    try:
+        yield stream
+    finally:
+        stream.post(control.Close(stream.number))
