@@ -14,7 +14,7 @@ from adapters.media import control
 from adapters.media.client import PlaneSettings, RtpMediaPlane, open_media_plane
 from adapters.media.endpoint import PortPicker
 from adapters.media.g711 import LAWS
-from adapters.media.rtp import Header, build_packet
+from adapters.media.rtp import Header, build_packet, parse_packet
 from adapters.media.switchboard import Switchboard
 from adapters.media.way import PLAIN, RING, Way, choose_way
 from tests.adapters.media.callee import HOST
@@ -81,6 +81,16 @@ class Peer:
         while self.receive() is not None:
             count += 1
         return count
+
+
+def hear_packets(peer: Peer) -> list[tuple[Header, bytes]]:
+    """The RTP packets that have come since the last time."""
+    packets = []
+    while (octets := peer.receive()) is not None:
+        parsed = parse_packet(octets)
+        assert parsed is not None
+        packets.append(parsed)
+    return packets
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from adapters.media.dtmf import make_script
 from adapters.media.dtmf_tones import tone_octets
 from adapters.media.g711 import ALAW, LAWS, ULAW
 from adapters.media.relay import FILL_NS
-from adapters.media.rtp import Header, parse_packet
-from tests.adapters.media.planes import WAYS, Board, Peer, open_board, open_peers
+from adapters.media.rtp import Header
+from tests.adapters.media.planes import WAYS, Board, Peer, hear_packets, open_board, open_peers
 
 FRAME_MS = 20
 MARKED = 1
@@ -30,16 +30,6 @@ def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
 def peers() -> Iterator[list[Peer]]:
     with open_peers(3) as three:
         yield three
-
-
-def hear(peer: Peer) -> list[tuple[Header, bytes]]:
-    """The packets that have come since the last time."""
-    packets = []
-    while (octets := peer.receive()) is not None:
-        parsed = parse_packet(octets)
-        assert parsed is not None
-        packets.append(parsed)
-    return packets
 
 
 class Caller:
@@ -134,7 +124,7 @@ def test_each_hears_the_other_sample_by_sample_in_its_own_law(
             caller.send(caller.spoken[-1])
         board.run(FRAME_MS)
     for speaker, listener in (callers, callers[::-1]):
-        heard = hear(listener.peer)
+        heard = hear_packets(listener.peer)
         assert_unbroken(heard)
         law, other_law = LAWS[speaker.payload_type], LAWS[listener.payload_type]
         silence = bytes([other_law.silence]) * 160
@@ -156,10 +146,10 @@ def test_each_hears_the_other_sample_by_sample_in_its_own_law(
 def test_a_packet_goes_on_in_the_tick_in_which_it_came(board: Board, peers: list[Peer]) -> None:
     one, other = bridged(board, peers)
     one.speak(3)
-    hear(other.peer)
+    hear_packets(other.peer)
     one.send(b"\x11" * 160)
     board.run(2)
-    assert [payload for _, payload in hear(other.peer)] == [b"\x11" * 160]
+    assert [payload for _, payload in hear_packets(other.peer)] == [b"\x11" * 160]
 
 
 def test_what_is_lost_late_or_doubled_is_so_at_the_other_end(
@@ -167,7 +157,7 @@ def test_what_is_lost_late_or_doubled_is_so_at_the_other_end(
 ) -> None:
     one, other = bridged(board, peers)
     one.speak(3)
-    base = hear(other.peer)[-1][0]
+    base = hear_packets(other.peer)[-1][0]
     for number in [1, 2, 4, 3, 6, 6, 7]:
         header = Header(
             0, one.sequence + number & 0xFFFF, one.timestamp + 160 * number & 0xFFFF_FFFF, 7
@@ -180,7 +170,7 @@ def test_what_is_lost_late_or_doubled_is_so_at_the_other_end(
             header.timestamp - base.timestamp & 0xFFFF_FFFF,
             payload[0],
         )
-        for header, payload in hear(other.peer)
+        for header, payload in hear_packets(other.peer)
     ]
     assert heard == [(n + 1, 160 * (n + 1), n) for n in [1, 2, 4, 3, 6, 6, 7]]
 
@@ -193,7 +183,7 @@ def test_a_callee_that_begins_anew_goes_on_for_the_other(board: Board, peers: li
     one.speak(5)
     one.sequence += 20_000
     one.speak(5)
-    heard = hear(other.peer)
+    heard = hear_packets(other.peer)
     assert_unbroken(heard)
     assert [payload for _, payload in heard[-15:]] == one.spoken
     assert [header.marker for header, _ in heard[-15:]] == ([MARKED] + [0] * 4) * 3
@@ -206,11 +196,11 @@ def test_a_callee_that_falls_silent_is_replaced_by_silence_and_comes_back(
 ) -> None:
     one, other = bridged(board, peers)
     one.speak(10)
-    before = hear(other.peer)
+    before = hear_packets(other.peer)
     board.run(1_000)
-    filled = hear(other.peer)
+    filled = hear_packets(other.peer)
     one.speak(10)
-    after = hear(other.peer)
+    after = hear_packets(other.peer)
     assert_unbroken(before + filled + after)
     assert {payload for _, payload in filled} == {b"\xff" * 160}
     assert len(filled) == pytest.approx((1_000 - FILL_NS / 1e6) / FRAME_MS, abs=2)
@@ -228,11 +218,11 @@ def test_keys_go_through_in_the_other_sides_payload_type_and_are_told(
 ) -> None:
     one, other = bridged(board, peers, events=(101, 96))
     one.speak(5)
-    hear(other.peer)
+    hear_packets(other.peer)
     board.take_events()
     one.press("1#")
     one.speak(3)
-    heard = hear(other.peer)
+    heard = hear_packets(other.peer)
     assert_unbroken(heard)
     script = make_script("1#").packets
     events = [(header, payload) for header, payload in heard if header.payload_type == 96]
@@ -254,10 +244,10 @@ def test_keys_become_tones_for_a_callee_that_takes_no_events(
 ) -> None:
     one, other = bridged(board, peers, (0, kind), (101, None))
     one.speak(5)
-    hear(other.peer)
+    hear_packets(other.peer)
     one.press("5")
     one.speak(2)
-    heard = hear(other.peer)
+    heard = hear_packets(other.peer)
     assert_unbroken(heard)
     assert b"".join(payload for _, payload in heard[:5]) == tone_octets("5", kind)[:800]
     times = [header.timestamp - heard[0][0].timestamp & 0xFFFF_FFFF for header, _ in heard]
@@ -270,13 +260,13 @@ def test_what_was_not_agreed_is_left_out_and_nobody_misses_it(
 ) -> None:
     one, other = bridged(board, peers)
     one.speak(3)
-    hear(other.peer)
+    hear_packets(other.peer)
     one.payload_type = 13
     one.send(b"\x20")
     board.run(FRAME_MS)
     one.payload_type = 0
     one.speak(3)
-    heard = hear(other.peer)
+    heard = hear_packets(other.peer)
     assert_unbroken(heard)
     assert [payload for _, payload in heard] == one.spoken[3:]
 
@@ -287,11 +277,11 @@ def test_packets_of_other_lengths_go_through_as_they_are(
 ) -> None:
     one, other = bridged(board, peers, (0, 8))
     one.speak(1)
-    hear(other.peer)
+    hear_packets(other.peer)
     sound = np.random.default_rng(1).bytes(8 * duration_ms)
     one.send(sound)
     board.run(FRAME_MS)
-    (_, payload), *_ = hear(other.peer)
+    (_, payload), *_ = hear_packets(other.peer)
     assert payload == ALAW.encode(ULAW.decode(np.frombuffer(sound, np.uint8))).tobytes()
 
 
@@ -300,13 +290,13 @@ def test_on_hold_nothing_is_sent_and_afterwards_the_sound_is_there_again(
 ) -> None:
     one, other = bridged(board, peers)
     one.speak(5)
-    before = hear(other.peer)
+    before = hear_packets(other.peer)
     board.board.obey(control.Connect(2, "0.0.0.0", other.peer.port, 0, 101))
     one.speak(10)
-    assert hear(other.peer) == []
+    assert hear_packets(other.peer) == []
     board.connect(2, other.peer.port)
     one.speak(5)
-    after = hear(other.peer)
+    after = hear_packets(other.peer)
     assert_unbroken(before + after)
     assert [payload for _, payload in after][-5:] == one.spoken[-5:]
 
@@ -316,12 +306,12 @@ def test_a_callee_that_moves_is_followed(board: Board, peers: list[Peer]) -> Non
     one.speak(5)
     board.connect(2, peers[2].port)
     one.speak(5)
-    assert [payload for _, payload in hear(peers[2])] == one.spoken[5:]
+    assert [payload for _, payload in hear_packets(peers[2])] == one.spoken[5:]
     # It is heard there, and only there.
     other.speak(3)
     moved = Caller(board, peers[2], other.port)
     moved.speak(3)
-    heard = [payload for _, payload in hear(one.peer)]
+    heard = [payload for _, payload in hear_packets(one.peer)]
     assert heard[-3:] == moved.spoken
     assert not set(other.spoken) & set(heard)
 
@@ -332,12 +322,12 @@ def test_a_callee_that_changes_its_law_is_understood_at_once(
     one, other = bridged(board, peers)
     one.speak(3)
     board.connect(2, other.peer.port, payload_type=8)
-    hear(other.peer)
+    hear_packets(other.peer)
     one.speak(3)
     expected = [
         ALAW.encode(ULAW.decode(np.frombuffer(o, np.uint8))).tobytes() for o in one.spoken[3:]
     ]
-    assert [payload for _, payload in hear(other.peer)] == expected
+    assert [payload for _, payload in hear_packets(other.peer)] == expected
 
 
 @pytest.mark.parametrize("how", ["parted", "closed"])
@@ -346,14 +336,14 @@ def test_after_the_bridge_each_goes_on_in_silence(
 ) -> None:
     one, other = bridged(board, peers)
     one.speak(5)
-    before = hear(other.peer)
+    before = hear_packets(other.peer)
     if how == "parted":
         board.board.obey(control.Part(1, 2))
         one.speak(5)
     else:
         board.close(1)
         board.run(5 * FRAME_MS)
-    after = hear(other.peer)
+    after = hear_packets(other.peer)
     assert_unbroken(before + after)
     assert {payload for _, payload in after} == {b"\xff" * 160}
     assert (len(after), board.board.relay.bridges) == (5, 0)
@@ -366,8 +356,8 @@ def test_a_new_bridge_ends_the_one_before(board: Board, peers: list[Peer]) -> No
     one.speak(3)
     board.board.obey(control.Bridge(1, 3))
     one.speak(3)
-    assert [payload for _, payload in hear(peers[2])][-3:] == one.spoken[3:]
-    assert not set(one.spoken[3:]) & {payload for _, payload in hear(other.peer)}
+    assert [payload for _, payload in hear_packets(peers[2])][-3:] == one.spoken[3:]
+    assert not set(one.spoken[3:]) & {payload for _, payload in hear_packets(other.peer)}
     # Parting what is bridged no more parts nobody else.
     board.board.obey(control.Part(1, 2))
     assert board.board.relay.bridges == 1
@@ -377,7 +367,7 @@ def test_every_packet_of_a_bridged_stream_is_counted(board: Board, peers: list[P
     one, other = bridged(board, peers)
     one.speak(10)
     one.press("1")
-    heard = hear(other.peer)
+    heard = hear_packets(other.peer)
     assert board.close(2).statistics.packets_sent == len(heard)
 
 
@@ -385,8 +375,8 @@ def test_10_000_forged_packets_come_to_nobodys_ears(board: Board, peers: list[Pe
     one, other = bridged(board, peers)
     one.speak(3)
     other.speak(3)
-    hear(one.peer)
-    hear(other.peer)
+    hear_packets(one.peer)
+    hear_packets(other.peer)
     board.take_events()
     forged = b"\x66" * 160
     for number in range(10_000):
@@ -396,6 +386,6 @@ def test_10_000_forged_packets_come_to_nobodys_ears(board: Board, peers: list[Pe
             one.speak()
             other.speak()
     assert board.take_events() == []
-    assert [payload for _, payload in hear(other.peer)] == one.spoken[3:]
-    assert [payload for _, payload in hear(one.peer)] == other.spoken[3:]
+    assert [payload for _, payload in hear_packets(other.peer)] == one.spoken[3:]
+    assert [payload for _, payload in hear_packets(one.peer)] == other.spoken[3:]
     assert peers[2].count_heard() == 0
