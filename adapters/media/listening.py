@@ -169,15 +169,14 @@ class Listening:
     def _hear_tones(self, frames: Frames) -> None:
         tones = self._tones.hear(frames.rows, frames.samples)
         self._tapes.mind_silence(tones)
-        for verdict in self._amd.hear(tones):
+        for verdict in self._amd.hear(tones) if self._detects else ():
             asked = self._detects.pop(verdict.row)
             answer = AmdVerdict(verdict.answer, verdict.cause, verdict.elapsed_ms)
             self.events.append(Detected(asked.stream, asked.question, answer))
-        for beep in self._beeps.hear(tones):
-            awaited = self._awaits.get(beep.row)
-            if awaited is not None:
-                self.events.append(Beeped(awaited.stream, awaited.question))
-                self._stop_awaiting(beep.row)
+        for beep in self._beeps.hear(tones) if self._awaits else ():
+            awaited = self._awaits[beep.row]
+            self.events.append(Beeped(awaited.stream, awaited.question))
+            self._stop_awaiting(beep.row)
 
     def _withdraw(self, row: int, question: int) -> None:
         if row in self._detects and self._detects[row].question == question:
