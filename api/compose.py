@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
 from adapters.media.prompts import PromptError, PromptLibrary
+from adapters.media.recording_archive import RecordingArchive
 from adapters.media.types import PlaneUnavailable
 from adapters.sip.identity.headers import TrunkIdentity, UnsafeHeader
 from adapters.sip.identity.passport import CannotSign
@@ -110,7 +111,7 @@ async def _run_installation(
             host, port = _choose_http_address(config)
             url = config.http.public_url or f"http://{_in_url(host)}:{port}"
             settings = HttpSettings(public_url=url, admin_sha256=admin_sha256)
-            app = make_app(engine, settings, hub, parts.prompts, parts.traces)
+            app = make_app(engine, settings, hub, parts.prompts, parts.traces, parts.recordings)
             serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
             await nursery.start(keep_running, "http", serve)
             sip_host, sip_port = parts.sip_address
@@ -135,6 +136,7 @@ class _Parts(Struct, frozen=True):
     engine: Engine
     prompts: _PromptsInWorkers
     traces: TraceArchive
+    recordings: RecordingArchive
     sip_address: tuple[str, int]
 
 
@@ -194,7 +196,13 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             randomness=chance,
             workers=workers,
         )
-        yield _Parts(engine, _PromptsInWorkers(data / PROMPTS, workers), traces, agent.address)
+        yield _Parts(
+            engine,
+            _PromptsInWorkers(data / PROMPTS, workers),
+            traces,
+            RecordingArchive(data / RECORDINGS),
+            agent.address,
+        )
 
 
 def _make_data_dir(config: Config) -> Path:

@@ -406,6 +406,16 @@ class Attempt(Struct, frozen=True, gc=False):
         return self.ended_at - self.answered_at
 
 
+class Recording(Struct, frozen=True):
+    """What a callee said on one call. Its sound is a file, which tells how long it is."""
+
+    id: str
+    account: str
+    attempt: str
+    created_at: float
+    """When it was about to begin."""
+
+
 class Prompt(Struct, frozen=True):
     """A recording that flows can play."""
 

@@ -284,10 +284,24 @@ _AGENTS: Final = (
     """,
 )
 
+_RECORDINGS: Final = (
+    """
+    CREATE TABLE recordings (
+        id TEXT PRIMARY KEY,
+        account INTEGER NOT NULL,
+        attempt TEXT NOT NULL,
+        created_at REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX recordings_by_account ON recordings (account, id)",
+    "CREATE INDEX recordings_by_attempt ON recordings (attempt, id)",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
     Migration("0003 agents, legs", _AGENTS),
+    Migration("0004 recordings", _RECORDINGS),
 )
 """In the order in which they run."""
 

@@ -21,6 +21,7 @@ from adapters.sqlite.intake import SqliteIntake
 from adapters.sqlite.lock import hold_lock
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.reading import SqliteReading
+from adapters.sqlite.recordings import SqliteRecordings
 from adapters.sqlite.schema import migrate
 from adapters.sqlite.settings import SqliteSettings
 from adapters.sqlite.writer import PENDING_MAX, Writer, WriterStatistics
@@ -51,6 +52,7 @@ class SqliteStore(
     SqliteIntake,
     SqliteDialing,
     SqliteAgents,
+    SqliteRecordings,
     SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.

@@ -27,6 +27,7 @@ from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, Body, Route
 from api.http.uploads import read_uploaded_file
 from engine.ports.prompts import PromptKeeper
+from engine.ports.recordings import RecordingReader
 from engine.ports.traces import CallTraces
 
 BODY_TIMEOUT_S: Final = 60.0
@@ -47,6 +48,7 @@ def make_app(
     hub: FeedHub,
     prompts: PromptKeeper,
     traces: CallTraces | None = None,
+    recordings: RecordingReader | None = None,
 ) -> QuartTrio:
     """The application over an engine.
 
@@ -54,8 +56,9 @@ def make_app(
         engine: what the requests are about.
         settings: what the operator configured.
         hub: what the engine's store publishes its events to.
-        prompts: where recordings are kept.
+        prompts: where prompts are kept.
         traces: where calls' messages are kept; None where they are not.
+        recordings: where what callees said is kept; None where it is not.
     """
     front = Front(
         engine=engine,
@@ -63,6 +66,7 @@ def make_app(
         hub=hub,
         prompts=prompts,
         traces=traces,
+        recordings=recordings,
         keyring=Keyring(engine.store, settings.admin_sha256),
         tickets=Tickets(),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),

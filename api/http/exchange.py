@@ -24,6 +24,7 @@ from api.http.uploads import UploadedFile
 from api.http.views import encode
 from engine.model import Account
 from engine.ports.prompts import PromptKeeper
+from engine.ports.recordings import RecordingReader
 from engine.ports.store import IdempotentAnswer, Page, Store
 from engine.ports.traces import CallTraces
 
@@ -51,6 +52,8 @@ class Front(Struct, frozen=True):
     prompts: PromptKeeper
     traces: CallTraces | None
     """None where no messages are kept."""
+    recordings: RecordingReader | None
+    """None where nothing is recorded."""
     keyring: Keyring
     tickets: Tickets
     large_bodies: trio.CapacityLimiter

@@ -53,6 +53,7 @@ KINDS: Final[dict[str, Kind]] = {
     "origin_not_allowed": Kind(403, "Pages of this origin may not read the feed"),
     # What is asked for.
     "not_found": Kind(404, "There is no such thing"),
+    "recording_not_kept": Kind(404, "The sound of this recording is not kept"),
     "trace_not_kept": Kind(404, "The messages of this call are not kept"),
     "method_not_allowed": Kind(405, "This address does not take that method"),
     # It contradicts what is there.

@@ -23,6 +23,7 @@ from api.http.resources import (
     lists,
     pages,
     prompts,
+    recordings,
     traces,
     triggers,
 )
@@ -128,6 +129,8 @@ ROUTES: Final = (
         traces.get_trace,
         query=("full", "format"),
     ),
+    Route("GET", "/v1/recordings", "viewer", recordings.list_recordings, query=("attempt", *PAGE)),
+    Route("GET", "/v1/recordings/{recording}", "viewer", recordings.get_recording),
     Route("POST", "/v1/dnc", "operator", dnc.add, JSON),
     Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=PAGE),
     Route("DELETE", "/v1/dnc/{number}", "owner", dnc.remove),

@@ -32,6 +32,7 @@ from engine.model import (
     ListStatus,
     Media,
     Prompt,
+    Recording,
     Report,
     Role,
     RowError,
@@ -215,6 +216,16 @@ class ContactView(Struct, frozen=True):
     """Oldest first; left out where many contacts are shown."""
 
 
+class RecordingView(Struct, frozen=True):
+    """A recording."""
+
+    id: str
+    attempt: str
+    created_at: str
+    url: str
+    """Where its sound is."""
+
+
 class PromptView(Struct, frozen=True):
     """A recording."""
 
@@ -369,6 +380,16 @@ def show_attempt(attempt: Attempt) -> AttemptView:
         digits=attempt.digits,
         result=attempt.result,
         media=attempt.media,
+    )
+
+
+def show_recording(recording: Recording) -> RecordingView:
+    """A recording as the API shows it."""
+    return RecordingView(
+        recording.id,
+        recording.attempt,
+        rfc3339(recording.created_at),
+        f"/v1/recordings/{recording.id}",
     )
 
 

@@ -33,6 +33,7 @@ from engine.model import (
     RejectedRow,
 )
 from engine.ports.agent_store import AgentStore
+from engine.ports.recordings import RecordingStore
 
 T = TypeVar("T")
 
@@ -341,7 +342,7 @@ class ReadStore(Protocol):
         """The number of the account's newest event; 0 when there is none."""
 
 
-class Store(SettingsStore, IntakeStore, DialStore, AgentStore, ReadStore, Protocol):
+class Store(SettingsStore, IntakeStore, DialStore, AgentStore, RecordingStore, ReadStore, Protocol):
     """All of it. An implementation is made with a function that is called, in the engine's thread and
     after each commit, with the events that the commit brought, in their order."""
 

@@ -7,11 +7,12 @@ from engine.ports.store import EventListener
 from sim.memory_store.agents import MemoryAgents
 from sim.memory_store.dialing import MemoryDialing
 from sim.memory_store.reading import MemoryReading
+from sim.memory_store.recordings import MemoryRecordings
 from sim.memory_store.settings import MemorySettings
 from sim.memory_store.tables import EVENTS_KEPT_MAX, Tables
 
 
-class MemoryStore(MemorySettings, MemoryDialing, MemoryAgents, MemoryReading):
+class MemoryStore(MemorySettings, MemoryDialing, MemoryAgents, MemoryRecordings, MemoryReading):
     """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a
     virtual clock.
 

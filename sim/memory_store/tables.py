@@ -23,6 +23,7 @@ from engine.model import (
     Did,
     Flow,
     Prompt,
+    Recording,
     RejectedRow,
 )
 from engine.ports.clock import WallClock
@@ -77,6 +78,7 @@ class Tables:
         self.flows: dict[str, Flow] = {}
         self.deleted_flows: set[str] = set()
         self.prompts: dict[str, Prompt] = {}
+        self.recordings: dict[str, Recording] = {}
         self.do_not_call: dict[str, set[tuple[str, str]]] = {}
         """By account: (number, flow or "" for all of it)."""
         self.answers: dict[tuple[str, str], IdempotentAnswer] = {}

@@ -17,7 +17,7 @@ from adapters.sqlite import rules
 from engine.agent import Agent, Leg, Presence, day_of
 from engine.disposition import Disposition
 from engine.events import StoredEvent
-from engine.model import BlockerCode, Contact, Flow, Prompt
+from engine.model import BlockerCode, Contact, Flow, Prompt, Recording
 from engine.ports.store import AttemptFilter, Conflict, Deferral, NewList, Store
 from tests.contract.store_kits import open_kit
 from tests.contract.store_samples import (
@@ -295,6 +295,7 @@ async def add_setting(twins: Twins, kind: int, number: int, key: int) -> None:
         lambda store: store.add_did(a_did(f"+9111{number}"), answer),
         lambda store: store.add_flow(a_flow(f"flw_n{fresh}", calls=f"lst_n{fresh}"), answer),
         lambda store: store.add_prompt(Prompt(f"prm_{fresh}", ACME, "p", 1.0, NOW), answer),
+        lambda store: store.add_recording(Recording(f"rec_{fresh}", ACME, f"att_{number}", NOW)),
     )
     await twins.ask(makers[kind % len(makers)])
 
@@ -429,6 +430,8 @@ async def compare_everything(twins: Twins) -> None:
             pages("list_flows", account),
             pages("list_agents", account, flow),
             pages("list_prompts", account),
+            pages("list_recordings", account, None),
+            pages("list_recordings", account, "att_1"),
             pages("list_do_not_call", account),
             pages("list_lists", account, None),
             pages("list_lists", account, flow),

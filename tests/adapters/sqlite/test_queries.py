@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlite_utils import Database
 
-from adapters.sqlite import agents, answers, dialing, flows, reading, settings
+from adapters.sqlite import agents, answers, dialing, flows, reading, recordings, settings
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.schema import migrate
 from engine.ports.store import AttemptFilter
@@ -64,6 +64,7 @@ STATEMENTS: dict[str, str] = {
         (flows, ("FIND_FLOW", "LIST_FLOWS", "UNFINISHED_LISTS")),
         (settings, ("FIND_KEY",)),
         (agents, ("GET_AGENT", "FIND_AGENT", "LEGS_OF", "END_LEG")),
+        (recordings, ("GET_RECORDING", "LIST_RECORDINGS", "RECORDINGS_OF")),
         (answers, ("FIND_ANSWER", "PURGE_ANSWERS")),
     )
     for name in names

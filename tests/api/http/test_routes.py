@@ -6,10 +6,11 @@ import pytest
 
 from api.http.auth import ROLES
 from api.http.routes import ROUTES, Route
-from tests.api.http.world import ADMIN_KEY, Client, Reply, World
+from engine.model import Recording
+from tests.api.http.world import ADMIN_KEY, EPOCH, Client, Reply, World
 
 KEYED = [route for route in ROUTES if route.least is not None]
-NAMES = ("flow", "list", "contact", "attempt")
+NAMES = ("flow", "list", "contact", "attempt", "recording")
 SOME_ID = "flw_00000000000000000000000000000001"
 
 
@@ -55,6 +56,8 @@ async def test_what_belongs_to_another_account_is_not_found(world: World, route:
     attempt = await world.begin_attempt(contact)
     await world.client("owner").post("/v1/dnc", {"numbers": ["+14155550199"]})
     names = {"flow": flow, "list": call_list, "contact": contact.id, "attempt": attempt.id}
+    names["recording"] = "rec_1"
+    await world.store.add_recording(Recording("rec_1", attempt.account, attempt.id, EPOCH))
 
     theirs = world.client("owner", "theirs")
     bodies = {

@@ -1,0 +1,42 @@
+"""How the benchmark of answering machine detection shows what it found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adapters.media.amd import Verdict
+from bench import amd
+from bench.amd_corpus import Label, Scene
+from engine.ports.amd import Answerer
+
+
+def scene(label: Label) -> Scene:
+    return Scene("a call", label, np.zeros(160, np.int16))
+
+
+def verdict(answerer: Answerer) -> Verdict:
+    return Verdict(0, answerer, "ended", 0, 0, 0, 0)
+
+
+def test_the_matrix_has_a_line_for_who_was_there_and_a_column_for_who_was_heard() -> None:
+    scenes = [scene("human"), scene("human"), scene("machine"), scene("fax")]
+    verdicts = [verdict("human"), verdict("machine"), verdict("machine"), verdict("fax")]
+    assert amd.describe_matrix("Ours", scenes, verdicts) == [
+        "Ours         human  machine      fax  unknown",
+        "human            1        1        0        0",
+        "reception        0        0        0        0",
+        "machine          0        1        0        0",
+        "fax              0        0        1        0",
+        "unknown          0        0        0        0",
+    ]
+
+
+async def test_without_espeak_nothing_is_measured_and_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    lines: list[str] = []
+    measured = await amd.run("quick", lines.append)
+    assert measured.metrics == {}
+    assert lines[-1] == "nothing measured: espeak-ng is missing: apt-get install espeak-ng"
