@@ -16,10 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 from msgspec import Struct
 
 READY = b"Asterisk Ready."
 START_S_MAX = 60
+SAY_S_MAX = 20.0
+POLL_S = 0.05
 USER = "bench"
 PASSWORD = "bench"
 SCRIPT = Path(
@@ -36,6 +39,17 @@ class Asterisk(Struct, frozen=True):
     tls_port: int
     certificate: Path
     """What it shows over TLS, for `localhost` and 127.0.0.1, signed by itself."""
+    log: Path
+    """What it has said since it was ready."""
+
+    async def wait_said(self, phrase: str) -> None:
+        """Wait until it has said this."""
+        with trio.fail_after(SAY_S_MAX):
+            while True:
+                if phrase in await trio.Path(self.log).read_text(errors="replace"):
+                    return
+                # Another process has no event to wait for.
+                await trio.sleep(POLL_S)
 
 
 def require_asterisk() -> Path:
@@ -53,8 +67,8 @@ def require_asterisk() -> Path:
 
 
 @contextmanager
-def run_asterisk(folder: Path) -> Iterator[Asterisk]:
-    """Asterisk for as long as the block lasts."""
+def run_asterisk(folder: Path, log: Path) -> Iterator[Asterisk]:
+    """Asterisk for as long as the block lasts, with its words in a log."""
     port = _free_port_pair()
     _spare_lookups(folder)
     process = subprocess.Popen(
@@ -75,8 +89,12 @@ def run_asterisk(folder: Path) -> Iterator[Asterisk]:
         else:
             pytest.fail(f"Asterisk did not start:\n{said.decode(errors='replace')}")
         # Somebody must go on reading what it says, or it would stop saying anything at all.
-        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL) as reader:
-            yield Asterisk(port, port + 1, folder / "etc" / "asterisk.bench" / "tls.pem")
+        certificate = folder / "etc" / "asterisk.bench" / "tls.pem"
+        with (
+            log.open("wb") as words,
+            subprocess.Popen(["cat"], stdin=process.stdout, stdout=words) as reader,
+        ):
+            yield Asterisk(port, port + 1, certificate, log)
             reader.kill()
     finally:
         os.killpg(process.pid, signal.SIGKILL)

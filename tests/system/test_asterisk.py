@@ -30,8 +30,9 @@ pytestmark = pytest.mark.peer
 
 
 @pytest.fixture(scope="module")
-def asterisk() -> Iterator[Asterisk]:
-    with run_asterisk(require_asterisk()) as running:
+def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    log = tmp_path_factory.mktemp("asterisk") / "asterisk.log"
+    with run_asterisk(require_asterisk(), log) as running:
         yield running
 
 
