@@ -184,6 +184,50 @@ async def test_a_call_that_was_never_dialled_can_be_hung_up_and_left(
         pass
 
 
+those_that_bridge = pytest.mark.parametrize("telephony", [sip_network], ids=["sip"], indirect=True)
+"""The simulated network does not bridge yet."""
+
+
+@asynccontextmanager
+async def answered_call(telephony: Telephony, ending: str) -> AsyncIterator[Call]:
+    async with telephony.prepare_call(request_to(ending)) as call:
+        call.dial()
+        while await call.next_progress() != Answered():
+            pass
+        yield call
+
+
+@those_that_bridge
+async def test_of_two_bridged_calls_the_one_that_ends_comes_back_and_the_other_goes_on(
+    telephony: Telephony,
+) -> None:
+    # The second is answered later, and so ends later.
+    async with (
+        answered_call(telephony, "9200") as first,
+        answered_call(telephony, "9180") as second,
+    ):
+        assert await second.bridge(first) is first
+        assert (await first.wait_ended()).how == "callee_hung_up"
+        await second.play("prm_tone")
+        second.hang_up()
+        assert (await second.wait_ended()).how == "we_hung_up"
+        # What has ended comes back at once.
+        assert await first.bridge(second) in {first, second}
+
+
+@those_that_bridge
+async def test_calls_that_are_parted_can_play_again(telephony: Telephony) -> None:
+    async with (
+        answered_call(telephony, "9200") as first,
+        answered_call(telephony, "9200") as second,
+    ):
+        with trio.move_on_after(0.05) as bridged:
+            await first.bridge(second)
+        assert bridged.cancelled_caught
+        await first.play("prm_tone")
+        await second.play("prm_tone")
+
+
 async def test_leaving_a_call_ends_it_and_waits_for_nobody(telephony: Telephony) -> None:
     async with telephony.prepare_call(request_to("9480")) as call:
         call.dial()
