@@ -19,11 +19,12 @@ from engine.dial.presentation import find_presentation_mistakes
 from engine.flow.definition import (
     Definition,
     InvalidDefinition,
-    Mistake,
+    find_kind_mistakes,
+    numbers_of,
     prompts_of,
     read_definition,
 )
-from engine.form import Invalid, find_mistakes, read_form, require
+from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import (
@@ -331,18 +332,18 @@ class Administration:
                 mistakes += find_presentation_mistakes(shown, "/settings/presentation")
             definition = raw.get("definition")
             if isinstance(definition, dict):
-                mistakes += await self._find_definition_mistakes(account, definition)
+                kind = raw.get("kind", "multicast")
+                mistakes += await self._find_definition_mistakes(account, definition, kind)
         require(mistakes)
         return read_form(raw, FlowForm)
 
-    async def _find_definition_mistakes(self, account: Account, raw: Any) -> list[Mistake]:
+    async def _find_definition_mistakes(
+        self, account: Account, raw: Any, kind: Any
+    ) -> list[Mistake]:
         try:
             definition = read_definition(raw)
         except InvalidDefinition as invalid:
-            return [
-                Mistake(f"/definition{one.pointer}", one.code, one.detail)
-                for one in invalid.mistakes
-            ]
+            return [_in_definition(one) for one in invalid.mistakes]
         places = prompts_of(definition)
         missing = {
             prompt
@@ -354,11 +355,22 @@ class Administration:
             for place, prompt in places.items()
             if prompt in missing
         ]
-        return mistakes + list(_find_variable_mistakes(definition))
+        mistakes += _find_variable_mistakes(definition)
+        found = [*find_kind_mistakes(definition, kind), *_find_transfer_mistakes(definition)]
+        return mistakes + [_in_definition(one) for one in found]
 
 
 def _no_dids() -> Conflict:
     return Conflict("no_dids", "Attach a DID to the flow before you activate its listener.")
+
+
+def _in_definition(mistake: Mistake) -> Mistake:
+    return Mistake(f"/definition{mistake.pointer}", mistake.code, mistake.detail)
+
+
+def _find_transfer_mistakes(definition: Definition) -> Iterator[Mistake]:
+    for pointer, text in numbers_of(definition).items():
+        yield from _find_number_mistakes(text, pointer)
 
 
 def _find_variable_mistakes(definition: Definition) -> Iterator[Mistake]:

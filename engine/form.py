@@ -13,12 +13,19 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from engine.flow.definition import Mistake, escape
-
 T = TypeVar("T", bound=Struct)
 
 MISTAKES_MAX: Final = 100
 """Mistakes that one answer names; whoever has more has understood by then."""
+
+
+class Mistake(Struct, frozen=True):
+    """One thing that is wrong with what was sent."""
+
+    pointer: str
+    """JSON pointer (RFC 6901) into it."""
+    code: str
+    detail: str
 
 
 class Invalid(Exception):
@@ -69,6 +76,11 @@ def find_mistakes(raw: Any, wanted: Any, pointer: str = "") -> Iterator[Mistake]
             yield from find_mistakes(element, arguments[0], f"{pointer}/{index}")
     else:
         yield from _convert_whole(raw, wanted, pointer)
+
+
+def escape(name: str) -> str:
+    """A name as one step of a JSON pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _without_none(raw: Any, wanted: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from engine.flow.definition import Mistake, escape
+from engine.form import Mistake, escape
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import (
     DISPLAY_NAME_LENGTH_MAX,

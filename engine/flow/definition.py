@@ -1,29 +1,34 @@
-"""The graph of a flow: its nodes as tagged structs, and a check that reports every mistake at once.
+"""The definition of a flow: read into structs, or refused with every mistake and its place.
 
-The wire form is CONTRACT.md's "Flow definition". A node type is added by adding its struct to `Node`
-and its step to `engine.flow.run`.
+The wire form is CONTRACT.md's "Flow definition". A node type is added by adding its struct to
+`engine.flow.nodes`, its followers to `engine.flow.edges` where they are new, what can be wrong with it to
+`engine.flow.checks`, and its step to the interpreter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct, field
 
-from engine.flow.nodes import NAME_LENGTH_MAX, Name, Node, Play, Wait
+from engine.flow.checks import find_graph_mistakes, find_node_mistakes
+from engine.flow.nodes import AGENT, Name, Node, Prompt, Transfer, prompts_in
+from engine.flow.parts import read_parts
+from engine.flow.variables import find_places
+from engine.form import MISTAKES_MAX, Mistake, escape
+from engine.variable import Variable
 
-NODES_MAX: Final = 500
-"""Nodes of one flow."""
-NODE_TYPES: Final = ("play", "wait", "hangup")
-
-
-class Variable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A value that each contact may bring along."""
-
-    default: str | None = None
-    """Taken where a contact brings none; without one, a contact must bring its own."""
+__all__ = [
+    "Definition",
+    "InvalidDefinition",
+    "Variable",
+    "find_kind_mistakes",
+    "numbers_of",
+    "prompts_of",
+    "read_definition",
+    "voices_of",
+]
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,15 +37,8 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True):
     start: str
     nodes: dict[str, Node]
     variables: dict[Name, Variable] = field(default_factory=dict)
-
-
-class Mistake(Struct, frozen=True):
-    """One thing that is wrong with a definition."""
-
-    pointer: str
-    """JSON pointer (RFC 6901) into the definition."""
-    code: str
-    detail: str
+    language: str = "en"
+    """In which its texts are (BCP 47): how dates and amounts are spoken."""
 
 
 class InvalidDefinition(Exception):
@@ -52,120 +50,60 @@ class InvalidDefinition(Exception):
 
 
 def read_definition(raw: Any) -> Definition:
-    """The definition as structs. Raises `InvalidDefinition` with every mistake and its place.
+    """The definition as structs. Raises `InvalidDefinition` with every mistake and its place, up to
+    `MISTAKES_MAX` of them.
 
     Args:
         raw: what JSON brought: dicts, lists, strings, numbers.
     """
-    mistakes = list(_find_form_mistakes(raw))
+    parts, mistakes = read_parts(raw)
+    mistakes += find_graph_mistakes(parts)
+    mistakes += find_node_mistakes(parts)
     if mistakes:
-        raise InvalidDefinition(mistakes)
-    definition = _convert(raw)
-    mistakes = list(_find_graph_mistakes(definition))
-    if mistakes:
-        raise InvalidDefinition(mistakes)
-    return definition
+        raise InvalidDefinition(mistakes[:MISTAKES_MAX])
+    assert parts.start is not None  # it is among the mistakes otherwise
+    return Definition(parts.start, parts.nodes, parts.variables, parts.language)
+
+
+def find_kind_mistakes(
+    definition: Definition, kind: Literal["multicast", "dialer"]
+) -> Iterator[Mistake]:
+    """What a flow of this kind cannot do."""
+    for name, node in definition.nodes.items():
+        if isinstance(node, Transfer) and node.to == AGENT and kind != "dialer":
+            detail = "Only a dialer flow has agents; a multicast flow transfers to a number."
+            yield Mistake(f"/nodes/{escape(name)}/to", "no_agents", detail)
 
 
 def prompts_of(definition: Definition) -> dict[str, str]:
     """JSON pointer of each place that names a prompt → the prompt's id."""
     return {
-        f"/nodes/{escape(name)}/play": node.play
-        for name, node in definition.nodes.items()
-        if isinstance(node, Play) and node.play is not None
+        f"{place}/play": prompt.play
+        for place, prompt in _all_prompts(definition)
+        if prompt.play is not None
     }
 
 
-def escape(name: str) -> str:
-    """A name as one step of a JSON pointer (RFC 6901 §3)."""
-    return name.replace("~", "~0").replace("/", "~1")
+def voices_of(definition: Definition) -> dict[str, str]:
+    """JSON pointer of each place that names a voice → the voice's name."""
+    return {
+        f"{place}/voice": prompt.voice
+        for place, prompt in _all_prompts(definition)
+        if prompt.voice is not None
+    }
 
 
-def _convert(raw: Any) -> Definition:
-    try:
-        return msgspec.convert(raw, Definition)
-    except msgspec.ValidationError as error:
-        raise InvalidDefinition([Mistake("", "invalid_definition", str(error))]) from None
+def numbers_of(definition: Definition) -> dict[str, str]:
+    """JSON pointer of each place that names a number to call → the number as it is written there. Those
+    that a variable brings are not among them."""
+    return {
+        f"/nodes/{escape(name)}/to": node.to
+        for name, node in definition.nodes.items()
+        if isinstance(node, Transfer) and node.to != AGENT and not find_places(node.to)
+    }
 
 
-def _find_form_mistakes(raw: Any) -> Iterator[Mistake]:
-    """Each part is converted by itself, so that one mistake does not hide the others."""
-    if not isinstance(raw, dict):
-        yield Mistake("", "invalid_definition", "A definition is a JSON object.")
-        return
-    for key in raw.keys() - {"start", "nodes", "variables"}:
-        yield Mistake(f"/{escape(str(key))}", "unknown_field", f"There is no field {key!r}.")
-    if not isinstance(raw.get("start"), str):
-        yield Mistake("/start", "missing_start", "`start` names the node that a call begins with.")
-    nodes = raw.get("nodes")
-    if not isinstance(nodes, dict) or not nodes:
-        yield Mistake("/nodes", "missing_nodes", "`nodes` is an object with at least one node.")
-    elif len(nodes) > NODES_MAX:
-        yield Mistake("/nodes", "too_many_nodes", f"A flow has at most {NODES_MAX} nodes.")
-    else:
-        for name, node in nodes.items():
-            yield from _find_node_mistakes(str(name), node)
-    yield from _find_variable_mistakes(raw.get("variables", {}))
-
-
-def _find_node_mistakes(name: str, node: Any) -> Iterator[Mistake]:
-    place = f"/nodes/{escape(name)}"
-    if len(name) > NAME_LENGTH_MAX or not name:
-        yield Mistake(place, "invalid_name", f"A name has 1 to {NAME_LENGTH_MAX} characters.")
-    kind = node.get("type") if isinstance(node, dict) else None
-    if kind not in NODE_TYPES:
-        known = ", ".join(NODE_TYPES)
-        yield Mistake(f"{place}/type", "unknown_node_type", f"A node's type is one of: {known}.")
-        return
-    try:
-        read = msgspec.convert(node, Node)
-        if isinstance(read, Play) and (read.play is None) == (read.say is None):
-            yield Mistake(place, "invalid_node", "Either `play` or `say` is given.")
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        pointer = path.rstrip("`").replace(".", "/") if path else ""
-        yield Mistake(f"{place}{pointer}", "invalid_node", f"{text}.")
-
-
-def _find_variable_mistakes(variables: Any) -> Iterator[Mistake]:
-    if not isinstance(variables, dict):
-        yield Mistake("/variables", "invalid_variables", "`variables` is an object.")
-        return
-    for name, rule in variables.items():
-        try:
-            msgspec.convert({name: rule}, dict[Name, Variable])
-        except msgspec.ValidationError as error:
-            detail = str(error).partition(" - at `")[0]
-            yield Mistake(f"/variables/{escape(str(name))}", "invalid_variable", f"{detail}.")
-
-
-def _find_graph_mistakes(definition: Definition) -> Iterator[Mistake]:
-    nodes = definition.nodes
-    if definition.start not in nodes:
-        yield Mistake("/start", "unknown_node", f"There is no node {definition.start!r}.")
-    for name, node in nodes.items():
-        follower = _next_of(node)
-        if follower is not None and follower not in nodes:
-            place = f"/nodes/{escape(name)}/next"
-            yield Mistake(place, "unknown_node", f"There is no node {follower!r}.")
-    reached = _walk(definition)
-    for name in nodes:
-        if definition.start in nodes and name not in reached:
-            yield Mistake(f"/nodes/{escape(name)}", "unreachable_node", "No path leads here.")
-    if reached and reached[-1] in nodes and _next_of(nodes[reached[-1]]) in reached:
-        place = f"/nodes/{escape(reached[-1])}/next"
-        yield Mistake(place, "endless_loop", "The flow comes back here for ever.")
-
-
-def _walk(definition: Definition) -> list[str]:
-    """The nodes that a call passes, each once, in order."""
-    passed: list[str] = []
-    at: str | None = definition.start
-    while at is not None and at in definition.nodes and at not in passed:
-        passed.append(at)
-        at = _next_of(definition.nodes[at])
-    return passed
-
-
-def _next_of(node: Node) -> str | None:
-    return node.next if isinstance(node, Play | Wait) else None
+def _all_prompts(definition: Definition) -> Iterator[tuple[str, Prompt]]:
+    for name, node in definition.nodes.items():
+        for place, prompt in prompts_in(node):
+            yield f"/nodes/{escape(name)}{place}", prompt

@@ -5,6 +5,7 @@ A node's followers are names of nodes; where one is None, or not given, the call
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, field
@@ -15,6 +16,9 @@ TEXT_LENGTH_MAX: Final = 2_000
 """Characters of one text that is spoken, before its variables are filled in."""
 DIGITS_MAX: Final = 32
 """Keys of one answer."""
+
+AGENT: Final = "agent"
+"""Whom `transfer` may go to beside numbers: one of the flow's agents."""
 
 Name = Annotated[
     str, Meta(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -175,3 +179,18 @@ class Hangup(NodeStruct, frozen=True, tag="hangup"):
 
 
 Node = Play | Say | Gather | Branch | Set | Record | Transfer | Request | Wait | OptOut | Hangup
+
+
+def prompts_in(node: Node) -> Iterator[tuple[str, Prompt]]:
+    """(JSON pointer from the node, what is to be heard) of all that a node plays or speaks."""
+    match node:
+        case Play():
+            yield "", Prompt(node.play, node.say, node.voice)
+        case Say():
+            yield "", Prompt(None, node.text, node.voice)
+        case Gather(prompt=Prompt() as prompt):
+            yield "/prompt", prompt
+        case Transfer():
+            for place, heard in (("/whisper", node.whisper), ("/hold", node.hold)):
+                if heard is not None:
+                    yield place, heard

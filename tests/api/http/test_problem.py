@@ -8,8 +8,7 @@ import structlog
 
 from api.http import problem
 from api.http.problem import KINDS, Problem, problem_of
-from engine.flow.definition import Mistake
-from engine.form import Invalid
+from engine.form import Invalid, Mistake
 from engine.intake.refused import Refused
 from engine.model import RowError
 from engine.ports.prompts import PromptRefused

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from api.http.auth import hash_key
+from engine.model import FlowSettings
 from tests.api.http.world import DEFINITION, FLOW, PUBLIC_URL, Client, World
 
-SETTINGS = {
-    "attempts_max": 3,
-    "retry": {},
-    "ring_timeout_s": 45,
-    "call_max_s": 3600,
-    "channels": None,
-    "cps": None,
-    "declined": "stop",
-    "on_unknown": "stop",
-    "caller_numbers": "rotate",
-    "presentation": {
-        "display_name": "",
-        "withhold": False,
-        "diverted_from": None,
-        "headers": {},
-    },
-}
+SETTINGS = msgspec.to_builtins(FlowSettings())
+"""What a flow that says nothing of them is shown with: every setting."""
 
 
 async def test_an_account_is_made_and_listed(world: World) -> None:

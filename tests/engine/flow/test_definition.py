@@ -62,15 +62,15 @@ def test_every_mistake_of_form_is_told_at_once_with_its_place() -> None:
     assert mistakes_in(raw) == [
         ("/begin", "unknown_field"),
         ("/start", "missing_start"),
-        ("/nodes/a/play", "invalid_node"),
+        ("/nodes/a/play", "invalid_value"),
         ("/nodes/b/type", "unknown_node_type"),
-        ("/nodes/c/duration_s", "invalid_node"),
-        ("/nodes/d", "invalid_node"),
+        ("/nodes/c/duration_s", "invalid_value"),
+        ("/nodes/d/next", "unknown_field"),
         ("/nodes/e/type", "unknown_node_type"),
-        ("/nodes/f~1g", "invalid_node"),
-        ("/variables/not a name", "invalid_variable"),
-        ("/variables/x", "invalid_variable"),
-        ("/variables/y\n", "invalid_variable"),
+        ("/variables/not a name", "invalid_name"),
+        ("/variables/x/default", "invalid_value"),
+        ("/variables/y\n", "invalid_name"),
+        ("/nodes/f~1g", "invalid_prompt"),
     ]
 
 
@@ -78,8 +78,8 @@ def test_every_mistake_of_the_graph_is_told_with_its_place() -> None:
     raw = {
         "start": "a",
         "nodes": {
-            "a": {"type": "wait", "duration_s": 1, "next": "b"},
-            "b": {"type": "wait", "duration_s": 1, "next": "a"},
+            "a": {"type": "play", "play": "prm_1", "next": "b"},
+            "b": {"type": "say", "text": "And again.", "next": "a"},
             "c": {"type": "play", "play": "prm_1", "next": "nowhere"},
         },
     }
@@ -87,6 +87,66 @@ def test_every_mistake_of_the_graph_is_told_with_its_place() -> None:
         ("/nodes/c/next", "unknown_node"),
         ("/nodes/c", "unreachable_node"),
         ("/nodes/b/next", "endless_loop"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lingering",
+    [
+        {"type": "wait", "duration_s": 0.5},
+        {"type": "gather", "digits": 1},
+        {"type": "record"},
+        {"type": "transfer", "to": "+14155550100"},
+    ],
+)
+def test_a_loop_in_which_somebody_is_waited_for_may_go_on(lingering: dict[str, Any]) -> None:
+    raw = {
+        "start": "a",
+        "nodes": {
+            "a": {"type": "play", "play": "prm_1", "next": "b"},
+            "b": {**lingering, "next": "a"},
+        },
+    }
+    assert list(read_definition(raw).nodes) == ["a", "b"]
+
+
+def test_a_wait_of_no_time_does_not_excuse_a_loop() -> None:
+    raw = {"start": "a", "nodes": {"a": {"type": "wait", "duration_s": 0, "next": "a"}}}
+    assert mistakes_in(raw) == [("/nodes/a/next", "endless_loop")]
+
+
+TEN_MISTAKES: dict[str, Any] = {
+    "start": "hello",
+    "variables": {"due": {"type": "date", "default": "tomorrow"}},
+    "nodes": {
+        "hello": {"type": "say", "text": "Hello {{nmae}}, {{due|dtae}}.", "next": "ask"},
+        "ask": {
+            "type": "gather",
+            "prompt": {"play": "prm_1", "say": "Press 1."},
+            "digits": 1,
+            "branches": {"12": "bye", "1": "nowhere"},
+            "otherwise": "loop",
+        },
+        "loop": {"type": "set", "variables": {"n": "1"}, "next": "loop2"},
+        "loop2": {"type": "branch", "on": "n", "cases": {}, "otherwise": "loop"},
+        "lookup": {"type": "request", "url": "ftp://example.com", "next": "bye"},
+        "bye": {"type": "hangup", "after_s": 3},
+    },
+}
+
+
+def test_a_flow_with_ten_mistakes_shows_ten_with_their_places() -> None:
+    assert mistakes_in(TEN_MISTAKES) == [
+        ("/nodes/bye/after_s", "unknown_field"),
+        ("/variables/due/default", "invalid_value"),
+        ("/nodes/ask/branches/1", "unknown_node"),
+        ("/nodes/lookup", "unreachable_node"),
+        ("/nodes/loop2/otherwise", "endless_loop"),
+        ("/nodes/hello/text", "undeclared_variable"),
+        ("/nodes/hello/text", "unknown_format"),
+        ("/nodes/ask/prompt", "invalid_prompt"),
+        ("/nodes/ask/branches/12", "impossible_answer"),
+        ("/nodes/lookup/url", "invalid_url"),
     ]
 
 
