@@ -168,7 +168,14 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         )
         try:
             agent = await stack.enter_async_context(
-                open_user_agent(_sip_settings(config), plane, chance, clock=clock, traces=traces)
+                open_user_agent(
+                    _sip_settings(config),
+                    plane,
+                    chance,
+                    clock=clock,
+                    traces=traces,
+                    make_secret=secrets.token_bytes,
+                )
             )
         except (CannotSign, UnsafeHeader) as error:
             raise CannotStart(str(error)) from error
@@ -260,6 +267,8 @@ def _sip_trunk(trunk: TrunkConfig) -> Trunk:
             headers=trunk.headers,
         ),
         stir=stir,
+        codecs=trunk.codecs,
+        srtp=trunk.srtp,
     )
 
 

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
 from adapters.sip.identity.headers import NumberForm
 from api import config_keys as keys
+from api import config_media_keys as media_keys
 from api import config_sip_keys as sip_keys
 from api.config_checks import SIP_BIND, find_mistakes_between
 from api.config_keys import Address, PortRange, TrunkUri
@@ -132,6 +134,10 @@ class Trunk(Struct, frozen=True):
     """PEM file of the key that calls are signed with; certificate and attestation are then there too."""
     stir_certificate_url: str | None = None
     stir_attestation: Attestation | None = None
+    codecs: tuple[CodecName, ...] = DEFAULT_CODECS
+    """What calls are offered in, in order of preference."""
+    srtp: SrtpPolicy = "off"
+    """Whether sound is encrypted (RFC 3711, keys by RFC 4568)."""
 
 
 class Route(Struct, frozen=True):
@@ -212,6 +218,8 @@ KEYS: Final[dict[str, Key]] = {
     "trunks.*.stir_key": sip_keys.FILE,
     "trunks.*.stir_certificate_url": sip_keys.CERTIFICATE_URL,
     "trunks.*.stir_attestation": sip_keys.ATTESTATION,
+    "trunks.*.codecs": media_keys.CODECS,
+    "trunks.*.srtp": media_keys.SRTP,
     "routes.*.name": keys.TRUNK_NAME_KEY,
     "routes.*.trunks": sip_keys.GROUPS,
 }

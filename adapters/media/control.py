@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from adapters.media.control_listening import ListeningCommand, ListeningEvent
+from adapters.media.types import SrtpKeys
 from engine.ports.telephony import MediaStatistics
 
 FRAME_LENGTH_MAX: Final = 4 << 20
@@ -50,6 +51,8 @@ class Connect(msgspec.Struct, frozen=True, tag=2, array_like=True):
     """Whether RTCP goes with RTP (RFC 5761)."""
     is_certain: bool = False
     """Whether the remote is where it says it is, so that nobody else is looked for."""
+    srtp: SrtpKeys | None = None
+    """None sends and hears in the clear."""
 
 
 class Play(msgspec.Struct, frozen=True, tag=3, array_like=True):
@@ -222,6 +225,8 @@ class PlaneStatistics(msgspec.Struct, frozen=True):
     """Of those received, what was no RTCP (RFC 3550 A.2)."""
     bridges: int = 0
     """Pairs of streams that are bridged now."""
+    srtp_rejected: int = 0
+    """Packets to secure streams that were forged, replayed or in the clear."""
     strangers_packets: int = 0
     """Packets that were looked at while a callee's address was being learnt; all others of strangers
     are dropped by the kernel."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import select
 import socket
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -43,7 +44,9 @@ class _Ear(Struct, eq=False):
 class Ears:
     """The ears of all streams that are learning, by their rows."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, open_packet: Callable[[int, bytes], bytes | None]) -> None:
+        """`open_packet` makes plain what came for a secure row; None where it is not authentic."""
+        self._open_packet = open_packet
         self.packets = 0
         """Packets of strangers that were looked at."""
         self._readable = select.epoll()
@@ -111,7 +114,8 @@ class Ears:
         except OSError:
             return None
         self.packets += 1
-        parsed = parse_packet(packet)
+        opened = self._open_packet(ear.row, packet)
+        parsed = None if opened is None else parse_packet(opened)
         source = (str(address[0]), int(address[1]))
         return source if parsed and ear.latch.take(source, parsed[0], now_ns) else None
 

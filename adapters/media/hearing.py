@@ -30,6 +30,7 @@ from adapters.media.rtp import (
     parse_packet,
     read_arrivals,
 )
+from adapters.media.shields import ShieldedReceiver, Shields
 
 DRAIN_MAX: Final = 64
 """Packets taken at once from one stream's socket, which never holds as many."""
@@ -62,16 +63,21 @@ class Hearing:
     """The receiving side of up to `capacity` streams."""
 
     def __init__(
-        self, capacity: int, make_receiver: Callable[[int], Receiver], listening: Listening
+        self,
+        capacity: int,
+        make_receiver: Callable[[int], Receiver],
+        listening: Listening,
+        shields: Shields,
     ) -> None:
         self.packets_received = 0
         self.rtcp_received = 0
         self._capacity = capacity
-        self._receiver = make_receiver(SLOTS_PER_ROW * capacity)
         self.reception = ReceptionTable(capacity)
+        self._shields = shields
+        self._receiver = ShieldedReceiver(make_receiver(SLOTS_PER_ROW * capacity), shields)
         self._event_type = np.full(capacity, _NO_EVENTS, np.uint8)
-        self._ears = Ears(capacity)
         self._listening = listening
+        self._ears = Ears(capacity, shields.open)
         self._now_ns = 0
         self._drained = np.zeros((1, RECEIVE_BYTES_MAX), np.uint8)
 
@@ -128,7 +134,7 @@ class Hearing:
         heard = Heard()
         for length in self._lengths_of_waiting(endpoint):
             batch = Batch(np.array([row]), self._drained, np.array([length]))
-            self._take_rtp(batch, heard)
+            self._take_rtp(self._shields.open_batch(batch), heard)
         return heard
 
     def discard(self, endpoints: Endpoints) -> None:

@@ -154,6 +154,7 @@ class Plane:
             rtcp_sent=self._board.desk.sent,
             rtcp_malformed=self._board.desk.malformed,
             bridges=self._board.relay.bridges,
+            srtp_rejected=self._board.shields.packets_rejected,
             strangers_packets=self._board.hearing.strangers_packets,
             ticks=self._ticks,
             ticks_late=self._ticks_late,

@@ -78,6 +78,7 @@ class PlaneStream:
                 remote.telephone_event,
                 rtcp_port=remote.rtcp_port,
                 is_muxed=remote.is_muxed,
+                srtp=remote.srtp,
             )
         )
 

@@ -111,6 +111,10 @@ class StreamTable:
         self._step[row] = 0
         self.sent[row] = self._octets_more[row] = 0
 
+    def begin_low(self, row: int, sequence_max: int) -> None:
+        """Let a row that has sent nothing yet begin at a number not above this one, a power of 2 less 1."""
+        self.packets[row]["sequence"] &= sequence_max
+
     def speak(self, row: int, payload_type: int) -> None:
         """Send silence in this law from the next packet on."""
         marker = self.packets[row]["second"] & _MARKER

@@ -7,6 +7,7 @@ time, and takes the events that it leaves in `events`.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,7 +34,10 @@ from adapters.media.recorder_link import RecorderLink
 from adapters.media.relay import Relay, Side
 from adapters.media.reports import ReportDesk
 from adapters.media.rtp import FRAME_BYTES, Header, build_packet
+from adapters.media.shields import ShieldedSender, Shields
+from adapters.media.srtp import SEQUENCE_FIRST_MAX
 from adapters.media.stream_table import RowPicker, StreamTable
+from adapters.media.types import SrtpKeys
 from adapters.media.way import Way
 from engine.ports.telephony import MediaStatistics
 
@@ -105,9 +109,10 @@ class Switchboard:
         self._capacity = capacity
         self._arena = SoundArena(prompts)
         self._table = StreamTable(capacity, self._arena.frames, chance)
-        self._sender = way.make_sender(capacity)
         self.listening = Listening(capacity, recorder)
-        self.hearing = Hearing(capacity, way.make_receiver, self.listening)
+        self.shields = Shields(capacity)
+        self._sender = ShieldedSender(way.make_sender(capacity), self.shields)
+        self.hearing = Hearing(capacity, way.make_receiver, self.listening, self.shields)
         self.desk = ReportDesk(self._table, self.hearing.reception, chance, unix_minus_monotonic_ns)
         self.relay = Relay(self._table, self._sender, capacity, self._settle_row)
         self._presses = Presses(self._table, capacity, self._send_one_of)
@@ -231,6 +236,7 @@ class Switchboard:
             if command.payload_type != line.payload_type:
                 self._speak(line, command.payload_type)
             line.telephone_event = command.telephone_event
+            self._secure(line, command.srtp)
             self.hearing.expect(line.row, command.payload_type, command.telephone_event)
             self._connect_line(line, command)
         except (OSError, ValueError, OverflowError) as error:
@@ -241,10 +247,15 @@ class Switchboard:
         line.is_sending = True
         reporting = line.endpoints.rtp if command.is_muxed else line.endpoints.rtcp
         if not command.is_certain:
-            self.desk.open(line.row, reporting.send)
+            self.desk.open(line.row, partial(self._send_report, line.row, reporting))
         self._describe(line)
         if line.press and line.row not in self._presses and not line.sounds_keys:
             self._begin_press(line)
+
+    def _secure(self, line: _Line, keys: SrtpKeys | None) -> None:
+        if keys is not None and not self._table.sent[line.row]:
+            self._table.begin_low(line.row, SEQUENCE_FIRST_MAX)
+        self._sender.secure(line.row, keys)
 
     def _connect_line(self, line: _Line, command: control.Connect) -> None:
         remote = (command.host, command.port)
@@ -448,7 +459,9 @@ class Switchboard:
 
     def _send_one(self, line: _Line, header: Header, payload: bytes) -> None:
         """Send one packet past the table. An ICMP error of an earlier one is reported in its place."""
-        octets = build_packet(header, payload)
+        octets = self.shields.protect(line.row, build_packet(header, payload))
+        if octets is None:
+            return
         self._table.note_sent(line.row, len(payload))
         for _ in range(SENDS_MAX):
             try:
@@ -456,6 +469,12 @@ class Switchboard:
                 return
             except OSError:
                 continue
+
+    def _send_report(self, row: int, endpoint: socket.socket, octets: bytes) -> None:
+        """Send RTCP. Raises `OSError`."""
+        protected = self.shields.protect_rtcp(row, octets)
+        if protected is not None:
+            endpoint.send(protected)
 
     def _close(self, line: _Line, _: control.Close) -> None:
         if line.remote is not None:

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from api.commands import Command
 from api.commands.config_file import add_config_argument, load_config
-from api.config import Config
+from api.config import Config, Trunk
 
 
 def check_config(args: Namespace) -> int:
@@ -27,7 +27,19 @@ def describe_config(config: Config) -> list[str]:
         notes.append(f"Numbers under {', '.join(config.limits.destinations)} may be called.")
     else:
         notes.append("limits.destinations is empty: every number will be refused.")
-    return notes
+    return notes + [_warn_of_keys(trunk) for trunk in config.trunks if _shows_keys(trunk)]
+
+
+def _shows_keys(trunk: Trunk) -> bool:
+    return trunk.srtp != "off" and trunk.uri.transport != "tls"
+
+
+def _warn_of_keys(trunk: Trunk) -> str:
+    """SDES protects as much as the signalling that carries its keys does (RFC 4568 §1)."""
+    return (
+        f"Warning: trunk {trunk.name!r} has srtp = {trunk.srtp!r}, and its signalling is not encrypted:"
+        " whoever reads that has the keys of the sound too. Put ;transport=tls into its uri."
+    )
 
 
 COMMAND = Command(

@@ -143,6 +143,26 @@ def test_config_check_says_what_to_expect_of_the_defaults(
     )
 
 
+def test_config_check_warns_of_keys_that_anybody_on_the_way_can_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "callwheel.toml"
+    trunk = '[[trunks]]\nname = "{0}"\nuri = "sip:192.0.2.9:5060{1}"\nsrtp = "{2}"\n'
+    path.write_text(
+        trunk.format("open", ";transport=tcp", "optional")
+        + trunk.format("udp", "", "required")
+        + trunk.format("safe", ";transport=tls", "required")
+        + trunk.format("plain", "", "off"),
+    )
+    assert run(["config", "check", "--config", str(path)]) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "Warning" in line]
+    assert warnings == [
+        f"  Warning: trunk {name!r} has srtp = {srtp!r}, and its signalling is not encrypted: whoever"
+        " reads that has the keys of the sound too. Put ;transport=tls into its uri."
+        for name, srtp in (("open", "optional"), ("udp", "required"))
+    ]
+
+
 def test_serve_refuses_a_wrong_configuration_as_config_check_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

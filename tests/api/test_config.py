@@ -78,6 +78,8 @@ headers = ["X-Account: 7, eight", "X-Empty:"]
 stir_key = "/etc/callwheel/stir.pem"
 stir_certificate_url = "https://cert.example.com/shaken.pem"
 stir_attestation = "A"
+codecs = ["PCMA", "pcmu"]
+srtp = "required"
 
 [[trunks]]
 name = "other"
@@ -139,6 +141,8 @@ WHOLE_CONFIG = Config(
             stir_key="/etc/callwheel/stir.pem",
             stir_certificate_url="https://cert.example.com/shaken.pem",
             stir_attestation="A",
+            codecs=("PCMA", "PCMU"),
+            srtp="required",
         ),
         Trunk("other", TrunkUri("carrier.example.com", None, "tls")),
     ),
@@ -253,6 +257,8 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_TRUNKS__0__STIR_KEY": "/etc/callwheel/stir.pem",
         "CALLWHEEL_TRUNKS__0__STIR_CERTIFICATE_URL": "https://cert.example.com/shaken.pem",
         "CALLWHEEL_TRUNKS__0__STIR_ATTESTATION": "A",
+        "CALLWHEEL_TRUNKS__0__CODECS": "PCMA,PCMU",
+        "CALLWHEEL_TRUNKS__0__SRTP": "required",
         "CALLWHEEL_TRUNKS__1__NAME": "other",
         "CALLWHEEL_TRUNKS__1__URI": "sip:Carrier.example.com;transport=tls",
         "CALLWHEEL_ROUTES__0__NAME": "anywhere",

@@ -48,11 +48,20 @@ audio_path {folder}
 snd_path {recordings}
 module_path {modules}
 module g711.so
+module g722.so
+module opus.so
+module srtp.so
 module sndfile.so
 module aufile.so
 module_tmp account.so
+opus_bitrate 64000
+opus_stereo no
+opus_sprop_stereo no
 """
-ACCOUNT = "<sip:{number}@127.0.0.1>;regint=0;answermode=auto;audio_codecs=PCMU;audio_source=aufile,{tone}\n"
+ACCOUNT = (
+    "<sip:{number}@127.0.0.1>;regint=0;answermode=auto;audio_codecs={codecs}{more}"
+    ";audio_source=aufile,{tone}\n"
+)
 
 Samples = NDArray[np.int16]
 
@@ -117,10 +126,16 @@ def read_recording(file: Path) -> Samples:
 
 @asynccontextmanager
 async def open_baresip(
-    programs: Programs, folder: Path, tones_hz: Mapping[str, int]
+    programs: Programs,
+    folder: Path,
+    tones_hz: Mapping[str, int],
+    *,
+    codecs: str = "PCMU",
+    mediaenc: str | None = None,
 ) -> AsyncIterator[Baresip]:
     """baresip for as long as the block lasts: it answers each of these numbers at once and speaks its
-    tone. Its log is `baresip.log` in the folder."""
+    tone. Its log is `baresip.log` in the folder. `codecs` and `mediaenc` are words of its own."""
+    more = "" if mediaenc is None else f";mediaenc={mediaenc}"
     settings, recordings = folder / "baresip", folder / "recordings"
     settings.mkdir()
     recordings.mkdir()
@@ -140,7 +155,7 @@ async def open_baresip(
         for number, hz in tones_hz.items():
             tone = settings / f"{hz}.wav"
             tone.write_bytes(make_tone(hz, TONE_S))
-            accounts.write(ACCOUNT.format(number=number, tone=tone))
+            accounts.write(ACCOUNT.format(number=number, tone=tone, codecs=codecs, more=more))
     log = folder / "baresip.log"
     async with _open_process([programs.baresip, "-f", str(settings)], log) as process:
         if not await _wait_said(process, log, b"baresip is ready"):

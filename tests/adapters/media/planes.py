@@ -16,6 +16,7 @@ from adapters.media.endpoint import PortPicker
 from adapters.media.g711 import LAWS
 from adapters.media.rtp import Header, build_packet, parse_packet
 from adapters.media.switchboard import Switchboard
+from adapters.media.types import SrtpKeys
 from adapters.media.way import PLAIN, RING, Way, choose_way
 from tests.adapters.media.callee import HOST
 
@@ -115,21 +116,34 @@ class Board:
         self.now_ns = 0
         self._streams = 0
 
-    def open(self, peer: Peer, payload_type: int = 0, telephone_event: int | None = 101) -> int:
+    def open(
+        self,
+        peer: Peer,
+        payload_type: int = 0,
+        telephone_event: int | None = 101,
+        srtp: SrtpKeys | None = None,
+    ) -> int:
         """A stream that is connected to a peer: its port."""
         self._streams += 1
         self.board.obey(control.Open([self._streams]))
         self.board.open_some()
         opened = self.take_events()[-1]
         assert isinstance(opened, control.Opened)
-        self.connect(self._streams, peer.port, payload_type, telephone_event)
+        self.connect(self._streams, peer.port, payload_type, telephone_event, srtp)
         return opened.port
 
     def connect(
-        self, stream: int, port: int, payload_type: int = 0, telephone_event: int | None = 101
+        self,
+        stream: int,
+        port: int,
+        payload_type: int = 0,
+        telephone_event: int | None = 101,
+        srtp: SrtpKeys | None = None,
     ) -> None:
         """Connect a stream to a port of this machine."""
-        self.board.obey(control.Connect(stream, HOST, port, payload_type, telephone_event))
+        self.board.obey(
+            control.Connect(stream, HOST, port, payload_type, telephone_event, srtp=srtp)
+        )
 
     def run(self, duration_ms: float) -> None:
         """Send and hear for so long."""
