@@ -61,7 +61,7 @@ async def spend_evening(programs: Programs, folder: Path, srtp: str, mediaenc: s
         config += f'srtp = "{srtp}"\n'
         async with open_installation(folder, config) as engine:
             async with open_capture(programs, capture) as captured:
-                flow = await dial_everyone(engine, baresip, folder)
+                flow = await dial_everyone(engine, baresip, folder, TONES_HZ)
             attempts = await get_attempts(engine, flow)
             trace = await read_trace(engine, flow)
     heard = {number: measure_tones(read_recording(folder / f"{number}.wav")) for number in TONES_HZ}
@@ -97,7 +97,7 @@ def _spread(programs: Programs, capture: Path) -> float:
 
 @pytest.mark.parametrize(
     ("srtp", "mediaenc"),
-    [("required", "srtp-mand"), ("optional", "srtp"), ("optional", "srtp-mand")],
+    [("required", "srtp-mand"), ("optional", "srtp")],
 )
 async def test_baresip_and_we_hear_each_other_in_encrypted_calls(
     tmp_path: Path, srtp: str, mediaenc: str
@@ -131,6 +131,4 @@ async def test_a_callee_that_does_not_encrypt_is_not_talked_to_where_that_is_req
             )
             number = next(iter(TONES_HZ))
             view = await engine.client.multicast(flow, "refused", [{"tel": [number]}])
-            await wait_completed(engine.client, view.list)
-            attempts = await get_attempts(engine, flow)
-    assert {one.disposition for one in attempts} == {"failed"}
+            assert await wait_completed(engine.client, view.list) == {"failed": 1}
