@@ -359,7 +359,7 @@ class Exchange:
         if plan.outcome == "machine":
             self._streams.announce(line.stream, plan.greeting_s)
         else:
-            self._streams.greet(line.stream, plan.greeting_s)
+            self._streams.greet(line.stream, plan.greeting_s, plan.keys)
 
     def _send_refusal(self, line: Line) -> None:
         code = line.callee.code

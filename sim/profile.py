@@ -158,6 +158,8 @@ class Forced(Struct, frozen=True):
     ring_s: float = 0.0
     """From the INVITE to the final response."""
     answer: Answer = "sdp"
+    keys: str = ""
+    """Pressed after the greeting."""
 
 
 FORCED: Final[dict[str, Forced]] = {
@@ -165,6 +167,7 @@ FORCED: Final[dict[str, Forced]] = {
     "9180": Forced("human", 200, 180, 2.0),
     "9183": Forced("human", 200, 183, 2.0),
     "9200": Forced("human", 200, 180),
+    "9201": Forced("human", 200, 180, keys="12#"),
     "9202": Forced("machine", 200, 180),
     "9204": Forced("human", 200, 180, answer="empty"),
     "9403": Forced("failed", 403),
@@ -204,6 +207,8 @@ class Plan(Struct, frozen=True, gc=False):
     greeting_s: float = 0.0
     """How long the callee speaks after its answer."""
     answer: Answer = "sdp"
+    keys: str = ""
+    """What the callee presses after the greeting."""
     asks_for_pause: bool = False
     """Whether a refusal carries a Retry-After: the carrier's own do, and those of a far end that happens to
     be full do not."""
@@ -264,6 +269,7 @@ def _forced_plan(forced: Forced) -> Plan:
         forced.alert,
         final_after_s=forced.ring_s,
         answer=forced.answer,
+        keys=forced.keys,
         asks_for_pause=forced.outcome == "congested",
     )
 

@@ -16,6 +16,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from adapters.media.dtmf import DigitPacket, make_script
+from adapters.media.dtmf_tones import keys_octets
 from adapters.media.g711 import SAMPLE_RATE_HZ, encode_alaw, encode_ulaw
 from adapters.media.types import Remote
 
@@ -51,8 +53,7 @@ def sounds(payload_type: int) -> Sounds:
     encode = encode_alaw if payload_type == 8 else encode_ulaw
 
     def frames(samples: NDArray[np.float64]) -> Frames:
-        octets = encode(samples.astype(np.int16)).tobytes()
-        return tuple(octets[i : i + FRAME_SAMPLES] for i in range(0, len(octets), FRAME_SAMPLES))
+        return _cut(encode(samples.astype(np.int16)).tobytes())
 
     second = np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
     noise = np.random.default_rng(1).normal(0.0, 3000.0, SAMPLE_RATE_HZ)
@@ -66,12 +67,18 @@ def sounds(payload_type: int) -> Sounds:
     )
 
 
+def _cut(octets: bytes) -> Frames:
+    return tuple(octets[i : i + FRAME_SAMPLES] for i in range(0, len(octets), FRAME_SAMPLES))
+
+
 class Stream(Struct, gc=False):
     """One call's RTP, both ways."""
 
     remote: tuple[str, int]
     payload_type: int
     ssrc: int
+    telephone_event: int | None = None
+    """Payload type of RFC 4733 events, None where they were not agreed."""
     sent: int = 0
     received: int = 0
     """Packets from the caller."""
@@ -81,6 +88,9 @@ class Stream(Struct, gc=False):
     """The packet, counted as `sent` is, at which `later` takes over."""
     later: tuple[tuple[Frames, float], ...] = ()
     """What is played after it: frames, and for how many packets."""
+    keys: dict[int, DigitPacket] | None = None
+    """Packets of keys by the packet, counted as `sent` is, in whose place they go."""
+    _keys_from: int = 0
     _first: int = 0
     _highest: int = -1
     """Sequence numbers, extended beyond 16 bits; -1 before the first."""
@@ -106,6 +116,8 @@ class Stream(Struct, gc=False):
         """The next 20 ms (RFC 3550 §5.1)."""
         n = self.sent
         self.sent = n + 1
+        if self.keys is not None and n in self.keys:
+            return self._key_packet(n, self.keys[n])
         while n >= self.until:
             (self.frames, lasts), *rest = self.later
             self.later = tuple(rest)
@@ -114,6 +126,18 @@ class Stream(Struct, gc=False):
         timestamp = n * FRAME_SAMPLES & 0xFFFFFFFF
         header = _HEADER.pack(0x80, marked, n & 0xFFFF, timestamp, self.ssrc)
         return header + self.frames[n % len(self.frames)]
+
+    def press(self, digits: str, after_s: float) -> None:
+        """Press these keys so long after now, by events (RFC 4733). They must have been agreed."""
+        self._keys_from = self.sent + round(after_s / FRAME_S)
+        script = make_script(digits)
+        self.keys = {self._keys_from + packet.tick: packet for packet in script.packets}
+
+    def _key_packet(self, n: int, packet: DigitPacket) -> bytes:
+        assert self.telephone_event is not None
+        second = self.telephone_event | packet.marker << 7
+        timestamp = self._keys_from * FRAME_SAMPLES + packet.timestamp & 0xFFFFFFFF
+        return _HEADER.pack(0x80, second, n & 0xFFFF, timestamp, self.ssrc) + packet.payload
 
     def take(self, sequence: int) -> None:
         """Count a packet with this sequence number."""
@@ -152,7 +176,8 @@ class Streams:
         """A stream for a call that is answered, or that rings with early media."""
         self._opened += 1
         where = (remote.host, remote.port)
-        stream = Stream(where, remote.payload_type, ssrc=self._opened & 0xFFFFFFFF)
+        ssrc = self._opened & 0xFFFFFFFF
+        stream = Stream(where, remote.payload_type, ssrc, remote.telephone_event)
         self._by_source[where] = stream
         on_hold = remote.host in ("0.0.0.0", "::")  # noqa: S104 (an SDP hold, nothing is bound)
         if len(self.sending) < self.sending_max and not on_hold:
@@ -163,9 +188,16 @@ class Streams:
         """Play the ringing tone."""
         stream.play((sounds(stream.payload_type).ringing, inf))
 
-    def greet(self, stream: Stream, greeting_s: float) -> None:
-        """Speak like a human who picks up: a few words, then silence."""
+    def greet(self, stream: Stream, greeting_s: float, keys: str = "") -> None:
+        """Speak like a human who picks up: a few words, then silence, or keys before that."""
         voice = sounds(stream.payload_type)
+        if keys and stream.telephone_event is not None:
+            stream.press(keys, greeting_s)
+        elif keys:
+            tones = _cut(keys_octets(keys, stream.payload_type))
+            lasts_s = FRAME_S * len(tones)
+            stream.play((voice.speech, greeting_s), (tones, lasts_s), (voice.silence, inf))
+            return
         stream.play((voice.speech, greeting_s), (voice.silence, inf))
 
     def announce(self, stream: Stream, greeting_s: float) -> None:

@@ -40,6 +40,7 @@ from sim.telephony import CallScript, SimulatedTelephony
 PROMPT_S = 0.2
 TALK_S = 0.6
 
+PROFILE = Profile(talk_s=always(TALK_S), retry_after_s=1)
 SCRIPTS = {
     "9200": CallScript(0.0, 0.0, talk_s=TALK_S),
     "9180": CallScript(0.0, 0.5, talk_s=TALK_S),
@@ -56,19 +57,20 @@ async def simulated_network(_folder: Path) -> AsyncIterator[Telephony]:
 
 
 @asynccontextmanager
-async def sip_network(folder: Path) -> AsyncIterator[Telephony]:
+async def sip_network(folder: Path, profile: Profile = PROFILE) -> AsyncIterator[Telephony]:
     sound = 0.3 * np.sin(np.arange(int(8000 * PROMPT_S)) / 5)
     wav = folder / "tone.wav"
     soundfile.write(wav, sound, 8000)
     PromptLibrary(folder).add("prm_tone", wav.read_bytes())
-    profile = Profile(talk_s=always(TALK_S), retry_after_s=1)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(
             run_carrier, CarrierSettings(bind="127.0.0.1:0", profile=profile)
         )
         settings = UserAgentSettings((Trunk("main", *address),))
         async with (
-            open_media_plane("127.0.0.1", prompts_folder=folder, ports=(0, 0)) as plane,
+            open_media_plane(
+                "127.0.0.1", prompts_folder=folder, recordings_folder=folder, ports=(0, 0)
+            ) as plane,
             open_user_agent(settings, plane, Random(1)) as agent,
         ):
             yield agent
