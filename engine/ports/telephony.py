@@ -137,8 +137,8 @@ class Call(Protocol):
         """Wait for the next thing that happens. After `Ended` it returns `Ended` again."""
 
     async def play(self, prompt: str) -> None:
-        """Play a prompt by its id to its end. Raises `CallEnded` when the call ends first. Cancelling it
-        stops the sound at once."""
+        """Play a prompt by its id to its end. Raises `CallEnded` when the call ends first, and `KeyError` at
+        once where there is no such prompt. Cancelling it stops the sound at once."""
 
     async def next_digit(self) -> str:
         """Wait for the next key that the callee presses: `0` to `9`, `*`, `#`, `A` to `D`. Keys are kept
