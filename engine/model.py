@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from engine.amd import AmdParameters
 from engine.disposition import Disposition
 
 FlowKind = Literal["multicast", "dialer"]
@@ -187,6 +188,11 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Whom a single call that names its agent reaches first."""
     agent_ring_timeout_s: Annotated[float, Meta(ge=5, le=120)] = 20
     """How long an agent's telephone rings."""
+    amd: Literal["off", "detect", "wait_for_beep"] = "off"
+    """Whether it is listened to who answers before the graph begins. `wait_for_beep` begins it on a machine
+    only after the beep, and hangs up where none comes."""
+    amd_parameters: AmdParameters = AmdParameters()
+    """The limits that tell a machine from a person."""
 
 
 class Flow(Struct, frozen=True):
@@ -320,6 +326,8 @@ class Contact(Struct, frozen=True, gc=False):
     """Whether `tel[tel_index]` was redirected already: a second time is a refusal."""
     agent: str | None = None
     """E.164: who is to talk with this contact; None is any agent, or nobody."""
+    flow_version: int = 1
+    """The version of the flow whose graph its calls run: that of the moment at which it came in."""
 
 
 def status_of(contact: Contact, now: float) -> ContactStatus:
@@ -365,6 +373,18 @@ class Media(Struct, frozen=True):
     """Round trip to the callee."""
 
 
+class Step(Struct, frozen=True, gc=False):
+    """One node that a call went through."""
+
+    node: str
+    """Its name."""
+    type: str
+    at_s: float
+    """Seconds from the answer to its beginning, in milliseconds."""
+    outcome: str
+    """What came of it, in a word; `docs/lifecycle.md` has them."""
+
+
 class Attempt(Struct, frozen=True, gc=False):
     """One call to one number of one contact: the call detail record."""
 
@@ -387,9 +407,11 @@ class Attempt(Struct, frozen=True, gc=False):
     sip: SipOutcome | None = None
     q850: int | None = None
     amd: str | None = None
+    """Who answered (`engine.amd.Answerer`); None where nobody listened for it."""
     digits: str = ""
+    """All keys that the flow took as answers, in order."""
     result: dict[str, Any] = field(default_factory=dict)
-    """What the flow recorded on this call."""
+    """The variables that the call set, with their last values."""
     media: Media | None = None
     redirected_from: str | None = None
     """The contact's own number, where a trunk has redirected its call to this one's."""
@@ -397,6 +419,8 @@ class Attempt(Struct, frozen=True, gc=False):
     """The id of the agent who took it, or the number of somebody who is no agent of the flow."""
     abandoned: bool | None = None
     """Whether no agent took a customer who answered in time; None where none was wanted."""
+    steps: tuple[Step, ...] = ()
+    """What the call went through of its flow, in order; the first of them, where there are very many."""
 
     @property
     def duration_s(self) -> float | None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from engine.administration import Administration
 from engine.dial.attempt import AttemptServices
+from engine.dial.conversation import ConversationServices, FlowParts
 from engine.dial.did import DidActor
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
@@ -21,6 +22,7 @@ from engine.dial.record import end_interrupted
 from engine.dial.route import RouteSettings
 from engine.dial.router import Router
 from engine.dial.trunk import TrunkSettings
+from engine.dial.versions import FlowVersions
 from engine.flow.definition import InvalidDefinition
 from engine.ids import IdSource
 from engine.intake.submission import Intake
@@ -83,6 +85,7 @@ class Engine:
         clock: WallClock,
         randomness: Randomness,
         workers: Workers,
+        parts: FlowParts | None = None,
     ) -> None:
         """Raises ValueError for routes over trunks that are not there, or names that are there twice."""
         self._settings = settings
@@ -101,6 +104,8 @@ class Engine:
             ids=ids,
             randomness=randomness,
             destinations=settings.destinations,
+            conversations=ConversationServices(store, clock, ids, parts or FlowParts()),
+            versions=FlowVersions(store),
             put_back=self._scheduler.put_back,
             pause_list=self._scheduler.pause_list,
             finish=self._scheduler.finish,

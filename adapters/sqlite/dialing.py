@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from adapters.sqlite import rules
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.do_not_call import add_do_not_call
 from adapters.sqlite.rows import (
     ATTEMPT_COLUMNS,
     ATTEMPT_INSERT,
@@ -128,11 +129,16 @@ class SqliteDialing(Connected):
             lambda unit: _begin_attempt(unit, attempt, event), gather_s=GATHER_S
         )
 
-    async def note_progress(self, attempt: Attempt, event: Event) -> None:
+    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
         """Keep what changed on an attempt. Does nothing to one that has ended, or is not known."""
         await self._writer.submit(
-            lambda unit: _note_progress(unit, attempt, event), gather_s=GATHER_S
+            lambda unit: _note_progress(unit, attempt, events), gather_s=GATHER_S
         )
+
+    async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
+        """Put numbers on the do-not-call list, with the event. Raises LookupError for an unknown
+        account."""
+        return await self._writer.submit(lambda unit: _opt_out(unit, numbers, flow, event))
 
     async def end_attempt(
         self, attempt: Attempt, contact: Contact, events: Sequence[Event]
@@ -216,7 +222,7 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     return None
 
 
-def _note_progress(unit: Unit, attempt: Attempt, event: Event) -> None:
+def _note_progress(unit: Unit, attempt: Attempt, events: Sequence[Event]) -> None:
     unit.execute(
         NOTE_PROGRESS,
         (
@@ -229,7 +235,14 @@ def _note_progress(unit: Unit, attempt: Attempt, event: Event) -> None:
         ),
     )
     if unit.rowcount:
+        unit.tell(events)
+
+
+def _opt_out(unit: Unit, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
+    is_new = add_do_not_call(unit, event.account, numbers, flow, event.time) > 0
+    if is_new:
         unit.tell((event,))
+    return is_new
 
 
 def _end_attempt(unit: Unit, attempt: Attempt, contact: Contact, events: Sequence[Event]) -> bool:

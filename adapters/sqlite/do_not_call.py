@@ -18,7 +18,7 @@ class SqliteDoNotCall(Connected):
     ) -> int:
         """List numbers. Raises LookupError for an unknown account."""
         return await self._writer.submit(
-            lambda unit: _add_do_not_call(unit, account, numbers, flow, at), len(numbers)
+            lambda unit: add_do_not_call(unit, account, numbers, flow, at), len(numbers)
         )
 
     async def remove_do_not_call(self, account: str, number: str) -> bool:
@@ -47,9 +47,10 @@ class SqliteDoNotCall(Connected):
         )
 
 
-def _add_do_not_call(
+def add_do_not_call(
     unit: Unit, account: str, numbers: Sequence[str], flow: str | None, at: float
 ) -> int:
+    """List numbers; how many were new. Raises LookupError for an unknown account."""
     account_n = unit.account_n(account)
     before = unit.mark()[0]
     unit.executemany(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.intake import insert_list
 from adapters.sqlite.paging import IN_ACCOUNT, of_account
-from adapters.sqlite.rows import FLOW_CHANGE, FLOW_COLUMNS, flow_change_row, to_flow
+from adapters.sqlite.rows import FLOW_CHANGE, FLOW_COLUMNS, flow_change_row, to_definition, to_flow
 from adapters.sqlite.rules import cursor_of, flow_in_use, standing_list
 from adapters.sqlite.unit import Unit
 from engine.model import Flow
@@ -20,6 +20,15 @@ from engine.ports.store import IdempotentAnswer, Page
 _SELECT_FLOW: Final = f"SELECT {FLOW_COLUMNS} FROM flows f {IN_ACCOUNT} f.account"
 FIND_FLOW: Final = f"{_SELECT_FLOW} WHERE f.id = ? AND a.id = ? AND NOT f.deleted"
 LIST_FLOWS: Final = f"{_SELECT_FLOW} WHERE NOT f.deleted AND f.id > ?"
+FIND_DEFINITION: Final = (
+    "SELECT v.definition FROM flows f JOIN accounts a ON a.n = f.account "
+    "JOIN flow_versions v ON v.flow = f.n WHERE f.id = ? AND a.id = ? AND v.version <= ? "
+    "ORDER BY v.version DESC LIMIT 1"
+)
+KEEP_DEFINITION: Final = (
+    "INSERT OR REPLACE INTO flow_versions (flow, version, definition) "
+    "SELECT n, version, definition FROM flows WHERE id = ?"
+)
 UNFINISHED_LISTS: Final = "SELECT 1 FROM lists WHERE flow = ? AND unfinished LIMIT 1"
 
 
@@ -51,6 +60,10 @@ class SqliteFlows(Connected):
         """Replace the flow by `change(flow)`, which runs in the writer's thread and may run twice."""
         return await self._writer.submit(lambda unit: _change_flow(unit, account, flow, change))
 
+    async def get_definition(self, account: str, flow: str, version: int) -> dict[str, Any] | None:
+        """The graph that a flow had in one of its versions."""
+        return await self._readers.row(FIND_DEFINITION, (flow, account, version), to_definition)
+
     async def delete_flow(self, account: str, flow: str) -> bool:
         """Hide a flow."""
         return await self._writer.submit(lambda unit: _delete_flow(unit, account, flow))
@@ -66,6 +79,7 @@ def _add_flow(unit: Unit, flow: Flow, answer: IdempotentAnswer | None) -> Idempo
         "dids, id, account, calls_list, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*flow_change_row(flow), flow.id, account_n, flow.calls_list, flow.created_at),
     )
+    unit.execute(KEEP_DEFINITION, (flow.id,))
     insert_list(unit, standing_list(flow))
     keep_answer(unit, answer)
     return None
@@ -77,8 +91,11 @@ def _change_flow(
     row = unit.row(FIND_FLOW, (flow, account))
     if row is None:
         return None
-    changed = change(to_flow(row))
+    present = to_flow(row)
+    changed = change(present)
     unit.execute(f"UPDATE flows SET {FLOW_CHANGE} WHERE id = ?", (*flow_change_row(changed), flow))
+    if changed.definition != present.definition:
+        unit.execute(KEEP_DEFINITION, (flow,))
     return changed
 
 

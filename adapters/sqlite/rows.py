@@ -28,6 +28,7 @@ from engine.model import (
     RejectedRow,
     Report,
     SipOutcome,
+    Step,
 )
 from engine.ports.store import IdempotentAnswer
 
@@ -61,6 +62,7 @@ class _Detail(Struct, omit_defaults=True):
     redirected_from: str | None = None
     agent: str | None = None
     abandoned: bool | None = None
+    steps: tuple[Step, ...] = ()
 
 
 _read_detail = msgspec.json.Decoder(_Detail).decode
@@ -131,6 +133,11 @@ def to_flow(row: Row) -> Flow:
         calls_list=row[10],
         created_at=row[11],
     )
+
+
+def to_definition(row: Row) -> dict[str, Any]:
+    """A graph as its user wrote it."""
+    return _read_object(row[0])
 
 
 PROMPT_COLUMNS: Final = "p.id, a.id, p.name, p.duration_s, p.created_at"
@@ -243,15 +250,15 @@ def to_counts(dispositions: str) -> dict[Disposition, int]:
 
 CONTACT_INSERT: Final = (
     "INSERT INTO contacts (id, list, row, tel, variables, starttime, reference, state, due_at, "
-    "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured, agent) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured, agent, "
+    "flow_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 CONTACT_COLUMNS: Final = (
     "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
     "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured, "
-    "c.agent"
+    "c.agent, c.flow_version"
 )
-CONTACT_WIDTH: Final = 20
+CONTACT_WIDTH: Final = 21
 CONTACT_PROGRESS: Final = (
     "state = ?, due_at = ?, wait_code = ?, tel_index = ?, spent = ?, tries = ?, disposition = ?, "
     "completed_at = ?, detour = ?, detoured = ?"
@@ -279,6 +286,7 @@ def contact_row(one: Contact, list_n: int, row: int) -> Row:
         one.detour,
         one.detoured,
         one.agent,
+        one.flow_version,
     )
 
 
@@ -308,7 +316,7 @@ def to_contact(row: Row) -> Contact:
         _read_counts(row[14]) if row[14] is not None else {},
         *row[15:18],
         bool(row[18]),
-        row[19],
+        *row[19:21],
     )
     return Contact(*values)
 
@@ -370,6 +378,7 @@ def detail_text(one: Attempt) -> str | None:
         one.redirected_from,
         one.agent,
         one.abandoned,
+        one.steps,
     )
     encoded = _encoder.encode(detail)
     return None if encoded == b"{}" else encoded.decode()

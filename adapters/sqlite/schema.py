@@ -297,11 +297,30 @@ _RECORDINGS: Final = (
     "CREATE INDEX recordings_by_attempt ON recordings (attempt, id)",
 )
 
+_VERSIONS: Final = (
+    # A version whose graph is that of the one before it has no row.
+    """
+    CREATE TABLE flow_versions (
+        flow INTEGER NOT NULL REFERENCES flows (n),
+        version INTEGER NOT NULL,
+        definition TEXT NOT NULL,  -- JSON
+        PRIMARY KEY (flow, version)
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO flow_versions SELECT n, version, definition FROM flows",
+    # What earlier graphs were is not known any more: lists that are there go on with the present one.
+    "UPDATE lists SET flow_version = (SELECT f.version FROM flows f WHERE f.n = lists.flow) "
+    "WHERE flow IS NOT NULL AND (unfinished OR standing)",
+    "ALTER TABLE contacts ADD COLUMN flow_version INTEGER NOT NULL DEFAULT 1",
+    "UPDATE contacts SET flow_version = (SELECT l.flow_version FROM lists l WHERE l.n = contacts.list)",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
     Migration("0003 agents, legs", _AGENTS),
     Migration("0004 recordings", _RECORDINGS),
+    Migration("0005 flow versions", _VERSIONS),
 )
 """In the order in which they run."""
 

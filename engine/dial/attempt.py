@@ -13,7 +13,8 @@ import structlog
 import trio
 from msgspec import Struct
 
-from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, outcome_of
+from engine.dial.conversation import Conversation, ConversationServices
+from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, of_answerer, outcome_of
 from engine.dial.limits import Block, Permit
 from engine.dial.live import LiveAttempts
 from engine.dial.presentation import FlowPresentation, present
@@ -21,10 +22,10 @@ from engine.dial.record import attempt_event, ended_event, following_event
 from engine.dial.route import Route
 from engine.dial.stall import Stall, tell_trunk, wait_after
 from engine.dial.trunk import TrunkCall
+from engine.dial.versions import FlowVersions
 from engine.disposition import Outcome
-from engine.events import EventType
-from engine.flow.definition import Definition
-from engine.flow.run import run_flow
+from engine.events import Event, EventType
+from engine.flow.definition import Definition, InvalidDefinition
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Attempt, Contact, Did, Flow, Media, SipOutcome
@@ -33,7 +34,6 @@ from engine.ports.store import DialStore, Refusal, StoreUnavailable
 from engine.ports.telephony import (
     Answered,
     Call,
-    CallEnded,
     CallRequest,
     Ended,
     MediaStatistics,
@@ -50,7 +50,8 @@ UNAVAILABLE_WAIT_S: Final = 1.0
 """How long a contact is put back when no call can be prepared or no intent can be written down."""
 OUTCOME_RETRY_S: Final = 0.5
 """How soon the outcome of a call is offered again to a store that did not take it."""
-
+UNREADABLE_WAIT_S: Final = 60.0
+"""How long a contact is put back whose graph this release cannot read."""
 
 INTENT_MAX_S: Final = 5.0
 """An INVITE leaves within this time of its intent, or not at all. After a restart the sliding windows go by
@@ -68,6 +69,8 @@ class AttemptServices(Struct, frozen=True):
     randomness: Randomness
     destinations: tuple[str, ...]
     """Prefixes that may be called; none refuses every number."""
+    conversations: ConversationServices
+    versions: FlowVersions
     put_back: Callable[[Work, Contact], None]
     """Tells the scheduler that the contact waits again."""
     pause_list: Callable[[str], None]
@@ -82,6 +85,7 @@ class Assignment(Struct, frozen=True):
     work: Work
     flow: Flow
     definition: Definition
+    """Of the flow as it is now; the contact's own may be an earlier one."""
     presentation: FlowPresentation
     did: Did
     route: Route
@@ -121,6 +125,8 @@ class _AttemptRunner:
         contact = assignment.work.contact
         self._contact = contact
         self._begun = False
+        self._definition = assignment.definition
+        self._conversation: Conversation | None = None
         self._dial_by = trio.current_time() + INTENT_MAX_S
         self._attempt = Attempt(
             id=services.ids.new("att"),
@@ -148,6 +154,8 @@ class _AttemptRunner:
         if not attempt.number.startswith(self._services.destinations):
             await self._leave_out("number_not_allowed")
             return
+        if not await self._find_definition():
+            return
         presentation = present(self._assignment.presentation, self._contact.variables)
         request = CallRequest(attempt.id, attempt.number, attempt.did, attempt.trunk, presentation)
         try:
@@ -172,6 +180,20 @@ class _AttemptRunner:
             await self._settle(Outcome("failed"))
         else:
             self._put_back_soon()
+
+    async def _find_definition(self) -> bool:
+        """Whether the graph that the contact came with is there; the contact is put back where it is not."""
+        flow, version = self._assignment.flow, self._contact.flow_version
+        try:
+            self._definition = await self._services.versions.find(
+                flow, version, self._assignment.definition
+            )
+        except (StoreUnavailable, InvalidDefinition) as error:
+            log.error("a graph cannot be read", version=version, error=str(error), **self.names)
+            is_brief = isinstance(error, StoreUnavailable)
+            self._put_back_soon(UNAVAILABLE_WAIT_S if is_brief else UNREADABLE_WAIT_S)
+            return False
+        return True
 
     async def _commit_intent(self) -> bool:
         """Whether the call may be made: its intent is then committed."""
@@ -258,15 +280,16 @@ class _AttemptRunner:
         return await self._converse(call), "the call ended"
 
     async def _converse(self, call: Call) -> Ended:
-        try:
-            with trio.move_on_after(self._assignment.flow.settings.call_max_s):
-                await run_flow(self._assignment.definition, call)
-        except CallEnded as error:
-            return error.ended
-        except Exception:
-            log.exception("flow broke off", **self.names)
-        call.hang_up()
-        return await call.wait_ended()
+        self._conversation = Conversation(
+            self._services.conversations,
+            self._assignment.flow,
+            self._definition,
+            self._contact,
+            self._attempt,
+            call,
+            self.names,
+        )
+        return await self._conversation.hold()
 
     async def _advance(self, signal: Signal, event_type: EventType) -> None:
         status = next_status(self._attempt.status, signal)
@@ -297,6 +320,9 @@ class _AttemptRunner:
                 if number is not None
                 else outcome_of(unfollowed, ending, self._attempt.status, table)
             )
+        if self._conversation is not None:
+            self._attempt = self._conversation.notes.add_to(self._attempt)
+            outcome = of_answerer(outcome, self._attempt.amd)
         stall = tell_trunk(
             self._assignment.call, ended, outcome, self._assignment.work, trio.current_time()
         )
@@ -348,14 +374,20 @@ class _AttemptRunner:
     async def _write_end(self, outcome: Outcome, contact: Contact) -> None:
         """Commit the attempt's end with what follows for its contact, however long the store needs."""
         now = self._services.clock.now()
+        ended_at, told = now, list[Event]()
+        if self._conversation is not None:
+            await self._conversation.settle_opt_outs()
+            self._attempt = self._conversation.notes.add_to(self._attempt)
+            told = self._conversation.notes.take_events()
+            ended_at = self._conversation.over_at or now
         attempt = msgspec.structs.replace(
             self._attempt,
             status=FINAL_STATUS[outcome.disposition],
             disposition=outcome.disposition,
-            ended_at=now,
+            ended_at=ended_at,
         )
         self._attempt = attempt
-        events = [ended_event(attempt, now)]
+        events = [*told, ended_event(attempt, now)]
         if contact.state == "open":
             events.append(following_event(contact, now))
         while True:
@@ -370,8 +402,8 @@ class _AttemptRunner:
         else:
             self._services.finish(self._assignment.work)
 
-    def _put_back_soon(self) -> None:
-        due_at = self._services.clock.now() + UNAVAILABLE_WAIT_S
+    def _put_back_soon(self, wait_s: float = UNAVAILABLE_WAIT_S) -> None:
+        due_at = self._services.clock.now() + wait_s
         contact = msgspec.structs.replace(self._contact, due_at=due_at, wait_code="engine_limit")
         self._services.put_back(self._assignment.work, contact)
 

@@ -85,6 +85,13 @@ def outcome_of(
     return Outcome("failed")
 
 
+def of_answerer(outcome: Outcome, amd: str | None) -> Outcome:
+    """The outcome of an answered call, when it is known who answered."""
+    if outcome.disposition == "answered" and amd in ("machine", "fax"):
+        return Outcome("machine")
+    return outcome
+
+
 def _outcome_of_refusal(ended: Ended, sip_code: int, table: OutcomeTable) -> Outcome:
     if sip_code < 400 and ended.redirected_to is not None:
         return Outcome("failed", redirected_to=ended.redirected_to)

@@ -308,6 +308,7 @@ def _make_contact(draft: Draft, flow: Flow, list_id: str, contact_id: str) -> Co
         state="open",
         due_at=draft.starttime,
         wait_code="starttime",
+        flow_version=flow.version,
     )
 
 

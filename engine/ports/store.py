@@ -12,7 +12,7 @@ that does not exist raises `LookupError`, and of a flow that is deleted `Conflic
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -182,6 +182,9 @@ class SettingsStore(Protocol):
         is pure and quick, may run in another thread, and what it raises reaches the caller with nothing
         changed."""
 
+    async def get_definition(self, account: str, flow: str, version: int) -> dict[str, Any] | None:
+        """The graph that a flow, deleted or not, had in one of its versions; None where there was none."""
+
     async def delete_flow(self, account: str, flow: str) -> bool:
         """Whether there was one. It is hidden from then on; its lists and records stay. Raises
         `Conflict("flow_in_use")` while it has contacts that are not completed."""
@@ -245,8 +248,14 @@ class DialStore(Protocol):
         """Write down the intent to dial: the attempt is kept as `initiated`, its contact is `dialing`.
         The first attempt of a list starts the list, with its event. Refused with nothing changed."""
 
-    async def note_progress(self, attempt: Attempt, event: Event) -> None:
-        """Keep what changed on an attempt that goes on (ringing, answered)."""
+    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
+        """Keep what changed on an attempt that goes on (ringing, answered, steps of its flow). Nothing, and
+        no event, is kept of one that has ended."""
+
+    async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
+        """Put numbers of a callee on the do-not-call list of the event's account, or only of one of its
+        flows, with the event. False, and nothing told, where all were listed already. From its return on no
+        attempt begins on any of them, of whatever contact."""
 
     async def end_attempt(
         self, attempt: Attempt, contact: Contact, events: Sequence[Event]

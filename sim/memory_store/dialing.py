@@ -104,14 +104,25 @@ class MemoryDialing:
         tables.commit()
         return None
 
-    async def note_progress(self, attempt: Attempt, event: Event) -> None:
+    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
         """Keep what changed on an attempt. Does nothing to one that has ended, or is not known."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
         if attempt.id in tables.open_attempts:
             tables.attempts[attempt.id] = attempt
+            tables.tell(events)
+            tables.commit()
+
+    async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
+        """Put numbers on the do-not-call list, with the event. Raises LookupError for an unknown
+        account."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        is_new = tables.add_do_not_call(event.account, numbers, flow) > 0
+        if is_new:
             tables.tell((event,))
             tables.commit()
+        return is_new
 
     async def end_attempt(
         self, attempt: Attempt, contact: Contact, events: Sequence[Event]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import trio
 
@@ -96,6 +97,7 @@ class MemorySettings:
             return earlier
         tables.the_account(flow.account)
         tables.flows[flow.id] = flow
+        tables.keep_definition(flow)
         tables.add_list(rules.standing_list(flow))
         tables.keep_answer(answer)
         return None
@@ -126,7 +128,16 @@ class MemorySettings:
             return None
         changed = change(found)
         self._tables.flows[flow] = changed
+        self._tables.keep_definition(changed)
         return changed
+
+    async def get_definition(self, account: str, flow: str, version: int) -> dict[str, Any] | None:
+        """The graph that a flow had in one of its versions."""
+        await trio.lowlevel.checkpoint()
+        found = self._tables.flows.get(flow)
+        if found is None or found.account != account:
+            return None
+        return self._tables.definition_of(flow, version)
 
     async def delete_flow(self, account: str, flow: str) -> bool:
         """Hide a flow."""
@@ -179,11 +190,7 @@ class MemorySettings:
     ) -> int:
         """List numbers. Raises LookupError for an unknown account."""
         await trio.lowlevel.checkpoint()
-        tables = self._tables
-        listed = tables.do_not_call.setdefault(tables.the_account(account).id, set())
-        before = len(listed)
-        listed.update((number, flow or "") for number in numbers)
-        return len(listed) - before
+        return self._tables.add_do_not_call(account, numbers, flow)
 
     async def remove_do_not_call(self, account: str, number: str) -> bool:
         """Strike a number off, for the account and each of its flows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -76,6 +76,8 @@ class Tables:
         self.keys: dict[bytes, ApiKey] = {}
         self.dids: dict[str, Did] = {}
         self.flows: dict[str, Flow] = {}
+        self.definitions: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        """By flow: (version, graph), rising, where a graph differs from the one before it."""
         self.deleted_flows: set[str] = set()
         self.prompts: dict[str, Prompt] = {}
         self.recordings: dict[str, Recording] = {}
@@ -127,6 +129,27 @@ class Tables:
         """Whether the number must not be called by this flow."""
         listed = self.do_not_call.get(account)
         return listed is not None and ((number, "") in listed or (number, flow) in listed)
+
+    def add_do_not_call(self, account: str, numbers: Sequence[str], flow: str | None) -> int:
+        """List numbers; how many were new. Raises LookupError for an unknown account."""
+        listed = self.do_not_call.setdefault(self.the_account(account).id, set())
+        before = len(listed)
+        listed.update((number, flow or "") for number in numbers)
+        return len(listed) - before
+
+    def keep_definition(self, flow: Flow) -> None:
+        """Keep a flow's present graph under its version, where it is another than before."""
+        kept = self.definitions.setdefault(flow.id, [])
+        if kept and kept[-1][0] == flow.version:
+            kept.pop()
+        if not kept or kept[-1][1] != flow.definition:
+            kept.append((flow.version, flow.definition))
+
+    def definition_of(self, flow: str, version: int) -> dict[str, Any] | None:
+        """The graph that a flow had in one of its versions."""
+        kept = self.definitions.get(flow, [])
+        found = bisect_right(kept, version, key=lambda one: one[0])
+        return kept[found - 1][1] if found else None
 
     def earlier_answer(self, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
         """The answer that already stands for this one's key."""

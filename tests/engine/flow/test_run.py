@@ -1,62 +1,75 @@
-"""A flow on a call, under virtual time."""
+"""A flow on a call, under virtual time: what holds for every node."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-import trio
 from trio.testing import MockClock
 
-from engine.flow.definition import read_definition
-from engine.flow.run import run_flow
-from engine.ports.telephony import Answered, Call, CallEnded, CallRequest
-from sim.telephony import CallScript, SimulatedTelephony
+from engine.flow.run import STEPS_MAX
+from sim.telephony import CallScript
+from tests.engine.flow.scripted import LISTENS, PROMPT_S, Outcome, follow
 
-DEFINITION = read_definition(
-    {
-        "start": "hello",
-        "nodes": {
-            "hello": {"type": "play", "play": "prm_1", "next": "pause"},
-            "pause": {"type": "wait", "duration_s": 3, "next": "again"},
-            "again": {"type": "play", "play": "prm_2", "next": "bye"},
-            "bye": {"type": "hangup"},
-        },
-    }
-)
-PROMPT_S = 5.0
-
-
-def network(talk_s: float | None) -> SimulatedTelephony:
-    """Everybody answers at once, and hangs up after so long."""
-    return SimulatedTelephony(lambda _request, _: CallScript(None, 0.0, talk_s=talk_s), PROMPT_S)
-
-
-async def answered(call: Call) -> Call:
-    call.dial()
-    assert await call.next_progress() == Answered()
-    return call
-
-
-REQUEST = CallRequest("att_1", "+14155550123", "+14155550100", "main")
+THREE: dict[str, Any] = {
+    "a": {"type": "play", "play": "prm_1", "next": "b"},
+    "b": {"type": "wait", "duration_s": 3, "next": "c"},
+    "c": {"type": "play", "play": "prm_2", "next": "d"},
+    "d": {"type": "hangup"},
+}
 
 
 async def test_a_flow_takes_as_long_as_its_nodes_and_leaves_hanging_up_to_its_caller(
     autojump_clock: MockClock,
 ) -> None:
-    async with network(None).prepare_call(REQUEST) as call:
-        await answered(call)
-        begun = trio.current_time()
-        await run_flow(DEFINITION, call)
-        assert trio.current_time() - begun == pytest.approx(PROMPT_S + 3 + PROMPT_S)
+    assert await follow(THREE) == Outcome(
+        played=["prm_1", "prm_2"],
+        steps=[
+            ("a", "play", 0.0, "played", {}),
+            ("b", "wait", PROMPT_S, "done", {}),
+            ("c", "play", PROMPT_S + 3, "played", {}),
+            ("d", "hangup", 2 * PROMPT_S + 3, "done", {}),
+        ],
+        took_s=2 * PROMPT_S + 3,
+    )
 
 
-@pytest.mark.parametrize("talk_s", [1.0, PROMPT_S + 1.0, PROMPT_S + 4.0])
+@pytest.mark.parametrize(
+    ("talk_s", "path"),
+    [
+        (1.0, [("a", "call_ended")]),
+        (PROMPT_S + 1, [("a", "played"), ("b", "call_ended")]),
+        (PROMPT_S + 4, [("a", "played"), ("b", "done"), ("c", "call_ended")]),
+    ],
+)
 async def test_a_callee_who_hangs_up_ends_the_flow_wherever_it_is(
-    talk_s: float, autojump_clock: MockClock
+    talk_s: float, path: list[tuple[str, str]], autojump_clock: MockClock
 ) -> None:
-    async with network(talk_s).prepare_call(REQUEST) as call:
-        await answered(call)
-        begun = trio.current_time()
-        with pytest.raises(CallEnded) as caught:
-            await run_flow(DEFINITION, call)
-        assert caught.value.ended.how == "callee_hung_up"
-        assert trio.current_time() - begun == pytest.approx(talk_s)
+    outcome = await follow(THREE, CallScript(None, 0.0, talk_s=talk_s))
+    assert (outcome.path, outcome.took_s, outcome.ended) == (path, talk_s, "callee_hung_up")
+
+
+async def test_a_flow_that_is_cancelled_notes_where_it_was_cut_off(
+    autojump_clock: MockClock,
+) -> None:
+    outcome = await follow(THREE, cut_off_s=6.0)
+    assert (outcome.path, outcome.took_s) == ([("a", "played"), ("b", "cut_off")], 6.0)
+
+
+async def test_a_flow_whose_last_node_has_no_follower_is_over_there(
+    autojump_clock: MockClock,
+) -> None:
+    outcome = await follow({"a": {"type": "play", "play": "prm_1"}}, LISTENS)
+    assert (outcome.path, outcome.took_s, outcome.ended) == ([("a", "played")], PROMPT_S, None)
+
+
+async def test_a_graph_that_goes_in_circles_without_time_passing_is_given_up(
+    autojump_clock: MockClock,
+) -> None:
+    circle = {
+        "a": {"type": "gather", "prompt": {"play": "gone"}, "timeout_s": 1e-9, "next": "b"},
+        "b": {"type": "wait", "duration_s": 0, "next": "a"},
+    }
+    outcome = await follow(circle, missing=("gone",))
+    assert len(outcome.steps) == STEPS_MAX
+    assert outcome.ended is None
