@@ -274,9 +274,20 @@ async def strike_number(twins: Twins, account: int, number: int) -> None:
     await twins.ask(lambda store: store.remove_do_not_call(owner, NUMBERS[number % 2]))
 
 
+async def opt_out(twins: Twins, number: int, flow: bool) -> None:
+    if twins.attempts:
+        _, attempt = twins.attempts[number % len(twins.attempts)]
+        event = about(attempt, "attempt.opt_out", twins.at)
+        of_flow = attempt.flow if flow else None
+        await twins.ask(lambda store: store.opt_out([attempt.number], of_flow, event))
+
+
 async def change_flow(twins: Twins, account: int, name: int) -> None:
     def rename(flow: Flow) -> Flow:
-        return msgspec.structs.replace(flow, name=f"name {name}", version=flow.version + 1)
+        graph = {"start": f"node {name // 2}"}
+        return msgspec.structs.replace(
+            flow, name=f"name {name}", definition=graph, version=flow.version + 1
+        )
 
     owner = (ACME, OTHER)[account % 2]
     await twins.ask(lambda store: store.change_flow(owner, FLOW, rename))
@@ -390,6 +401,7 @@ steps = st.one_of(
     st.builds(partial, st.just(set_list_status), account=small, number=small, change=changes),
     st.builds(partial, st.just(close_canceled), limit=st.integers(1, 4)),
     st.builds(partial, st.just(list_number), account=small, number=small, flow=st.booleans()),
+    st.builds(partial, st.just(opt_out), number=small, flow=st.booleans()),
     st.builds(partial, st.just(strike_number), account=small, number=small),
     st.builds(partial, st.just(change_flow), account=small, name=small),
     st.builds(partial, st.just(delete_flow), account=small),
@@ -440,6 +452,7 @@ async def compare_everything(twins: Twins) -> None:
             pages("list_attempts", account, AttemptFilter(to_at=at - 30)),
             partial(_ask, "events_after", account, 0, 1000),
             partial(_ask, "last_seq", account),
+            *(partial(_ask, "get_definition", account, flow, version) for version in range(12)),
             *(partial(_ask, "get_answer", account, f"key-{key}") for key in (1, 2)),
         ]
         for name in twins.lists:

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from adapters.workers import InlineWorkers
+from engine.dial.conversation import FlowParts
 from engine.dial.trunk import TrunkSettings
 from engine.events import StoredEvent
 from engine.model import Contact, Did, Flow
@@ -37,6 +38,7 @@ class World:
         store: MemoryStore,
         choose: Callable[[CallRequest, int], CallScript],
         clock: VirtualClock | None = None,
+        parts: FlowParts | None = None,
         **settings: Any,
     ) -> None:
         self.store = store
@@ -55,6 +57,7 @@ class World:
             clock=self.clock,
             randomness=Random(1),
             workers=InlineWorkers(),
+            parts=parts,
         )
 
     def dial_times(self, caller: str | None = None) -> list[float]:

@@ -167,6 +167,7 @@ async def test_a_file_is_stored_as_its_receipt_says(world: World) -> None:
                     state="open",
                     due_at=NOW + 3600,
                     wait_code="starttime",
+                    flow_version=3,
                 ),
                 Contact(
                     id=ids[1],
@@ -181,6 +182,7 @@ async def test_a_file_is_stored_as_its_receipt_says(world: World) -> None:
                     state="open",
                     due_at=NOW,
                     wait_code="starttime",
+                    flow_version=3,
                 ),
             ],
             [RejectedRow(2, "tel1", "invalid_number", detail, ("12", "Bob", ""))],
@@ -322,6 +324,7 @@ async def test_one_call_goes_to_the_flows_standing_list(world: World) -> None:
         state="open",
         due_at=NOW,
         wait_code="starttime",
+        flow_version=3,
     )
     assert receipt == CallReceipt(expected, "waiting")
     assert world.store.calls == [(expected, None)]
