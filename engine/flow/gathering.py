@@ -98,7 +98,8 @@ async def _hear_until_key(talk: Talk, prompt: Prompt) -> tuple[bool, str | None]
     if pressed:
         return (heard[0] if heard else True), pressed[0]
     if ended:
-        raise ended[0]
+        # A key that was pressed just before they hung up was pressed; where there is none this raises.
+        return True, await talk.call.next_digit()
     return heard[0], None
 
 

@@ -14,7 +14,7 @@ from engine.amd import AmdVerdict
 from engine.dial.conversation import BEEP_WAIT_S, FlowParts
 from engine.dial.notes import NOTES_MAX, NOTES_WAIT_S
 from engine.events import Event, StoredEvent
-from engine.model import Attempt, Flow, FlowSettings, RetryRule, Step
+from engine.model import Attempt, Contact, Flow, FlowSettings, RetryRule, Step
 from engine.ports.store import AttemptFilter, StoreUnavailable
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript, Moment, press
@@ -48,6 +48,10 @@ def answering(keys: str, **more: Any) -> CallScript:
 
 def asking(**settings: Any) -> Flow:
     return flow(definition=QUESTION, settings=FlowSettings(**settings))
+
+
+def sharing_a_number(count: int) -> list[Contact]:
+    return [msgspec.structs.replace(one, tel=("+14155550123",)) for one in people(count)]
 
 
 async def attempts_of(world: World) -> list[Attempt]:
@@ -119,12 +123,14 @@ class CountingStore(MemoryStore):
 
 
 async def counting_store(flows: Sequence[Flow]) -> CountingStore:
+    """A store with these flows and one DID that makes one call at a time."""
+
     def forget(_events: Sequence[StoredEvent]) -> None:
         """Nobody listens."""
 
     store = CountingStore(forget, VirtualClock())
     store.writes = []
-    await furnish(store, flows, [did()])
+    await furnish(store, flows, [did(channels=1)])
     return store
 
 
@@ -157,7 +163,7 @@ async def test_what_a_store_does_not_take_comes_in_order_when_it_takes_again(
         return answering("9")
 
     async with running(answers, store=store, parts=PARTS) as world:
-        await world.add_list(people(2, tel=("+14155550123",)))
+        await world.add_list(sharing_a_number(2))
         await trio.sleep(20)
         assert not store.writes
         assert (await store.list_do_not_call("acc_1", 10, None)).items == ()
@@ -186,7 +192,7 @@ async def test_a_graph_that_goes_in_circles_ends_and_tells_of_its_first_steps(
         "start": "a",
         "nodes": {
             "a": {"type": "wait", "duration_s": 0, "next": "b"},
-            "b": {"type": "gather", "timeout_s": 1e-9, "next": "a"},
+            "b": {"type": "wait", "duration_s": 0, "next": "a"},
         },
     }
     one = flow(definition=circle)
@@ -201,7 +207,7 @@ async def test_an_opt_out_ends_every_other_contact_with_that_number(
     autojump_clock: MockClock,
 ) -> None:
     """Those that wait, and one that is scheduled for the next day."""
-    three = people(3, tel=("+14155550123",))
+    three = sharing_a_number(3)
     late = EPOCH + 86_400
     three[2] = msgspec.structs.replace(three[2], starttime=late, due_at=late)
     async with running(
@@ -249,10 +255,8 @@ async def test_the_record_of_a_call_ends_when_the_callee_hangs_up_not_when_the_f
         await world.add_list(people(1))
         await world.wait_done()
         [attempt] = await attempts_of(world)
-        assert (attempt.duration_s, attempt.steps) == (
-            pytest.approx(4.0),
-            (Step("a", "request", 0.0, "done"),),
-        )
+        assert attempt.duration_s == pytest.approx(4.0)
+        assert attempt.steps == (Step("a", "request", 0.0, "done"),)
 
 
 async def test_a_flow_that_is_edited_does_not_change_a_list_that_runs(
@@ -408,12 +412,8 @@ async def test_a_message_is_left_only_after_the_beep(
     autojump_clock: MockClock,
 ) -> None:
     [(attempt, heard)] = await called(script, "wait_for_beep")
-    assert (attempt.amd, attempt.disposition, heard, attempt.duration_s) == (
-        amd,
-        disposition,
-        played,
-        pytest.approx(duration_s),
-    )
+    assert (attempt.amd, attempt.disposition, heard) == (amd, disposition, played)
+    assert attempt.duration_s == pytest.approx(duration_s)
 
 
 async def test_a_machine_is_called_again_where_the_flow_says_so(
