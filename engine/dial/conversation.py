@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -40,6 +40,8 @@ class FlowParts(Struct, frozen=True):
 
     speech: Speech = NoSpeech()
     requests: Requests = NoRequests()
+    language_of: Callable[[str | None], str] = lambda _voice: "en"
+    """The language (BCP 47) of a voice by its name, or of the installation's own."""
     beep: str = "beep"
     """Id of the prompt that tells a callee to speak."""
 
@@ -81,7 +83,11 @@ class Conversation:
         self._names = names
         self._opt_outs: dict[Scope, Event] = {}
         self._talk = Talk(
-            definition, call, self._flow_services(), variables=contact.variables, names=names
+            definition,
+            call,
+            self._flow_services(),
+            variables=_values_of(contact, attempt),
+            names=names,
         )
         self.notes = CallNotes(attempt, self._talk.result, services.store, services.clock, names)
         self.over_at: float | None = None
@@ -172,6 +178,7 @@ class Conversation:
         parts = self._services.parts
         return FlowServices(
             speech=parts.speech,
+            language_of=parts.language_of,
             requests=parts.requests,
             legs=self._services.legs_of(self._attempt, self._flow),
             beep=parts.beep,
@@ -181,3 +188,13 @@ class Conversation:
             note_digits=lambda node, digits: self.notes.note_digits(node, digits),
             note_over=self._note_over,
         )
+
+
+def _values_of(contact: Contact, attempt: Attempt) -> dict[str, str]:
+    """What the contact brings, and `engine.flow.variables.BUILT_IN`."""
+    return {
+        **contact.variables,
+        "call.number": attempt.number,
+        "call.did": attempt.did,
+        "contact.reference": contact.reference or "",
+    }

@@ -28,7 +28,7 @@ async def request(talk: Talk, node: Request) -> Passed:
     question = Question(
         method=node.method,
         url=render_url(node.url, talk.values),
-        body=render_json(node.body, talk.values, talk.definition.variables),
+        body=render_json(node.body, talk.values),
         timeout_s=node.timeout_s,
         wants_answer=bool(node.save),
     )

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from engine.flow.definition import Definition
 from engine.flow.nodes import Prompt
 from engine.flow.services import FlowServices
-from engine.flow.variables import initial_values, render
+from engine.flow.variables import initial_values, render, render_plain
 from engine.ports.speech import SpeechFailed, SpeechRefused
 from engine.ports.telephony import Call, CallEnded, Ended
 
@@ -54,7 +54,7 @@ class Talk:
     ) -> None:
         """
         Args:
-            variables: what the contact brings.
+            variables: what the contact brings, and the values that every call has.
             amd: who answered, or `off` where nobody listened for it.
             names: what every line of the log about this call carries.
         """
@@ -62,7 +62,7 @@ class Talk:
         self.call = call
         self.services = services
         self.amd = amd
-        self.values = initial_values(definition, variables)
+        self.values = initial_values(definition.variables, variables)
         self.result: dict[str, str] = {}
         """The variables that the call set."""
         self.names = dict(names or {})
@@ -75,8 +75,8 @@ class Talk:
         self.values[name] = self.result[name] = kept
 
     def fill_in(self, text: str) -> str:
-        """A text with its variables filled in."""
-        return render(text, self.values, self.definition.variables)
+        """A text that nobody hears, with the values of its variables as they are."""
+        return render_plain(text, self.values)
 
     async def hear(self, prompt: Prompt, on: Call | None = None) -> bool:
         """Play a prompt to its end, on this call or on another, and say whether it was heard. What cannot be
@@ -102,7 +102,8 @@ class Talk:
 
     async def _speak(self, prompt: Prompt, call: Call, stack: AsyncExitStack) -> str | None:
         """The id of a text's prompt, which lasts as long as the stack; None where there is none in time."""
-        text = self.fill_in(prompt.say or "")
+        language = self.services.language_of(prompt.voice)
+        text = render(prompt.say or "", self.values, self.definition.variables, language)
         made = self.services.speech.make(text, prompt.voice)
 
         async def make() -> str | None:

@@ -146,6 +146,7 @@ async def follow(
 
     services = FlowServices(
         speech=speech or ScriptedSpeech(),
+        language_of=lambda _voice: "en",
         requests=asked,
         legs=legs or NoLegs(),
         beep="beep",

@@ -8,7 +8,8 @@ import pytest
 from trio.testing import MockClock
 
 from engine.flow.asking import find_in
-from engine.flow.talk import SPEECH_WAIT_S, VALUE_LENGTH_MAX
+from engine.flow.talk import SPEECH_WAIT_S
+from engine.flow.variables import FILLED_LENGTH_MAX
 from engine.ports.requests import Question, RequestFailed
 from engine.ports.speech import SpeechFailed, SpeechRefused
 from sim.telephony import CallScript, Moment, press
@@ -125,7 +126,7 @@ async def test_a_value_that_grows_in_a_loop_is_cut(autojump_clock: MockClock) ->
         "b": {"type": "wait", "duration_s": 1, "next": "a"},
     }
     outcome = await follow(nodes, declared=NAME, cut_off_s=100.0)
-    assert len(outcome.result["name"]) == VALUE_LENGTH_MAX
+    assert len(outcome.result["name"]) == FILLED_LENGTH_MAX
 
 
 RECORD = {"type": "record", "max_s": 20, "variable": "name", "next": "b"}
