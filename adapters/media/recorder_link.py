@@ -29,6 +29,9 @@ BUFFER_BYTES: Final = 1 << 20
 START_EVERY_NS: Final = 10_000_000_000
 """How soon after it was started a recorder that has ended is started again."""
 
+CLOSE_WAIT_S: Final = 1.0
+"""How long a plane that ends waits for its recorder to take what it still has."""
+
 _SOUND_BYTES: Final = 2 * FRAME_SAMPLES
 _RECORD: Final = np.dtype(
     [
@@ -107,7 +110,15 @@ class RecorderLink:
         return answers
 
     def close(self) -> None:
-        """Say no more: the recorder writes what it has, and ends."""
+        """Say what is still to be said, for which a plane that ends has time, and no more: the recorder
+        writes what it has, and ends."""
+        if self._endpoint is not None:
+            with contextlib.suppress(OSError):
+                self._endpoint.settimeout(CLOSE_WAIT_S)
+                self._endpoint.sendall(self._backlog)
+            self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._endpoint is not None:
             self._endpoint.close()
             self._endpoint = None
@@ -143,7 +154,7 @@ class RecorderLink:
 
     def _give_up(self, reason: str) -> list[Answer]:
         """Every recording has failed, and with it this recorder."""
-        self.close()
+        self._hang_up()
         self._backlog.clear()
         failed = sorted(self._open)
         for place in failed:

@@ -135,7 +135,6 @@ class Tapes:
     def close(self) -> None:
         """What was recorded until now is all there will be."""
         if self._recorder is not None:
-            self._recorder.exchange(0)
             self._recorder.close()
 
     def _tape_of(self, row: int) -> _Tape:

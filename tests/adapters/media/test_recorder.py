@@ -168,9 +168,9 @@ def test_a_recorder_that_dies_fails_its_recordings_and_is_started_again(tmp_path
 def test_the_recorder_makes_safe_what_it_has_when_the_plane_is_gone(tmp_path: Path) -> None:
     with open_link(tmp_path) as link:
         place = begin(link, "rec_1")
-        link.write(np.array([place]), FRAME[np.newaxis])
-        link.exchange(0)
-    assert read(tmp_path, "rec_1") == FRAME.tolist()
+        for _ in range(2_000):
+            link.write(np.array([place]), FRAME[np.newaxis])
+    assert read(tmp_path, "rec_1") == FRAME.tolist() * 2_000
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
