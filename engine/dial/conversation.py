@@ -19,7 +19,7 @@ from engine.flow.run import run_flow
 from engine.flow.services import FlowServices, Scope
 from engine.flow.talk import Talk
 from engine.ids import IdSource
-from engine.model import Attempt, Contact, Flow
+from engine.model import Attempt, Contact, Flow, Recording
 from engine.ports.clock import WallClock
 from engine.ports.requests import Requests
 from engine.ports.speech import Speech
@@ -170,6 +170,23 @@ class Conversation:
         await self.notes.write()  # what came before is told before
         await self._write_opt_outs()
 
+    async def _begin_recording(self) -> str:
+        attempt, services = self._attempt, self._services
+        recording = Recording(
+            services.ids.new("rec"), attempt.account, attempt.id, services.clock.now()
+        )
+        try:
+            await services.store.add_recording(recording)
+        except StoreUnavailable as error:
+            # Its file is still there for whoever looks for the id in this line.
+            log.error(
+                "cannot write a recording down",
+                recording=recording.id,
+                error=str(error),
+                **self._names,
+            )
+        return recording.id
+
     def _note_over(self) -> None:
         if self.over_at is None:
             self.over_at = self._services.clock.now()
@@ -182,7 +199,7 @@ class Conversation:
             requests=parts.requests,
             legs=self._services.legs_of(self._attempt, self._flow),
             beep=parts.beep,
-            new_recording=lambda: self._services.ids.new("rec"),
+            begin_recording=self._begin_recording,
             opt_out=self._opt_out,
             note_step=lambda note: self.notes.note_step(note),
             note_digits=lambda node, digits: self.notes.note_digits(node, digits),

@@ -39,8 +39,9 @@ class FlowServices(Struct, frozen=True):
     legs: Legs
     beep: str
     """Id of the prompt that tells a callee to speak."""
-    new_recording: Callable[[], str]
-    """Makes the id of a recording."""
+    begin_recording: Callable[[], Awaitable[str]]
+    """Makes the id of a recording, and writes down whose it is. It never fails: what could not be written
+    down is recorded all the same."""
     opt_out: Callable[[Scope], Awaitable[None]]
     """Puts the callee on the do-not-call list. It never fails: what cannot be written now is written before
     the attempt ends."""

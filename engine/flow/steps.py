@@ -89,10 +89,12 @@ def _set(talk: Talk, node: Set) -> Passed:
 
 
 async def _record(talk: Talk, node: Record) -> Passed:
+    # Before the beep: from then on the callee waits for nothing.
+    recording = await talk.services.begin_recording()
     if node.beep:
         await talk.play(talk.services.beep)
     recorded = await talk.call.record(
-        talk.services.new_recording(),
+        recording,
         max_s=node.max_s,
         silence_s=node.silence_s,
         finish_on=node.finish_on,

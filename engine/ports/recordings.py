@@ -17,12 +17,17 @@ if TYPE_CHECKING:  # the store is made of this port
     from engine.ports.store import Page
 
 
-class RecordingStore(Protocol):
-    """Whose each recording is. Part of `engine.ports.store.Store`; what is said there of transactions,
-    accounts and cursors holds here."""
+class RecordingKeeper(Protocol):
+    """Takes down whose each recording is; a part of what dialling writes."""
 
     async def add_recording(self, recording: Recording) -> None:
-        """Write down whose a recording is that is about to be made."""
+        """Write down whose a recording is that is about to be made. Raises LookupError for an unknown
+        account."""
+
+
+class RecordingStore(RecordingKeeper, Protocol):
+    """Whose each recording is. Part of `engine.ports.store.Store`; what is said there of transactions,
+    accounts and cursors holds here."""
 
     async def get_recording(self, account: str, recording: str) -> Recording | None:
         """One recording of the account."""

@@ -33,7 +33,7 @@ from engine.model import (
     RejectedRow,
 )
 from engine.ports.agent_store import AgentStore
-from engine.ports.recordings import RecordingStore
+from engine.ports.recordings import RecordingKeeper, RecordingStore
 
 T = TypeVar("T")
 
@@ -232,7 +232,7 @@ class IntakeStore(Protocol):
         """Add a contact to its flow's standing list."""
 
 
-class DialStore(Protocol):
+class DialStore(RecordingKeeper, Protocol):
     """What dialling reads and writes. It is not asked by outsiders, and so not by account."""
 
     async def open_lists(self) -> list[OpenList]:

@@ -140,6 +140,10 @@ async def follow(
     opt_outs: list[str] = []
     serial = iter(range(1, 1000))
 
+    async def begin_recording() -> str:
+        await trio.lowlevel.checkpoint()
+        return f"rec_{next(serial)}"
+
     async def opt_out(scope: Scope) -> None:
         await trio.lowlevel.checkpoint()
         opt_outs.append(scope)
@@ -150,7 +154,7 @@ async def follow(
         requests=asked,
         legs=legs or NoLegs(),
         beep="beep",
-        new_recording=lambda: f"rec_{next(serial)}",
+        begin_recording=begin_recording,
         opt_out=opt_out,
         note_step=steps.append,
         note_digits=lambda node, keys: digits.append((node, keys)),
