@@ -22,6 +22,9 @@ from sim.memory_store import MemoryStore
 from sim.telephony import CallScript, SimulatedTelephony
 from tests.engine.made import EPOCH, account, call_list, contact, did, flow
 
+POLLS_MAX = 20_000
+"""A world in which nothing happens any more would be watched for ever."""
+
 
 class VirtualClock:
     """A wall clock that goes with trio's clock, which begins at 0 in a test."""
@@ -83,13 +86,14 @@ class World:
                 return found
 
     async def wait_done(self, list_id: str = "lst_1", poll_s: float = 1.0) -> None:
-        """Let virtual time pass until every contact of a list is completed."""
-        while True:
+        """Let virtual time pass until every contact of a list is completed; it is looked so often."""
+        for _ in range(POLLS_MAX):
             counts = await self.store.count_list("acc_1", list_id, self.clock.now())
             assert counts is not None
             if counts.completed == counts.contacts:
                 return
             await trio.sleep(poll_s)
+        raise AssertionError(f"{list_id} is not done: {counts}")
 
 
 def people(count: int, **changes: Any) -> list[Contact]:
