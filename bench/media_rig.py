@@ -37,8 +37,10 @@ OPENING_MAX: Final = 64
 LISTEN_S: Final = 0.1
 """A look at how many streams are there."""
 
-Task = Literal["play", "hear"]
-"""`play`: only send. `hear`: receive a stream from every callee as well, and read the keys it presses."""
+Task = Literal["play", "hear", "bridge"]
+"""`play`: only send. `hear`: receive a stream from every callee as well, and read the keys it presses.
+`bridge`: each two streams are bridged, so that what a callee says goes to another; it is late from the moment
+that the quickest packet of its stream sets, in which the callee's own lateness counts as the bridge's."""
 
 
 class Step(Struct):
@@ -147,6 +149,8 @@ class Load:
         self._nursery = nursery
         self._ports: list[int] = []
         self.keys_read = 0
+        self._alone: PlaneStream | None = None
+        """Waits for another to be bridged to."""
 
     async def grow(self, count: int, task: Task) -> None:
         """Open streams until there are so many."""
@@ -155,7 +159,7 @@ class Load:
         async with trio.open_nursery() as opening:
             for _ in range(missing):
                 opening.start_soon(self._open_one, limit, task)
-        if task == "hear" and missing:
+        if task != "play" and missing:
             await self._far.speak_to(self._ports)
         await trio.sleep(SETTLE_S)
 
@@ -169,14 +173,16 @@ class Load:
         stolen_share = stolen.share
         cpu_s = usage_alone(self._plane.process_id).since(usage)
         after = await self._plane.ask_statistics()
-        sent = max(1, after.packets_sent - before.packets_sent)
+        sent = after.packets_sent - before.packets_sent
+        sent = max(1, sent + after.packets_relayed - before.packets_relayed)
+        own = own_share(before, after) if task != "bridge" else 1.0
         heard = after.packets_received - before.packets_received
         return Step(
             streams=len(self._ports),
-            in_time_share=min(lateness.in_time_share, own_share(before, after)),
+            in_time_share=min(lateness.in_time_share, own),
             lateness=lateness,
             cpu_us_per_packet=cpu_s / sent * 1e6,
-            heard_per_sent=heard / sent if task == "hear" else None,
+            heard_per_sent=heard / sent if task != "play" else None,
             stolen_share=stolen_share,
         )
 
@@ -190,10 +196,20 @@ class Load:
         async with limit:
             stream = await self._plane.open_stream()
         stream.connect(self._remote)
-        self._nursery.start_soon(_play_on, stream)
+        if task == "bridge":
+            self._pair(stream)
+        else:
+            self._nursery.start_soon(_play_on, stream)
         if task == "hear":
             self._nursery.start_soon(self._read_keys, stream)
         self._ports.append(stream.port)
+
+    def _pair(self, stream: PlaneStream) -> None:
+        if self._alone is None:
+            self._alone = stream
+            return
+        self._nursery.start_soon(self._alone.bridge, stream)
+        self._alone = None
 
     async def _read_keys(self, stream: PlaneStream) -> None:
         while True:

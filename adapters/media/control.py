@@ -223,6 +223,8 @@ class PlaneStatistics(msgspec.Struct, frozen=True):
     rtcp_sent: int = 0
     rtcp_malformed: int = 0
     """Of those received, what was no RTCP (RFC 3550 A.2)."""
+    packets_relayed: int = 0
+    """Sent for bridges, beside `packets_sent`."""
     bridges: int = 0
     """Pairs of streams that are bridged now."""
     srtp_rejected: int = 0

@@ -153,6 +153,7 @@ class Plane:
             rtcp_received=self._board.hearing.rtcp_received,
             rtcp_sent=self._board.desk.sent,
             rtcp_malformed=self._board.desk.malformed,
+            packets_relayed=self._board.relay.packets,
             bridges=self._board.relay.bridges,
             srtp_rejected=self._board.shields.packets_rejected,
             strangers_packets=self._board.hearing.strangers_packets,

@@ -106,6 +106,8 @@ class Relay:
         self._table_number = np.zeros(capacity, np.intp)
         self._tables = _make_tables()
         self._now_ns = 0
+        self.packets = 0
+        """Packets that were sent."""
 
     @property
     def bridges(self) -> int:
@@ -215,6 +217,7 @@ class Relay:
         packets["sequence"][rows] = sequence + self._sequence_shift[rows] & 0xFFFF
         packets["timestamp"][rows] = timestamp
         self._sender.send(rows)
+        self.packets += len(rows)
         self._table.sent[rows] += 1
         highest = self._highest[rows]
         self._highest[rows] = highest + np.maximum(0, _ahead(sequence, highest)) & 0xFFFF
@@ -245,6 +248,7 @@ class Relay:
         self._note(to, header)
 
     def _send(self, to: int, header: Header, marker: int, kind: int, payload: bytes) -> None:
+        self.packets += 1
         self._sides[to].send(
             Header(
                 kind,
