@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -64,7 +64,7 @@ def require(mistakes: Iterator[Mistake] | list[Mistake]) -> None:
 
 def find_mistakes(raw: Any, wanted: Any, pointer: str = "") -> Iterator[Mistake]:
     """What keeps `raw` from being a `wanted`, which is a type as msgspec understands types."""
-    wanted = _without_none(raw, wanted)
+    wanted = _choose(raw, wanted)
     arguments = get_args(wanted)
     origin = get_origin(wanted)
     if isinstance(wanted, type) and issubclass(wanted, Struct) and isinstance(raw, dict):
@@ -83,12 +83,20 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _without_none(raw: Any, wanted: Any) -> Any:
-    """`X` for `X | None`, unless None is what came."""
+def _choose(raw: Any, wanted: Any) -> Any:
+    """`X` for `X | None`, unless None is what came; and of an object and a list of them that which came."""
     if raw is None or get_origin(wanted) not in (Union, types.UnionType):
         return wanted
     others = [each for each in get_args(wanted) if each is not type(None)]
+    if len(others) > 1 and isinstance(raw, dict | list):
+        others = [each for each in others if _is_list(each) is isinstance(raw, list)]
     return others[0] if len(others) == 1 else wanted
+
+
+def _is_list(wanted: Any) -> bool:
+    """Whether a type is that of a list, whatever is asked of it beside."""
+    bare = wanted.__origin__ if get_origin(wanted) is Annotated else wanted
+    return get_origin(bare) in (list, tuple)
 
 
 def _find_field_mistakes(
