@@ -14,6 +14,13 @@ import msgspec
 import trio
 from msgspec import Meta, Struct
 
+from engine.account_form import (
+    AccountChangeForm,
+    AccountForm,
+    find_account_mistakes,
+    find_timezone_mistakes,
+    make_account_change,
+)
 from engine.dial.presentation import find_presentation_mistakes
 from engine.flow.definition import (
     Definition,
@@ -28,6 +35,7 @@ from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import (
     Account,
+    AccountRules,
     ApiKey,
     CallsPerSecond,
     Cap,
@@ -37,10 +45,13 @@ from engine.model import (
     FlowKind,
     FlowSettings,
     Prompt,
+    windows_of,
 )
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
 from engine.ports.store import Conflict, IdempotentAnswer, Store
+from engine.schedule.calling_hours import Party
+from engine.window_form import find_never_open, find_window_mistakes
 
 T = TypeVar("T")
 Remember = Callable[[T], IdempotentAnswer]
@@ -64,19 +75,6 @@ DEFAULTS_LENGTH_MAX: Final = 4_096
 """Characters of all defaults of one flow together, which every contact carries as well."""
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?\Z")]
-AccountName = Annotated[
-    str, Meta(min_length=1, max_length=100, pattern=r"^(?!acc_)[A-Za-z0-9][A-Za-z0-9 ._-]*\Z")
-]
-"""It also stands in headers, and is never mistaken for an id."""
-EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")]
-
-
-class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an account is made of."""
-
-    name: AccountName
-    timezone: str
-    email: EmailAddress
 
 
 class KeyForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,14 +117,16 @@ class Administration:
         store: Store,
         clock: WallClock,
         ids: IdSource,
+        on_account_changed: Callable[[str], None],
         on_flow_changed: Callable[[str, str], None],
         on_did_changed: Callable[[str, str], None],
     ) -> None:
-        """`on_flow_changed` is called with (account, flow) after the change is stored, and
-        `on_did_changed` with (account, number)."""
+        """`on_flow_changed` is called with (account, flow) after the change is stored, `on_did_changed`
+        with (account, number), and `on_account_changed` with the account."""
         self._store = store
         self._clock = clock
         self._ids = ids
+        self._on_account_changed = on_account_changed
         self._on_flow_changed = on_flow_changed
         self._on_did_changed = on_did_changed
 
@@ -144,16 +144,33 @@ class Administration:
     ) -> Account | IdempotentAnswer:
         """An account as `raw`, an `AccountForm`, asks for. Raises `Invalid`, and
         `Conflict("account_exists")`."""
+        now = self._clock.now()
         mistakes = list(find_mistakes(raw, AccountForm))
-        if isinstance(raw, dict):
-            mistakes += _find_timezone_mistakes(raw.get("timezone"))
-        require(mistakes)
+        require(mistakes + list(find_account_mistakes(raw, "UTC", now)))
         form = read_form(raw, AccountForm)
-        account = Account(
-            self._ids.new("acc"), form.name, form.timezone, form.email, self._clock.now()
-        )
+        rules = AccountRules(form.calling_window)
+        account = Account(self._ids.new("acc"), form.name, form.timezone, form.email, now, rules)
         answer = remember(account) if remember else None
-        return await self._store.add_account(account, answer) or account
+        earlier = await self._store.add_account(account, answer)
+        if earlier is None:
+            self._on_account_changed(account.id)
+        return earlier or account
+
+    async def change_account(self, id_or_name: str, raw: Any) -> Account | None:
+        """The account with what `raw`, an `AccountChangeForm`, names; None when there is no such account.
+        Contacts that wait follow the new rules. Raises `Invalid`."""
+        account = await self._store.get_account(id_or_name)
+        if account is None:
+            return None
+        mistakes = list(find_mistakes(raw, AccountChangeForm))
+        require(mistakes + list(find_account_mistakes(raw, account.timezone, self._clock.now())))
+        change = make_account_change(read_form(raw, AccountChangeForm), frozenset(raw))
+        # A client that hangs up must not keep what was changed from being heard of.
+        with trio.CancelScope(shield=True):
+            changed = await self._store.change_account(account.id, change)
+        if changed is not None:
+            self._on_account_changed(changed.id)
+        return changed
 
     async def create_key(self, raw: Any, sha256: bytes) -> ApiKey:
         """Keep the hash of a key for whom `raw`, a `KeyForm`, names. Raises `Invalid`."""
@@ -321,10 +338,15 @@ class Administration:
     async def _read_flow_form(self, account: Account, raw: Any) -> FlowForm:
         mistakes = list(find_mistakes(raw, FlowForm))
         if isinstance(raw, dict):
-            mistakes += _find_timezone_mistakes(raw.get("timezone"))
+            mistakes += find_timezone_mistakes(raw.get("timezone"))
             settings = raw.get("settings")
             if isinstance(settings, dict):
                 mistakes += _find_pace_mistakes(settings.get("cps"), "/settings/cps")
+                window, place = settings.get("calling_window"), "/settings/calling_window"
+                mistakes += find_window_mistakes(window, place)
+                zone = raw.get("timezone") or account.timezone
+                others = (Party(windows_of(account.rules.calling_window), account.timezone),)
+                mistakes += find_never_open(window, zone, others, self._clock.now(), place)
                 shown = settings.get("presentation")
                 mistakes += find_presentation_mistakes(shown, "/settings/presentation")
             definition = raw.get("definition")
@@ -379,13 +401,6 @@ def _find_variable_mistakes(definition: Definition) -> Iterator[Mistake]:
     if defaults > DEFAULTS_LENGTH_MAX:
         detail = f"The defaults of a flow have at most {DEFAULTS_LENGTH_MAX} characters together."
         yield Mistake(place, "value_too_long", detail)
-
-
-def _find_timezone_mistakes(name: Any) -> Iterator[Mistake]:
-    """A zone that is not known; what is no text at all is somebody else's mistake."""
-    if isinstance(name, str) and not is_timezone(name):
-        detail = f"{name!r} is not an IANA time zone, such as Asia/Kolkata."
-        yield Mistake("/timezone", "unknown_timezone", detail)
 
 
 def _read_each_number(numbers: Sequence[str], most: int) -> list[str]:

@@ -55,7 +55,7 @@ HOLIDAYS_MAX = 400
 
 
 class CallingWindow(Struct, frozen=True, forbid_unknown_fields=True):
-    """A span of the day in which calls may be made. The clock is the callee's own, as far as the number tells;
+    """A span of the day in which calls may be made, on the callee's own clock as far as the number tells;
     `engine.schedule.calling_hours` reads it."""
 
     start: Annotated[str, Meta(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]\Z")]
@@ -87,6 +87,13 @@ def windows_of(setting: CallingWindow | CallingWindows | None) -> tuple[CallingW
     return (setting,) if isinstance(setting, CallingWindow) else setting
 
 
+class AccountRules(Struct, frozen=True, omit_defaults=True):
+    """What holds for all calls of an account."""
+
+    calling_window: CallingWindow | CallingWindows | None = None
+    """When callees may be called, beside what their flow says; None is always."""
+
+
 class Account(Struct, frozen=True):
     """A customer or a department; everything below belongs to one."""
 
@@ -97,6 +104,7 @@ class Account(Struct, frozen=True):
     """IANA name."""
     email: str
     created_at: float
+    rules: AccountRules = AccountRules()
 
 
 class ApiKey(Struct, frozen=True):
@@ -370,6 +378,11 @@ class Contact(Struct, frozen=True, gc=False):
     """E.164: who is to talk with this contact; None is any agent, or nobody."""
     flow_version: int = 1
     """The version of the flow whose graph its calls run: that of the moment at which it came in."""
+
+    @property
+    def number(self) -> str:
+        """E.164: which number is dialled next."""
+        return self.detour or self.tel[self.tel_index]
 
 
 def status_of(contact: Contact, now: float) -> ContactStatus:

@@ -31,6 +31,7 @@ from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
 from engine.ports.workers import Workers
+from engine.schedule.reopening import Reopening
 from engine.schedule.scheduler import Scheduler
 
 log = structlog.get_logger(__name__)
@@ -107,6 +108,7 @@ class Engine:
             conversations=ConversationServices(store, clock, ids, parts or FlowParts()),
             versions=FlowVersions(store),
             put_back=self._scheduler.put_back,
+            set_aside=self._scheduler.aside.add,
             pause_list=self._scheduler.pause_list,
             finish=self._scheduler.finish,
         )
@@ -122,9 +124,11 @@ class Engine:
             store=store,
             clock=clock,
             ids=ids,
+            on_account_changed=self._note_account,
             on_flow_changed=self._note_flow,
             on_did_changed=self._note_did,
         )
+        self._reopening = Reopening(store, clock, self._scheduler.open_list)
         self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
         self._changed = trio.Event()
@@ -246,6 +250,8 @@ class Engine:
                 self._start_actor(actor, nursery, attempts)
             nursery.start_soon(keep_dids)
             nursery.start_soon(self._close_canceled)
+            nursery.start_soon(self._scheduler.aside.run)
+            nursery.start_soon(self._reopening.run)
             nursery.start_soon(self._scheduler.run)
             self._running = True
             task_status.started()
@@ -271,8 +277,15 @@ class Engine:
     async def _recover(self) -> None:
         """Take up what an earlier process left: flows, interrupted attempts, and the latest calls, which
         count in the sliding windows."""
-        flows = {}
         cursor: str | None = None
+        while True:
+            accounts = await self.store.list_accounts(PAGE, cursor)
+            for account in accounts.items:
+                self._router.set_account(account)
+            cursor = accounts.next
+            if cursor is None:
+                break
+        flows = {}
         while True:
             page = await self.store.list_flows(None, PAGE, cursor)
             for flow in page.items:
@@ -294,6 +307,10 @@ class Engine:
             cursor = page.next
             if cursor is None:
                 return dids
+
+    def _note_account(self, account: str) -> None:
+        self._changes[("account", account, account)] = None
+        self._changed.set()
 
     def _note_flow(self, account: str, flow: str) -> None:
         self._changes[("flow", account, flow)] = None
@@ -328,6 +345,10 @@ class Engine:
                     for flow_id in self._router.flows_of(name):
                         self._scheduler.offer_all(flow_id)
             return
+        if kind == "account" or not self._router.knows_account(account):
+            await self._take_account(account)
+        if kind == "account":
+            return
         flow = await self.store.get_flow(account, name)
         if flow is None:
             self._router.remove_flow(name)
@@ -335,11 +356,25 @@ class Engine:
         self._take_flow(flow)
         self._scheduler.offer_all(name)
 
+    async def _take_account(self, id_: str) -> None:
+        account = await self.store.get_account(id_)
+        if account is None:
+            return
+        for flow in self._router.set_account(account):
+            self._note_hours(account.id, flow)
+            self._scheduler.offer_all(flow)
+
+    def _note_hours(self, account: str, flow: str) -> None:
+        """The calling windows of a flow are others now: what waits for the old ones is looked at again."""
+        self._scheduler.aside.recall(flow, self.clock.now())
+        self._reopening.add(account, flow)
+
     def _take_flow(self, flow: Flow) -> None:
         """Take a flow into operation. One that cannot be read, as a later release may have left it, holds
         its contacts and nobody else's."""
         try:
-            self._router.set_flow(flow)
+            if self._router.set_flow(flow):
+                self._note_hours(flow.account, flow.id)
         except InvalidDefinition as error:
             log.error("a flow cannot be run", flow=flow.id, mistakes=str(error))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from engine.flow.definition import Mistake
+from engine.form import Mistake
 from engine.model import CallingWindow, CallingWindows, windows_of
 from engine.schedule.calling_hours import HORIZON_DAYS, CallingHours, Party
 from engine.timezone import is_timezone
@@ -31,7 +31,7 @@ def find_never_open(
     """Windows that are never open together with those of `others`, by the clock of `timezone`. Windows
     with another mistake are not judged."""
     try:
-        setting = msgspec.convert(raw, CallingWindow | CallingWindows | None)  # type: ignore[arg-type]
+        setting = msgspec.convert(raw, CallingWindow | CallingWindows | None)
         parties = (Party(windows_of(setting), timezone), *others)
         opening = CallingHours(parties, ()).next_opening(now)
     except (msgspec.ValidationError, ValueError, KeyError, OSError):

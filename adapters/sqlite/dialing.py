@@ -27,7 +27,7 @@ from adapters.sqlite.unit import Unit
 from engine.agent import day_of
 from engine.disposition import Disposition
 from engine.events import Event
-from engine.model import Attempt, CallList, Contact
+from engine.model import Attempt, BlockerCode, CallList, Contact
 from engine.ports.store import Deferral, OpenList, RecentStart, Refusal
 
 GATHER_S: Final = 0.01
@@ -75,6 +75,12 @@ END_CONTACT: Final = f"UPDATE contacts SET {CONTACT_PROGRESS} WHERE id = ?"
 SETTLE_CONTACT: Final = f"{END_CONTACT} AND state = 'open'"
 DEFER_CONTACT: Final = (
     "UPDATE contacts SET due_at = ?, wait_code = ? WHERE id = ? AND state = 'open'"
+)
+WAITS_FOR: Final = (
+    "SELECT c.id, l.id FROM lists l JOIN contacts c ON c.list = l.n "
+    "WHERE l.flow = (SELECT n FROM flows WHERE id = ? AND account = ?) AND l.unfinished "
+    "AND c.state = 'open' AND c.wait_code = ? AND c.due_at > ? "
+    "ORDER BY l.n, c.due_at, c.id LIMIT ?"
 )
 COMPLETE_CONTACT: Final = (
     "UPDATE contacts SET state = 'completed', disposition = ?, completed_at = ? "
@@ -153,6 +159,14 @@ class SqliteDialing(Connected):
         """Move open contacts to a later moment. Events of those that are left alone are not kept."""
         await self._writer.submit(
             lambda unit: _defer_contacts(unit, deferrals, events), len(deferrals) + 1
+        )
+
+    async def bring_forward(
+        self, account: str, flow: str, code: BlockerCode, at: float, limit: int
+    ) -> list[str]:
+        """Make contacts due that wait longer for one reason; in which lists any were."""
+        return await self._writer.submit(
+            lambda unit: _bring_forward(unit, account, flow, code, at, limit), limit + 1
         )
 
     async def settle_contact(self, contact: Contact, events: Sequence[Event], at: float) -> bool:
@@ -286,6 +300,16 @@ def _defer_contacts(unit: Unit, deferrals: Sequence[Deferral], events: Sequence[
         if unit.rowcount:
             moved.add(one.contact)
     unit.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
+
+
+def _bring_forward(
+    unit: Unit, account: str, flow: str, code: BlockerCode, at: float, limit: int
+) -> list[str]:
+    unit.write_out()  # the flags that the search goes by
+    found = unit.rows(WAITS_FOR, (flow, unit.account_n(account), code, at, limit))
+    for contact, _ in found:
+        unit.execute(DEFER_CONTACT, (at, code, contact))
+    return list(dict.fromkeys(call_list for _, call_list in found))
 
 
 def _settle_contact(unit: Unit, contact: Contact, events: Sequence[Event], at: float) -> bool:

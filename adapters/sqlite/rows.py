@@ -15,6 +15,7 @@ from engine.disposition import Disposition
 from engine.events import StoredEvent
 from engine.model import (
     Account,
+    AccountRules,
     ApiKey,
     Attempt,
     CallList,
@@ -42,6 +43,7 @@ _read_counts = msgspec.json.Decoder(dict[Disposition, int]).decode
 _read_caps = msgspec.json.Decoder(tuple[Cap, ...]).decode
 _read_object = msgspec.json.Decoder(dict[str, Any]).decode
 _read_settings = msgspec.json.Decoder(FlowSettings).decode
+_read_rules = msgspec.json.Decoder(AccountRules).decode
 _read_report = msgspec.json.Decoder(Report).decode
 
 
@@ -68,12 +70,19 @@ class _Detail(Struct, omit_defaults=True):
 _read_detail = msgspec.json.Decoder(_Detail).decode
 
 
-ACCOUNT_COLUMNS: Final = "a.id, a.name, a.timezone, a.email, a.created_at"
+ACCOUNT_COLUMNS: Final = "a.id, a.name, a.timezone, a.email, a.created_at, a.rules"
+ACCOUNT_CHANGE: Final = "timezone = ?, email = ?, rules = ?"
+
+
+def account_change_row(one: Account) -> Row:
+    """Values for `ACCOUNT_CHANGE`: what may change of an account."""
+    return (one.timezone, one.email, text(one.rules))
 
 
 def to_account(row: Row) -> Account:
     """An account."""
-    return Account(*row)
+    values: Row = (*row[:5], _read_rules(row[5]))
+    return Account(*values)
 
 
 KEY_COLUMNS: Final = "k.id, a.id, k.role, k.sha256, k.created_at"

@@ -315,12 +315,17 @@ _VERSIONS: Final = (
     "UPDATE contacts SET flow_version = (SELECT l.flow_version FROM lists l WHERE l.n = contacts.list)",
 )
 
+_ACCOUNT_RULES: Final = (
+    "ALTER TABLE accounts ADD COLUMN rules TEXT NOT NULL DEFAULT '{}'",  # JSON
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
     Migration("0003 agents, legs", _AGENTS),
     Migration("0004 recordings", _RECORDINGS),
     Migration("0005 flow versions", _VERSIONS),
+    Migration("0006 account rules", _ACCOUNT_RULES),
 )
 """In the order in which they run."""
 

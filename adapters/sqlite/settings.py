@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from adapters.sqlite.answers import FIND_ANSWER, earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account
 from adapters.sqlite.rows import (
+    ACCOUNT_CHANGE,
     ACCOUNT_COLUMNS,
     DID_COLUMNS,
     KEY_COLUMNS,
     PROMPT_COLUMNS,
+    account_change_row,
     text,
     to_account,
     to_answer,
@@ -58,6 +60,12 @@ class SqliteSettings(Connected):
             f"{_SELECT_ACCOUNT} WHERE a.id = ? UNION ALL {_SELECT_ACCOUNT} WHERE a.name = ? LIMIT 1"
         )
         return await self._readers.row(sql, (id_or_name, id_or_name), to_account)
+
+    async def change_account(
+        self, account: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace the account by `change(account)`, which runs in the writer's thread and may run twice."""
+        return await self._writer.submit(lambda unit: _change_account(unit, account, change))
 
     async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
         """In the order of their ids."""
@@ -138,11 +146,26 @@ def _add_account(
     if unit.row("SELECT 1 FROM accounts WHERE name = ?", (account.name,)) is not None:
         raise account_exists(account.name)
     unit.execute(
-        "INSERT INTO accounts (id, name, timezone, email, created_at) VALUES (?, ?, ?, ?, ?)",
-        (account.id, account.name, account.timezone, account.email, account.created_at),
+        "INSERT INTO accounts (id, name, created_at, timezone, email, rules) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (account.id, account.name, account.created_at, *account_change_row(account)),
     )
     keep_answer(unit, answer)
     return None
+
+
+def _change_account(
+    unit: Unit, account: str, change: Callable[[Account], Account]
+) -> Account | None:
+    row = unit.row(f"{_SELECT_ACCOUNT} WHERE a.id = ?", (account,))
+    if row is None:
+        return None
+    changed = change(to_account(row))
+    unit.execute(
+        f"UPDATE accounts SET {ACCOUNT_CHANGE} WHERE id = ?",
+        (*account_change_row(changed), account),
+    )
+    return changed
 
 
 def _add_key(unit: Unit, key: ApiKey) -> None:

@@ -20,6 +20,8 @@ from engine.model import (
     Attempt,
     AttemptStatus,
     Blocker,
+    CallingWindow,
+    CallingWindows,
     CallList,
     Cap,
     Contact,
@@ -52,6 +54,7 @@ class AccountView(Struct, frozen=True):
     timezone: str
     email: str
     created_at: str
+    calling_window: CallingWindow | CallingWindows | None
 
 
 class KeyView(Struct, frozen=True):
@@ -245,8 +248,14 @@ class DoNotCallView(Struct, frozen=True):
 
 def show_account(account: Account) -> AccountView:
     """An account as the API shows it."""
-    created_at = rfc3339(account.created_at)
-    return AccountView(account.id, account.name, account.timezone, account.email, created_at)
+    return AccountView(
+        id=account.id,
+        name=account.name,
+        timezone=account.timezone,
+        email=account.email,
+        created_at=rfc3339(account.created_at),
+        calling_window=account.rules.calling_window,
+    )
 
 
 def show_key(record: ApiKey, key: str) -> KeyView:

@@ -28,7 +28,7 @@ from engine.events import Event, EventType
 from engine.flow.definition import Definition, InvalidDefinition
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
-from engine.model import Attempt, Contact, Did, Flow, Media, SipOutcome
+from engine.model import Attempt, BlockerCode, Contact, Did, Flow, Media, SipOutcome
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import DialStore, Refusal, StoreUnavailable
 from engine.ports.telephony import (
@@ -73,6 +73,8 @@ class AttemptServices(Struct, frozen=True):
     versions: FlowVersions
     put_back: Callable[[Work, Contact], None]
     """Tells the scheduler that the contact waits again."""
+    set_aside: Callable[[Work, float, BlockerCode], None]
+    """Has a contact wait in the store until a moment, seconds since the epoch."""
     pause_list: Callable[[str], None]
     """Tells the scheduler that the store has a list as paused."""
     finish: Callable[[Work], None]
@@ -134,7 +136,7 @@ class _AttemptRunner:
             flow=contact.flow,
             list=contact.list,
             contact=contact.id,
-            number=contact.detour or contact.tel[contact.tel_index],
+            number=contact.number,
             did=assignment.did.number,
             trunk=assignment.call.trunk.name,
             status="initiated",

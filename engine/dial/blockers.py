@@ -15,6 +15,11 @@ from msgspec import Struct
 from engine.dial.limits import ROUNDING_S, Block, Limits
 from engine.dial.route import Route
 from engine.model import Blocker, BlockerCode, Contact
+from engine.schedule.calling_hours import CallingBook
+from engine.schedule.zones import zones_of
+
+LOOK_AGAIN_S: Final = 86_400.0
+"""How soon a contact is looked at again whose calling window does not open within the horizon."""
 
 DETAILS: Final[dict[BlockerCode, str]] = {
     "starttime": "Its start time has not come.",
@@ -42,6 +47,8 @@ class Case(Struct, frozen=True):
 
     list_paused: bool
     flow_active: bool
+    hours: CallingBook
+    """When the flow and its account let callees be called."""
     route: Route | None
     """None where what the DID names as its trunk is not configured."""
     flow: Limits
@@ -56,13 +63,55 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
         now: `trio.current_time()`, which all limits are kept in.
         wall_now: seconds since the epoch, which the contact's own times are in.
     """
+    held = find_hold(case)
+    if held is not None:
+        return held
+    if contact.due_at > wall_now + ROUNDING_S:
+        return Block(contact.wait_code, now + contact.due_at - wall_now)
+    closed = find_closed(contact.number, case.hours, now, wall_now)
+    if closed is not None:
+        return closed
+    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+
+
+def find_ban(number: str, case: Case, now: float, wall_now: float) -> Block | None:
+    """What forbids a call to this number, whoever has room for it. Asked once more of each call directly
+    before its INVITE leaves, and of second legs as of first ones."""
+    return find_hold(case) or find_closed(number, case.hours, now, wall_now)
+
+
+def find_hold(case: Case) -> Block | None:
+    """What somebody has stopped."""
     if case.list_paused:
         return Block("list_paused", math.inf)
     if not case.flow_active:
         return Block("flow_paused", math.inf)
-    if contact.due_at > wall_now + ROUNDING_S:
-        return Block(contact.wait_code, now + contact.due_at - wall_now)
-    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+    return None
+
+
+def find_closed(number: str, hours: CallingBook, now: float, wall_now: float) -> Block | None:
+    """The calling window of whoever has this number, where it is closed."""
+    if hours.is_always_open:
+        return None
+    zones = zones_of(number)
+    until = hours.closed_until(zones, wall_now)
+    if until is None:
+        return None
+    return Block("calling_window", now + until - wall_now, detail=_say_closed(zones, until))
+
+
+def opening_of(closed: Block, now: float, wall_now: float) -> float:
+    """Until when a contact is set aside whose calling window is closed; seconds since the epoch."""
+    wait_s = closed.until - now
+    return wall_now + (wait_s if math.isfinite(wait_s) else LOOK_AGAIN_S)
+
+
+def _say_closed(zones: tuple[str, ...], until: float) -> str:
+    where = f" in {zones[0]}" if len(zones) == 1 else ""
+    if len(zones) > 1:
+        where = f" in some of the {len(zones)} time zones that the number may be in"
+    never = " There is no hour that suits all." if math.isinf(until) else ""
+    return f"The calling window is closed{where}.{never}"
 
 
 def find_line_blocker(

@@ -10,13 +10,21 @@ import msgspec
 import structlog
 import trio
 
+from engine.dial.account import AccountDesk
 from engine.dial.attempt import Assignment, AttemptServices, run_attempt
-from engine.dial.blockers import Case, find_blocker, find_line_blocker
+from engine.dial.blockers import (
+    Case,
+    find_ban,
+    find_blocker,
+    find_line_blocker,
+    opening_of,
+)
 from engine.dial.limits import Block, Limits, Permit, limits_of_did
 from engine.dial.presentation import read_presentation
 from engine.dial.route import Route
 from engine.flow.definition import Definition
-from engine.model import Did, Flow
+from engine.model import Did, Flow, windows_of
+from engine.schedule.calling_hours import CallingBook, Party
 from engine.schedule.feed import Work
 
 log = structlog.get_logger(__name__)
@@ -36,17 +44,34 @@ another DID of their flow may be free sooner."""
 class FlowDesk:
     """A flow in operation: its present version, read, with its limits."""
 
-    def __init__(self, flow: Flow, definition: Definition, limits: Limits) -> None:
+    def __init__(
+        self, flow: Flow, definition: Definition, limits: Limits, account: AccountDesk
+    ) -> None:
+        self.account = account
+        self._parties: tuple[Party, ...] = ()
+        self.hours = CallingBook(())
+        """When the flow and its account let callees be called."""
         self.set_flow(flow, definition)
         self.limits = limits
         self.posted = 0
         """Contacts of the flow that lie in mailboxes."""
 
-    def set_flow(self, flow: Flow, definition: Definition) -> None:
-        """Take a version of the flow into operation."""
+    def set_flow(self, flow: Flow, definition: Definition) -> bool:
+        """Take a version of the flow into operation. Whether its calling windows are others now."""
         self.flow = flow
         self.definition = definition
         self.presentation = read_presentation(flow.settings.presentation)
+        return self.set_hours()
+
+    def set_hours(self) -> bool:
+        """Go by the calling windows that the flow and its account have now. Whether they are others."""
+        windows = windows_of(self.flow.settings.calling_window)
+        parties = (self.account.party, Party(windows, self.flow.timezone))
+        if parties == self._parties:
+            return False
+        self._parties = parties
+        self.hours = CallingBook(parties)
+        return True
 
     @property
     def is_full(self) -> bool:
@@ -97,6 +122,7 @@ class DidActor:
         return Case(
             list_paused=list_paused,
             flow_active=desk.flow.listener_active and self.did.number in desk.flow.dids,
+            hours=desk.hours,
             route=self.route,
             flow=desk.limits,
             engine=self._engine,
@@ -198,8 +224,12 @@ class DidActor:
             if work.feed.paused or work.feed.closed:
                 return Block("list_paused", math.inf)
             present = self._desk_of(work.feed.flow)
-            if present is None or not self.case_of(False, present).flow_active:
+            if present is None:
                 return Block("flow_paused", math.inf)
+            now, number = trio.current_time(), work.contact.number
+            banned = find_ban(number, self.case_of(False, present), now, services.clock.now())
+            if banned is not None:
+                return banned
             if not call.may_leave(trio.current_time()):
                 return Block("trunk_down", math.inf)
             return None
@@ -218,6 +248,9 @@ class DidActor:
 
     def _put_back(self, work: Work, block: Block, services: AttemptServices, now: float) -> None:
         """Only this contact, or its flow, is held back: the DID goes on with others."""
+        if block.code == "calling_window":
+            services.set_aside(work, opening_of(block, now, services.clock.now()), block.code)
+            return
         wait_s = TRUNK_CHECK_S if math.isinf(block.until) else block.until - now
         due_at = max(work.contact.due_at, services.clock.now() + max(0.0, wait_s))
         held = msgspec.structs.replace(work.contact, due_at=due_at)

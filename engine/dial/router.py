@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 
 import trio
 
+from engine.dial.account import AccountDesk
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
-from engine.dial.blockers import Case, describe, find_blocker
+from engine.dial.blockers import Case, describe, find_blocker, find_closed, opening_of
 from engine.dial.did import DidActor, FlowDesk
 from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.route import RouteSettings, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
 from engine.flow.definition import read_definition
-from engine.model import Blocker, Contact, Did, Flow
+from engine.model import Account, Blocker, Contact, Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import RecentStart
 from engine.ports.telephony import TrunkCondition
 from engine.schedule.feed import Work
-from engine.schedule.scheduler import Hold
+from engine.schedule.scheduler import Aside, Hold
 
 Offer = Callable[[str], bool]
 """Asks the scheduler for one more contact of a flow; whether it has yet more."""
@@ -42,18 +43,37 @@ class Router:
         self._routes = make_routes(self.trunks, routes)
         self._desks: dict[str, FlowDesk] = {}
         self._actors: dict[str, DidActor] = {}
+        self._accounts: dict[str, AccountDesk] = {}
         self._waiting_for_channel: set[str] = set()
 
-    def set_flow(self, flow: Flow) -> None:
-        """Take a flow, or its change, into operation. Its limits keep their count across a change."""
+    def set_account(self, account: Account) -> list[str]:
+        """Take an account, or its change, into operation. Which of its flows have other calling windows for
+        that."""
+        desk = self._accounts.get(account.id)
+        if desk is None:
+            self._accounts[account.id] = AccountDesk(account)
+            return []
+        desk.set_account(account)
+        return [
+            id_ for id_, flow in self._desks.items() if flow.account is desk and flow.set_hours()
+        ]
+
+    def knows_account(self, account: str) -> bool:
+        """Whether this account is in operation, as it must be before its flows."""
+        return account in self._accounts
+
+    def set_flow(self, flow: Flow) -> bool:
+        """Take a flow, or its change, into operation. Its limits keep their count across a change. Whether
+        that changed the calling windows of a flow that was there."""
         cps, channels = flow.settings.cps, flow.settings.channels
         definition = read_definition(flow.definition)
         desk = self._desks.get(flow.id)
         if desk is None:
-            self._desks[flow.id] = FlowDesk(flow, definition, limits_of_flow(cps, channels))
-        else:
-            desk.set_flow(flow, definition)
-            desk.limits.change(channels, windows_of_flow(cps))
+            limits, account = limits_of_flow(cps, channels), self._accounts[flow.account]
+            self._desks[flow.id] = FlowDesk(flow, definition, limits, account)
+            return False
+        desk.limits.change(channels, windows_of_flow(cps))
+        return desk.set_flow(flow, definition)
 
     def remove_flow(self, flow: str) -> None:
         """Take a deleted flow out of operation."""
@@ -99,18 +119,22 @@ class Router:
 
         await actor.run(attempts, services, fill, free)
 
-    def take(self, work: Work) -> Hold | None:
-        """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest."""
+    def take(self, work: Work) -> Hold | Aside | None:
+        """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest, or have
+        it set aside until its calling window opens."""
         desk = self._desks.get(work.feed.flow)
         if desk is None or not desk.flow.listener_active:
             return Hold(None)
-        now = trio.current_time()
+        now, wall_now = trio.current_time(), self._clock.now()
+        closed = find_closed(work.contact.number, desk.hours, now, wall_now)
+        if closed is not None:
+            return Aside(opening_of(closed, now, wall_now), closed.code)
         if desk.is_full:
             self._waiting_for_channel.add(desk.flow.id)
             return Hold(None)
         blocked = desk.limits.blocked_by(now)
         if blocked is not None and math.isfinite(blocked.until):
-            return Hold(self._clock.now() + blocked.until - now)
+            return Hold(wall_now + blocked.until - now)
         actors = [self._actors[number] for number in desk.flow.dids if number in self._actors]
         free = [actor for actor in actors if actor.has_room]
         if not free:
@@ -196,4 +220,12 @@ def _expected_wait_s(actor: DidActor, now: float) -> float:
 def _case_without_did(desk: FlowDesk, engine: Limits, list_paused: bool) -> Case:
     """The case of a flow none of whose DIDs is in operation: it has no trunk to go by."""
     nobody = limits_of_did(1, 1, ())
-    return Case(list_paused, desk.flow.listener_active, None, desk.limits, engine, nobody)
+    return Case(
+        list_paused=list_paused,
+        flow_active=desk.flow.listener_active,
+        hours=desk.hours,
+        route=None,
+        flow=desk.limits,
+        engine=engine,
+        did=nobody,
+    )

@@ -144,6 +144,11 @@ class SettingsStore(Protocol):
     async def get_account(self, id_or_name: str) -> Account | None:
         """One account by either."""
 
+    async def change_account(
+        self, account: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace what may change of an account (all but its id, name and age) as by `change_flow`."""
+
     async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
         """In the order of their ids."""
 
@@ -268,6 +273,12 @@ class DialStore(RecordingKeeper, Protocol):
 
     async def defer_contacts(self, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
         """Move open contacts to a later moment. Those that are not open any more are left alone."""
+
+    async def bring_forward(
+        self, account: str, flow: str, code: BlockerCode, at: float, limit: int
+    ) -> list[str]:
+        """Make up to `limit` open contacts of the flow due at `at` that wait longer for the reason `code`;
+        in which lists any are that were. Empty when there is none left."""
 
     async def settle_contact(self, contact: Contact, events: Sequence[Event], at: float) -> bool:
         """Keep what follows for an open contact without an attempt: it waits for another number, or is

@@ -16,10 +16,11 @@ import structlog
 import trio
 from msgspec import Struct
 
-from engine.model import Contact
+from engine.model import BlockerCode, Contact
 from engine.ports.clock import WallClock
 from engine.ports.store import DialStore, StoreUnavailable
 from engine.schedule.feed import ListFeed, Work
+from engine.schedule.set_aside import SettingAside
 from engine.schedule.wheel import TimerWheel
 
 log = structlog.get_logger(__name__)
@@ -45,8 +46,18 @@ class Hold(Struct, frozen=True):
     """When to offer again, seconds since the epoch; None when `Scheduler.offer` will be called."""
 
 
-Outlet = Callable[[Work], Hold | None]
-"""Takes a contact that is due, at once and without blocking (None), or says to hold its flow."""
+class Aside(Struct, frozen=True):
+    """The outlet's no to one contact: others of the flow may be taken."""
+
+    due_at: float
+    """When to offer it again, seconds since the epoch."""
+    code: BlockerCode
+    """Why."""
+
+
+Outlet = Callable[[Work], Hold | Aside | None]
+"""Takes a contact that is due, at once and without blocking (None), or says to hold its flow or the
+contact alone."""
 
 
 class _FlowQueue:
@@ -66,6 +77,8 @@ class Scheduler:
         self._store = store
         self._clock = clock
         self._outlet = outlet
+        self.aside = SettingAside(store, self.put_back)
+        """What the outlet does not take for long; its `run` is a task of its own."""
         self._feeds: dict[str, ListFeed] = {}
         self._queues: dict[str, _FlowQueue] = {}
         self._wheel: TimerWheel[Work | ListFeed | _FlowQueue] = TimerWheel(clock.now())
@@ -224,14 +237,16 @@ class Scheduler:
     def _offer_next(self, queue: _FlowQueue) -> None:
         if not queue.ready:
             return
-        hold = self._outlet(queue.ready[0])
-        if hold is None:
-            queue.ready.popleft()
+        answer = self._outlet(queue.ready[0])
+        if isinstance(answer, Hold):
+            queue.hold = answer
+            if answer.until is not None:
+                self._wheel.schedule(answer.until, queue)
+                self._wake()
             return
-        queue.hold = hold
-        if hold.until is not None:
-            self._wheel.schedule(hold.until, queue)
-            self._wake()
+        work = queue.ready.popleft()
+        if answer is not None:
+            self.aside.add(work, answer.due_at, answer.code)
 
     def _drop_ready(self, feed: ListFeed) -> None:
         queue = self._queues.get(feed.flow)

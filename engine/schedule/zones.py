@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberType
-from phonenumbers.timezone import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
+from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 NORTH_AMERICA: Final = "1"
 """Where fixed and mobile numbers have the same area codes, so that any number tells its area."""

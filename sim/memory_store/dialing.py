@@ -12,7 +12,7 @@ from adapters.sqlite import rules
 from engine.agent import Leg
 from engine.disposition import Disposition
 from engine.events import Event
-from engine.model import Attempt, CallList, Contact
+from engine.model import Attempt, BlockerCode, CallList, Contact
 from engine.ports.store import (
     Deferral,
     IdempotentAnswer,
@@ -166,6 +166,25 @@ class MemoryDialing:
             tables.push_due(tables.lists[contact.list], deferred)
         tables.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
         tables.commit()
+
+    async def bring_forward(
+        self, account: str, flow: str, code: BlockerCode, at: float, limit: int
+    ) -> list[str]:
+        """Make contacts due that wait longer for one reason; in which lists any were."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        lists = []
+        for entry in sorted(tables.open_lists.values(), key=lambda entry: entry.made):
+            if (entry.state.account, entry.state.flow) != (account, flow):
+                continue
+            for contact in tables.next_due(entry, float("inf"), entry.state.open):
+                if limit and contact.wait_code == code and contact.due_at > at:
+                    limit -= 1
+                    lists.append(entry.state.id)
+                    earlier = msgspec.structs.replace(contact, due_at=at)
+                    tables.contacts[contact.id] = earlier
+                    tables.push_due(entry, earlier)
+        return list(dict.fromkeys(lists))
 
     async def settle_contact(self, contact: Contact, events: Sequence[Event], at: float) -> bool:
         """Keep what follows for an open contact without an attempt."""

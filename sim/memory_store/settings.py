@@ -41,6 +41,17 @@ class MemorySettings:
             return accounts[id_or_name]
         return next((one for one in accounts.values() if one.name == id_or_name), None)
 
+    async def change_account(
+        self, account: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace the account by `change(account)`."""
+        await trio.lowlevel.checkpoint()
+        found = self._tables.accounts.get(account)
+        if found is None:
+            return None
+        changed = self._tables.accounts[account] = change(found)
+        return changed
+
     async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
         """In the order of their ids."""
         await trio.lowlevel.checkpoint()

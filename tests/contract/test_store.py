@@ -259,6 +259,31 @@ async def test_a_contact_that_is_not_open_is_not_deferred_and_nothing_is_told_of
 # Attempts
 
 
+async def test_contacts_of_a_flow_that_wait_for_one_reason_are_brought_forward(kit: Kit) -> None:
+    store = kit.store
+    await store.accept_list(a_new_list(4))
+    await store.accept_list(a_new_list(1, "lst_1001"))
+    waits = [(1, LIST, "calling_window", 600), (2, LIST, "calling_window", 700)]
+    waits += [(3, LIST, "retry_wait", 600), (1, "lst_1001", "calling_window", 600)]
+    deferrals = [
+        Deferral(a_contact(row, in_list).id, NOW + wait, code)  # type: ignore[arg-type]
+        for row, in_list, code, wait in waits
+    ]
+    await store.defer_contacts(deferrals, [])
+
+    async def bring(limit: int) -> list[str]:
+        return await store.bring_forward(ACME, FLOW, "calling_window", NOW + 60, limit)
+
+    assert await bring(2) == [LIST]
+    assert await due(store, until=NOW + 60) == [a_contact(row).id for row in (4, 1, 2)]
+    assert await bring(2) == ["lst_1001"]
+    assert await bring(2) == []
+    contact = await store.get_contact(ACME, a_contact(1).id)
+    assert contact is not None
+    assert (contact.due_at, contact.wait_code) == (NOW + 60, "calling_window")
+    assert await store.bring_forward(ACME, "flw_9", "calling_window", NOW, 9) == []
+
+
 async def test_the_first_attempt_starts_its_list(kit: Kit) -> None:
     store = kit.store
     await store.accept_list(a_new_list(2, status="scheduled"))

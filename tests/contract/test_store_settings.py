@@ -9,7 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.model import ApiKey, Cap, Did, Flow, FlowSettings, Prompt, Report, RetryRule
+from engine.model import (
+    AccountRules,
+    ApiKey,
+    CallingWindow,
+    Cap,
+    Did,
+    Flow,
+    FlowSettings,
+    Prompt,
+    Report,
+    RetryRule,
+)
 from engine.ports.store import Conflict, IdempotentAnswer, Page, Store
 from tests.contract.store_samples import (
     ACME,
@@ -40,6 +51,20 @@ async def test_an_account_is_found_by_id_and_by_name(bare_kit: Kit) -> None:
         account,
         None,
     ]
+
+
+async def test_an_account_keeps_its_rules_and_what_was_changed_of_it(bare_kit: Kit) -> None:
+    window = CallingWindow("09:00", "21:00", ("mon", "tue"), "Asia/Kolkata", ("2027-01-26",))
+    made = msgspec.structs.replace(an_account(), rules=AccountRules((window, window)))
+    await bare_kit.store.add_account(made)
+    assert await bare_kit.store.get_account(ACME) == made
+    changed = msgspec.structs.replace(
+        made, timezone="UTC", email="x@example.com", rules=AccountRules(window)
+    )
+    assert await bare_kit.store.change_account(ACME, lambda one: changed) == changed
+    assert await bare_kit.store.get_account(ACME) == changed
+    assert await bare_kit.store.list_accounts(10, None) == Page((changed,), None)
+    assert await bare_kit.store.change_account("acc_9", lambda one: one) is None
 
 
 async def test_a_second_account_of_a_name_is_refused(bare_kit: Kit) -> None:

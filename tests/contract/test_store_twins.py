@@ -219,6 +219,10 @@ async def end_attempt(twins: Twins, number: int, how: int) -> None:
     await twins.ask(lambda store: store.end_attempt(outcome, after, events))
 
 
+async def bring_forward(twins: Twins, code: int, limit: int) -> None:
+    await twins.ask(lambda store: store.bring_forward(ACME, FLOW, CODES[code], twins.at, limit))
+
+
 async def defer_contacts(twins: Twins, numbers: list[int], wait: int) -> None:
     found = [await twins.contact(number) for number in numbers]
     contacts = [contact for contact in found if contact is not None]
@@ -396,6 +400,12 @@ steps = st.one_of(
     st.builds(partial, st.just(note_progress), number=small, answered=st.booleans()),
     st.builds(partial, st.just(end_attempt), number=small, how=small),
     st.builds(partial, st.just(end_attempt), number=small, how=small),
+    st.builds(
+        partial,
+        st.just(bring_forward),
+        code=st.integers(0, len(CODES) - 1),
+        limit=st.integers(1, 5),
+    ),
     st.builds(partial, st.just(defer_contacts), numbers=some, wait=st.integers(0, 200)),
     st.builds(partial, st.just(complete_contacts), numbers=some, how=small),
     st.builds(partial, st.just(set_list_status), account=small, number=small, change=changes),

@@ -33,6 +33,7 @@ class Office:
             store=self.store,
             clock=Clock(),
             ids=IdSource(Clock(), Random(1)),
+            on_account_changed=lambda account: self.changed.append((account, account)),
             on_flow_changed=lambda account, flow: self.changed.append((account, flow)),
             on_did_changed=lambda account, did: self.changed.append((account, did)),
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from api.http.auth import hash_key, make_key
 from api.http.exchange import Answer, Exchange, answer, answer_page
+from api.http.problem import not_found
 from api.http.views import show_account, show_key
+from engine.model import Account
 
 
 async def create_account(exchange: Exchange) -> Answer:
@@ -13,6 +15,19 @@ async def create_account(exchange: Exchange) -> Answer:
     return await exchange.make(
         201, show_account, lambda remember: administration.create_account(raw, remember)
     )
+
+
+async def get_account(exchange: Exchange) -> Answer:
+    """GET /v1/accounts/{account}"""
+    return _answer(exchange, await exchange.store.get_account(exchange.path["account"]))
+
+
+async def change_account(exchange: Exchange) -> Answer:
+    """PATCH /v1/accounts/{account}"""
+    changed = await exchange.engine.administration.change_account(
+        exchange.path["account"], exchange.read_json()
+    )
+    return _answer(exchange, changed)
 
 
 async def list_accounts(exchange: Exchange) -> Answer:
@@ -26,3 +41,9 @@ async def create_key(exchange: Exchange) -> Answer:
     key = make_key()
     record = await exchange.engine.administration.create_key(exchange.read_json(), hash_key(key))
     return answer(show_key(record, key), 201)
+
+
+def _answer(exchange: Exchange, account: Account | None) -> Answer:
+    if account is None:
+        raise not_found("account", exchange.path["account"])
+    return answer(show_account(account))

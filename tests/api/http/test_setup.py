@@ -19,11 +19,80 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
     body = {"name": "Sales", "timezone": "Asia/Kolkata", "email": "s@example.com"}
     reply = await world.administrator.post("/v1/accounts", body)
     assert reply.status == 201
-    assert reply.json == {**body, "id": reply.json["id"], "created_at": "2026-01-01T00:00:00.000Z"}
+    assert reply.json == {
+        **body,
+        "id": reply.json["id"],
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "calling_window": None,
+    }
     assert reply.json["id"].startswith("acc_")
     listed = (await world.administrator.get("/v1/accounts")).json
     names = {item["name"] for item in listed["items"]}
     assert (names, listed["next"]) == ({"default", "ours", "theirs", "Sales"}, None)
+
+
+async def test_what_is_named_of_an_account_is_changed_and_the_rest_stays(world: World) -> None:
+    before = (await world.administrator.get("/v1/accounts/ours")).json
+    window = {"start": "09:00", "end": "21:00", "holidays": ["2026-01-26"]}
+    shown = {
+        **window,
+        "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        "timezone": None,
+        "callee_zone": True,
+    }
+    reply = await world.administrator.patch("/v1/accounts/ours", {"calling_window": window})
+    assert (reply.status, reply.json) == (200, {**before, "calling_window": shown})
+    reply = await world.administrator.patch("/v1/accounts/acc_1", {"timezone": "Asia/Tokyo"})
+    assert reply.json == {**before, "timezone": "Asia/Tokyo", "calling_window": shown}
+    assert world.engine.changed[-2:] == [("account", "acc_1", "acc_1")] * 2
+    reply = await world.administrator.patch("/v1/accounts/ours", {"calling_window": None})
+    assert reply.json == {**before, "timezone": "Asia/Tokyo"}
+
+
+async def test_an_account_that_is_not_there_cannot_be_changed(world: World) -> None:
+    for reply in (
+        await world.administrator.get("/v1/accounts/nobody"),
+        await world.administrator.patch("/v1/accounts/nobody", {}),
+    ):
+        assert reply.problem == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("window", "pointer", "code"),
+    [
+        ({"start": "09:00", "end": "21:00", "timezone": "IST"}, "/timezone", "unknown_timezone"),
+        ({"start": "9:00", "end": "21:00"}, "/start", "invalid_value"),
+        ({"start": "09:00", "end": "21:00", "days": []}, "/days", "invalid_value"),
+        (
+            {"start": "09:00", "end": "21:00", "holidays": ["2027-02-30"]},
+            "/holidays/0",
+            "invalid_date",
+        ),
+        ({"start": "09:00"}, "/end", "missing_field"),
+        ([{"start": "09:00", "end": "21:00", "day": "mon"}], "/0", "invalid_value"),
+    ],
+)
+async def test_a_mistake_in_a_window_is_said_with_its_place(
+    world: World, window: Any, pointer: str, code: str
+) -> None:
+    """Alike for an account's and for a flow's."""
+    reply = await world.administrator.patch("/v1/accounts/ours", {"calling_window": window})
+    [error] = reply.json["errors"]
+    assert (error["pointer"], error["code"]) == (f"/calling_window{pointer}", code)
+    body = {**FLOW, "settings": {"calling_window": window}}
+    reply = await world.client("owner").post("/v1/flows", body)
+    [error] = reply.json["errors"]
+    assert (error["pointer"], error["code"]) == (f"/settings/calling_window{pointer}", code)
+
+
+async def test_windows_that_are_never_open_together_are_a_mistake(world: World) -> None:
+    account_wide = {"start": "09:00", "end": "12:00"}
+    await world.administrator.patch("/v1/accounts/ours", {"calling_window": account_wide})
+    window = {"start": "12:00", "end": "18:00", "callee_zone": False, "timezone": "UTC"}
+    reply = await world.client("owner").post(
+        "/v1/flows", {**FLOW, "settings": {"calling_window": window}}
+    )
+    assert [error["code"] for error in reply.json["errors"]] == ["never_open"]
 
 
 async def test_an_account_of_a_name_that_is_taken_is_a_conflict(world: World) -> None:

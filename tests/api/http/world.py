@@ -89,6 +89,7 @@ class StillEngine:
             store=store,
             clock=self.clock,
             ids=ids,
+            on_account_changed=lambda account: self.changed.append(("account", account, account)),
             on_flow_changed=lambda account, flow: self.changed.append(("flow", account, flow)),
             on_did_changed=lambda account, did: self.changed.append(("did", account, did)),
         )
@@ -181,6 +182,9 @@ class Client:
 
     async def put(self, path: str, body: Any = None) -> Reply:
         return await self.send("PUT", path, body)
+
+    async def patch(self, path: str, body: Any = None) -> Reply:
+        return await self.send("PATCH", path, body)
 
     async def delete(self, path: str) -> Reply:
         return await self.send("DELETE", path)

@@ -1,0 +1,77 @@
+"""What an account is made of and changed with, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.form import Mistake
+from engine.model import Account, AccountRules, CallingWindow, CallingWindows
+from engine.timezone import is_timezone
+from engine.window_form import find_never_open, find_window_mistakes
+
+AccountName = Annotated[
+    str, Meta(min_length=1, max_length=100, pattern=r"^(?!acc_)[A-Za-z0-9][A-Za-z0-9 ._-]*\Z")
+]
+"""It also stands in headers, and is never mistaken for an id."""
+EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")]
+
+
+class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account is made of."""
+
+    name: AccountName
+    timezone: str
+    email: EmailAddress
+    calling_window: CallingWindow | CallingWindows | None = None
+
+
+class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be changed of an account; what is not named stays."""
+
+    timezone: str = ""
+    email: EmailAddress = ""
+    calling_window: CallingWindow | CallingWindows | None = None
+
+
+def make_account_change(
+    form: AccountChangeForm, named: frozenset[str]
+) -> Callable[[Account], Account]:
+    """What turns an account into the one that was asked for.
+
+    Args:
+        named: the fields of the form that were given.
+    """
+    own = {name: getattr(form, name) for name in ("timezone", "email") if name in named}
+    rules = {name: getattr(form, name) for name in AccountRules.__struct_fields__ if name in named}
+
+    def change(account: Account) -> Account:
+        changed = msgspec.structs.replace(account.rules, **rules)
+        return msgspec.structs.replace(account, rules=changed, **own)
+
+    return change
+
+
+def find_timezone_mistakes(name: Any) -> Iterator[Mistake]:
+    """A zone that is not known; what is no text at all is somebody else's mistake."""
+    if isinstance(name, str) and not is_timezone(name):
+        detail = f"{name!r} is not an IANA time zone, such as Asia/Kolkata."
+        yield Mistake("/timezone", "unknown_timezone", detail)
+
+
+def find_account_mistakes(raw: Any, timezone: str, now: float) -> Iterator[Mistake]:
+    """What is wrong with either form, beyond its form.
+
+    Args:
+        timezone: of the account, where the form names none.
+        now: seconds since the epoch.
+    """
+    if not isinstance(raw, dict):
+        return
+    yield from find_timezone_mistakes(raw.get("timezone"))
+    window = raw.get("calling_window")
+    yield from find_window_mistakes(window, "/calling_window")
+    yield from find_never_open(window, raw.get("timezone") or timezone, (), now, "/calling_window")

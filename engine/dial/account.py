@@ -1,0 +1,19 @@
+"""An account in operation: what it says of all calls of its flows."""
+
+from __future__ import annotations
+
+from engine.model import Account, windows_of
+from engine.schedule.calling_hours import Party
+
+
+class AccountDesk:
+    """An account as the dialler knows it."""
+
+    def __init__(self, account: Account) -> None:
+        self.set_account(account)
+
+    def set_account(self, account: Account) -> None:
+        """Take the account, as it is now, into operation."""
+        self.account = account
+        self.party = Party(windows_of(account.rules.calling_window), account.timezone)
+        """Its say in when calls are made."""

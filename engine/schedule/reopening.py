@@ -1,0 +1,66 @@
+"""When calling windows are changed, contacts that wait for the old ones to open are looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+
+from engine.ports.clock import WallClock
+from engine.ports.store import DialStore, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+CHUNK: Final = 500
+"""Contacts of one transaction."""
+STORE_RETRY_S: Final = 1.0
+"""How soon a store that could not do it is asked again."""
+
+
+class Reopening:
+    """Brings forward what waits behind the calling windows of flows, a chunk at a time."""
+
+    def __init__(
+        self,
+        store: DialStore,
+        clock: WallClock,
+        open_list: Callable[[str, str, str, float], None],
+    ) -> None:
+        """`open_list` tells the scheduler that a list (account, flow, list) has contacts due at a moment."""
+        self._store = store
+        self._clock = clock
+        self._open_list = open_list
+        self._flows: dict[tuple[str, str], None] = {}
+        self._woken = trio.Event()
+
+    def add(self, account: str, flow: str) -> None:
+        """The calling windows of a flow are others now."""
+        self._flows[account, flow] = None
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Bring contacts forward, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken = trio.Event()
+            while self._flows:
+                account, flow = next(iter(self._flows))
+                del self._flows[account, flow]  # before it is done: it may change again meanwhile
+                await self._bring_forward(account, flow)
+
+    async def _bring_forward(self, account: str, flow: str) -> None:
+        """All that waits at this moment. What is set aside from here on goes by the new windows."""
+        now = self._clock.now()
+        while True:
+            try:
+                lists = await self._store.bring_forward(account, flow, "calling_window", now, CHUNK)
+            except StoreUnavailable as error:
+                log.error("cannot bring contacts forward", flow=flow, error=str(error))
+                await trio.sleep(STORE_RETRY_S)
+                continue
+            for call_list in lists:
+                self._open_list(account, flow, call_list, now)
+            if not lists:
+                return
