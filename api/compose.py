@@ -162,6 +162,8 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         except (DatabaseInUse, DatabaseTooNew, PlaneUnavailable) as error:
             raise CannotStart(str(error)) from error
         workers = await stack.enter_async_context(open_process_workers(_worker_count()))
+        if any("G722" in trunk.codecs for trunk in config.trunks):
+            await workers.run(_complete_prompts, data / PROMPTS)
         sip = config.sip
         traces = await stack.enter_async_context(
             open_trace_archive(data / TRACES, sip.trace_keep_s, sip.trace_bytes_max, clock)
@@ -300,6 +302,11 @@ class _PromptsInWorkers:
 
 def _add_prompt(folder: Path, prompt_id: str, data: bytes) -> float:
     return PromptLibrary(folder).add(prompt_id, data)
+
+
+def _complete_prompts(folder: Path) -> int:
+    """Prompts of the time before G.722 get their sound in it."""
+    return PromptLibrary(folder).complete()
 
 
 def _find_admin_key(config: Config) -> tuple[str | None, bytes]:

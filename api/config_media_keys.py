@@ -11,7 +11,7 @@ from api.config_source import Key, Refused
 
 CODEC_NAMES: Final = get_args(CodecName)
 _BY_LOWER_CASE: Final = {name.lower(): name for name in CODEC_NAMES}
-NOT_YET: Final = ("G722", "opus")
+NOT_YET: Final = ("opus",)
 
 
 def read_codecs(raw: object) -> tuple[CodecName, ...]:

@@ -4,7 +4,8 @@ A tick needs 20 ms of sound for each of thousands of streams, and each may be pl
 With a mapping for every file that is a loop over files. Here the files are mapped side by side into
 one reserved stretch of addresses, so that the whole of it is a single matrix of 160-octet frames,
 and one `numpy.take` gathers the sound of all streams whatever they play. Nothing is copied: the
-pages are the page cache's, shared by every plane process. Frame 0 is μ-law silence, frame 1 A-law.
+pages are the page cache's, shared by every plane process. The first
+frames are silence, one of each codec.
 
 The stretch belongs to the process for its whole life, and costs no memory. Reading a frame that no
 file is mapped to ends the process, so frames only ever come from a `Sound` that is held.
@@ -26,16 +27,17 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from adapters.media.extents import Extents
-from adapters.media.g711 import LAWS, Law
+from adapters.media.g711 import Law
 from adapters.media.prompt_files import prompt_file
 from adapters.media.rtp import FRAME_BYTES
+from adapters.media.voices import VOICES
 
 ARENA_BYTES_MAX: Final = 4 << 30
 """Address space that is reserved: more than 140 hours of sound."""
 SOUNDS_MAX: Final = 16_384
 """Files mapped at once; the kernel allows a process 65,530 mappings."""
 
-SILENCE_FRAMES: Final = {payload_type: at for at, payload_type in enumerate(sorted(LAWS))}
+SILENCE_FRAMES: Final = {payload_type: at for at, payload_type in enumerate(sorted(VOICES))}
 """The frame of silence, by payload type."""
 
 _BLOCK_BYTES: Final = math.lcm(mmap.PAGESIZE, FRAME_BYTES)
@@ -183,7 +185,7 @@ class SoundArena:
         self._map(self._base, _BLOCK_BYTES, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1)
         for payload_type, frame in SILENCE_FRAMES.items():
             at = self._base + frame * FRAME_BYTES
-            ctypes.memset(at, LAWS[payload_type].silence, FRAME_BYTES)
+            ctypes.memset(at, VOICES[payload_type].silence, FRAME_BYTES)
 
     def _map(
         self, address: int | None, size: int, protection: int, flags: int, descriptor: int

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.media.dtmf import GAP_MS_MIN, TICK_MS, TONE_MS_MIN, VOLUME_DBM0
-from adapters.media.g711 import LAWS, SAMPLE_RATE_HZ
+from adapters.media.g711 import SAMPLE_RATE_HZ
 from adapters.media.goertzel import COLUMNS_HZ, KEYS, ROWS_HZ
 from adapters.media.rtp import FRAME_BYTES
+from adapters.media.voices import VOICES
 
 FULL_SCALE: Final = 22_300
 """The amplitude of a sine of 0 dBm0 (G.711 §4)."""
@@ -32,11 +33,11 @@ def make_tone(digit: str) -> NDArray[np.int16]:
 @cache
 def tone_octets(digit: str, payload_type: int) -> bytes:
     """`make_tone` in the law of this payload type."""
-    return LAWS[payload_type].encode(make_tone(digit)).tobytes()
+    return VOICES[payload_type].encode(make_tone(digit)).tobytes()
 
 
 def keys_octets(digits: str, payload_type: int) -> bytes:
     """Keys one after the other, each with a gap behind it, in whole frames."""
-    gap = bytes([LAWS[payload_type].silence]) * (GAP_FRAMES * FRAME_BYTES)
+    gap = bytes([VOICES[payload_type].silence]) * (GAP_FRAMES * FRAME_BYTES)
     tones = (tone_octets(digit, payload_type)[: TONE_FRAMES * FRAME_BYTES] for digit in digits)
     return b"".join(tone + gap for tone in tones)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from adapters.media.g711 import LAWS
 from adapters.media.receiver import Batch
 from adapters.media.rtp import HEADER_BYTES, Arrivals
+from adapters.media.voices import WIDE, G722Coder
 
 Places = NDArray[np.intp]
 
@@ -88,13 +89,20 @@ class Decoders:
 
     def __init__(self, capacity: int) -> None:
         self._payload_type = np.zeros(capacity, np.uint8)
+        self._coders: dict[int, G722Coder] = {}
+        """Of the rows that speak G.722."""
 
     def expect(self, row: int, payload_type: int) -> None:
-        """What a stream speaks from now on; a decoder that remembers begins anew."""
+        """What a stream speaks from now on; a decoder that remembers begins anew where that is another."""
         self._payload_type[row] = payload_type
+        if payload_type != WIDE.payload_type:
+            self._coders.pop(row, None)
+        elif row not in self._coders:
+            self._coders[row] = G722Coder()
 
     def close(self, row: int) -> None:
         """Forget a stream."""
+        self._coders.pop(row, None)
 
     def ticks_per_sample(self, rows: Places) -> NDArray[np.int64]:
         """By how much the timestamps of these streams grow with each sample of 8 kHz."""
@@ -110,3 +118,10 @@ class Decoders:
                 return
             if len(those):
                 yield Spoken(payloads.places[those], law.decode(payloads.octets[those]))
+        wide = np.flatnonzero(payload_type == WIDE.payload_type)
+        if len(wide):
+            samples = [
+                self._coders[row].decode(payloads.octets[at])
+                for row, at in zip(rows[wide].tolist(), wide.tolist(), strict=True)
+            ]
+            yield Spoken(payloads.places[wide], np.stack(samples))

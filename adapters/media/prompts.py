@@ -1,7 +1,7 @@
-"""Prompts: uploads, spoken sentences and signals, made into the two files that the plane plays.
+"""Prompts: uploads, spoken sentences and signals, made into the files that the plane plays.
 
 Whatever the sound is, it goes one way: one channel at 8 kHz, brought to the loudness of all prompts,
-encoded in both laws, safe on disk.
+encoded in every codec, safe on disk.
 
 This is CPU work (decoding and resampling an MP3 take about 1 ms for each second of sound) and writes to
 the disk: the caller runs it in a worker. Memory stays small whatever the upload claims to be: it is
@@ -14,6 +14,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,11 +24,12 @@ import soxr
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from adapters.media.g711 import LAWS, SAMPLE_RATE_HZ
+from adapters.media.g711 import LAWS, SAMPLE_RATE_HZ, ULAW
 from adapters.media.loudness import level
 from adapters.media.prompt_files import is_prompt_id, list_prompt_files, prompt_file
 from adapters.media.rtp import FRAME_BYTES
 from adapters.media.signals import BadSignal, read_signal
+from adapters.media.voices import VOICES, WIDE
 
 PROMPT_BYTES_MAX: Final = 50 * 1024 * 1024
 """The largest upload that is decoded at all."""
@@ -65,7 +67,7 @@ class KeptPrompt(Struct, frozen=True):
     duration_s: float
     """In whole frames of 20 ms, as it is played."""
     size_bytes: int
-    """Of both files."""
+    """Of all its files."""
 
 
 class PromptLibrary:
@@ -130,8 +132,8 @@ class PromptLibrary:
     def discard(self, prompt_id: str) -> None:
         """Forget a prompt; one that is not kept is forgotten already. What plays it plays on: a file
         that is mapped lasts as long as its mapping. Raises `ValueError` for what cannot be an id."""
-        for law in LAWS.values():
-            prompt_file(self._folder, prompt_id, law).unlink(missing_ok=True)
+        for voice in VOICES.values():
+            prompt_file(self._folder, prompt_id, voice).unlink(missing_ok=True)
 
     def list_kept(self, prefix: str = "") -> list[KeptPrompt]:
         """The prompts whose id begins so, the one that was made first in front."""
@@ -149,15 +151,30 @@ class PromptLibrary:
             if len(files.sizes) < len(LAWS):
                 self.discard(files.prompt_id)
 
+    def complete(self) -> int:
+        """Make the file of G.722 of each prompt that was kept before there was such a thing: some 2 ms
+        for each second of sound. How many were made. A prompt that goes meanwhile is passed over."""
+        made = 0
+        for files in list_prompt_files(self._folder, ""):
+            wide = prompt_file(self._folder, files.prompt_id, WIDE)
+            if len(files.sizes) < len(LAWS) or wide.exists():
+                continue
+            with suppress(FileNotFoundError):
+                octets = prompt_file(self._folder, files.prompt_id, ULAW).read_bytes()
+                samples = ULAW.decode(np.frombuffer(octets, np.uint8))
+                _write_durably({wide: WIDE.encode(samples).tobytes()})
+                made += 1
+        return made
+
     def _keep(self, prompt_id: str, sound: NDArray[np.float32]) -> KeptPrompt:
         """Bring a sound at 8 kHz to its loudness, encode it, and write it."""
         samples = _to_16_bit(level(sound))
         missing = -len(samples) % FRAME_BYTES
         files = {}
-        for law in LAWS.values():
-            silence = np.full(missing, law.silence, np.uint8)
-            octets = np.concatenate([law.encode(samples), silence])
-            files[prompt_file(self._folder, prompt_id, law)] = octets.tobytes()
+        for voice in VOICES.values():
+            silence = np.full(missing, voice.silence, np.uint8)
+            octets = np.concatenate([voice.encode(samples), silence])
+            files[prompt_file(self._folder, prompt_id, voice)] = octets.tobytes()
         _write_durably(files)
         return _kept(prompt_id, len(samples) + missing)
 
@@ -191,7 +208,7 @@ class PromptLibrary:
 
 def _kept(prompt_id: str, size: int) -> KeptPrompt:
     """A prompt whose files have so many octets each."""
-    return KeptPrompt(prompt_id, size / SAMPLE_RATE_HZ, size * len(LAWS))
+    return KeptPrompt(prompt_id, size / SAMPLE_RATE_HZ, size * len(VOICES))
 
 
 def _check_id(prompt_id: str) -> None:

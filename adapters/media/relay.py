@@ -39,6 +39,7 @@ from adapters.media.rtp import (
 )
 from adapters.media.sender import Sender
 from adapters.media.stream_table import StreamTable
+from adapters.media.voices import make_translator
 
 FILL_NS: Final = 100_000_000
 """A callee that was silent for so long is replaced by silence that is sent."""
@@ -56,7 +57,7 @@ class Side(Struct, eq=False):
     """How one row of a bridge speaks and is spoken to. `Switchboard` says so anew when it changes."""
 
     payload_type: int
-    """Of its sound: 0 or 8."""
+    """Of its sound."""
     telephone_event: int | None
     send: Callable[[Header, bytes], None]
     """Sends one packet to its callee, whatever that takes."""
@@ -84,6 +85,8 @@ class Relay:
         self._sender = sender
         self._settle = settle
         self._sides: dict[int, Side] = {}
+        self._translators: dict[int, tuple[tuple[int, int], Callable[[bytes], bytes]]] = {}
+        """From which codec to which, and what does it. One that remembers lasts as long as both do."""
         self._tones: dict[int, _Tone] = {}
         """By the row that they are sent to, as all that follows."""
         self._rows = np.zeros(0, np.intp)
@@ -138,7 +141,7 @@ class Relay:
         for one in (row, other):
             self._end_flow(one)
             self._partner[one] = _NOBODY
-            del self._sides[one], self._tones[one]
+            del self._sides[one], self._tones[one], self._translators[one]
         self._rows = np.fromiter(self._sides, np.intp, len(self._sides))
 
     def change(self, row: int, side: Side) -> None:
@@ -180,11 +183,13 @@ class Relay:
         """Note how the packets of a row's partner become the row's."""
         spoken, heard = self._sides[row], self._sides[int(self._partner[row])]
         self._spoken[row] = spoken.payload_type
+        pair = (heard.payload_type, spoken.payload_type)
         is_law = heard.payload_type in LAWS and spoken.payload_type in LAWS
         self._voice[row] = heard.payload_type if is_law and spoken.is_sending else _NOBODY
         if is_law:
-            pair = (heard.payload_type, spoken.payload_type)
             self._table_number[row] = _table_number(*pair)
+        if row not in self._translators or self._translators[row][0] != pair:
+            self._translators[row] = (pair, make_translator(*pair))
 
     def _is_quick(
         self, batch: Batch, arrivals: Arrivals, to: NDArray[np.intp]
@@ -238,8 +243,8 @@ class Relay:
             self._begin_flow(to, header)
         marker = int(is_first or bool(header.marker))
         if not is_event:
-            translated = self._tables[self._table_number[to]][np.frombuffer(payload, np.uint8)]
-            self._send(to, header, marker, other.payload_type, translated.tobytes())
+            _, translate = self._translators[to]
+            self._send(to, header, marker, other.payload_type, translate(payload))
             self._end[to] = header.timestamp + self._timestamp_shift[to] + len(payload)
         elif other.telephone_event is not None:
             self._send(to, header, marker, other.telephone_event, payload)

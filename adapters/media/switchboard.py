@@ -24,7 +24,7 @@ from adapters.media.arena import Sound, SoundArena, SoundUnavailable
 from adapters.media.dtmf import EventReceiver, make_script
 from adapters.media.dtmf_tones import keys_octets
 from adapters.media.endpoint import Endpoints, NoDescriptor, NoPort, PortPicker, open_endpoints
-from adapters.media.g711 import LAWS, Law
+from adapters.media.g711 import Law
 from adapters.media.hearing import EventPacket, Hearing
 from adapters.media.latch import Source
 from adapters.media.listening import Listening
@@ -38,6 +38,7 @@ from adapters.media.shields import ShieldedSender, Shields
 from adapters.media.srtp import SEQUENCE_FIRST_MAX
 from adapters.media.stream_table import RowPicker, StreamTable
 from adapters.media.types import SrtpKeys
+from adapters.media.voices import VOICES
 from adapters.media.way import Way
 from engine.ports.telephony import MediaStatistics
 
@@ -308,8 +309,8 @@ class Switchboard:
 
     def _speak(self, line: _Line, payload_type: int) -> None:
         """Speak in this law; what plays goes on in it from where it is."""
-        if payload_type not in LAWS:
-            raise ValueError(f"payload type {payload_type} is neither PCMU nor PCMA")
+        if payload_type not in VOICES:
+            raise ValueError(f"payload type {payload_type} is no codec of ours")
         line.payload_type = payload_type
         sound, line.sound = line.sound, None
         position = self._table.position(line.row)
@@ -329,7 +330,7 @@ class Switchboard:
 
     def _start_sound(self, line: _Line, prompt: str, skip: int) -> None:
         # A stream that is not connected yet has no law. It takes the first, and `_speak` mends it.
-        law = LAWS[line.payload_type or 0]
+        law = VOICES[line.payload_type or 0]
         try:
             sound = self._hold(prompt, law)
         except KeyError:
@@ -339,7 +340,7 @@ class Switchboard:
             self._end_play(line, "unavailable")
             return
         line.sound = sound
-        # Both laws' files are equally long, unless somebody has been at the folder.
+        # A prompt's files are equally long, unless somebody has been at the folder.
         skip = min(skip, sound.count - 1)
         self._table.play(line.row, sound.first + skip, sound.count - skip)
 
@@ -377,7 +378,7 @@ class Switchboard:
         """Press keys as was agreed. What plays waits meanwhile."""
         assert line.press is not None
         assert line.payload_type is not None
-        row, law = line.row, LAWS[line.payload_type]
+        row, law = line.row, VOICES[line.payload_type]
         if line.telephone_event is None:
             if line.sound is not None:
                 line.waiting = line.sound.key[0], self._table.position(row) - line.sound.first

@@ -104,23 +104,23 @@ def require_baresip() -> Programs:
     )
 
 
-def make_tone(hz: int, duration_s: float) -> bytes:
+def make_tone(hz: int, duration_s: float, rate_hz: int = SAMPLE_RATE_HZ) -> bytes:
     """A WAV file of a sine, mono."""
-    seconds = np.arange(round(SAMPLE_RATE_HZ * duration_s)) / SAMPLE_RATE_HZ
+    seconds = np.arange(round(rate_hz * duration_s)) / rate_hz
     samples = (TONE_LEVEL * np.sin(2 * np.pi * hz * seconds)).astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
-        writer.setframerate(SAMPLE_RATE_HZ)
+        writer.setframerate(rate_hz)
         writer.writeframes(samples.tobytes())
     return file.getvalue()
 
 
-def read_recording(file: Path) -> Samples:
-    """What a WAV file of `sndfile` holds."""
+def read_recording(file: Path, *, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:
+    """What a WAV file of `sndfile` holds, at the rate of the call's codec."""
     with wave.open(str(file), "rb") as reader:
-        assert (reader.getnchannels(), reader.getframerate()) == (1, SAMPLE_RATE_HZ)
+        assert (reader.getnchannels(), reader.getframerate()) == (1, rate_hz)
         return np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
 
 
@@ -131,10 +131,12 @@ async def open_baresip(
     tones_hz: Mapping[str, int],
     *,
     codecs: str = "PCMU",
+    rate_hz: int = SAMPLE_RATE_HZ,
     mediaenc: str | None = None,
 ) -> AsyncIterator[Baresip]:
     """baresip for as long as the block lasts: it answers each of these numbers at once and speaks its
-    tone. Its log is `baresip.log` in the folder. `codecs` and `mediaenc` are words of its own."""
+    tone. Its log is `baresip.log` in the folder. `codecs` and `mediaenc` are words of its own,
+    and `rate_hz` is the rate of the codec: it resamples nothing."""
     more = "" if mediaenc is None else f";mediaenc={mediaenc}"
     settings, recordings = folder / "baresip", folder / "recordings"
     settings.mkdir()
@@ -154,7 +156,7 @@ async def open_baresip(
     with (settings / "accounts").open("w") as accounts:
         for number, hz in tones_hz.items():
             tone = settings / f"{hz}.wav"
-            tone.write_bytes(make_tone(hz, TONE_S))
+            tone.write_bytes(make_tone(hz, TONE_S, rate_hz))
             accounts.write(ACCOUNT.format(number=number, tone=tone, codecs=codecs, more=more))
     log = folder / "baresip.log"
     async with _open_process([programs.baresip, "-f", str(settings)], log) as process:

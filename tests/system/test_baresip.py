@@ -136,9 +136,9 @@ async def get_attempts(engine: Installation, flow: str) -> list[Attempt]:
     return msgspec.json.decode(answer.body, type=_Page).items
 
 
-def measure_tones(samples: Samples) -> dict[int, float]:
+def measure_tones(samples: Samples, rate_hz: int = SAMPLE_RATE_HZ) -> dict[int, float]:
     """Every tone in a recording, Hz, and for how many seconds it lasts."""
-    length = round(SAMPLE_RATE_HZ * SLICE_S)
+    length = round(rate_hz * SLICE_S)
     slices = samples[: len(samples) // length * length].reshape(-1, length).astype(np.float64)
     slices = slices[np.sqrt(np.mean(slices**2, axis=1)) > QUIET]
     power = np.abs(np.fft.rfft(slices * np.hanning(length), axis=1)) ** 2

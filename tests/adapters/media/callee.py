@@ -11,7 +11,7 @@ from adapters.media.rtp import Header, build_packet, parse_packet
 from adapters.media.types import Remote
 
 HOST = "127.0.0.1"
-SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160}
+SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160, 9: b"\xfc" * 160}
 
 Packet = tuple[Header, bytes]
 

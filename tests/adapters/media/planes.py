@@ -13,10 +13,10 @@ import trio
 from adapters.media import control
 from adapters.media.client import PlaneSettings, RtpMediaPlane, open_media_plane
 from adapters.media.endpoint import PortPicker
-from adapters.media.g711 import LAWS
 from adapters.media.rtp import Header, build_packet, parse_packet
 from adapters.media.switchboard import Switchboard
 from adapters.media.types import SrtpKeys
+from adapters.media.voices import VOICES
 from adapters.media.way import PLAIN, RING, Way, choose_way
 from tests.adapters.media.callee import HOST
 
@@ -28,13 +28,13 @@ WAYS = [PLAIN] if choose_way(1) != RING else [PLAIN, RING]
 
 
 def write_prompt(folder: Path, prompt_id: str, frames: int, seed: int) -> dict[int, bytes]:
-    """A seeded tone that rises, in both laws: the bytes that must be heard, by payload type."""
+    """A seeded tone that rises, in every codec: the bytes that must be heard, by payload type."""
     chance = np.random.default_rng(seed)
     at_s = np.arange(frames * 160) / 8_000
     low_hz, rise_hz = chance.uniform(200, 800), chance.uniform(200, 2_000)
     tone = 0.6 * np.sin(2 * np.pi * (low_hz * at_s + rise_hz * at_s**2) + 1)
     sound = {}
-    for payload_type, law in LAWS.items():
+    for payload_type, law in VOICES.items():
         sound[payload_type] = law.encode((tone * 32_767).astype(np.int16)).tobytes()
         (folder / f"{prompt_id}.{law.name}").write_bytes(sound[payload_type])
     return sound
