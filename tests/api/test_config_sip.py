@@ -120,6 +120,7 @@ def test_a_name_server_has_a_port_or_takes_53(server: str, address: Address) -> 
         ("codecs = []", "wrong_type"),
         ("codecs = [0]", "invalid_codec"),
         ('codecs = ["PCMU", "G729"]', "invalid_codec"),
+        ('codecs = ["opus"]', "not_supported_yet"),
         ('srtp = "on"', "invalid_choice"),
         ("srtp = true", "invalid_choice"),
         ('headers = "X-Account: 7"', "wrong_type"),
