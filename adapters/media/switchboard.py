@@ -323,7 +323,9 @@ class Switchboard:
         if line.is_playing:
             self._end_play(line, "replaced")
         line.play = command.play
-        if line.sounds_keys:
+        if command.prompt.startswith(_KEYS):
+            self._end_play(line, "unknown_prompt")
+        elif line.sounds_keys:
             line.waiting = command.prompt, 0
         else:
             self._start_sound(line, command.prompt, 0)
@@ -337,7 +339,11 @@ class Switchboard:
             self._end_play(line, "unknown_prompt")
             return
         except SoundUnavailable:
-            self._end_play(line, "unavailable")
+            if prompt.startswith(_KEYS):
+                # As good as pressed to a callee who did not listen; the arena is full of prompts.
+                self._end_press(line)
+            else:
+                self._end_play(line, "unavailable")
             return
         line.sound = sound
         # A prompt's files are equally long, unless somebody has been at the folder.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.media import control
+from adapters.media.arena import Sound, SoundArena, SoundUnavailable
 from adapters.media.dtmf import EventReceiver, make_script
 from adapters.media.dtmf_tones import keys_octets
 from adapters.media.rtp import Header
@@ -223,3 +224,26 @@ def test_a_stream_that_is_closed_while_keys_are_down_leaves_nothing_behind(
     callee.count_heard()
     board.run(20 * FRAME_MS)
     assert (board.take_events(), callee.count_heard()) == ([], 0)
+
+
+def test_no_prompt_has_the_name_of_keys(board: Board, callee: Peer) -> None:
+    board.open(callee, 0, None)
+    board.board.obey(control.Play(1, 1, "keys:1"))
+    board.run(20 * FRAME_MS)
+    (ended,) = board.take_events()
+    assert isinstance(ended, control.PlayEnded)
+    assert ended.outcome == "unknown_prompt"
+    _, sound = split(hear_packets(callee))
+    assert set(sound) == {0xFF}
+
+
+def test_keys_for_which_there_is_no_room_are_over_at_once(
+    board: Board, callee: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Sound:
+        raise SoundUnavailable("the sound arena is full of prompts that are playing")
+
+    monkeypatch.setattr(SoundArena, "hold_made", refuse)
+    board.open(callee, 0, None)
+    press(board, "1")
+    assert board.take_events() == [control.Pressed(1, 1)]
