@@ -20,7 +20,7 @@ import asks
 import asks.errors
 import h11
 import trio
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp
 from msgspec import Struct
 
 TIMEOUT_S: Final = 60.0
@@ -83,8 +83,14 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        connect_to: Sequence[str] | None = None,
     ) -> HttpAnswer:
-        """One request and its answer. Raises `HttpFailed`."""
+        """One request and its answer. Raises `HttpFailed`.
+
+        Args:
+            connect_to: IP addresses to connect to, the first that takes it, in place of what the URL's host
+                resolves to; the host stays in the Host header, in SNI and on the certificate.
+        """
         host = _host_of(url)
         _mend_trio()
         received = bytearray()
@@ -97,7 +103,7 @@ class HttpClient:
                 raise HttpFailed("answer_too_large", detail)
 
         sent = {"Host": host, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        session = asks.Session(connections=1, ssl_context=self._tls)
+        session = _Session(self._tls, connect_to)
         try:
             with trio.fail_after(self._timeout_s):
                 answer = await session.request(
@@ -128,6 +134,44 @@ class HttpClient:
             {str(name).lower(): str(value) for name, value in answer.headers.items()},
             bytes(received),
         )
+
+
+class _Session(asks.Session):  # type: ignore[misc]  # asks has no types
+    """One connection, to where its caller wants it."""
+
+    def __init__(self, tls: ssl.SSLContext, connect_to: Sequence[str] | None) -> None:
+        super().__init__(connections=1, ssl_context=tls)
+        self._connect_to = connect_to
+
+    async def _open_connection_http(self, location: tuple[str, int]) -> Any:
+        return await self._open(location, {})
+
+    async def _open_connection_https(self, location: tuple[str, int]) -> Any:
+        tls = {
+            "tls": True,
+            "ssl_context": self.ssl_context,
+            "tls_standard_compatible": False,
+            "tls_hostname": location[0].strip("[]"),
+        }
+        return await self._open(location, tls)
+
+    async def _open(self, location: tuple[str, int], tls: dict[str, Any]) -> Any:
+        """Connect as asks does, to the first address that takes it."""
+        *others, last = self._connect_to or (location[0].strip("[]"),)
+        for address in others:
+            try:
+                return _active(await connect_tcp(address, location[1], **tls))
+            except ssl.SSLError:
+                raise
+            except OSError:
+                continue
+        return _active(await connect_tcp(last, location[1], **tls))
+
+
+def _active(connection: Any) -> Any:
+    """Marked as asks marks what it may use."""
+    connection._active = True
+    return connection
 
 
 def make_multipart(field: str, file: str, content: bytes, *, boundary: str) -> tuple[str, bytes]:
