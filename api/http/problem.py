@@ -82,6 +82,7 @@ KINDS: Final[dict[str, Kind]] = {
     "starttime_past": Kind(422, "The start time is past"),
     "missing_tel": Kind(422, "A telephone number is missing"),
     "missing_variable": Kind(422, "A variable is missing"),
+    "invalid_variable": Kind(422, "A variable's value is not of its type"),
     "value_too_long": Kind(422, "A value is too long"),
     "invalid_contact": Kind(422, "A contact is not as it should be"),
     "unknown_column": Kind(422, "A column is not known"),

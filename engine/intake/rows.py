@@ -14,9 +14,8 @@ from msgspec import Struct
 from engine.intake.numbers import NumberProblem, read_number
 from engine.intake.starttime import LATE_S_MAX, read_starttime
 from engine.model import REPORT_ERRORS_MAX, RowError
+from engine.variable import VALUE_LENGTH_MAX, Variable, find_fault
 
-VALUE_LENGTH_MAX: Final = 4_096
-"""Characters of a variable's value."""
 REFERENCE_LENGTH_MAX: Final = 256
 """Characters of a reference."""
 
@@ -24,8 +23,8 @@ REFERENCE_LENGTH_MAX: Final = 256
 class Rules(Struct, frozen=True):
     """By what a list is judged: its flow, the installation, and the moment."""
 
-    variables: dict[str, str | None]
-    """The flow's variables with their defaults; None where a contact must bring its own value."""
+    variables: dict[str, Variable]
+    """The flow's, by name."""
     timezone: str
     """IANA name; start times without an offset are in it."""
     destinations: tuple[str, ...]
@@ -150,15 +149,16 @@ class RowReader:
 
     def _read_variables(self, candidate: Candidate, errors: list[RowError]) -> dict[str, str]:
         values: dict[str, str] = {}
-        for name, default in self._rules.variables.items():
-            value = candidate.variables.get(name, "").strip() or default
+        for name, variable in self._rules.variables.items():
+            value = candidate.variables.get(name, "").strip() or variable.default
+            column = f"{self._variable_prefix}{name}"
             if value is None:
-                column = f"{self._variable_prefix}{name}"
                 detail = f"The flow needs a value for {name}, and has no default."
                 errors.append(RowError(candidate.row, column, "missing_variable", detail))
             elif len(value) > VALUE_LENGTH_MAX:
-                column = f"{self._variable_prefix}{name}"
                 errors.append(_too_long(candidate.row, column, VALUE_LENGTH_MAX))
+            elif (fault := find_fault(variable, value)) is not None:
+                errors.append(RowError(candidate.row, column, "invalid_variable", fault))
             else:
                 values[name] = value
         return values

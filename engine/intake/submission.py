@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
+import msgspec
 import trio
 from msgspec import Struct, structs
 
@@ -44,6 +45,7 @@ from engine.model import (
 from engine.ports.clock import WallClock
 from engine.ports.store import IdempotentAnswer, IntakeStore, NewList, StoreUnavailable
 from engine.ports.workers import Workers
+from engine.variable import Variable
 
 INLINE_BYTES_MAX: Final = 2_048
 """A list of up to this size, a few dozen contacts, is judged in place: about a millisecond."""
@@ -269,9 +271,9 @@ class Intake:
         return contacts
 
 
-def read_variables(definition: Mapping[str, Any]) -> dict[str, str | None]:
-    """The variables that a flow's checked definition declares, with their defaults; None without one."""
-    return {name: rule.get("default") for name, rule in definition.get("variables", {}).items()}
+def read_variables(definition: Mapping[str, Any]) -> dict[str, Variable]:
+    """The variables that a flow's checked definition declares."""
+    return msgspec.convert(definition.get("variables", {}), dict[str, Variable])
 
 
 @contextmanager

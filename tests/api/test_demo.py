@@ -38,6 +38,7 @@ from engine.flow.definition import read_definition
 from engine.intake.rows import Rules
 from engine.intake.validation import Submitted, pack_submitted, read_result, validate
 from engine.model import FlowSettings, Report, RowError
+from engine.variable import Variable
 from sim.call_log import CallRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +49,10 @@ SAID = SipView(486, "Busy Here", "call-1")
 def test_the_list_is_taken_as_it_was_meant(contacts: int, seed: int) -> None:
     planned = make_list(contacts, seed)
     rules = Rules(
-        destinations=("+1",), timezone="America/Los_Angeles", variables={"name": "there"}, now=1.8e9
+        destinations=("+1",),
+        timezone="America/Los_Angeles",
+        variables={"name": Variable("there")},
+        now=1.8e9,
     )
     job = Submitted("file", "demo.csv", planned.content, rules)
     report = read_result(validate(pack_submitted(job))).report

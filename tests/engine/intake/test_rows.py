@@ -7,10 +7,10 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.intake.rows import (
     REFERENCE_LENGTH_MAX,
-    VALUE_LENGTH_MAX,
     Candidate,
     Draft,
     RowReader,
@@ -18,10 +18,11 @@ from engine.intake.rows import (
 )
 from engine.intake.starttime import LATE_S_MAX
 from engine.model import REPORT_ERRORS_MAX, RowError
+from engine.variable import VALUE_LENGTH_MAX, Variable
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
 RULES = Rules(
-    variables={"name": "there", "amount": None},
+    variables={"name": Variable("there"), "amount": Variable()},
     timezone="Asia/Kolkata",
     destinations=("+91", "+1"),
     now=NOW,
@@ -215,3 +216,19 @@ def test_any_cells_are_a_draft_or_errors(
         else:
             assert found
             assert {error.row for error in found} == {number}
+
+
+def test_a_value_that_is_not_of_its_variables_type_rejects_the_row() -> None:
+    variables = {"due": Variable(type="date"), "sum": Variable("0", type="money")}
+    reader = RowReader(structs.replace(RULES, variables=variables), "$flow.")
+    asked = Candidate(3, [("tel1", "+919876543210")], {"due": "31.12.2030", "sum": "12.505"})
+    assert reader.read(asked, NOW) == [
+        RowError(
+            *(3, "$flow.due", "invalid_variable"),
+            "'31.12.2030' is not a date as ISO 8601 writes it, such as 2030-12-31.",
+        ),
+        RowError(3, "$flow.sum", "invalid_variable", "'12.505' is not an amount, such as 12.50."),
+    ]
+    taken = reader.read(Candidate(4, [("tel1", "+919876543210")], {"due": " 2030-12-31 "}), NOW)
+    assert isinstance(taken, Draft)
+    assert taken.variables == {"due": "2030-12-31", "sum": "0"}

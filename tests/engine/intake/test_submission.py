@@ -30,6 +30,7 @@ from engine.intake.validation import PIECE_ROWS
 from engine.model import CallList, Contact, Flow, FlowSettings, RejectedRow, Report, RowError
 from engine.ports.store import IdempotentAnswer, NewList, StoreUnavailable
 from engine.ports.workers import WorkerFailed
+from engine.variable import Variable
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
 FLOW = Flow(
@@ -486,6 +487,9 @@ async def test_others_get_their_turn_between_the_pieces_of_a_large_list(world: W
 
 
 def test_the_variables_of_a_definition_are_read_with_their_defaults() -> None:
-    definition = {"variables": {"name": {"default": "there"}, "amount": {}, "x": {"default": None}}}
-    assert read_variables(definition) == {"name": "there", "amount": None, "x": None}
+    definition = {"variables": {"name": {"default": "there"}, "due": {"type": "date"}}}
+    assert read_variables(definition) == {
+        "name": Variable("there"),
+        "due": Variable(type="date"),
+    }
     assert read_variables({"start": "bye"}) == {}

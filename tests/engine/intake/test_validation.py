@@ -28,9 +28,10 @@ from engine.intake.validation import (
     validate,
 )
 from engine.model import REPORT_ERRORS_MAX, RejectedRow, Report, RowError
+from engine.variable import Variable
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
-RULES = Rules({"name": "there"}, "Asia/Kolkata", ("+91", "+1"), NOW)
+RULES = Rules({"name": Variable("there")}, "Asia/Kolkata", ("+91", "+1"), NOW)
 INVALID = "{!r} is not a phone number with its country code."
 NOT_READ = "The flow has no variable for the column {!r}; it is not read."
 
