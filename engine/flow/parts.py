@@ -84,8 +84,9 @@ def _read_nodes(nodes: Any, parts: Parts) -> Iterator[Mistake]:
 
 def _find_node_mistakes(name: str, node: Any) -> Iterator[Mistake]:
     place = f"/nodes/{escape(name)}"
-    if not 0 < len(name) <= NAME_LENGTH_MAX:
-        yield Mistake(place, "invalid_name", f"A name has 1 to {NAME_LENGTH_MAX} characters.")
+    if not 0 < len(name) <= NAME_LENGTH_MAX or not name.isprintable():
+        detail = f"A node's name has 1 to {NAME_LENGTH_MAX} characters that can be printed."
+        yield Mistake(place, "invalid_name", detail)
     kind = node.get("type") if isinstance(node, dict) else None
     if not isinstance(kind, str) or kind not in NODE_TYPES:
         known = ", ".join(NODE_TYPES)
