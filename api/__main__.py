@@ -16,6 +16,7 @@ from api.commands import (
     bench,
     config_check,
     demo,
+    flow,
     keys,
     results,
     serve,
@@ -34,11 +35,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
     results.COMMAND,
     trace.COMMAND,
     keys.COMMAND,
+    flow.CHECK,
+    flow.DRAW,
     config_check.COMMAND,
     bench.COMMAND,
 )
 
-GROUPS: Final = {"keys": "keys of accounts", "config": "the configuration"}
+GROUPS: Final = {
+    "keys": "keys of accounts",
+    "config": "the configuration",
+    "flow": "definitions of flows",
+}
 """The first words of commands that have two."""
 
 INTERRUPTED: Final = 130

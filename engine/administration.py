@@ -30,6 +30,7 @@ from engine.flow.definition import (
     prompts_of,
     read_definition,
 )
+from engine.flow.parts import read_parts
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
@@ -336,55 +337,71 @@ class Administration:
         return account
 
     async def _read_flow_form(self, account: Account, raw: Any) -> FlowForm:
-        mistakes = list(find_mistakes(raw, FlowForm))
+        mistakes = find_flow_mistakes(raw)
         if isinstance(raw, dict):
-            mistakes += find_timezone_mistakes(raw.get("timezone"))
-            settings = raw.get("settings")
-            if isinstance(settings, dict):
-                mistakes += _find_pace_mistakes(settings.get("cps"), "/settings/cps")
-                window, place = settings.get("calling_window"), "/settings/calling_window"
-                mistakes += find_window_mistakes(window, place)
-                zone = raw.get("timezone") or account.timezone
-                others = (Party(windows_of(account.rules.calling_window), account.timezone),)
-                mistakes += find_never_open(window, zone, others, self._clock.now(), place)
-                shown = settings.get("presentation")
-                mistakes += find_presentation_mistakes(shown, "/settings/presentation")
-            definition = raw.get("definition")
-            if isinstance(definition, dict):
-                kind = raw.get("kind", "multicast")
-                mistakes += await self._find_definition_mistakes(account, definition, kind)
+            mistakes += self._find_never_open(account, raw)
+            mistakes += await self._find_missing_prompts(account, raw.get("definition"))
         require(mistakes)
         return read_form(raw, FlowForm)
 
-    async def _find_definition_mistakes(
-        self, account: Account, raw: Any, kind: Any
-    ) -> list[Mistake]:
-        try:
-            definition = read_definition(raw)
-        except InvalidDefinition as invalid:
-            return [_in_definition(one) for one in invalid.mistakes]
-        places = prompts_of(definition)
+    def _find_never_open(self, account: Account, raw: dict[str, Any]) -> Iterator[Mistake]:
+        """A window in which nobody could ever be called, with the account's own."""
+        settings = raw.get("settings")
+        if isinstance(settings, dict):
+            zone = raw.get("timezone") or account.timezone
+            others = (Party(windows_of(account.rules.calling_window), account.timezone),)
+            window, now = settings.get("calling_window"), self._clock.now()
+            yield from find_never_open(window, zone, others, now, "/settings/calling_window")
+
+    async def _find_missing_prompts(self, account: Account, raw: Any) -> list[Mistake]:
+        parts, _ = read_parts(raw)
+        places = prompts_of(parts.nodes)
         missing = {
             prompt
             for prompt in set(places.values())
             if await self._store.get_prompt(account.id, prompt) is None
         }
-        mistakes = [
+        return [
             Mistake(f"/definition{place}", "unknown_prompt", f"There is no prompt {prompt!r}.")
             for place, prompt in places.items()
             if prompt in missing
         ]
-        mistakes += _find_variable_mistakes(definition)
-        found = [*find_kind_mistakes(definition, kind), *_find_transfer_mistakes(definition)]
-        return mistakes + [_in_definition(one) for one in found]
+
+
+def find_flow_mistakes(raw: Any) -> list[Mistake]:
+    """All that is wrong with a flow as `FlowForm` has it, but for what only the store knows."""
+    mistakes = list(find_mistakes(raw, FlowForm))
+    if not isinstance(raw, dict):
+        return mistakes
+    mistakes += find_timezone_mistakes(raw.get("timezone"))
+    settings = raw.get("settings")
+    if isinstance(settings, dict):
+        mistakes += _find_pace_mistakes(settings.get("cps"), "/settings/cps")
+        window = settings.get("calling_window")
+        mistakes += find_window_mistakes(window, "/settings/calling_window")
+        shown = settings.get("presentation")
+        mistakes += find_presentation_mistakes(shown, "/settings/presentation")
+    definition = raw.get("definition")
+    if isinstance(definition, dict):
+        found = _find_definition_mistakes(definition, raw.get("kind", "multicast"))
+        mistakes += [Mistake(f"/definition{one.pointer}", one.code, one.detail) for one in found]
+    return mistakes
+
+
+def _find_definition_mistakes(raw: dict[str, Any], kind: Any) -> list[Mistake]:
+    try:
+        definition = read_definition(raw)
+    except InvalidDefinition as invalid:
+        return invalid.mistakes
+    return [
+        *_find_variable_mistakes(definition),
+        *find_kind_mistakes(definition, kind),
+        *_find_transfer_mistakes(definition),
+    ]
 
 
 def _no_dids() -> Conflict:
     return Conflict("no_dids", "Attach a DID to the flow before you activate its listener.")
-
-
-def _in_definition(mistake: Mistake) -> Mistake:
-    return Mistake(f"/definition{mistake.pointer}", mistake.code, mistake.detail)
 
 
 def _find_transfer_mistakes(definition: Definition) -> Iterator[Mistake]:
@@ -393,7 +410,7 @@ def _find_transfer_mistakes(definition: Definition) -> Iterator[Mistake]:
 
 
 def _find_variable_mistakes(definition: Definition) -> Iterator[Mistake]:
-    place = "/definition/variables"
+    place = "/variables"
     if len(definition.variables) > VARIABLES_MAX:
         detail = f"A flow has at most {VARIABLES_MAX} variables."
         yield Mistake(place, "too_many_variables", detail)

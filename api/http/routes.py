@@ -92,6 +92,7 @@ ROUTES: Final = (
     Route("PUT", "/v1/flows/{flow}/dids", "owner", flows.attach_dids, JSON),
     Route("PUT", "/v1/flows/{flow}/listener", "operator", flows.set_listener, JSON),
     Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),
+    Route("GET", "/v1/flows/{flow}/diagram.svg", "viewer", flows.get_diagram),
     Route(
         "POST",
         "/v1/flows/{flow}/multicast",

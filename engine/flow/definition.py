@@ -7,7 +7,7 @@ The wire form is CONTRACT.md's "Flow definition". A node type is added by adding
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -75,20 +75,20 @@ def find_kind_mistakes(
             yield Mistake(f"/nodes/{escape(name)}/to", "no_agents", detail)
 
 
-def prompts_of(definition: Definition) -> dict[str, str]:
-    """JSON pointer of each place that names a prompt → the prompt's id."""
+def prompts_of(nodes: Mapping[str, Node]) -> dict[str, str]:
+    """JSON pointer of each place of a definition that names a prompt → the prompt's id."""
     return {
         f"{place}/play": prompt.play
-        for place, prompt in _all_prompts(definition)
+        for place, prompt in _all_prompts(nodes)
         if prompt.play is not None
     }
 
 
-def voices_of(definition: Definition) -> dict[str, str]:
-    """JSON pointer of each place that names a voice → the voice's name."""
+def voices_of(nodes: Mapping[str, Node]) -> dict[str, str]:
+    """JSON pointer of each place of a definition that names a voice → the voice's name."""
     return {
         f"{place}/voice": prompt.voice
-        for place, prompt in _all_prompts(definition)
+        for place, prompt in _all_prompts(nodes)
         if prompt.voice is not None
     }
 
@@ -103,7 +103,7 @@ def numbers_of(definition: Definition) -> dict[str, str]:
     }
 
 
-def _all_prompts(definition: Definition) -> Iterator[tuple[str, Prompt]]:
-    for name, node in definition.nodes.items():
+def _all_prompts(nodes: Mapping[str, Node]) -> Iterator[tuple[str, Prompt]]:
+    for name, node in nodes.items():
         for place, prompt in prompts_in(node):
             yield f"/nodes/{escape(name)}{place}", prompt

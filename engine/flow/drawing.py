@@ -72,8 +72,8 @@ def draw(definition: Definition, title: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img" aria-labelledby="t d">',
-        f'<title id="t">{escape(title)}</title>',
-        f'<desc id="d">{escape(_describe(definition))}</desc>',
+        f'<title id="t">{_write(title)}</title>',
+        f'<desc id="d">{_write(_describe(definition))}</desc>',
         f"<style>{STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>',
@@ -131,7 +131,7 @@ def _draw_ways(ways: Sequence[_Way], layout: Layout) -> list[str]:
 
 def _draw_label(text: str, middle: Point) -> str:
     x, y = middle
-    shown = escape(_cut(text, LABEL_LENGTH_MAX))
+    shown = _write(_cut(text, LABEL_LENGTH_MAX))
     return f'<text class="label" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{shown}</text>'
 
 
@@ -200,11 +200,11 @@ def _draw_box(name: str, node: Node, corner: Point, *, is_start: bool) -> str:
         f'<rect class="{classes}" x="{x:.1f}" y="{y:.1f}" width="{MEASURES.box_width:g}" '
         f'height="{MEASURES.box_height:g}" rx="9"/>',
         f'<text class="name" x="{middle:.1f}" y="{y + 19:.1f}" text-anchor="middle">'
-        f"{escape(_cut(name, TEXT_LENGTH_MAX))}</text>",
+        f"{_write(_cut(name, TEXT_LENGTH_MAX))}</text>",
         f'<text class="kind" x="{middle:.1f}" y="{y + 36:.1f}" text-anchor="middle">'
-        f"{escape(_kind(node))}</text>",
+        f"{_write(_kind(node))}</text>",
         f'<text x="{middle:.1f}" y="{y + 53:.1f}" text-anchor="middle">'
-        f"{escape(_cut(_say(node), TEXT_LENGTH_MAX))}</text>",
+        f"{_write(_cut(_say(node), TEXT_LENGTH_MAX))}</text>",
     ]
     return "".join(lines)
 
@@ -247,6 +247,11 @@ def _say(node: Node) -> str:
 
 
 def _cut(text: str, length_max: int) -> str:
-    """A text on one line, with its end left out where it is too long. What XML cannot hold is left out."""
+    """A text with its end left out where it is too long."""
+    return text if len(text) <= length_max else f"{text[: length_max - 1]}…"
+
+
+def _write(text: str) -> str:
+    """A text as XML holds it; what it cannot hold becomes space (XML 1.0 §2.2)."""
     plain = "".join(character if character.isprintable() else " " for character in text)
-    return plain if len(plain) <= length_max else f"{plain[: length_max - 1]}…"
+    return escape(plain)

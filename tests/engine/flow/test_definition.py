@@ -42,7 +42,7 @@ def test_a_whole_definition_becomes_structs() -> None:
         variables={"name": Variable("there"), "city": Variable()},
         nodes={"hello": Play("prm_1", next="pause"), "pause": Wait(1.5, "bye"), "bye": Hangup()},
     )
-    assert prompts_of(definition) == {"/nodes/hello/play": "prm_1"}
+    assert prompts_of(definition.nodes) == {"/nodes/hello/play": "prm_1"}
 
 
 def test_every_mistake_of_form_is_told_at_once_with_its_place() -> None:
