@@ -13,6 +13,7 @@ import math
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -96,8 +97,9 @@ class ReportDesk:
         self._reporters: dict[int, _Reporter] = {}
         self._new: list[_Reporter] = []
         """Opened since the last look: their time has not begun."""
+        self._serials = count()
         self._due: list[tuple[int, int, _Reporter]] = []
-        """Moment and row, a heap. What belongs to a row that is closed is passed over when it is due:
+        """A heap of moments and serial numbers. What belongs to a row that is closed is passed over when due:
         that is within 6 s, so that it never grows beyond the calls that end meanwhile."""
 
     def __len__(self) -> int:
@@ -145,8 +147,8 @@ class ReportDesk:
         for _ in range(REPORTS_PER_TICK_MAX):
             if not self._due or self._due[0][0] > now_ns:
                 return
-            _, row, reporter = heapq.heappop(self._due)
-            if self._reporters.get(row) is reporter:
+            _, _, reporter = heapq.heappop(self._due)
+            if self._reporters.get(reporter.row) is reporter:
                 self._report(reporter)
                 self._schedule(reporter, now_ns, INTERVAL_S)
 
@@ -157,9 +159,7 @@ class ReportDesk:
 
     def _schedule(self, reporter: _Reporter, now_ns: int, interval_s: float) -> None:
         wait_s = interval_s * (0.5 + self._chance.random()) / COMPENSATION
-        # Two rows are never the same, so that reporters are not compared; a row that was closed and
-        # opened again may stand here twice at the same moment only if chance repeats to the nanosecond.
-        due = (now_ns + int(wait_s * 1e9), reporter.row, reporter)
+        due = (now_ns + int(wait_s * 1e9), next(self._serials), reporter)
         heapq.heappush(self._due, due)
 
     def _report(self, reporter: _Reporter, *, is_bye: bool = False) -> None:
