@@ -22,6 +22,7 @@ from engine.account_form import (
     make_account_change,
 )
 from engine.dial.presentation import find_presentation_mistakes
+from engine.dialer_settings import find_dialer_mistakes, prompts_of_settings
 from engine.flow.definition import (
     Definition,
     InvalidDefinition,
@@ -230,9 +231,11 @@ class Administration:
         """The flow with everything as `raw`, a `FlowForm`, says; None when there is no such flow. What
         `raw` leaves out becomes its default, but for the kind, which stays. Contacts that wait follow the
         new definition and settings. Raises `Invalid`, and `Conflict("kind_fixed")`."""
-        if await self._store.get_flow(account.id, flow) is None:
+        found = await self._store.get_flow(account.id, flow)
+        if found is None:
             return None
-        form = await self._read_flow_form(account, raw)
+        whole = {"kind": found.kind, **raw} if isinstance(raw, dict) else raw
+        form = await self._read_flow_form(account, whole)
         kind = raw.get("kind")
         timezone = form.timezone or account.timezone
 
@@ -340,7 +343,7 @@ class Administration:
         mistakes = find_flow_mistakes(raw)
         if isinstance(raw, dict):
             mistakes += self._find_never_open(account, raw)
-            mistakes += await self._find_missing_prompts(account, raw.get("definition"))
+            mistakes += await self._find_missing_prompts(account, raw)
         require(mistakes)
         return read_form(raw, FlowForm)
 
@@ -353,16 +356,17 @@ class Administration:
             window, now = settings.get("calling_window"), self._clock.now()
             yield from find_never_open(window, zone, others, now, "/settings/calling_window")
 
-    async def _find_missing_prompts(self, account: Account, raw: Any) -> list[Mistake]:
-        parts, _ = read_parts(raw)
-        places = prompts_of(parts.nodes)
+    async def _find_missing_prompts(self, account: Account, raw: dict[str, Any]) -> list[Mistake]:
+        parts, _ = read_parts(raw.get("definition"))
+        places = {f"/definition{place}": one for place, one in prompts_of(parts.nodes).items()}
+        places |= prompts_of_settings(raw.get("settings"))
         missing = {
             prompt
             for prompt in set(places.values())
             if await self._store.get_prompt(account.id, prompt) is None
         }
         return [
-            Mistake(f"/definition{place}", "unknown_prompt", f"There is no prompt {prompt!r}.")
+            Mistake(place, "unknown_prompt", f"There is no prompt {prompt!r}.")
             for place, prompt in places.items()
             if prompt in missing
         ]
@@ -381,6 +385,7 @@ def find_flow_mistakes(raw: Any) -> list[Mistake]:
         mistakes += find_window_mistakes(window, "/settings/calling_window")
         shown = settings.get("presentation")
         mistakes += find_presentation_mistakes(shown, "/settings/presentation")
+        mistakes += find_dialer_mistakes(raw.get("kind", "multicast"), settings)
     definition = raw.get("definition")
     if isinstance(definition, dict):
         found = _find_definition_mistakes(definition, raw.get("kind", "multicast"))

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from engine.administration import Administration
 from engine.dial.attempt import AttemptServices
-from engine.dial.conversation import ConversationServices, FlowParts
+from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
@@ -23,16 +23,20 @@ from engine.dial.route import RouteSettings
 from engine.dial.router import Router
 from engine.dial.trunk import TrunkSettings
 from engine.dial.versions import FlowVersions
+from engine.dial.workforce import Workforce
 from engine.flow.definition import InvalidDefinition
+from engine.flow.legs import Legs
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.model import Blocker, CallList, Contact, Did, Flow
+from engine.model import Blocker, BlockerCode, CallList, Contact, Did, Flow
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
 from engine.ports.workers import Workers
+from engine.schedule.feed import Work
 from engine.schedule.reopening import Reopening
 from engine.schedule.scheduler import Scheduler
+from engine.staffing import Staffing
 
 log = structlog.get_logger(__name__)
 
@@ -105,13 +109,17 @@ class Engine:
             ids=ids,
             randomness=randomness,
             destinations=settings.destinations,
-            conversations=ConversationServices(store, clock, ids, parts or FlowParts()),
+            conversations=ConversationServices(
+                store, clock, ids, parts or FlowParts(), self._make_legs
+            ),
             versions=FlowVersions(store),
-            put_back=self._scheduler.put_back,
-            set_aside=self._scheduler.aside.add,
+            put_back=self._put_back,
+            set_aside=self._set_aside,
             pause_list=self._scheduler.pause_list,
-            finish=self._scheduler.finish,
+            finish=self._finish,
         )
+        self._workforce = Workforce(self._services, self._router)
+        self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self._workforce)
         self.intake = Intake(
             store=store,
             clock=clock,
@@ -228,6 +236,27 @@ class Engine:
         """What the engine is doing now."""
         return EngineStatistics(calls=len(self._live), dids=self._router.did_count)
 
+    def _make_legs(self, order: LegsOrder) -> Legs:
+        return self._workforce.make_legs(order)
+
+    def _put_back(self, work: Work, contact: Contact) -> None:
+        """A contact that was in hand waits again, and needs no agent meanwhile."""
+        self._scheduler.put_back(work, contact)
+        if work.claim is not None:
+            work.claim.close()
+
+    def _set_aside(self, work: Work, due_at: float, code: BlockerCode) -> None:
+        """As `_put_back`, of a contact that waits in the store."""
+        self._scheduler.aside.add(work, due_at, code)
+        if work.claim is not None:
+            work.claim.close()
+
+    def _finish(self, work: Work) -> None:
+        """A contact that was in hand is done with, and needs no agent any more."""
+        self._scheduler.finish(work)
+        if work.claim is not None:
+            work.claim.close()
+
     async def _change_list(
         self, account: str, call_list: str, change: Literal["pause", "resume", "cancel"]
     ) -> CallList | None:
@@ -253,8 +282,17 @@ class Engine:
             nursery.start_soon(self._scheduler.aside.run)
             nursery.start_soon(self._reopening.run)
             nursery.start_soon(self._scheduler.run)
+            nursery.start_soon(self._workforce.run, attempts)
+            nursery.start_soon(self._offer_freed)
             self._running = True
             task_status.started()
+
+    async def _offer_freed(self) -> None:
+        """Let more contacts of a flow go whenever its agents allow it."""
+        while True:
+            for flow in await self._router.wait_freed():
+                while self._scheduler.offer(flow):
+                    await trio.lowlevel.checkpoint()
 
     async def _host_attempts(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
         """The nursery of all attempts. It is out of reach of the engine's own cancellation, so that calls
@@ -297,6 +335,7 @@ class Engine:
         for attempt, contact in await self.store.open_attempts():
             flow_or_none = flows.get(attempt.flow)
             await end_interrupted(self.store, attempt, contact, flow_or_none, self.clock.now())
+        await self._workforce.recover()
 
     async def _all_dids(self) -> list[Did]:
         dids: list[Did] = []

@@ -253,6 +253,7 @@ class SimulatedCall:
 
     @contextmanager
     def _joined(self, other: SimulatedCall) -> Iterator[None]:
+        assert self._bridged is other._bridged is None, "a call is bridged with one other at a time"
         self._bridged, other._bridged = other, self
         try:
             yield

@@ -301,10 +301,10 @@ def leg_ended(leg: Leg) -> Event:
 
 def counts_as_answered(attempt: Attempt) -> bool:
     """Whether an attempt that has ended is one of the calls that a person answered, and for which an agent
-    was wanted. One that was abandoned is, though a crash may have left it `unknown`."""
-    if attempt.abandoned is None:
-        return False
-    return attempt.abandoned or attempt.disposition == "answered"
+    was wanted. One that was abandoned stays one where a crash has left it `unknown`."""
+    if attempt.disposition == "unknown":
+        return attempt.abandoned is True
+    return attempt.abandoned is not None and attempt.disposition == "answered"
 
 
 def agent_exists(number: str) -> Conflict:

@@ -11,6 +11,7 @@ from engine.intake.submission import Intake
 from engine.model import Blocker, CallList, Contact
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
+from engine.staffing import Staffing
 
 
 class DidLoad(Protocol):
@@ -39,6 +40,10 @@ class EngineFront(Protocol):
     @property
     def administration(self) -> Administration:
         """Where accounts, DIDs, flows and prompts are made and changed."""
+
+    @property
+    def staffing(self) -> Staffing:
+        """Where agents are made and changed, and ask for what they need."""
 
     @property
     def clock(self) -> WallClock:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from api.http.exchange import Answer, Exchange
 from api.http.resources import (
     accounts,
+    agents,
     attempts,
     contacts,
     dids,
@@ -76,6 +77,9 @@ class Route(Struct, frozen=True):
 PAGE: Final = ("limit", "cursor")
 RECORDS: Final = ("flow", "list", "contact", "from", "to")
 
+AGENTS: Final = "/v1/flows/{flow}/agents"
+AGENT: Final = f"{AGENTS}/{{agent}}"
+
 ROUTES: Final = (
     Route("POST", "/v1/accounts", "administrator", accounts.create_account, JSON, creates=True),
     Route("GET", "/v1/accounts", "administrator", accounts.list_accounts, query=PAGE),
@@ -91,6 +95,16 @@ ROUTES: Final = (
     Route("DELETE", "/v1/flows/{flow}", "owner", flows.delete_flow),
     Route("PUT", "/v1/flows/{flow}/dids", "owner", flows.attach_dids, JSON),
     Route("PUT", "/v1/flows/{flow}/listener", "operator", flows.set_listener, JSON),
+    Route("POST", AGENTS, "operator", agents.create_agent, JSON, creates=True),
+    Route("GET", AGENTS, "viewer", agents.list_agents, query=PAGE),
+    Route("GET", AGENT, "viewer", agents.get_agent),
+    Route("PATCH", AGENT, "operator", agents.change_agent, JSON),
+    Route("DELETE", AGENT, "operator", agents.delete_agent),
+    Route("POST", f"{AGENT}/next", "operator", agents.show_next),
+    Route("POST", f"{AGENT}/dial", "operator", agents.accept, JSON),
+    Route("POST", f"{AGENT}/skip", "operator", agents.skip, JSON),
+    Route("POST", f"{AGENT}/hangup", "operator", agents.hang_up),
+    Route("GET", "/v1/flows/{flow}/floor", "viewer", agents.get_floor),
     Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),
     Route("GET", "/v1/flows/{flow}/diagram.svg", "viewer", flows.get_diagram),
     Route(

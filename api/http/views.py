@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from api.http.agent_views import LegView
 from api.http.engine_front import DidLoad
 from engine.disposition import Disposition
 from engine.events import rfc3339
@@ -198,6 +199,12 @@ class AttemptView(Struct, frozen=True):
     digits: str
     result: dict[str, Any]
     media: Media | None
+    agent: str | None
+    """Who took it: an agent's id, or a number."""
+    abandoned: bool | None
+    """Whether no agent took a customer who answered; None where none was wanted."""
+    legs: tuple[LegView, ...] | UnsetType = UNSET
+    """The calls that were made for it; left out where many attempts are shown."""
 
 
 class ContactView(Struct, frozen=True):
@@ -210,6 +217,8 @@ class ContactView(Struct, frozen=True):
     tel: tuple[str, ...]
     variables: dict[str, str]
     reference: str | None
+    agent: str | None
+    """Who is to talk with it: a number; None where that is open."""
     starttime: str
     status: ContactStatus
     disposition: Disposition | None
@@ -356,6 +365,7 @@ def show_contact(contact: Contact, blocker: Blocker | None, now: float) -> Conta
         tel=contact.tel,
         variables=contact.variables,
         reference=contact.reference,
+        agent=contact.agent,
         starttime=rfc3339(contact.starttime),
         status=status_of(contact, now),
         disposition=contact.disposition,
@@ -389,6 +399,8 @@ def show_attempt(attempt: Attempt) -> AttemptView:
         digits=attempt.digits,
         result=attempt.result,
         media=attempt.media,
+        agent=attempt.agent,
+        abandoned=attempt.abandoned,
     )
 
 

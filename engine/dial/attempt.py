@@ -30,7 +30,7 @@ from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Attempt, BlockerCode, Contact, Did, Flow, Media, SipOutcome
 from engine.ports.clock import Randomness, WallClock
-from engine.ports.store import DialStore, Refusal, StoreUnavailable
+from engine.ports.store import Refusal, Store, StoreUnavailable
 from engine.ports.telephony import (
     Answered,
     Call,
@@ -62,7 +62,7 @@ class AttemptServices(Struct, frozen=True):
     """What every attempt works with."""
 
     live: LiveAttempts
-    store: DialStore
+    store: Store
     telephony: Telephony
     clock: WallClock
     ids: IdSource
@@ -130,8 +130,9 @@ class _AttemptRunner:
         self._definition = assignment.definition
         self._conversation: Conversation | None = None
         self._dial_by = trio.current_time() + INTENT_MAX_S
+        claim = assignment.work.claim
         self._attempt = Attempt(
-            id=services.ids.new("att"),
+            id=(claim and claim.attempt) or services.ids.new("att"),
             account=contact.account,
             flow=contact.flow,
             list=contact.list,

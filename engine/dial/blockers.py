@@ -54,6 +54,8 @@ class Case(Struct, frozen=True):
     flow: Limits
     engine: Limits
     did: Limits
+    agents: Block | None = None
+    """Why the contact waits for agents, if it does."""
 
 
 def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
@@ -71,6 +73,17 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
     closed = find_closed(contact.number, case.hours, now, wall_now)
     if closed is not None:
         return closed
+    if case.agents is not None:
+        return case.agents
+    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+
+
+def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Block | None:
+    """What keeps a second leg to this number from leaving now: what forbids any call to it, and the limits
+    that all calls share."""
+    banned = find_ban(number, case, now, wall_now)
+    if banned is not None:
+        return banned
     return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
 
 

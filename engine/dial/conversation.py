@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
@@ -13,13 +14,14 @@ from engine.dial.notes import CallNotes
 from engine.dial.record import attempt_event
 from engine.events import Event
 from engine.flow.absent import NoRequests, NoSpeech
-from engine.flow.definition import Definition
-from engine.flow.legs import LegsOf, no_legs
+from engine.flow.definition import Definition, names_agent
+from engine.flow.legs import Connected, Legs, NoLegs, Sound, TransferPlan
+from engine.flow.nodes import Prompt
 from engine.flow.run import run_flow
 from engine.flow.services import FlowServices, Scope
 from engine.flow.talk import Talk
 from engine.ids import IdSource
-from engine.model import Attempt, Contact, Flow, Recording
+from engine.model import Attempt, Contact, Flow, Message, Recording
 from engine.ports.clock import WallClock
 from engine.ports.requests import Requests
 from engine.ports.speech import Speech
@@ -44,6 +46,26 @@ class FlowParts(Struct, frozen=True):
     """The language (BCP 47) of a voice by its name, or of the installation's own."""
     beep: str = "beep"
     """Id of the prompt that tells a callee to speak."""
+
+
+class LegsOrder(Struct, frozen=True):
+    """For what call second calls may be wanted."""
+
+    attempt: Attempt
+    flow: Flow
+    contact: Contact
+    notes: CallNotes
+    """Takes what becomes of them."""
+    hear: Callable[[Message, Call], Awaitable[None]]
+    """Plays one of the flow's messages on a call, with the variables of this one. Raises `CallEnded`."""
+
+
+LegsOf = Callable[[LegsOrder], Legs]
+
+
+def no_legs(_order: LegsOrder) -> Legs:
+    """`NoLegs` for any call."""
+    return NoLegs()
 
 
 class ConversationServices(Struct, frozen=True):
@@ -90,6 +112,8 @@ class Conversation:
             names=names,
         )
         self.notes = CallNotes(attempt, self._talk.result, services.store, services.clock, names)
+        self._legs = services.legs_of(LegsOrder(attempt, flow, contact, self.notes, self._hear))
+        self._names_agent = names_agent(definition)
         self.over_at: float | None = None
         """When the callee hung up, where the flow went on after that; seconds since the epoch."""
 
@@ -133,6 +157,7 @@ class Conversation:
         try:
             with trio.move_on_after(self._flow.settings.call_max_s):
                 if await self._listen():
+                    await self._bring_agent()
                     await run_flow(self._talk)
         except CallEnded as error:
             return error.ended
@@ -160,6 +185,30 @@ class Conversation:
             return True
         log.info("a machine did not beep", waited_s=BEEP_WAIT_S, **self._names)
         return False
+
+    async def connect(self, call: Call, to: str, plan: TransferPlan) -> Connected:
+        """Second calls of this one; see `Legs`."""
+        hold = self._flow.settings.hold
+        if plan.hold is None and hold is not None:
+            plan = msgspec.structs.replace(plan, hold=self._sound_of(hold))
+        return await self._legs.connect(call, to, plan)
+
+    async def _bring_agent(self) -> None:
+        """Connect the callee with an agent before the graph begins, where that is what the flow is for and
+        its graph has no place for it. Raises `CallEnded`."""
+        if self._flow.kind == "dialer" and not self._names_agent:
+            timeout_s = self._flow.settings.agent_ring_timeout_s
+            await self.connect(self._call, "agent", TransferPlan(timeout_s))
+
+    def _sound_of(self, message: Message) -> Sound:
+        async def play(call: Call) -> None:
+            await self._hear(message, call)
+
+        return play
+
+    async def _hear(self, message: Message, call: Call) -> None:
+        prompt = Prompt(play=message.play, say=message.say, voice=message.voice)
+        await self._talk.hear(prompt, call)
 
     async def _opt_out(self, scope: Scope) -> None:
         at = self._services.clock.now()
@@ -197,7 +246,7 @@ class Conversation:
             speech=parts.speech,
             language_of=parts.language_of,
             requests=parts.requests,
-            legs=self._services.legs_of(self._attempt, self._flow),
+            legs=self,
             beep=parts.beep,
             begin_recording=self._begin_recording,
             opt_out=self._opt_out,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 import trio
+from msgspec import Struct
 
 from engine.dial.account import AccountDesk
 from engine.dial.attempt import Assignment, AttemptServices, run_attempt
@@ -19,9 +20,11 @@ from engine.dial.blockers import (
     find_line_blocker,
     opening_of,
 )
+from engine.dial.floor import Floor
 from engine.dial.limits import Block, Limits, Permit, limits_of_did
 from engine.dial.presentation import read_presentation
 from engine.dial.route import Route
+from engine.dial.trunk import TrunkCall
 from engine.flow.definition import Definition
 from engine.model import Did, Flow, windows_of
 from engine.schedule.calling_hours import CallingBook, Party
@@ -45,7 +48,7 @@ class FlowDesk:
     """A flow in operation: its present version, read, with its limits."""
 
     def __init__(
-        self, flow: Flow, definition: Definition, limits: Limits, account: AccountDesk
+        self, flow: Flow, definition: Definition, limits: Limits, account: AccountDesk, floor: Floor
     ) -> None:
         self.account = account
         self._parties: tuple[Party, ...] = ()
@@ -53,6 +56,7 @@ class FlowDesk:
         """When the flow and its account let callees be called."""
         self.set_flow(flow, definition)
         self.limits = limits
+        self.floor = floor
         self.posted = 0
         """Contacts of the flow that lie in mailboxes."""
 
@@ -78,6 +82,15 @@ class FlowDesk:
         """Whether calls that are up and contacts in mailboxes take all of the flow's channels."""
         channels = self.limits.channels
         return channels is not None and self.limits.in_use + self.posted >= channels
+
+
+class Clearance(Struct, frozen=True):
+    """Everything that one call takes of what it shares with others."""
+
+    did: Did
+    route: Route
+    call: TrunkCall
+    permit: Permit
 
 
 class DidActor:
@@ -117,7 +130,7 @@ class DidActor:
         self._inbox.send_nowait(work)
         desk.posted += 1
 
-    def case_of(self, list_paused: bool, desk: FlowDesk) -> Case:
+    def case_of(self, list_paused: bool, desk: FlowDesk, agents: Block | None = None) -> Case:
         """What decides whether a contact of this flow may go by this DID."""
         return Case(
             list_paused=list_paused,
@@ -127,6 +140,7 @@ class DidActor:
             flow=desk.limits,
             engine=self._engine,
             did=self.limits,
+            agents=agents,
         )
 
     async def run(
@@ -193,7 +207,7 @@ class DidActor:
             if desk is None or work.feed.closed:
                 services.finish(work)
                 return None
-            case = self.case_of(work.feed.paused, desk)
+            case = self.case_of(work.feed.paused, desk, _void_of(work))
             now = trio.current_time()
             block = find_blocker(work.contact, case, now, services.clock.now())
             if block is None:
@@ -208,16 +222,30 @@ class DidActor:
                 return None
             await _wait_out(block, now, PATIENCE_S)
 
+    def clear(
+        self, case: Case, caller: str, now: float, refused_by: Sequence[str] = ()
+    ) -> Clearance:
+        """Let a call go that nothing keeps from leaving now.
+
+        Args:
+            case: what was just asked about.
+            caller: id of the contact or the leg that it is for.
+            refused_by: as of `Route.choose`.
+        """
+        route = case.route
+        assert route is not None
+        trunk = route.choose(now, refused_by)
+        call = trunk.admit(caller)
+        parties = (self.limits, case.flow, trunk.limits, self._engine)
+        moment = max(now, *(limits.earliest() for limits in parties))
+        assert moment - now < 1.0, "a slot is reserved only when it is near"
+        return Clearance(self.did, route, call, Permit(parties, moment))
+
     def _assign(
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
     ) -> Assignment:
-        route = case.route
-        assert route is not None
-        trunk = route.choose(now, work.refused_by)
-        call = trunk.admit(work.contact.id)
-        parties = (self.limits, desk.limits, trunk.limits, self._engine)
-        moment = max(now, *(limits.earliest() for limits in parties))
-        assert moment - now < 1.0, "a slot is reserved only when it is near"
+        clearance = self.clear(case, work.contact.id, now, work.refused_by)
+        call = clearance.call
 
         def recheck() -> Block | None:
             """The limits were taken with the permit; everything else is asked again."""
@@ -226,6 +254,8 @@ class DidActor:
             present = self._desk_of(work.feed.flow)
             if present is None:
                 return Block("flow_paused", math.inf)
+            if _void_of(work) is not None:
+                return Block("agents_busy", math.inf)
             now, number = trio.current_time(), work.contact.number
             banned = find_ban(number, self.case_of(False, present), now, services.clock.now())
             if banned is not None:
@@ -240,9 +270,9 @@ class DidActor:
             definition=desk.definition,
             did=self.did,
             presentation=desk.presentation,
-            route=route,
+            route=clearance.route,
             call=call,
-            permit=Permit(parties, moment),
+            permit=clearance.permit,
             recheck=recheck,
         )
 
@@ -255,6 +285,12 @@ class DidActor:
         due_at = max(work.contact.due_at, services.clock.now() + max(0.0, wait_s))
         held = msgspec.structs.replace(work.contact, due_at=due_at)
         services.put_back(work, held)
+
+
+def _void_of(work: Work) -> Block | None:
+    """The block of a contact whose agent has gone since it was let go."""
+    is_void = work.claim is not None and work.claim.is_void
+    return Block("agents_busy", math.inf) if is_void else None
 
 
 def _is_long(block: Block, now: float) -> bool:

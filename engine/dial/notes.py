@@ -56,6 +56,8 @@ class CallNotes:
         self._steps: list[Step] = []
         self._digits = ""
         self._amd: str | None = None
+        self._agent: str | None = None
+        self._abandoned: bool | None = None
         self._noted = 0
         self._pending: list[Event] = []
         self._something = trio.Event()
@@ -73,6 +75,8 @@ class CallNotes:
             digits=self._digits,
             result=dict(self._result),
             steps=tuple(self._steps),
+            agent=self._agent,
+            abandoned=self._abandoned,
         )
 
     def note_step(self, note: StepNote) -> None:
@@ -93,6 +97,25 @@ class CallNotes:
         """It is known who answered."""
         self._amd = answerer
         self.tell("attempt.amd", answerer=answerer, cause=cause, elapsed_ms=elapsed_ms)
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether a machine is known to have answered."""
+        return self._amd == "machine"
+
+    def note_wanted(self) -> None:
+        """Any agent is wanted for this callee."""
+        self._abandoned = self._abandoned or False
+
+    def note_abandoned(self, waited_s: float) -> None:
+        """No agent took the callee in time, so long after the answer."""
+        self._abandoned = True
+        self.tell("attempt.abandoned", waited_s=waited_s)
+
+    def note_connected(self, agent: str) -> None:
+        """The callee speaks with an agent: an id, or the number of somebody who is none of the flow."""
+        self._agent = agent
+        self.tell("attempt.connected", agent=agent)
 
     def tell(self, event_type: EventType, **data: Any) -> None:
         """Something happened now, and is written down soon."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import trio
+from msgspec import Struct
 
 from engine.dial.account import AccountDesk
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import Case, describe, find_blocker, find_closed, opening_of
 from engine.dial.did import DidActor, FlowDesk
+from engine.dial.floor import Floor, Ticket
 from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.route import RouteSettings, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
@@ -24,6 +27,19 @@ from engine.schedule.scheduler import Aside, Hold
 
 Offer = Callable[[str], bool]
 """Asks the scheduler for one more contact of a flow; whether it has yet more."""
+
+
+ERRANDS_MAX: Final = 10_000
+"""Contacts whose agents are about to be called."""
+AGENT_WAIT_S: Final = 5.0
+"""How long a contact waits whose agent is not free, and a flow when there are too many of those."""
+
+
+class Errand(Struct, frozen=True):
+    """A contact that an agent is to be brought to before it is called."""
+
+    work: Work
+    ticket: Ticket
 
 
 class Router:
@@ -45,6 +61,10 @@ class Router:
         self._actors: dict[str, DidActor] = {}
         self._accounts: dict[str, AccountDesk] = {}
         self._waiting_for_channel: set[str] = set()
+        self._send_errand, self.errands = trio.open_memory_channel[Errand](ERRANDS_MAX)
+        """`errands` are contacts whose agent comes before their call."""
+        self._freed: dict[str, None] = {}
+        self._has_freed = trio.Event()
 
     def set_account(self, account: Account) -> list[str]:
         """Take an account, or its change, into operation. Which of its flows have other calling windows for
@@ -70,14 +90,21 @@ class Router:
         desk = self._desks.get(flow.id)
         if desk is None:
             limits, account = limits_of_flow(cps, channels), self._accounts[flow.account]
-            self._desks[flow.id] = FlowDesk(flow, definition, limits, account)
+            floor = Floor(flow, self._note_freed)
+            self._desks[flow.id] = FlowDesk(flow, definition, limits, account, floor)
             return False
+        was_standing = desk.floor.is_standing
+        desk.floor.flow = flow
+        if desk.floor.is_standing != was_standing:
+            desk.floor.ask_all_to_leave()  # agents are reached in another way from now on
         desk.limits.change(channels, windows_of_flow(cps))
         return desk.set_flow(flow, definition)
 
     def remove_flow(self, flow: str) -> None:
         """Take a deleted flow out of operation."""
-        self._desks.pop(flow, None)
+        desk = self._desks.pop(flow, None)
+        if desk is not None:
+            desk.floor.ask_all_to_leave()
 
     def add_did(self, did: Did) -> DidActor:
         """Make the actor of a DID; `run_did` runs it."""
@@ -119,9 +146,33 @@ class Router:
 
         await actor.run(attempts, services, fill, free)
 
+    def floor_of(self, flow: str) -> Floor | None:
+        """Where the customers of a flow in operation meet its agents."""
+        desk = self._desks.get(flow)
+        return None if desk is None else desk.floor
+
+    def floors(self) -> list[Floor]:
+        """Those of all flows in operation."""
+        return [desk.floor for desk in self._desks.values()]
+
+    def ways_of(self, flow: str, number: str | None) -> list[tuple[DidActor, FlowDesk]]:
+        """The DIDs in operation that calls of a flow may go by: all of them, or the one that is named."""
+        desk = self._desks.get(flow)
+        if desk is None:
+            return []
+        numbers = desk.flow.dids if number is None else (number,)
+        return [(self._actors[one], desk) for one in numbers if one in self._actors]
+
+    async def wait_freed(self) -> list[str]:
+        """Flows whose agents may let more calls go."""
+        await self._has_freed.wait()
+        self._has_freed = trio.Event()
+        freed, self._freed = self._freed, {}
+        return [*freed]
+
     def take(self, work: Work) -> Hold | Aside | None:
-        """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest, or have
-        it set aside until its calling window opens."""
+        """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest, bring it
+        to the agent whom it is meant for, or have it set aside until its calling window opens."""
         desk = self._desks.get(work.feed.flow)
         if desk is None or not desk.flow.listener_active:
             return Hold(None)
@@ -129,6 +180,44 @@ class Router:
         closed = find_closed(work.contact.number, desk.hours, now, wall_now)
         if closed is not None:
             return Aside(opening_of(closed, now, wall_now), closed.code)
+        if work.claim is None and desk.flow.kind == "dialer":
+            if work.contact.agent is not None:
+                return self._bring_to_agent(work, desk)
+            if desk.flow.settings.dialing == "preview":
+                shown = desk.floor.show_next(work, now)
+                return Hold(None) if shown is None else None
+            if desk.floor.room <= 0:
+                return Hold(None)
+        return self._post(work, desk)
+
+    def _bring_to_agent(self, work: Work, desk: FlowDesk) -> Hold | Aside | None:
+        """Take a contact that one agent is to talk with, if that one is free."""
+        number = work.contact.agent
+        assert number is not None
+        floor = desk.floor
+        seat = floor.seat_at(number) or floor.invite_guest(number)
+        ticket = floor.reserve(work, seat, trio.current_time())
+        if ticket is None:
+            return Aside(self._clock.now() + AGENT_WAIT_S, "agents_busy")
+        hold: Hold | None = None
+        if desk.flow.settings.first == "customer":
+            hold = self._post(work, desk)
+        else:
+            try:
+                self._send_errand.send_nowait(Errand(work, ticket))
+            except trio.WouldBlock:
+                hold = Hold(self._clock.now() + AGENT_WAIT_S)
+        if hold is not None:
+            ticket.close()
+            work.claim = None
+        return hold
+
+    def _note_freed(self, flow: str) -> None:
+        self._freed[flow] = None
+        self._has_freed.set()
+
+    def _post(self, work: Work, desk: FlowDesk) -> Hold | None:
+        now, wall_now = trio.current_time(), self._clock.now()
         if desk.is_full:
             self._waiting_for_channel.add(desk.flow.id)
             return Hold(None)
@@ -141,6 +230,8 @@ class Router:
             for actor in actors:
                 actor.hungry.setdefault(desk.flow.id)
             return Hold(None)
+        if work.claim is None and desk.flow.kind == "dialer" and desk.floor.admit(work) is None:
+            return Hold(None)
         min(free, key=lambda actor: _expected_wait_s(actor, now)).post(work, desk)
         return None
 
@@ -150,8 +241,9 @@ class Router:
         desk = self._desks.get(contact.flow)
         if desk is None:
             return describe(Block("flow_paused", math.inf), now, wall_now)
+        agents = desk.floor.blocked_by(contact)
         cases = [
-            self._actors[number].case_of(list_paused, desk)
+            self._actors[number].case_of(list_paused, desk, agents)
             for number in desk.flow.dids
             if number in self._actors
         ]

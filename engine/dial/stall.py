@@ -44,6 +44,17 @@ def tell_trunk(
 ) -> Stall | None:
     """Tell the trunk what the end of a call says of it; what the call came to nothing by, if it did. One
     that broke after its answer says nothing more."""
+    return _tell(call, ended, outcome, stalls_of(work.contact), now)
+
+
+def tell_trunk_of_leg(call: TrunkCall, ended: Ended, outcome: Outcome, now: float) -> None:
+    """As `tell_trunk`, of a second leg, which is not tried again."""
+    _tell(call, ended, outcome, None, now)
+
+
+def _tell(
+    call: TrunkCall, ended: Ended, outcome: Outcome, stalls: int | None, now: float
+) -> Stall | None:
     if ended.how == "unreachable":
         is_numbers = call.is_outlived()
         if not ended.has_other_way:
@@ -54,7 +65,7 @@ def tell_trunk(
         is_numbers = call.takes_others(now - MEANWHILE_S)
         if ended.has_other_way:
             call.note_server_refusal(now)
-        elif stalls_of(work.contact) is None:
+        elif stalls is None:
             call.note_refusal(outcome.congestion, outcome.retry_after_s, now)
         else:
             call.note_repeated_refusal(outcome.congestion, outcome.retry_after_s, now)
@@ -63,7 +74,7 @@ def tell_trunk(
             call.note_answer(now)
         return None
     return Stall(
-        stalls=(stalls_of(work.contact) or 0) + is_numbers,
+        stalls=(stalls or 0) + is_numbers,
         is_silent=outcome.disposition is None,
         has_other_way=ended.has_other_way,
         hold_s=min(max(outcome.retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S),

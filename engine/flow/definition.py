@@ -24,6 +24,7 @@ __all__ = [
     "InvalidDefinition",
     "Variable",
     "find_kind_mistakes",
+    "names_agent",
     "numbers_of",
     "prompts_of",
     "read_definition",
@@ -91,6 +92,12 @@ def voices_of(nodes: Mapping[str, Node]) -> dict[str, str]:
         for place, prompt in _all_prompts(nodes)
         if prompt.voice is not None
     }
+
+
+def names_agent(definition: Definition) -> bool:
+    """Whether the graph has a place at which a callee is connected with an agent."""
+    nodes = definition.nodes.values()
+    return any(isinstance(node, Transfer) and node.to == AGENT for node in nodes)
 
 
 def numbers_of(definition: Definition) -> dict[str, str]:

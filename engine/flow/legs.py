@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 import trio
 from msgspec import Struct
 
-from engine.model import Attempt, Flow
 from engine.ports.telephony import Call
 
 Connected = Literal["answered", "busy", "no_answer"]
@@ -49,10 +48,6 @@ class Legs(Protocol):
         """
 
 
-LegsOf = Callable[[Attempt, Flow], Legs]
-"""Makes the second calls of an attempt, under the flow as it is now."""
-
-
 class NoLegs:
     """Where nobody can be called beside: every transfer finds nobody."""
 
@@ -60,8 +55,3 @@ class NoLegs:
         """See `Legs`."""
         await trio.lowlevel.checkpoint()
         return "no_answer"
-
-
-def no_legs(_attempt: Attempt, _flow: Flow) -> Legs:
-    """`NoLegs` for any attempt."""
-    return NoLegs()

@@ -52,13 +52,20 @@ class CallRequest(Struct, frozen=True, forbid_unknown_fields=True):
     variables: dict[str, Value] = field(default_factory=dict)
     starttime: str | None = None
     reference: Tel | None = None
+    agent: Tel | None = None
+    """Who is to talk with the callee."""
 
 
 _CONTACT: Final = msgspec.json.Decoder(ContactRequest)
 _MULTICAST: Final = msgspec.json.Decoder(MulticastRequest)
 _CALL: Final = msgspec.json.Decoder(CallRequest)
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_CODES: Final = {"tel": "invalid_number", "to": "invalid_number", "starttime": "invalid_starttime"}
+_CODES: Final = {
+    "tel": "invalid_number",
+    "to": "invalid_number",
+    "agent": "invalid_number",
+    "starttime": "invalid_starttime",
+}
 """Of fields that hold something else than they should, by field."""
 _AT: Final = re.compile(r"^(?P<text>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 

@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 from engine.ids import IdSource
 from engine.intake.archive import is_archive
 from engine.intake.bodies import VARIABLE_PREFIX, make_call_candidate, read_call
+from engine.intake.numbers import NumberProblem, read_number
 from engine.intake.refused import Refused
 from engine.intake.rows import Draft, RowReader, Rules
 from engine.intake.validation import (
@@ -196,6 +197,9 @@ class Intake:
         if isinstance(draft, list):
             raise Refused(draft[0].code, draft[0].detail, draft)
         contact = _make_contact(draft, flow, flow.calls_list, self._ids.new("cnt"))
+        if request.agent is not None:
+            agent = _read_agent(flow, str(request.agent), self._destinations)
+            contact = structs.replace(contact, agent=agent)
         warnings = tuple(reader.warnings)
         receipt = CallReceipt(contact, status_of(contact, rules.now), warnings)
         answer = answer_for(receipt) if answer_for else None
@@ -274,6 +278,21 @@ class Intake:
 def read_variables(definition: Mapping[str, Any]) -> dict[str, Variable]:
     """The variables that a flow's checked definition declares."""
     return msgspec.convert(definition.get("variables", {}), dict[str, Variable])
+
+
+def _read_agent(flow: Flow, text: str, destinations: tuple[str, ...]) -> str:
+    """The number of who is to talk with a contact. Raises `Refused`."""
+    if flow.kind != "dialer":
+        detail = "`agent` is for a flow of the kind `dialer`; this one is `multicast`."
+        raise Refused(
+            "agent_not_allowed", detail, [RowError(1, "agent", "agent_not_allowed", detail)]
+        )
+    number = read_number(text, destinations)
+    if isinstance(number, NumberProblem):
+        raise Refused(
+            number.code, number.detail, [RowError(1, "agent", number.code, number.detail)]
+        )
+    return number
 
 
 @contextmanager

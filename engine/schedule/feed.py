@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -33,6 +33,20 @@ class ListFeed:
         """The `next_due_at` for which the wheel already brings this feed up."""
 
 
+class Claim(Protocol):
+    """What a contact in hand has of the agents of its flow."""
+
+    attempt: str | None
+    """The id that its attempt is to have; None for any."""
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing is left of it: the contact must not be called now."""
+
+    def close(self) -> None:
+        """The contact waits again, or is done with."""
+
+
 class Work(Struct, eq=False, gc=False):
     """A contact that the engine has in hand."""
 
@@ -41,3 +55,5 @@ class Work(Struct, eq=False, gc=False):
     refused_by: tuple[str, ...] = ()
     """Names of the trunks that refused it for want of capacity or gave no answer, since one last took its
     call, the latest last; `REFUSALS_KEPT` at the most. Not kept in the store: a restart forgets it."""
+    claim: Claim | None = None
+    """Of a dialer flow's contact that was let go."""

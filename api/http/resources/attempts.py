@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from api.http.agent_views import show_leg
 from api.http.csv_stream import Row, guard_cell, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
@@ -41,6 +42,8 @@ COLUMNS: Final = (
     "remote_loss",
     "remote_jitter_ms",
     "rtt_ms",
+    "agent",
+    "abandoned",
 )
 
 
@@ -69,7 +72,9 @@ async def get_attempt(exchange: Exchange) -> Answer:
     attempt = await exchange.store.get_attempt(exchange.account.id, exchange.path["attempt"])
     if attempt is None:
         raise not_found("attempt", exchange.path["attempt"])
-    return answer(show_attempt(attempt))
+    legs = await exchange.store.legs_of(exchange.account.id, attempt.id)
+    view = msgspec.structs.replace(show_attempt(attempt), legs=tuple(show_leg(leg) for leg in legs))
+    return answer(view)
 
 
 def _read_filter(exchange: Exchange) -> AttemptFilter:
@@ -113,4 +118,6 @@ def _make_row(attempt: Attempt) -> Row:
         media.remote_loss if media else None,
         media.remote_jitter_ms if media else None,
         media.rtt_ms if media else None,
+        guard_cell(view.agent) if view.agent else None,
+        None if view.abandoned is None else str(view.abandoned).lower(),
     ]

@@ -10,7 +10,7 @@ from engine.model import Recording
 from tests.api.http.world import ADMIN_KEY, EPOCH, Client, Reply, World
 
 KEYED = [route for route in ROUTES if route.least is not None]
-NAMES = ("account", "flow", "list", "contact", "attempt", "recording")
+NAMES = ("account", "flow", "list", "contact", "attempt", "recording", "agent")
 OF_ACCOUNTS = [route for route in KEYED if "{" in route.path and route.least != "administrator"]
 SOME_ID = "flw_00000000000000000000000000000001"
 
@@ -51,13 +51,19 @@ async def test_a_role_below_the_least_is_forbidden_and_the_least_is_not(
 
 @pytest.mark.parametrize("route", OF_ACCOUNTS, ids=label)
 async def test_what_belongs_to_another_account_is_not_found(world: World, route: Route) -> None:
-    flow = await world.make_flow()
+    flow = await world.make_flow(kind="dialer")
     call_list = await world.make_list(flow)
     [contact] = await world.contacts(call_list)
     attempt = await world.begin_attempt(contact)
     await world.client("owner").post("/v1/dnc", {"numbers": ["+14155550199"]})
-    names = {"flow": flow, "list": call_list, "contact": contact.id, "attempt": attempt.id}
-    names["recording"] = "rec_1"
+    names = {
+        "flow": flow,
+        "list": call_list,
+        "contact": contact.id,
+        "attempt": attempt.id,
+        "recording": "rec_1",
+        "agent": await world.make_agent(flow),
+    }
     await world.store.add_recording(Recording("rec_1", attempt.account, attempt.id, EPOCH))
 
     theirs = world.client("owner", "theirs")
@@ -137,8 +143,9 @@ async def test_a_body_that_is_not_json_is_said_to_be_none(world: World, body: by
 async def test_a_body_of_another_shape_is_said_to_be_wrong(
     world: World, route: Route, body: object
 ) -> None:
-    flow = await world.make_flow()
-    path = route.path.format_map({"flow": flow, "account": "ours"})
+    flow = await world.make_flow(kind="dialer")
+    agent = await world.make_agent(flow)
+    path = route.path.format_map({"flow": flow, "account": "ours", "agent": agent})
     data = b"null" if body is None else None
     reply = await world.administrator.send(
         route.method, path, body, data=data, Callwheel_Account="ours"

@@ -79,7 +79,7 @@ async def test_a_single_call_answers_with_its_contact(world: World) -> None:
         ({"to": "9.19876E+11"}, 422, "spreadsheet_damage"),
         ({"to": "+919876543210", "starttime": "soon"}, 422, "invalid_starttime"),
         ({"to": "+919876543210", "starttime": "2025-01-01T00:00:00Z"}, 422, "starttime_past"),
-        ({"to": "+919876543210", "agent": "+14155550100"}, 422, "invalid_body"),
+        ({"to": "+919876543210", "agent": "+14155550100"}, 422, "agent_not_allowed"),
         ({}, 422, "invalid_body"),
     ],
 )

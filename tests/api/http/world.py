@@ -18,12 +18,16 @@ from api.http.auth import hash_key
 from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
 from engine.administration import Administration
+from engine.agent import Agent, Presence
+from engine.dial.floor import FloorGlance
+from engine.dial.pacing import Tally
 from engine.events import Event
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.model import Account, ApiKey, Attempt, Blocker, CallList, Contact, Role
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Conflict, Store
+from engine.staffing import Staffing
 from sim.memory_store import MemoryStore
 
 EPOCH: Final = 1_767_225_600.0
@@ -66,6 +70,46 @@ class Keeper:
         return len(data) / 8000
 
 
+class Lounge:
+    """Agents who come and go as they are told, and have no customers but those whom a test gives them."""
+
+    def __init__(self) -> None:
+        self.presence: dict[str, Presence] = {}
+        self.next: Contact | None = None
+        self.asked: list[tuple[str, ...]] = []
+
+    def show(self, agent: Agent) -> Agent:
+        presence = self.presence.get(agent.id, "away")
+        return msgspec.structs.replace(agent, presence=presence)
+
+    def refresh(self, agent: Agent) -> None:
+        self.asked.append(("refresh", agent.name))
+
+    async def set_presence(self, agent: Agent, presence: Presence) -> Agent:
+        if agent.name == "Nobody":
+            raise Conflict("agent_unreached", "The agent's telephone was not answered.")
+        self.presence[agent.id] = presence
+        return self.show(agent)
+
+    def remove(self, agent: Agent) -> None:
+        self.asked.append(("remove", agent.name))
+
+    async def show_next(self, agent: Agent) -> Contact | None:
+        return self.next
+
+    def accept(self, agent: Agent, contact: str) -> None:
+        self.asked.append(("accept", agent.name, contact))
+
+    def skip(self, agent: Agent, contact: str) -> None:
+        self.asked.append(("skip", agent.name, contact))
+
+    def part(self, agent: Agent) -> None:
+        raise Conflict("agent_not_talking", "The agent talks with nobody.")
+
+    def look_at_floor(self, flow: str) -> FloorGlance:
+        return FloorGlance(free=2, in_air=3, room=-1, tally=Tally(200, 3))
+
+
 class StillEngine:
     """The engine as the routes see it, without dialling."""
 
@@ -93,6 +137,9 @@ class StillEngine:
             on_flow_changed=lambda account, flow: self.changed.append(("flow", account, flow)),
             on_did_changed=lambda account, did: self.changed.append(("did", account, did)),
         )
+
+        self.agents = Lounge()
+        self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self.agents)
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
         return await self.store.set_list_status(account, call_list, "pause", self.clock.now())
@@ -238,16 +285,25 @@ class World:
         """A client with the key of a role."""
         return Client(self.app, f"{role}-{account}")
 
-    async def make_flow(self, *, listening: bool = True, account: str = "ours") -> str:
+    async def make_flow(
+        self, *, listening: bool = True, account: str = "ours", **fields: Any
+    ) -> str:
         """A flow; its id."""
         owner = self.client("owner", account)
-        flow = str((await owner.post("/v1/flows", FLOW)).json["id"])
+        flow = str((await owner.post("/v1/flows", {**FLOW, **fields})).json["id"])
         if listening:
             number = {"ours": "+14155550101", "theirs": "+14155550102"}[account]
             assert (await owner.put(f"/v1/flows/{flow}/dids", {"numbers": [number]})).status == 200
             reply = await owner.put(f"/v1/flows/{flow}/listener", {"active": True})
             assert reply.status == 200
         return flow
+
+    async def make_agent(self, flow: str, **fields: Any) -> str:
+        """An agent of the flow; its id."""
+        body = {"number": "+14155550177", "name": "Ada", **fields}
+        reply = await self.client("operator").post(f"/v1/flows/{flow}/agents", body)
+        assert reply.status == 201
+        return str(reply.json["id"])
 
     async def make_list(self, flow: str, *contacts: Mapping[str, Any]) -> str:
         """A list of the flow; its id."""

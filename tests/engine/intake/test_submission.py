@@ -354,7 +354,7 @@ async def test_one_call_may_be_scheduled_and_may_be_late(world: World) -> None:
         (b'{"to":[]}', "missing_tel", [(1, "to", "missing_tel")]),
         (b'{"to":"12"}', "invalid_number", [(1, "to", "invalid_number")]),
         (b'{"to":"+447911123456"}', "number_not_allowed", [(1, "to", "number_not_allowed")]),
-        (b'{"to":"12","agent":"+911"}', "invalid_body", [(0, "agent", "unknown_column")]),
+        (b'{"to":"12","agents":"+911"}', "invalid_body", [(0, "agents", "unknown_column")]),
         (
             b'{"to":["12"],"starttime":"soon"}',
             "invalid_number",

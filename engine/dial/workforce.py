@@ -1,0 +1,421 @@
+"""Agents at work: who is there, whom they are called for, and what they ask of their floor.
+
+Presence lives here. The store follows it, so that it is told, and at a start everybody is away: nobody may
+ring somebody who has gone home meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+
+from engine.agent import ABANDONED_DAYS, Agent, Presence, day_of
+from engine.dial.attempt import AttemptServices
+from engine.dial.conversation import LegsOrder
+from engine.dial.floor import Floor, FloorGlance, Ticket
+from engine.dial.leg import LegFailed, LegRequest, end_interrupted_legs, open_leg
+from engine.dial.router import Errand, Router
+from engine.dial.seats import Seat
+from engine.dial.transfer import AttemptLegs
+from engine.flow.legs import Legs, NoLegs
+from engine.model import Contact
+from engine.ports.store import Conflict, StoreUnavailable
+from engine.ports.telephony import Call
+from engine.schedule.feed import Work
+
+log = structlog.get_logger(__name__)
+
+LINE_MAX_S: Final = 4 * 3600.0
+"""How long an agent's telephone stays up; then it is hung up when no customer is on it."""
+NEXT_WAIT_S: Final = 2.0
+"""How long an agent who asks for the next contact waits for one."""
+PREVIEW_MAX_S: Final = 300.0
+"""How long an agent may look at a contact; then it goes to another."""
+SKIP_S: Final = 300.0
+"""How long a contact waits that an agent did not want to call."""
+BUSY_WAIT_S: Final = 5.0
+"""How long a contact waits whose agent is not free."""
+ROOM_WAIT_S: Final = 0.2
+"""How often a contact whose agent is on the line looks for room at a DID …"""
+ROOM_MAX_S: Final = 30.0
+"""… and how long; then it waits again."""
+STORE_RETRY_S: Final = 1.0
+
+
+class Workforce:
+    """The agents of all flows."""
+
+    def __init__(self, services: AttemptServices, router: Router) -> None:
+        self._services = services
+        self._router = router
+        self._nursery: trio.Nursery | None = None
+        self._is_closing = False
+        self._errands: dict[str, tuple[Work, Ticket]] = {}
+        """Contacts that an agent looks at, by contact."""
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left: everybody is away, nobody's leg goes on."""
+        services = self._services
+        now = services.clock.now()
+        await services.store.reset_presence(now, "restart")
+        for leg in await end_interrupted_legs(services):
+            await self._settle_interrupted(leg.account, leg.contact, leg.attempt)
+        days = await services.store.answer_days(day_of(now) - ABANDONED_DAYS + 1)
+        for floor in self._router.floors():
+            floor.restore(day for day in days if day.flow == floor.flow.id)
+
+    async def _settle_interrupted(
+        self, account: str, contact: str | None, attempt: str | None
+    ) -> None:
+        """An agent was being called for a contact when the engine died. Calling both again unasked would
+        be a second call of the agent: the contact ends, unless its flow asks for more."""
+        if contact is None or attempt is None:
+            return
+        store = self._services.store
+        if await store.get_attempt(account, attempt) is not None:
+            return
+        found = await store.get_contact(account, contact)
+        floor = None if found is None else self._router.floor_of(found.flow)
+        if found is None or found.agent is None or floor is None:
+            return
+        if floor.flow.settings.on_unknown == "stop":
+            await store.complete_contacts([contact], "unknown", self._services.clock.now())
+
+    async def run(self, attempts: trio.Nursery) -> None:
+        """Bring contacts to their agents until cancelled; whoever is with a customer then is not disturbed.
+
+        Args:
+            attempts: where calls run; it outlives this.
+        """
+        self._nursery = attempts
+        try:
+            async for errand in self._router.errands:
+                attempts.start_soon(self._run_errand, errand)
+        finally:
+            self._is_closing = True
+            for floor in self._router.floors():
+                floor.ask_all_to_leave()
+            for work, _ in list(self._errands.values()):
+                self._put_back(work, 0.0)
+            self._errands.clear()
+
+    def make_legs(self, order: LegsOrder) -> Legs:
+        """Second calls of one call."""
+        floor = self._router.floor_of(order.flow.id)
+        if floor is None:
+            return NoLegs()  # the flow was deleted a moment ago
+        return AttemptLegs(self._services, self._router.ways_of, floor, order)
+
+    # What agents, and those who look after them, ask.
+
+    def show(self, agent: Agent) -> Agent:
+        """The agent with their presence as it is this moment."""
+        seat = self._find_seat(agent)
+        presence: Presence = "away" if seat is None else seat.presence
+        return msgspec.structs.replace(agent, presence=presence)
+
+    def refresh(self, agent: Agent) -> None:
+        """An agent's name, number or wrap-up was changed; a telephone that is up stays so."""
+        seat = self._find_seat(agent)
+        if seat is not None:
+            seat.agent = msgspec.structs.replace(agent, presence=seat.presence)
+
+    async def set_presence(self, agent: Agent, presence: Presence) -> Agent:
+        """Let an agent come (`available`) or go (`away`), or end a wrap-up. Who has a customer goes after
+        that customer; so does who is counted on by a call in the air. Raises `Conflict`: `listener_inactive`,
+        `agent_unreached` where the agent's telephone is not answered, `agent_busy`, `not_ready`."""
+        floor = self._router.floor_of(agent.flow)
+        if floor is None or self._nursery is None or self._is_closing:
+            raise Conflict("not_ready", "The engine is starting or stopping.")
+        seat = floor.seats.get(agent.id)
+        if presence == "away":
+            if seat is not None:
+                floor.ask_leave(seat)
+        elif seat is not None and seat.state != "away":
+            seat.is_leaving = False
+            floor.step(seat, "ready")
+        else:
+            await self._come(floor, agent)
+        return self.show(agent)
+
+    def remove(self, agent: Agent) -> None:
+        """An agent was taken away; who has a customer sees that customer through."""
+        seat = self._find_seat(agent)
+        floor = self._router.floor_of(agent.flow)
+        if seat is not None and floor is not None:
+            floor.ask_leave(seat)
+
+    async def show_next(self, agent: Agent) -> Contact | None:
+        """The next contact of the flow's lists for an agent to look at; None where nobody waits. Raises
+        `Conflict`: `not_preview`, `agent_not_available`."""
+        floor, seat = self._at_work(agent)
+        if floor.flow.settings.dialing != "preview" or floor.flow.kind != "dialer":
+            raise Conflict(
+                "not_preview", "The flow's `dialing` is not `preview`: calls come by themselves."
+            )
+        if seat.customer in self._errands:
+            return self._errands[seat.customer][0].contact
+        if seat.state != "free":
+            raise Conflict("agent_not_available", "The agent is not available.")
+        asking = floor.ask_next(seat)
+        try:
+            with trio.move_on_after(NEXT_WAIT_S):
+                await asking.answered.wait()
+        finally:
+            floor.forget_asking(asking)
+        ticket = asking.ticket
+        if ticket is None:
+            return None
+        contact = ticket.work.contact
+        self._errands[contact.id] = (ticket.work, ticket)
+        assert self._nursery is not None
+        self._nursery.start_soon(self._end_preview, contact.id, ticket)
+        return contact
+
+    def accept(self, agent: Agent, contact: str) -> None:
+        """Call the contact that the agent has looked at. Raises `Conflict`: `no_preview`,
+        `agent_not_available`."""
+        work, ticket = self._looked_at(agent, contact)
+        del self._errands[contact]
+        assert self._nursery is not None
+        self._nursery.start_soon(self._run_errand, Errand(work, ticket))
+
+    def skip(self, agent: Agent, contact: str) -> None:
+        """Leave that contact for later. Raises as `accept`."""
+        work, _ = self._looked_at(agent, contact)
+        del self._errands[contact]
+        self._put_back(work, SKIP_S)
+
+    def part(self, agent: Agent) -> None:
+        """End an agent's talk; the customer's flow goes on. Raises `Conflict("agent_not_talking")`."""
+        floor, seat = self._at_work(agent)
+        if not floor.part(seat):
+            raise Conflict("agent_not_talking", "The agent talks with nobody.")
+
+    def look_at_floor(self, flow: str) -> FloorGlance:
+        """What goes on between a flow's customers and its agents. Raises `Conflict("not_ready")`."""
+        floor = self._router.floor_of(flow)
+        if floor is None:
+            raise Conflict("not_ready", "The flow is not in operation.")
+        return FloorGlance(floor.free, floor.in_air, floor.room, floor.tally)
+
+    # What follows from it.
+
+    def _find_seat(self, agent: Agent) -> Seat | None:
+        floor = self._router.floor_of(agent.flow)
+        return None if floor is None else floor.seats.get(agent.id)
+
+    def _at_work(self, agent: Agent) -> tuple[Floor, Seat]:
+        floor = self._router.floor_of(agent.flow)
+        seat = None if floor is None else floor.seats.get(agent.id)
+        if floor is None or seat is None or seat.state == "away":
+            raise Conflict("agent_not_available", "The agent is away.")
+        return floor, seat
+
+    def _looked_at(self, agent: Agent, contact: str) -> tuple[Work, Ticket]:
+        _, seat = self._at_work(agent)
+        if seat.customer != contact or contact not in self._errands:
+            raise Conflict(
+                "no_preview", "The agent does not look at this contact, or did for too long."
+            )
+        return self._errands[contact]
+
+    async def _come(self, floor: Floor, agent: Agent) -> None:
+        if not floor.flow.listener_active:
+            raise Conflict(
+                "listener_inactive", "The listener of the flow is off; switch it on first."
+            )
+        if agent.number in floor.guests:
+            raise Conflict("agent_busy", "The agent's number has a customer at this moment.")
+        while (leaving := floor.seats.get(agent.id)) is not None:
+            await floor.wait_change(leaving)  # the last shift is still being told of
+        seat = Seat(agent)
+        floor.seats[agent.id] = seat
+        assert self._nursery is not None
+        reached = trio.Event()
+        self._nursery.start_soon(self._work_shift, floor, seat, reached)
+        await reached.wait()
+        if seat.state == "away":
+            raise Conflict("agent_unreached", "The agent's telephone was not answered.")
+
+    async def _work_shift(self, floor: Floor, seat: Seat, reached: trio.Event) -> None:
+        """One agent, from coming to going."""
+        reason = "asked"
+        with self._services.live.follow():
+            try:
+                if floor.is_standing:
+                    reason = await self._hold_line(floor, seat, reached)
+                else:
+                    floor.step(seat, "come")
+                    reached.set()
+                    await self._serve(floor, seat)
+            except Exception:
+                log.exception("an agent's shift broke off", agent=seat.agent.id)
+        with trio.move_on_after(STORE_RETRY_S, shield=True):
+            floor.step(seat, "lose")
+            await self._note(seat, "away", reason)
+        floor.dismiss(seat)
+        reached.set()
+
+    async def _hold_line(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:
+        """Call the agent, and keep the telephone up for customers; why it is over."""
+        floor.step(seat, "ring")
+        flow, agent = floor.flow, seat.agent
+        request = LegRequest(
+            account=agent.account,
+            flow=agent.flow,
+            list=flow.calls_list,
+            number=agent.number,
+            ring_timeout_s=flow.settings.agent_ring_timeout_s,
+            agent=agent.id,
+        )
+        lost: list[str] = []
+        try:
+            async with open_leg(self._services, self._router.ways_of, request) as line:
+                floor.lines[seat] = line
+                seat.has_line = True
+                floor.step(seat, "reach")
+                reached.set()
+                async with trio.open_nursery() as nursery:
+
+                    async def watch() -> None:
+                        await line.wait_ended()
+                        lost.append("hung_up")
+                        if seat.state != "talking":  # else the talk's end says so
+                            floor.step(seat, "lose")
+                        nursery.cancel_scope.cancel()
+
+                    nursery.start_soon(watch)
+                    nursery.start_soon(self._end_line, floor, seat)
+                    await self._serve(floor, seat)
+                    nursery.cancel_scope.cancel()
+                while seat.state == "talking":
+                    await floor.wait_change(seat)
+        except LegFailed as failed:
+            log.info("an agent was not reached", agent=agent.id, reason=failed.reason)
+            return failed.why
+        return lost[0] if lost else "asked"
+
+    async def _end_line(self, floor: Floor, seat: Seat) -> None:
+        await trio.sleep(LINE_MAX_S)
+        floor.ask_leave(seat)
+
+    async def _serve(self, floor: Floor, seat: Seat) -> None:
+        """Tell what an agent does, and end each wrap-up, until the agent is away."""
+        told: Presence = "away"
+        while True:
+            if seat.presence != told:
+                told = seat.presence
+                await self._note(seat, told, "call" if told in ("busy", "wrap_up") else "asked")
+                continue
+            if seat.state == "away":
+                return
+            until = math.inf
+            if seat.state == "wrap_up":
+                own_s = seat.agent.wrap_up_s
+                until = seat.since + (floor.flow.settings.wrap_up_s if own_s is None else own_s)
+            with trio.move_on_at(until) as scope:
+                await floor.wait_change(seat)
+            if scope.cancelled_caught:
+                floor.step(seat, "ready")
+
+    async def _note(self, seat: Seat, presence: Presence, reason: str) -> None:
+        try:
+            now = self._services.clock.now()
+            await self._services.store.note_presence(seat.agent.id, presence, now, reason)
+        except StoreUnavailable as error:
+            log.error("cannot note presence", agent=seat.agent.id, error=str(error))
+
+    async def _end_preview(self, contact: str, ticket: Ticket) -> None:
+        with trio.move_on_after(PREVIEW_MAX_S):
+            await ticket.closed.wait()
+        held = self._errands.get(contact)
+        if held is not None and held[1] is ticket:
+            del self._errands[contact]
+            self._put_back(held[0], 0.0)
+
+    async def _run_errand(self, errand: Errand) -> None:
+        """Call the agent of a contact, and then let the contact be called. It never raises."""
+        work, ticket = errand.work, errand.ticket
+        try:
+            assert ticket.seat is not None, "an errand is for one agent"
+            floor = self._router.floor_of(work.contact.flow)
+            if floor is None:
+                self._services.finish(work)
+            elif floor.flow.settings.first == "customer" or ticket.seat in floor.lines:
+                await self._let_go(work)
+            else:
+                await self._call_agent(floor, work, ticket, ticket.seat)
+        except Exception:
+            log.exception("an agent was not brought to a contact", contact=work.contact.id)
+            self._put_back(work, BUSY_WAIT_S)
+
+    async def _call_agent(self, floor: Floor, work: Work, ticket: Ticket, seat: Seat) -> None:
+        contact = work.contact
+        ticket.attempt = self._services.ids.new("att")
+        request = LegRequest(
+            account=contact.account,
+            flow=contact.flow,
+            list=contact.list,
+            number=seat.agent.number,
+            ring_timeout_s=floor.flow.settings.agent_ring_timeout_s,
+            attempt=ticket.attempt,
+            contact=contact.id,
+            agent=seat.agent.id or None,
+            variables=contact.variables,
+        )
+        with self._services.live.follow():
+            try:
+                async with open_leg(self._services, self._router.ways_of, request) as line:
+                    floor.lines[seat] = line
+                    try:
+                        await self._stay(line, work, ticket)
+                    finally:
+                        floor.lines.pop(seat, None)
+                        if not ticket.is_closed and seat.state == "taken":
+                            floor.step(
+                                seat, "lose"
+                            )  # the agent hung up before there was a customer
+                return
+            except LegFailed as failed:
+                log.info("an agent was not reached", contact=contact.id, reason=failed.reason)
+        if contact.agent is None:
+            floor.step(seat, "lose")
+            self._put_back(work, BUSY_WAIT_S)
+            return
+        # Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to ask.
+        await self._services.store.complete_contacts(
+            [contact.id], "skipped", self._services.clock.now(), "agent_not_reached"
+        )
+        self._services.finish(work)
+
+    async def _stay(self, line: Call, work: Work, ticket: Ticket) -> None:
+        """Let the contact be called, and keep the agent's telephone up until that is over."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await line.wait_ended()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            await self._let_go(work)
+            await ticket.closed.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _let_go(self, work: Work) -> None:
+        """Post a contact whose agent is there to a DID, as soon as one has room."""
+        with trio.move_on_after(ROOM_MAX_S):
+            while True:
+                if self._router.take(work) is None:
+                    return
+                await trio.sleep(ROOM_WAIT_S)
+        self._put_back(work, BUSY_WAIT_S)
+
+    def _put_back(self, work: Work, wait_s: float) -> None:
+        due_at = max(work.contact.due_at, self._services.clock.now() + wait_s)
+        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="agents_busy")
+        self._services.put_back(work, waiting)

@@ -1,0 +1,161 @@
+"""The agents of flows: who they are, and what they and those who look after them ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeVar
+
+import msgspec
+import trio
+from msgspec import UNSET, Struct, UnsetType
+
+from engine.administration import ANY_DESTINATION
+from engine.agent import Agent, AgentName, Presence, WrapUp
+from engine.dial.floor import FloorGlance
+from engine.form import Invalid, Mistake, find_mistakes, read_form, require
+from engine.ids import IdSource
+from engine.intake.numbers import NumberProblem, read_number
+from engine.model import Contact, Flow
+from engine.ports.clock import WallClock
+from engine.ports.store import IdempotentAnswer, Store
+
+T = TypeVar("T")
+Remember = Callable[[T], IdempotentAnswer]
+
+
+class AgentForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an agent is made of."""
+
+    number: str
+    name: AgentName
+    wrap_up_s: WrapUp | None = None
+    """None is the flow's own."""
+
+
+class AgentChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different of an agent; what is left out stays."""
+
+    number: str | UnsetType = UNSET
+    name: AgentName | UnsetType = UNSET
+    wrap_up_s: WrapUp | UnsetType | None = UNSET
+    presence: Literal["available", "away"] | UnsetType = UNSET
+    """`available` also ends a wrap-up."""
+
+
+class AtWork(Protocol):
+    """Agents at work. `engine.dial.workforce.Workforce` is it; every method raises `Conflict`."""
+
+    def show(self, agent: Agent) -> Agent:
+        """The agent with their presence as it is this moment."""
+
+    def refresh(self, agent: Agent) -> None:
+        """An agent was changed."""
+
+    async def set_presence(self, agent: Agent, presence: Presence) -> Agent:
+        """Let an agent come or go."""
+
+    def remove(self, agent: Agent) -> None:
+        """An agent was taken away."""
+
+    async def show_next(self, agent: Agent) -> Contact | None:
+        """The next contact for an agent to look at."""
+
+    def accept(self, agent: Agent, contact: str) -> None:
+        """Call the contact that the agent has looked at."""
+
+    def skip(self, agent: Agent, contact: str) -> None:
+        """Leave that contact for later."""
+
+    def part(self, agent: Agent) -> None:
+        """End an agent's talk."""
+
+    def look_at_floor(self, flow: str) -> FloorGlance:
+        """What goes on in a flow."""
+
+
+class Staffing:
+    """Makes, changes and takes away agents, and passes on what they ask for."""
+
+    def __init__(self, *, store: Store, clock: WallClock, ids: IdSource, at_work: AtWork) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self.at_work = at_work
+
+    async def create_agent(
+        self, flow: Flow, raw: Any, remember: Remember[Agent] | None = None
+    ) -> Agent | IdempotentAnswer:
+        """An agent as `raw`, an `AgentForm`, asks for; away at first. Raises `Invalid`, and `Conflict`
+        (`agent_exists`, `too_many_agents`, `flow_deleted`)."""
+        if flow.kind != "dialer":
+            raise Invalid("agent_not_allowed", "Only a flow of the kind `dialer` has agents.")
+        require([*find_mistakes(raw, AgentForm), *_find_number_mistakes(raw)])
+        form = read_form(raw, AgentForm)
+        now = self._clock.now()
+        agent = Agent(
+            id=self._ids.new("agt"),
+            account=flow.account,
+            flow=flow.id,
+            number=_read(form.number),
+            name=form.name,
+            wrap_up_s=form.wrap_up_s,
+            presence="away",
+            presence_at=now,
+            created_at=now,
+        )
+        answer = remember(agent) if remember else None
+        return await self._store.add_agent(agent, answer) or agent
+
+    async def change_agent(self, flow: Flow, agent: str, raw: Any) -> Agent | None:
+        """The agent as `raw`, an `AgentChange`, asks for; None when there is no such agent. Raises `Invalid`,
+        and `Conflict` (`agent_exists`, and those of `AtWork.set_presence`)."""
+        require([*find_mistakes(raw, AgentChange), *_find_number_mistakes(raw)])
+        form = read_form(raw, AgentChange)
+        wanted = {
+            name: value
+            for name, value in msgspec.structs.asdict(form).items()
+            if value is not UNSET and name != "presence"
+        }
+        if "number" in wanted:
+            wanted["number"] = _read(wanted["number"])
+
+        def change(old: Agent) -> Agent:
+            return msgspec.structs.replace(old, **wanted)
+
+        # A client that hangs up must not keep what was changed from being heard of.
+        with trio.CancelScope(shield=True):
+            changed = await self._store.change_agent(
+                flow.account, flow.id, agent, change, self._clock.now()
+            )
+        if changed is None:
+            return None
+        self.at_work.refresh(changed)
+        if form.presence is UNSET:
+            return self.at_work.show(changed)
+        return await self.at_work.set_presence(changed, form.presence)
+
+    async def delete_agent(self, flow: Flow, agent: str) -> bool:
+        """Whether there was one. Who has a customer sees that customer through."""
+        found = await self._store.get_agent(flow.account, flow.id, agent)
+        if found is None:
+            return False
+        with trio.CancelScope(shield=True):
+            deleted = await self._store.delete_agent(
+                flow.account, flow.id, agent, self._clock.now()
+            )
+        self.at_work.remove(found)
+        return deleted
+
+
+def _read(text: str) -> str:
+    number = read_number(text, ANY_DESTINATION)
+    assert isinstance(number, str)  # it was among the mistakes otherwise
+    return number
+
+
+def _find_number_mistakes(raw: Any) -> list[Mistake]:
+    text = raw.get("number") if isinstance(raw, dict) else None
+    number = read_number(text, ANY_DESTINATION) if isinstance(text, str) else None
+    if isinstance(number, NumberProblem):
+        return [Mistake("/number", number.code, number.detail)]
+    return []

@@ -1,0 +1,303 @@
+"""Dialer flows under virtual time: who is connected with whom, and who hears what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from engine.ports.store import Conflict
+from engine.ports.telephony import CallRequest
+from sim.telephony import CallScript
+from tests.engine.dial.office import AGENT_PREFIX, answering, dialer, is_agent, office
+from tests.engine.world import people
+
+
+async def test_a_progressive_flow_calls_only_for_free_agents_and_connects_everybody(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer()) as one:
+        agents = await one.seat(3)
+        await one.world.add_list(people(30))
+        await one.world.wait_done()
+        attempts = await one.attempts()
+        assert Counter((a.disposition, a.abandoned) for a in attempts) == {("answered", False): 30}
+        assert Counter(a.agent for a in attempts) == {agent.id: 10 for agent in agents}
+        assert one.world.telephony.up_max == 6
+        assert one.events("attempt.abandoned") == []
+        assert len(one.events("attempt.connected")) == 30
+
+
+async def test_without_an_agent_nobody_is_called_and_the_blocker_says_why(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer()) as one:
+        await one.world.add_list(people(1))
+        await trio.sleep(30)
+        [blocker] = await one.world.engine.explain(await one.world.contacts())
+        assert blocker is not None
+        assert (blocker.code, blocker.detail) == ("agents_busy", "No agent of the flow is there.")
+        assert one.world.telephony.dialed == []
+        await one.seat(1)
+        await one.world.wait_done()
+
+
+async def test_customers_are_connected_within_milliseconds_of_their_answer(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer()) as one:
+        await one.seat(2)
+        await one.world.add_list(people(6))
+        await one.world.wait_done()
+        answered = {e["attempt"]: e["time"] for e in one.events("attempt.answered")}
+        connected = {e["attempt"]: e["time"] for e in one.events("attempt.connected")}
+        assert connected == answered
+
+
+async def test_an_agent_is_called_once_for_a_whole_shift_and_goes_by_hanging_up(
+    autojump_clock: MockClock,
+) -> None:
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        if is_agent(request):
+            return CallScript(final_after_s=1.0, talk_s=100.0)
+        return CallScript(talk_s=20.0)
+
+    async with office(choose, dialer()) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(3))
+        await one.world.wait_done()
+        await one.until(lambda: one.at_work.show(agent).presence == "away")
+        calls = [c.request.number for c in one.world.telephony.dialed if is_agent(c.request)]
+        assert calls == [agent.number]
+        told = [(e["data"]["presence"], e["data"]["reason"]) for e in one.events("agent.presence")]
+        assert told[0] == ("available", "asked")
+        assert told[-1] == ("away", "hung_up")
+
+
+async def test_an_agent_who_does_not_answer_does_not_come(autojump_clock: MockClock) -> None:
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(final_after_s=None if is_agent(request) else 2.0)
+
+    async with office(choose, dialer(agent_ring_timeout_s=15)) as one:
+        [agent] = await one.hire(1)
+        with pytest.raises(Conflict, match="agent_unreached"):
+            await one.at_work.set_presence(agent, "available")
+        assert one.at_work.show(agent).presence == "away"
+        [ended] = one.events("leg.ended")
+        assert ended["data"]["outcome"] == "no_answer"
+
+
+async def test_a_customer_whose_agent_hangs_up_meanwhile_is_abandoned_after_two_seconds(
+    autojump_clock: MockClock,
+) -> None:
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        if is_agent(request):
+            return CallScript(final_after_s=1.0, talk_s=4.0)
+        return CallScript(final_after_s=10.0, talk_s=60.0)
+
+    async with office(choose, dialer()) as one:
+        await one.seat(1)
+        await one.world.add_list(people(1))
+        await one.world.wait_done()
+        [attempt] = await one.attempts()
+        assert (attempt.disposition, attempt.abandoned, attempt.agent) == ("answered", True, None)
+        [abandoned] = one.events("attempt.abandoned")
+        assert abandoned["data"] == {"waited_s": 2.0}
+        [customer] = [c for c in one.world.telephony.dialed if not is_agent(c.request)]
+        assert customer.played == ["prm_sorry"]
+        assert attempt.duration_s == pytest.approx(7.0)
+        [day] = await one.world.store.answer_days(0)
+        assert (day.answered, day.abandoned) == (1, 1)
+
+
+async def test_wrap_up_keeps_an_agent_from_the_next_customer(autojump_clock: MockClock) -> None:
+    async with office(answering(talk_s=10.0), dialer(wrap_up_s=25)) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(2))
+        await one.until(lambda: one.at_work.show(agent).presence == "wrap_up")
+        await one.world.wait_done()
+        begins = [datetime.fromisoformat(e["time"]) for e in one.events("attempt.initiated")]
+        # Two seconds until the answer, ten of talk, and the wrap-up.
+        assert (begins[1] - begins[0]).total_seconds() == pytest.approx(37.0, abs=0.1)
+
+
+async def test_an_agent_can_end_the_wrap_up(autojump_clock: MockClock) -> None:
+    async with office(answering(talk_s=10.0), dialer(wrap_up_s=3_000)) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(2))
+        await one.until(lambda: one.at_work.show(agent).presence == "wrap_up")
+        await one.at_work.set_presence(agent, "available")
+        await one.until_told("attempt.connected", 2)
+
+
+async def test_an_agent_who_goes_sees_the_customer_through(autojump_clock: MockClock) -> None:
+    async with office(answering(talk_s=20.0), dialer()) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(2))
+        await one.until_told("attempt.connected", 1)
+        shown = await one.at_work.set_presence(agent, "away")
+        assert shown.presence == "busy"
+        await one.until(lambda: one.at_work.show(agent).presence == "away")
+        await trio.sleep(60)
+        attempts = await one.attempts()
+        assert [(a.disposition, a.abandoned) for a in attempts] == [("answered", False)]
+
+
+async def test_who_goes_while_a_call_counts_on_them_takes_that_call_first(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(talk_s=20.0), dialer()) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(5))
+        await one.until_told("attempt.initiated", 1)
+        await one.at_work.set_presence(agent, "away")
+        assert one.at_work.show(agent).presence == "available"
+        await one.until(lambda: one.at_work.show(agent).presence == "away")
+        await trio.sleep(60)
+        attempts = await one.attempts()
+        assert [(a.agent, a.abandoned) for a in attempts] == [(agent.id, False)]
+
+
+async def test_an_agent_can_end_a_talk_and_keeps_the_telephone_up(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(talk_s=500.0), dialer()) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(2))
+        for count in (1, 2):
+            await one.until_told("attempt.connected", count)
+            await trio.sleep(3)
+            one.at_work.part(agent)
+        await one.world.wait_done()
+        assert one.at_work.show(agent).presence == "available"
+        talked_s = [a.duration_s or 0 for a in await one.attempts()]
+        assert all(3 <= seconds < 4.5 for seconds in talked_s)
+        with pytest.raises(Conflict, match="agent_not_talking"):
+            one.at_work.part(agent)
+
+
+async def test_a_preview_shows_a_contact_and_calls_it_only_when_asked(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer(dialing="preview")) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(2))
+        assert one.world.telephony.dialed == []
+        first = await one.at_work.show_next(agent)
+        assert first is not None
+        assert first.id == "cnt_000000"
+        assert await one.at_work.show_next(agent) == first
+        one.at_work.skip(agent, first.id)
+        second = await one.at_work.show_next(agent)
+        assert second is not None
+        assert second.id == "cnt_000001"
+        await trio.sleep(20)
+        assert one.world.telephony.dialed == []
+        one.at_work.accept(agent, second.id)
+        await one.until_told("attempt.connected", 1)
+        numbers = [call.request.number for call in one.world.telephony.dialed]
+        assert numbers == [agent.number, second.tel[0]]
+        await one.until(lambda: one.at_work.show(agent).presence == "available")
+        [attempt] = await one.attempts()
+        assert (attempt.agent, attempt.abandoned) == (agent.id, None)
+        legs = await one.world.store.legs_of("acc_1", attempt.id)
+        assert [(leg.agent, leg.outcome) for leg in legs] == [(agent.id, "answered")]
+        assert await one.at_work.show_next(agent) is None
+
+
+async def test_a_preview_that_is_looked_at_for_too_long_goes_to_another(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer(dialing="preview")) as one:
+        slow, quick = await one.seat(2)
+        await one.world.add_list(people(1))
+        shown = await one.at_work.show_next(slow)
+        assert shown is not None
+        assert await one.at_work.show_next(quick) is None
+        await trio.sleep(301)
+        with pytest.raises(Conflict, match="no_preview"):
+            one.at_work.accept(slow, shown.id)
+        again = await one.at_work.show_next(quick)
+        assert again is not None
+        assert again.id == shown.id
+
+
+@pytest.mark.parametrize("first", ["agent", "customer"])
+async def test_a_single_call_reaches_its_agent_and_its_customer_in_the_order_of_the_flow(
+    autojump_clock: MockClock, first: str
+) -> None:
+    number = f"{AGENT_PREFIX}9999"
+    async with office(answering(talk_s=20.0), dialer(first=first)) as one:
+        contact = await one.call("cnt_x", agent=number)
+        await one.until_told("contact.completed", 1)
+        dialed = [call.request.number for call in one.world.telephony.dialed]
+        wanted = [number, contact.tel[0]]
+        assert dialed == (wanted if first == "agent" else wanted[::-1])
+        [attempt] = await one.attempts()
+        assert (attempt.disposition, attempt.agent) == ("answered", number)
+        legs = await one.world.store.legs_of("acc_1", attempt.id)
+        assert [(leg.number, leg.contact, leg.outcome) for leg in legs] == [
+            (number, contact.id, "answered")
+        ]
+        assert one.world.telephony.up == 0
+
+
+async def test_a_single_call_whose_agent_does_not_answer_rings_no_customer(
+    autojump_clock: MockClock,
+) -> None:
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(code=486 if is_agent(request) else 200)
+
+    async with office(choose, dialer()) as one:
+        await one.call("cnt_x", agent=f"{AGENT_PREFIX}9999")
+        await one.until_told("contact.completed", 1)
+        assert one.events("contact.completed")[0]["data"]["disposition"] == "skipped"
+        assert one.events("contact.completed")[0]["data"]["reason"] == "agent_not_reached"
+        assert [is_agent(call.request) for call in one.world.telephony.dialed] == [True]
+
+
+async def test_two_single_calls_of_one_agent_go_one_after_the_other(
+    autojump_clock: MockClock,
+) -> None:
+    number = f"{AGENT_PREFIX}9999"
+    async with office(answering(talk_s=20.0), dialer()) as one:
+        await one.call("cnt_x", agent=number)
+        await one.call("cnt_y", agent=number, tel=("+14155559999",))
+        await trio.sleep(5)
+        [waiting] = await one.world.engine.explain([await one.contact("cnt_y")])
+        assert waiting is not None
+        assert waiting.code == "agents_busy"
+        await one.until_told("contact.completed", 2)
+        ends = [event["time"] for event in one.events("attempt.ended")]
+        begins = [event["time"] for event in one.events("attempt.connected")]
+        assert begins[1] > ends[0]
+
+
+async def test_an_agent_who_must_not_be_called_is_not(autojump_clock: MockClock) -> None:
+    async with office(answering(), dialer()) as one:
+        [agent] = await one.hire(1)
+        await one.world.store.add_do_not_call("acc_1", [agent.number], None, 0.0)
+        with pytest.raises(Conflict, match="agent_unreached"):
+            await one.at_work.set_presence(agent, "available")
+        assert one.world.telephony.dialed == []
+
+
+async def test_nobody_is_called_where_calls_may_not_go(autojump_clock: MockClock) -> None:
+    async with office(answering(), dialer(), destinations=("+1415",)) as one:
+        [agent] = await one.hire(1)
+        with pytest.raises(Conflict, match="agent_unreached"):
+            await one.at_work.set_presence(agent, "available")
+        assert one.world.telephony.dialed == []
+
+
+async def test_agents_take_channels_of_their_flow_as_customers_do(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer(channels=3)) as one:
+        await one.seat(2)
+        await one.world.add_list(people(6))
+        await one.world.wait_done()
+        assert one.world.telephony.up_max == 3

@@ -1,0 +1,43 @@
+"""The life of a seat, as a table."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.dial.seats import PRESENCE, STEPS, Seat, SeatEvent, SeatState
+from tests.contract.store_samples import an_agent
+
+EVENTS: tuple[SeatEvent, ...] = get_args(SeatEvent)
+STATES: tuple[SeatState, ...] = get_args(SeatState)
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=40))
+def test_a_seat_has_a_customer_only_from_the_take_to_the_end_of_their_talk(
+    events: list[SeatEvent],
+) -> None:
+    seat = Seat(an_agent())
+    for number, event in enumerate(events):
+        if event == "take":
+            if seat.state == "free":
+                seat.take(f"cnt_{number}", number)
+            else:
+                with pytest.raises(AssertionError):
+                    seat.take(f"cnt_{number}", number)
+        else:
+            seat.step(event, number)
+        assert (seat.customer is not None) == (seat.state in ("taken", "talking"))
+
+
+def test_every_state_is_reached_and_left_and_has_its_presence() -> None:
+    assert {state for state, _ in STEPS} == set(STATES)
+    assert set(STEPS.values()) == set(STATES)
+    assert set(PRESENCE) == set(STATES)
+    assert {event for _, event in STEPS} == set(EVENTS)
+
+
+def test_a_customer_is_given_only_to_who_is_free() -> None:
+    assert [state for state, event in STEPS if event == "take"] == ["free"]
