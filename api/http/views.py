@@ -41,6 +41,7 @@ from engine.model import (
     RowError,
     SipOutcome,
     Source,
+    Step,
     status_of,
 )
 
@@ -205,6 +206,8 @@ class AttemptView(Struct, frozen=True):
     """Whether no agent took a customer who answered; None where none was wanted."""
     legs: tuple[LegView, ...] | UnsetType = UNSET
     """The calls that were made for it; left out where many attempts are shown."""
+    steps: tuple[Step, ...] | UnsetType = UNSET
+    """What the call went through of its flow; left out where many attempts are shown."""
 
 
 class ContactView(Struct, frozen=True):

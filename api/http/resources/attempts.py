@@ -73,7 +73,9 @@ async def get_attempt(exchange: Exchange) -> Answer:
     if attempt is None:
         raise not_found("attempt", exchange.path["attempt"])
     legs = await exchange.store.legs_of(exchange.account.id, attempt.id)
-    view = msgspec.structs.replace(show_attempt(attempt), legs=tuple(show_leg(leg) for leg in legs))
+    view = msgspec.structs.replace(
+        show_attempt(attempt), legs=tuple(show_leg(leg) for leg in legs), steps=attempt.steps
+    )
     return answer(view)
 
 

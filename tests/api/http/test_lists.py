@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.events import Event
-from engine.model import Attempt, Blocker, Contact, Media, SipOutcome
+from engine.model import Attempt, Blocker, Contact, Media, SipOutcome, Step
 from tests.api.http.world import EPOCH, Reply, World
 
 DID = "+14155550101"
@@ -36,6 +36,7 @@ async def finish(world: World, contact: Contact) -> Attempt:
         result={"choice": "1"},
         digits="1",
         media=Media(0.01, 2.5, 4.4, remote_loss=0.02, remote_jitter_ms=1.5, rtt_ms=30.5),
+        steps=(Step("hello", "say", 0.0, "played"), Step("bye", "hangup", 7.5, "done")),
     )
     done = msgspec.structs.replace(
         contact, state="completed", disposition="answered", spent=1, completed_at=EPOCH + 10.5
@@ -168,8 +169,12 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
         "agent": None,
         "abandoned": None,
     }
+    steps = [
+        {"node": "hello", "type": "say", "at_s": 0.0, "outcome": "played"},
+        {"node": "bye", "type": "hangup", "at_s": 7.5, "outcome": "done"},
+    ]
     one = (await viewer.get(f"/v1/attempts/{attempt.id}")).json
-    assert one == {**expected, "legs": []}
+    assert one == {**expected, "legs": [], "steps": steps}
     assert (await viewer.get(f"/v1/contacts/{contact.id}")).json["attempts"] == [expected]
     assert (await viewer.get("/v1/attempts")).json == {"items": [expected], "next": None}
     [row] = rows_of(await viewer.get("/v1/attempts.csv"))
