@@ -23,6 +23,7 @@ from adapters.media.client import PlaneSettings, open_media_plane, planes_of_thi
 from adapters.media.prompts import PromptError, PromptLibrary
 from adapters.media.recording_archive import RecordingArchive
 from adapters.media.types import PlaneUnavailable
+from adapters.outgoing_http import GuardedHttp, JsonRequests
 from adapters.sip.identity.headers import TrunkIdentity, UnsafeHeader
 from adapters.sip.identity.passport import CannotSign
 from adapters.sip.trace.archive import TraceArchive, open_trace_archive
@@ -30,6 +31,10 @@ from adapters.sip.transport.sockets import TlsSettings
 from adapters.sip.trunk import Stir, Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
 from adapters.sip.wire.digest import Credentials
+from adapters.speech.espeak import find_espeak
+from adapters.speech.piper import PiperSynthesiser
+from adapters.speech.spoken_texts import SpeechSettings, open_speech
+from adapters.speech.synthesiser import Synthesiser
 from adapters.sqlite.lock import DatabaseInUse
 from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import open_sqlite_store
@@ -42,6 +47,7 @@ from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
 from api.http.guard import serve_http
 from api.supervisor import keep_running
+from engine.dial.conversation import FlowParts
 from engine.dial.route import RouteSettings
 from engine.dial.trunk import TrunkSettings
 from engine.ports.prompts import PromptRefused
@@ -52,6 +58,10 @@ DATABASE: Final = "callwheel.db"
 PROMPTS: Final = "prompts"
 RECORDINGS: Final = "recordings"
 TRACES: Final = "traces.db"
+BEEP: Final = "tone:1000/400ms"
+"""What tells a callee to speak."""
+TALKERS: Final = 2
+"""Processes that speak texts."""
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 ADMIN_KEY_HASH: Final = "administrator.sha256"
@@ -197,6 +207,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
             drain_s=config.drain_s,
         )
+        parts = await _open_flow_parts(config, stack)
         engine = Engine(
             settings,
             store=store,
@@ -204,6 +215,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             clock=clock,
             randomness=chance,
             workers=workers,
+            parts=parts,
         )
         yield _Parts(
             engine,
@@ -212,6 +224,35 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             RecordingArchive(data / RECORDINGS),
             agent.address,
         )
+
+
+async def _open_flow_parts(config: Config, stack: AsyncExitStack) -> FlowParts:
+    """What flows speak and ask with, for as long as the stack."""
+    library = PromptLibrary(Path(config.data_dir) / PROMPTS)
+    beep = await trio.to_thread.run_sync(_prepare_prompts, library)
+    # Of their own: a text can end its worker, and must not wait behind the parsing of files.
+    talkers = await stack.enter_async_context(open_process_workers(TALKERS))
+    synthesisers: list[Synthesiser] = [find_espeak()]
+    if config.speech.piper:
+        synthesisers.insert(0, PiperSynthesiser(config.speech.piper))
+    settings = SpeechSettings(
+        default_voice=config.speech.voice,
+        bytes_max=config.speech.bytes_max,
+        at_once_max=TALKERS,
+    )
+    speech = await stack.enter_async_context(open_speech(synthesisers, talkers, library, settings))
+    return FlowParts(
+        speech=speech,
+        language_of=lambda voice: (voice or config.speech.voice).partition("+")[0],
+        requests=JsonRequests(GuardedHttp(config.webhooks.allow)),
+        beep=beep,
+    )
+
+
+def _prepare_prompts(library: PromptLibrary) -> str:
+    """Clear away what a crash left of prompts, and see that there is a beep; its id."""
+    library.tidy()
+    return library.add_signal(BEEP).prompt_id
 
 
 def _make_data_dir(config: Config) -> Path:

@@ -8,12 +8,14 @@ once. Nothing here reads a file or the process's environment: both are arguments
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from msgspec import Struct
 
 from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
 from adapters.sip.identity.headers import NumberForm
+from api import config_flow_keys as flow_keys
 from api import config_keys as keys
 from api import config_media_keys as media_keys
 from api import config_sip_keys as sip_keys
@@ -140,6 +142,24 @@ class Trunk(Struct, frozen=True):
     """Whether sound is encrypted (RFC 3711, keys by RFC 4568)."""
 
 
+class Speech(Struct, frozen=True):
+    """How texts of flows are spoken."""
+
+    voice: str = "en-us"
+    """Of texts that name none."""
+    piper: tuple[tuple[str, str], ...] = ()
+    """Voices of piper: name → path of the `.onnx` file."""
+    bytes_max: int = 2 << 30
+    """What spoken texts may take of the disk."""
+
+
+class Webhooks(Struct, frozen=True):
+    """Where requests of flows may go."""
+
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that are not public and may be sent to all the same."""
+
+
 class Route(Struct, frozen=True):
     """Several trunks under one name, which DIDs can name as they name a trunk."""
 
@@ -159,6 +179,8 @@ class Config(Struct, frozen=True):
     sip: Sip = Sip()
     media: Media = Media()
     limits: Limits = Limits()
+    speech: Speech = Speech()
+    webhooks: Webhooks = Webhooks()
     trunks: tuple[Trunk, ...] = ()
     routes: tuple[Route, ...] = ()
     """No two trunks or routes have one name, and every trunk of a route is there."""
@@ -194,6 +216,10 @@ KEYS: Final[dict[str, Key]] = {
     "limits.channels": keys.CHANNELS,
     "limits.cps": keys.CPS,
     "limits.destinations": keys.DESTINATIONS,
+    "speech.voice": flow_keys.VOICE,
+    "speech.piper": flow_keys.VOICES,
+    "speech.bytes_max": flow_keys.SPEECH_BYTES,
+    "webhooks.allow": flow_keys.NETWORKS,
     "trunks.*.name": keys.TRUNK_NAME_KEY,
     "trunks.*.uri": keys.TRUNK_URI,
     "trunks.*.channels": keys.CHANNELS,
@@ -230,12 +256,13 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "sip": Sip,
     "media": Media,
     "limits": Limits,
+    "speech": Speech,
+    "webhooks": Webhooks,
 }
 ARRAYS: Final[dict[str, type[Struct]]] = {"trunks": Trunk, "routes": Route}
 
 NOT_SUPPORTED_YET: Final[dict[str, str]] = {
     "mail": "Lists by e-mail are not built yet.",
-    "webhooks": "Webhooks are not built yet.",
 }
 """Promised tables whose feature is missing: a line moves to `KEYS` when its feature comes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from api.config import (
     Media,
     Route,
     Sip,
+    Speech,
     Trunk,
+    Webhooks,
     read_config,
 )
 from api.config_keys import Address, PortRange, TrunkUri
@@ -52,6 +55,14 @@ planes = 3
 channels = 40
 cps = 0.5
 destinations = ["+91", "+1"]
+
+[speech]
+voice = "en-gb"
+piper = {asha = "/voices/asha.onnx"}
+bytes_max = 16777216
+
+[webhooks]
+allow = ["10.0.0.0/8", "fd00::/8"]
 
 [[trunks]]
 name = "main"
@@ -111,6 +122,8 @@ WHOLE_CONFIG = Config(
     ),
     media=Media("192.0.2.7", PortRange(30000, 30999), 3),
     limits=Limits(40, 0.5, ("+91", "+1")),
+    speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
+    webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
     trunks=(
         Trunk(
             name="main",
@@ -168,6 +181,8 @@ def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:
         ),
         media=Media("127.0.0.1", PortRange(20000, 29999), None),
         limits=Limits(5000, 500, ()),
+        speech=Speech("en-us", (), 2 << 30),
+        webhooks=Webhooks(()),
         trunks=(),
         routes=(),
         admin_key=None,
@@ -231,6 +246,10 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_LIMITS__CHANNELS": "40",
         "CALLWHEEL_LIMITS__CPS": "0.5",
         "CALLWHEEL_LIMITS__DESTINATIONS": "+91, +1",
+        "CALLWHEEL_SPEECH__VOICE": "en-gb",
+        "CALLWHEEL_SPEECH__PIPER": '{asha = "/voices/asha.onnx"}',
+        "CALLWHEEL_SPEECH__BYTES_MAX": "16777216",
+        "CALLWHEEL_WEBHOOKS__ALLOW": "10.0.0.0/8, fd00::/8",
         "CALLWHEEL_TRUNKS__0__NAME": "main",
         "CALLWHEEL_TRUNKS__0__URI": "sip:127.0.0.1:5070",
         "CALLWHEEL_TRUNKS__0__CHANNELS": "10",
@@ -376,7 +395,6 @@ def test_a_file_that_breaks_the_parser_is_not_toml(text: str) -> None:
     ("text", "place"),
     [
         ('[mail]\nbind = "127.0.0.1:2525"\n', "callwheel.toml, line 1: mail"),
-        ("[webhooks]\nallow = []\n", "callwheel.toml, line 1: webhooks"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_never_ignored(text: str, place: str) -> None:
@@ -506,3 +524,21 @@ def test_the_mistakes_that_the_documentation_shows_are_the_real_ones() -> None:
 )
 def test_planes_are_a_whole_number_of_processes(planes: str, code: str) -> None:
     assert [found for _, found in find_mistakes(f"media.planes = {planes}")] == [code]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('[webhooks]\nallow = "10.0.0.0/8"\n', "wrong_type"),
+        ('[webhooks]\nallow = ["10.0.0.1/8"]\n', "invalid_network"),
+        ('[webhooks]\nallow = ["example.com"]\n', "invalid_network"),
+        ("[webhooks]\nallow = [" + '"10.0.0.0/8",' * 101 + "]\n", "too_many"),
+        ('[speech]\nvoice = "no voice"\n', "invalid_name"),
+        ('[speech]\npiper = ["/voices/asha.onnx"]\n', "wrong_type"),
+        ("[speech]\npiper = {asha = 5}\n", "wrong_type"),
+        ("[speech]\nbytes_max = 5\n", "out_of_range"),
+        ("[speech]\nbytes_max = 2.5\n", "wrong_type"),
+    ],
+)
+def test_a_wrong_value_of_speech_or_webhooks_is_told(text: str, code: str) -> None:
+    assert [found for _, found in find_mistakes(text)] == [code]

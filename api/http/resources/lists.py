@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
+
 from api.http.csv_stream import Row, guard_cell, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer
 from api.http.problem import not_found
@@ -27,8 +29,12 @@ RESULT_COLUMNS: Final = (
     "ended_at",
     "duration_s",
     "sip_code",
+    "amd",
+    "digits",
+    "result",
 )
-"""`attempts` are those that count against the flow's `attempts_max`; from `number` on it is the last."""
+"""`attempts` are those that count against the flow's `attempts_max`; from `number` on it is the last.
+`result` is a JSON object of the variables that the call set: flows differ in them, and the columns do not."""
 REJECTED_COLUMNS: Final = ("row", "column", "code", "detail")
 """After the columns of the list itself."""
 
@@ -139,6 +145,9 @@ def _make_result_row(contact: Contact, attempt: Attempt | None, now: float) -> R
             attempt.ended_at and rfc3339(attempt.ended_at),
             attempt.duration_s and round(attempt.duration_s, 3),
             attempt.sip.code if attempt.sip else None,
+            attempt.amd,
+            guard_cell(attempt.digits),
+            msgspec.json.encode(attempt.result).decode(),
         ]
     return row + [None] * (len(RESULT_COLUMNS) - len(row))
 

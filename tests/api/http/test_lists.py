@@ -234,9 +234,19 @@ async def test_results_have_a_row_for_each_contact(world: World) -> None:
     reply = await world.client("viewer").get(f"/v1/lists/{call_list}/results.csv")
     assert reply.headers["Content-Disposition"] == f'attachment; filename="results-{call_list}.csv"'
     no_tels = {f"tel{place}": "" for place in range(1, 11)}
-    no_attempt = dict.fromkeys(
-        ("number", "did", "initiated_at", "answered_at", "ended_at", "duration_s", "sip_code"), ""
+    of_attempts = (
+        "number",
+        "did",
+        "initiated_at",
+        "answered_at",
+        "ended_at",
+        "duration_s",
+        "sip_code",
+        "amd",
+        "digits",
+        "result",
     )
+    no_attempt = dict.fromkeys(of_attempts, "")
     assert rows_of(reply) == [
         {
             **no_tels,
@@ -254,6 +264,9 @@ async def test_results_have_a_row_for_each_contact(world: World) -> None:
             "ended_at": "2026-01-01T00:00:10.500Z",
             "duration_s": "7.5",
             "sip_code": "200",
+            "amd": "",
+            "digits": "1",
+            "result": '{"choice":"1"}',
         },
         {
             **no_tels,
