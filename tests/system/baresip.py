@@ -28,6 +28,9 @@ from tests.peers import require
 
 RTP_PORTS = range(31_000, 31_400)
 """Below the ports that the kernel gives away by itself, and beside those of Callwheel."""
+SENT_BY_BARESIP = f"udp src portrange {RTP_PORTS[0]}-{RTP_PORTS[-1]}"
+"""A filter of captures."""
+BOTH_WAYS = f"udp portrange {RTP_PORTS[0]}-{RTP_PORTS[-1]}"
 TONE_S = 30
 """How long a number speaks; no call of the tests lasts so long."""
 TONE_LEVEL = 8_000
@@ -166,12 +169,13 @@ async def open_baresip(
 
 
 @asynccontextmanager
-async def open_capture(programs: Programs, file: Path) -> AsyncIterator[bool]:
-    """Write into a file what baresip sends as media, for as long as the block lasts. Gives whether this
-    user may do that: where not, the file stays away."""
-    ports = f"udp src portrange {RTP_PORTS[0]}-{RTP_PORTS[-1]}"
+async def open_capture(
+    programs: Programs, file: Path, what: str = SENT_BY_BARESIP
+) -> AsyncIterator[bool]:
+    """Write media into a file for as long as the block lasts. Gives whether this user may do that: where not,
+    the file stays away."""
     log = file.with_suffix(".log")
-    command = [programs.dumpcap, "-q", "-p", "-i", "lo", "-f", ports, "-w", str(file)]
+    command = [programs.dumpcap, "-q", "-p", "-i", "lo", "-f", what, "-w", str(file)]
     async with _open_process(command, log) as process:
         yield await _wait_said(process, log, b"File: ")
 
