@@ -194,6 +194,26 @@ async def test_legs_are_among_the_calls_that_a_restart_finds_in_the_windows(
         assert len(starts) == 4
 
 
+async def test_a_stopping_engine_lets_idle_agents_go_at_once_and_talks_come_to_their_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(talk_s=12.0), dialer()) as one:
+        await one.seat(3)
+        idle_at = trio.current_time()
+    assert trio.current_time() - idle_at < 3
+    async with office(answering(talk_s=12.0), dialer()) as one:
+        await one.seat(3)
+        await one.world.add_list(people(1))
+        await one.until_told("attempt.answered", 1)
+        talking_at = trio.current_time()
+        store = one.world.store
+    assert 11 < trio.current_time() - talking_at < 16
+    [attempt] = await one.attempts()
+    assert (attempt.disposition, attempt.abandoned) == ("answered", False)
+    assert await store.open_legs() == []
+    assert {agent.presence for agent in store._tables.agents.values()} == {"away"}
+
+
 def copy_of(one: Office) -> MemoryStore:
     """The store as a crash at this moment would leave it."""
     tables = one.world.store._tables
