@@ -243,7 +243,6 @@ async def _open_flow_parts(config: Config, stack: AsyncExitStack) -> FlowParts:
     speech = await stack.enter_async_context(open_speech(synthesisers, talkers, library, settings))
     return FlowParts(
         speech=speech,
-        language_of=lambda voice: (voice or config.speech.voice).partition("+")[0],
         requests=JsonRequests(GuardedHttp(config.webhooks.allow)),
         beep=beep,
     )

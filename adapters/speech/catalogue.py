@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from adapters.speech.synthesiser import Description, Synthesiser
 from engine.ports.speech import SpeechRefused, Voice
 
@@ -37,6 +39,7 @@ class Catalogue:
                     voices.append(voice)
         self.voices: Final = tuple(voices)
         """All that can be named; aliases and variants are not among them."""
+        self._by_name = {voice.name.lower(): voice for voice in voices}
         for synthesiser, description in synthesisers:
             for alias, name in description.aliases.items():
                 self._speakers.setdefault(alias.lower(), (synthesiser, description, name))
@@ -54,6 +57,29 @@ class Catalogue:
             if known.lower() == variant:
                 return Speaker(synthesiser, description.version, f"{voice}+{known}")
         raise self._unknown(name)
+
+    def describe(self, name: str) -> Voice:
+        """The voice that a name means, under that name. Raises `SpeechRefused` as `find` does."""
+        self.find(name)
+        _, _, own = self._speakers[name.lower().partition("+")[0]]
+        voice = self._by_name[own.lower()]
+        return msgspec.structs.replace(voice, name=name)
+
+    def choose(self, language: str, preferred: str) -> Voice:
+        """A voice that speaks a language (BCP 47): the preferred one if it does, else one of the same region,
+        else one of another; the preferred one where nobody speaks it. Raises `SpeechRefused` as `find`
+        does."""
+        wanted, own = language.lower(), self.describe(preferred)
+        primary, _, region = wanted.partition("-")
+
+        def rank(voice: Voice) -> tuple[bool, bool]:
+            is_own = voice.name == own.name
+            return voice.language == wanted or (is_own and not region), is_own
+
+        speaking = [
+            voice for voice in (own, *self.voices) if voice.language.partition("-")[0] == primary
+        ]
+        return max(speaking, key=rank, default=own)
 
     def _unknown(self, name: str) -> SpeechRefused:
         names = tuple(voice.name for voice in self.voices)

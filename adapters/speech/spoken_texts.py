@@ -111,6 +111,13 @@ class SpokenTexts:
         """See `Speech`."""
         return (await self._learn_voices()).voices
 
+    async def find_voice(self, name: str | None, language: str | None = None) -> Voice:
+        """See `Speech`."""
+        catalogue = await self._learn_voices()
+        if name is None and language is not None:
+            return catalogue.choose(language, self._settings.default_voice)
+        return catalogue.describe(name or self._settings.default_voice)
+
     async def check(self, text: str, voice: str | None = None) -> None:
         """See `Speech`."""
         await self._read(text, voice)

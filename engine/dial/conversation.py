@@ -42,8 +42,6 @@ class FlowParts(Struct, frozen=True):
 
     speech: Speech = NoSpeech()
     requests: Requests = NoRequests()
-    language_of: Callable[[str | None], str] = lambda _voice: "en"
-    """The language (BCP 47) of a voice by its name, or of the installation's own."""
     beep: str = "beep"
     """Id of the prompt that tells a callee to speak."""
 
@@ -244,7 +242,6 @@ class Conversation:
         parts = self._services.parts
         return FlowServices(
             speech=parts.speech,
-            language_of=parts.language_of,
             requests=parts.requests,
             legs=self,
             beep=parts.beep,

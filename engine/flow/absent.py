@@ -21,6 +21,11 @@ class NoSpeech:
         await trio.lowlevel.checkpoint()
         return ()
 
+    async def find_voice(self, name: str | None, language: str | None = None) -> Voice:
+        """See `Speech`."""
+        await self.check("")
+        raise AssertionError  # never reached
+
     async def check(self, text: str, voice: str | None = None) -> None:
         """See `Speech`."""
         await trio.lowlevel.checkpoint()

@@ -38,8 +38,9 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True):
     start: str
     nodes: dict[str, Node]
     variables: dict[Name, Variable] = field(default_factory=dict)
-    language: str = "en"
-    """In which its texts are (BCP 47): how dates and amounts are spoken."""
+    language: str | None = None
+    """In which its texts are (BCP 47): who speaks where no voice is named, and how dates and amounts are
+    spoken. None is the language of the voice."""
 
 
 class InvalidDefinition(Exception):

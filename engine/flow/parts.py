@@ -34,7 +34,7 @@ class Parts(Struct):
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     """All nodes that are objects, as they came."""
     variables: dict[str, Variable] = field(default_factory=dict)
-    language: str = "en"
+    language: str | None = None
 
 
 def read_parts(raw: Any) -> tuple[Parts, list[Mistake]]:
@@ -53,13 +53,13 @@ def _read(raw: Mapping[str, Any], parts: Parts) -> Iterator[Mistake]:
         parts.start = start
     else:
         yield Mistake("/start", "missing_start", "`start` names the node that a call begins with.")
-    yield from _read_language(raw.get("language", "en"), parts)
+    yield from _read_language(raw.get("language"), parts)
     yield from _read_nodes(raw.get("nodes"), parts)
     yield from _read_variables(raw.get("variables", {}), parts)
 
 
 def _read_language(language: Any, parts: Parts) -> Iterator[Mistake]:
-    if isinstance(language, str) and find_locale(language) is not None:
+    if language is None or (isinstance(language, str) and find_locale(language) is not None):
         parts.language = language
     else:
         detail = "`language` is one as BCP 47 names it, such as en, en-GB or hi."

@@ -33,8 +33,6 @@ class FlowServices(Struct, frozen=True):
     """One call's ways to the outside."""
 
     speech: Speech
-    language_of: Callable[[str | None], str]
-    """The language (BCP 47) of a voice by its name, or of the installation's own."""
     requests: Requests
     legs: Legs
     beep: str

@@ -102,12 +102,14 @@ class Talk:
 
     async def _speak(self, prompt: Prompt, call: Call, stack: AsyncExitStack) -> str | None:
         """The id of a text's prompt, which lasts as long as the stack; None where there is none in time."""
-        language = self.services.language_of(prompt.voice)
-        text = render(prompt.say or "", self.values, self.definition.variables, language)
-        made = self.services.speech.make(text, prompt.voice)
+        speech, wanted = self.services.speech, self.definition.language
 
         async def make() -> str | None:
             with trio.move_on_after(SPEECH_WAIT_S):
+                voice = await speech.find_voice(prompt.voice, wanted)
+                language = wanted or voice.language
+                text = render(prompt.say or "", self.values, self.definition.variables, language)
+                made = speech.make(text, voice.name)
                 return (await stack.enter_async_context(made)).prompt
             return None
 

@@ -53,6 +53,11 @@ class Speech(Protocol):
         """The voices that there are; none where nothing is installed that speaks. Raises
         `SpeechFailed`."""
 
+    async def find_voice(self, name: str | None, language: str | None = None) -> Voice:
+        """The voice of this name; without a name, one that speaks the language (BCP 47), the same region
+        before another; without both, the configured one, as it is where nothing speaks the language. Raises
+        `SpeechRefused` (`unknown_voice`) for a name that there is not, and `SpeechFailed`."""
+
     async def check(self, text: str, voice: str | None = None) -> None:
         """Raise `SpeechRefused` for what `make` would refuse unmade, or `SpeechFailed`."""
 

@@ -70,3 +70,26 @@ def test_where_nothing_speaks_every_voice_is_unknown() -> None:
     with pytest.raises(SpeechRefused) as caught:
         Catalogue([]).find("en-us")
     assert caught.value.args == ("unknown_voice", "nothing is installed that speaks", ())
+
+
+@pytest.mark.parametrize(
+    ("language", "preferred", "chosen"),
+    [
+        ("en", "en-us", "en-us"),
+        ("de", "en-us", "Anna"),
+        ("de", "de", "de"),
+        ("de-AT", "en-us", "Anna"),
+        ("PT-BR", "en-us", "pt"),
+        ("fr", "en-us+f3", "en-us+f3"),
+    ],
+)
+def test_a_language_is_spoken_by_the_preferred_voice_or_the_nearest(
+    language: str, preferred: str, chosen: str
+) -> None:
+    assert CATALOGUE.choose(language, preferred).name == chosen
+
+
+def test_a_voice_is_described_under_the_name_that_was_asked_for() -> None:
+    assert CATALOGUE.describe("EN+f3") == Voice("EN+f3", "en-us", "c")
+    with pytest.raises(SpeechRefused):
+        CATALOGUE.describe("nobody")

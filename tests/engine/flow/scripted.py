@@ -50,6 +50,10 @@ class Outcome(Struct):
         return [(node, outcome) for node, _, _, outcome, _ in self.steps]
 
 
+OWN_VOICE = "own"
+"""Speaks where nobody is named."""
+
+
 class ScriptedSpeech:
     """Speaks every text as a prompt `say:TEXT`, at once or after a while, but for some."""
 
@@ -63,6 +67,10 @@ class ScriptedSpeech:
         await trio.lowlevel.checkpoint()
         return ()
 
+    async def find_voice(self, name: str | None, language: str | None = None) -> Voice:
+        await trio.lowlevel.checkpoint()
+        return Voice(name or language or OWN_VOICE, language or "en", "")
+
     async def check(self, text: str, voice: str | None = None) -> None:
         await trio.lowlevel.checkpoint()
 
@@ -71,7 +79,7 @@ class ScriptedSpeech:
         await trio.sleep(self._takes_s)
         if text in self._errors:
             raise self._errors[text]
-        yield SpokenText(f"say:{text}" if voice is None else f"say:{voice}:{text}", PROMPT_S)
+        yield SpokenText(f"say:{text}" if voice == OWN_VOICE else f"say:{voice}:{text}", PROMPT_S)
 
 
 class ScriptedRequests:
@@ -121,6 +129,7 @@ async def follow(
     legs: Legs | None = None,
     missing: tuple[str, ...] = (),
     cut_off_s: float = 86_400.0,
+    language: str | None = None,
 ) -> Outcome:
     """Run a flow on a call.
 
@@ -130,7 +139,7 @@ async def follow(
         missing: prompts that are gone.
         cut_off_s: when the call is cancelled at the latest.
     """
-    raw = {"start": start, "nodes": nodes, "variables": declared or {}}
+    raw = {"start": start, "nodes": nodes, "variables": declared or {}, "language": language}
     definition = msgspec.convert(raw, Definition)
     network = SimulatedTelephony(lambda _request, _before: script, PROMPT_S, {"beep": 0.5})
     network.missing.update(missing)
@@ -150,7 +159,6 @@ async def follow(
 
     services = FlowServices(
         speech=speech or ScriptedSpeech(),
-        language_of=lambda _voice: "en",
         requests=asked,
         legs=legs or NoLegs(),
         beep="beep",

@@ -27,6 +27,14 @@ NAME = {"name": {"default": "there"}}
 LEAVES = CallScript(None, 0.0, talk_s=2.0)
 
 
+async def test_a_flow_that_says_its_language_is_spoken_in_it(autojump_clock: MockClock) -> None:
+    declared = {"due": {"type": "date"}}
+    nodes = {"a": {"type": "say", "text": "{{due}}"}}
+    variables = {"due": "2030-03-03"}
+    outcome = await follow(nodes, declared=declared, variables=variables, language="de")
+    assert outcome.played == ["say:de:3. März 2030"]
+
+
 async def test_a_text_is_spoken_with_its_variables_in_its_voice(autojump_clock: MockClock) -> None:
     nodes = {"a": {"type": "say", "text": "Hello {{name}}.", "voice": "en-gb"}}
     outcome = await follow(nodes, declared=NAME, variables={"name": "Ada"})
