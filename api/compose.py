@@ -20,6 +20,7 @@ import trio
 from msgspec import Struct
 
 from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
+from adapters.media.codec import CodecName
 from adapters.media.prompts import PromptError, PromptLibrary
 from adapters.media.recording_archive import RecordingArchive
 from adapters.media.types import PlaneUnavailable
@@ -166,14 +167,17 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                     prompts_folder=data / PROMPTS,
                     recordings_folder=data / RECORDINGS,
                     ports=(config.media.ports.first, config.media.ports.last),
-                    settings=PlaneSettings(config.media.planes or planes_of_this_machine()),
+                    settings=PlaneSettings(
+                        config.media.planes or planes_of_this_machine(),
+                        speaks_opus="opus" in _codecs(config),
+                    ),
                 )
             )
         except (DatabaseInUse, DatabaseTooNew, PlaneUnavailable) as error:
             raise CannotStart(str(error)) from error
         workers = await stack.enter_async_context(open_process_workers(_worker_count()))
-        if any("G722" in trunk.codecs for trunk in config.trunks):
-            await workers.run(_complete_prompts, data / PROMPTS)
+        codecs = _codecs(config)
+        await workers.run(_complete_prompts, data / PROMPTS, codecs)
         sip = config.sip
         traces = await stack.enter_async_context(
             open_trace_archive(data / TRACES, sip.trace_keep_s, sip.trace_bytes_max, clock)
@@ -219,7 +223,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         )
         yield _Parts(
             engine,
-            _PromptsInWorkers(data / PROMPTS, workers),
+            _PromptsInWorkers(data / PROMPTS, codecs, workers),
             traces,
             RecordingArchive(data / RECORDINGS),
             agent.address,
@@ -228,7 +232,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
 
 async def _open_flow_parts(config: Config, stack: AsyncExitStack) -> FlowParts:
     """What flows speak and ask with, for as long as the stack."""
-    library = PromptLibrary(Path(config.data_dir) / PROMPTS)
+    library = PromptLibrary(Path(config.data_dir) / PROMPTS, codecs=_codecs(config))
     beep = await trio.to_thread.run_sync(_prepare_prompts, library)
     # Of their own: a text can end its worker, and must not wait behind the parsing of files.
     talkers = await stack.enter_async_context(open_process_workers(TALKERS))
@@ -328,25 +332,31 @@ def _worker_count() -> int:
 class _PromptsInWorkers:
     """Keeps prompts in the media plane's library, decoding them where that holds nobody up."""
 
-    def __init__(self, folder: Path, workers: Workers) -> None:
+    def __init__(self, folder: Path, codecs: tuple[CodecName, ...], workers: Workers) -> None:
         self._folder = folder
+        self._codecs = codecs
         self._workers = workers
 
     async def add(self, prompt_id: str, data: bytes) -> float:
         """See `engine.ports.prompts.PromptKeeper`."""
         try:
-            return await self._workers.run(_add_prompt, self._folder, prompt_id, data)
+            return await self._workers.run(_add_prompt, self._folder, self._codecs, prompt_id, data)
         except PromptError as error:
             raise PromptRefused(error.code, error.detail) from None
 
 
-def _add_prompt(folder: Path, prompt_id: str, data: bytes) -> float:
-    return PromptLibrary(folder).add(prompt_id, data)
+def _codecs(config: Config) -> tuple[CodecName, ...]:
+    """What the trunks speak."""
+    return tuple(sorted({codec for trunk in config.trunks for codec in trunk.codecs}))
 
 
-def _complete_prompts(folder: Path) -> int:
-    """Prompts of the time before G.722 get their sound in it."""
-    return PromptLibrary(folder).complete()
+def _add_prompt(folder: Path, codecs: tuple[CodecName, ...], prompt_id: str, data: bytes) -> float:
+    return PromptLibrary(folder, codecs=codecs).add(prompt_id, data)
+
+
+def _complete_prompts(folder: Path, codecs: tuple[CodecName, ...]) -> int:
+    """Prompts from before a trunk spoke a codec get their sound in it."""
+    return PromptLibrary(folder, codecs=codecs).complete()
 
 
 def _find_admin_key(config: Config) -> tuple[str | None, bytes]:

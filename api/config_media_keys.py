@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from adapters.media import opus
 from adapters.media.sdp import CodecName, SrtpPolicy
 from api.config_keys import say, texts_from_text
 from api.config_sip_keys import one_of
@@ -11,7 +12,6 @@ from api.config_source import Key, Refused
 
 CODEC_NAMES: Final = get_args(CodecName)
 _BY_LOWER_CASE: Final = {name.lower(): name for name in CODEC_NAMES}
-NOT_YET: Final = ("opus",)
 
 
 def read_codecs(raw: object) -> tuple[CodecName, ...]:
@@ -24,8 +24,8 @@ def read_codecs(raw: object) -> tuple[CodecName, ...]:
         if name is None:
             known = ", ".join(CODEC_NAMES)
             raise Refused("invalid_codec", f"{say(item)} is not one of {known}.")
-        if name in NOT_YET:
-            raise Refused("not_supported_yet", f"{name} is not built yet.")
+        if name == "opus" and not opus.is_installed():
+            raise Refused("not_installed", "opus needs PyAV: pip install 'callwheel[opus]'.")
         codecs.append(name)
     return tuple(dict.fromkeys(codecs))
 

@@ -185,7 +185,7 @@ class SoundArena:
         self._map(self._base, _BLOCK_BYTES, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1)
         for payload_type, frame in SILENCE_FRAMES.items():
             at = self._base + frame * FRAME_BYTES
-            ctypes.memset(at, VOICES[payload_type].silence, FRAME_BYTES)
+            ctypes.memmove(at, VOICES[payload_type].silence, FRAME_BYTES)
 
     def _map(
         self, address: int | None, size: int, protection: int, flags: int, descriptor: int

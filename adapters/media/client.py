@@ -39,6 +39,9 @@ class PlaneSettings(Struct, frozen=True):
     """`fastest` is io_uring where the system allows it; `sockets` never asks for it."""
     scheduling: Literal["realtime", "ordinary"] = "realtime"
     """`realtime` goes before ordinary processes where the system allows it."""
+    speaks_opus: bool = False
+    """Whether calls may be held in Opus, for which the extra must be there. What it needs is then read
+    before the first call."""
 
 
 def planes_of_this_machine() -> int:
@@ -155,6 +158,7 @@ async def open_media_plane(
     arguments = [
         *_arguments(bind_host or _bind_host(address), ports, prompts_folder, recordings_folder),
         *("--way", settings.way, "--scheduling", settings.scheduling),
+        *(["--opus"] if settings.speaks_opus else []),
     ]
     environment = _environment()
     join_host = _join_host(bind_host or _bind_host(address))

@@ -42,6 +42,11 @@ class Codec(Struct, frozen=True):
         return self.clock_hz // FRAMES_PER_S
 
     @property
+    def ticks_per_ms(self) -> int:
+        """What a millisecond adds."""
+        return self.clock_hz // 1_000
+
+    @property
     def is_static(self) -> bool:
         """Whether its number means it in every session (RFC 3551 §6)."""
         return self.payload_type < DYNAMIC_MIN
@@ -62,11 +67,15 @@ OPUS: Final = Codec(
     "/2",
     # Always two channels in the rtpmap, whatever is sent (RFC 7587 §7). A constant rate tells who
     # overhears an encrypted call nothing of what is said (RFC 6562).
-    f"maxplaybackrate=16000;stereo=0;maxaveragebitrate={OPUS_BIT_RATE};cbr=1",
+    f"maxplaybackrate=8000;stereo=0;maxaveragebitrate={OPUS_BIT_RATE};cbr=1",
 )
 CODECS: Final[Mapping[CodecName, Codec]] = MappingProxyType(
     {codec.name: codec for codec in (PCMU, PCMA, G722, OPUS)}
 )
 """All of them, by name."""
+CODECS_BY_NUMBER: Final[Mapping[int, Codec]] = MappingProxyType(
+    {codec.payload_type: codec for codec in CODECS.values()}
+)
+"""All of them, by the number that stands for each inside."""
 DEFAULT_CODECS: Final[tuple[CodecName, ...]] = ("PCMU", "PCMA")
 """What a trunk speaks that does not say otherwise, in order of preference."""

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from adapters.media.control_listening import ListeningCommand, ListeningEvent
+from adapters.media.numbers import Numbers
 from adapters.media.types import SrtpKeys
 from engine.ports.telephony import MediaStatistics
 
@@ -42,9 +43,9 @@ class Connect(msgspec.Struct, frozen=True, tag=2, array_like=True):
     host: str
     port: int
     payload_type: int
-    """0 for μ-law, 8 for A-law."""
+    """The codec, as in `codec.CODECS`."""
     telephone_event: int | None = None
-    """Payload type of RFC 4733 events, None where they were not agreed."""
+    """Payload type of the RFC 4733 events that are sent, None where they were not agreed."""
     rtcp_port: int | None = None
     """None is the port above `port`."""
     is_muxed: bool = False
@@ -53,6 +54,26 @@ class Connect(msgspec.Struct, frozen=True, tag=2, array_like=True):
     """Whether the remote is where it says it is, so that nobody else is looked for."""
     srtp: SrtpKeys | None = None
     """None sends and hears in the clear."""
+    numbered: int | None = None
+    """What is sent in place of `payload_type`."""
+    heard_numbered: int | None = None
+    """What comes in place of what is sent."""
+    heard_event: int | None = None
+    """The same for events."""
+    event_clock_hz: int | None = None
+    """None is the codec's."""
+
+    @property
+    def numbers(self) -> Numbers:
+        """The payload types on the wire."""
+        sent = self.payload_type if self.numbered is None else self.numbered
+        return Numbers(
+            voice=self.payload_type,
+            sent_voice=sent,
+            sent_event=self.telephone_event,
+            heard_voice=sent if self.heard_numbered is None else self.heard_numbered,
+            heard_event=self.telephone_event if self.heard_event is None else self.heard_event,
+        )
 
 
 class Play(msgspec.Struct, frozen=True, tag=3, array_like=True):

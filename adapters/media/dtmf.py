@@ -21,6 +21,7 @@ _BLOCK: Final = struct.Struct("!BBH")
 """One event: its code, then the end bit, a reserved bit and six bits of volume, then its duration."""
 _END: Final = 0x80
 
+CLOCK_HZ: Final = 8_000
 BLOCKS_MAX: Final = 4
 """Events that are read of one packet; more are left out."""
 KNOWN_MAX: Final = 4
@@ -72,12 +73,18 @@ class _Event(Struct):
 class EventReceiver:
     """The digits of one stream."""
 
-    __slots__ = ("_known", "_ssrc")
+    __slots__ = ("_known", "_scale", "_ssrc")
 
     def __init__(self) -> None:
+        self._scale = 1
+        """How many units of the callee's clock are one of 8,000 Hz, in which the bounds are."""
         self._ssrc = -1
         self._known: list[_Event] = []
         """The latest events, in the order in which they were told."""
+
+    def count_by(self, clock_hz: int) -> None:
+        """What the timestamps count from now on."""
+        self._scale = clock_hz // CLOCK_HZ
 
     def take(self, header: Header, payload: bytes) -> str:
         """The digits whose first packet this is: mostly none, which is the empty text.
@@ -107,9 +114,9 @@ class EventReceiver:
                 event.extend(timestamp, duration, is_end=is_end)
                 return ""
         behind = max((_ahead(event.first, timestamp) for event in self._known), default=0)
-        if behind > RESTART:
+        if behind > RESTART * self._scale:
             self._known.clear()
-        elif behind > LATE_MAX:
+        elif behind > LATE_MAX * self._scale:
             return ""
         self._remember(_Event(code, timestamp, timestamp, duration, is_end))
         return DIGITS[code]
@@ -128,10 +135,21 @@ def _ahead(timestamp: int, of: int) -> int:
     return (timestamp - of + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
 
 
+def scale_durations(payload: bytes, from_hz: int, to_hz: int) -> bytes:
+    """What a packet tells of events, with durations by another clock. Whatever is cut short stays so."""
+    if from_hz == to_hz:
+        return payload
+    blocks = min(len(payload) // _BLOCK.size, BLOCKS_MAX)
+    return b"".join(
+        _BLOCK.pack(code, second, min(duration * to_hz // from_hz, SEGMENT))
+        for code, second, duration in _BLOCK.iter_unpack(payload[: blocks * _BLOCK.size])
+    )
+
+
 TICK_MS: Final = 20
 TONE_MS_MIN: Final = 100
 TONE_MS_MAX: Final = 8_000
-"""Longer ones would have to be sent in segments."""
+"""At 8,000 Hz longer ones would have to be sent in segments."""
 GAP_MS_MIN: Final = 50
 END_PACKETS: Final = 3
 """The last packet is sent so often, as it is the one that must not be lost (RFC 4733 §2.5.1.4)."""
@@ -151,6 +169,15 @@ class DigitPacket(Struct, frozen=True):
     payload: bytes
 
 
+class EventClock(Struct, frozen=True):
+    """What 20 ms are on the wire."""
+
+    timestamps: int = FRAME_BYTES
+    """By the clock of the stream."""
+    durations: int = FRAME_BYTES
+    """By that which the events were agreed to have; nearly always the same (RFC 4733 §2.1)."""
+
+
 class DigitScript(Struct, frozen=True):
     """Digits as they are sent: at most one packet a tick, audio in the ticks between."""
 
@@ -160,12 +187,18 @@ class DigitScript(Struct, frozen=True):
     """How long it takes, the gap after the last digit included."""
 
 
-def make_script(digits: str, tone_ms: int = TONE_MS_MIN, gap_ms: int = GAP_MS_MIN) -> DigitScript:
+def make_script(
+    digits: str,
+    tone_ms: int = TONE_MS_MIN,
+    gap_ms: int = GAP_MS_MIN,
+    clock: EventClock | None = None,
+) -> DigitScript:
     """The packets of these digits, times rounded up to 20 ms.
 
     Raises `ValueError` for what is no digit (lower-case letters are), for more than `DIGITS_MAX`, and
     for a tone or gap out of bounds.
     """
+    clock = clock or EventClock()
     digits = digits.upper()
     if len(digits) > DIGITS_MAX or not all(digit in DIGITS for digit in digits):
         raise ValueError(f"up to {DIGITS_MAX} of {DIGITS} can be sent, not {digits!r}")
@@ -180,12 +213,14 @@ def make_script(digits: str, tone_ms: int = TONE_MS_MIN, gap_ms: int = GAP_MS_MI
     packets = [
         packet
         for place, digit in enumerate(digits)
-        for packet in _make_event(DIGITS.index(digit), place * each, tone_ticks)
+        for packet in _make_event(DIGITS.index(digit), place * each, tone_ticks, clock)
     ]
     return DigitScript(tuple(packets), each * len(digits))
 
 
-def _make_event(code: int, first_tick: int, tone_ticks: int) -> list[DigitPacket]:
+def _make_event(
+    code: int, first_tick: int, tone_ticks: int, clock: EventClock
+) -> list[DigitPacket]:
     packets = []
     for number in range(tone_ticks + END_PACKETS - 1):
         # A packet tells of the tone until the end of its own tick.
@@ -195,8 +230,8 @@ def _make_event(code: int, first_tick: int, tone_ticks: int) -> list[DigitPacket
             DigitPacket(
                 tick=first_tick + number,
                 marker=int(number == 0),
-                timestamp=first_tick * FRAME_BYTES,
-                payload=_BLOCK.pack(code, second, ticks * FRAME_BYTES),
+                timestamp=first_tick * clock.timestamps,
+                payload=_BLOCK.pack(code, second, min(ticks * clock.durations, SEGMENT)),
             )
         )
     return packets

@@ -38,6 +38,6 @@ def tone_octets(digit: str, payload_type: int) -> bytes:
 
 def keys_octets(digits: str, payload_type: int) -> bytes:
     """Keys one after the other, each with a gap behind it, in whole frames."""
-    gap = bytes([VOICES[payload_type].silence]) * (GAP_FRAMES * FRAME_BYTES)
+    gap = VOICES[payload_type].silence * GAP_FRAMES
     tones = (tone_octets(digit, payload_type)[: TONE_FRAMES * FRAME_BYTES] for digit in digits)
     return b"".join(tone + gap for tone in tones)

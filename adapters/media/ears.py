@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from adapters.media.endpoint import open_beside
@@ -44,8 +44,15 @@ class _Ear(Struct, eq=False):
 class Ears:
     """The ears of all streams that are learning, by their rows."""
 
-    def __init__(self, capacity: int, open_packet: Callable[[int, bytes], bytes | None]) -> None:
-        """`open_packet` makes plain what came for a secure row; None where it is not authentic."""
+    def __init__(
+        self,
+        capacity: int,
+        open_packet: Callable[[int, bytes], bytes | None],
+        read_number: Callable[[int, int], int],
+    ) -> None:
+        """`open_packet` makes plain what came for a secure row; None where it is not authentic.
+        `read_number` says what a payload type means on a row."""
+        self._read_number = read_number
         self._open_packet = open_packet
         self.packets = 0
         """Packets of strangers that were looked at."""
@@ -116,8 +123,12 @@ class Ears:
         self.packets += 1
         opened = self._open_packet(ear.row, packet)
         parsed = None if opened is None else parse_packet(opened)
+        if parsed is None:
+            return None
         source = (str(address[0]), int(address[1]))
-        return source if parsed and ear.latch.take(source, parsed[0], now_ns) else None
+        kind = self._read_number(ear.row, parsed[0].payload_type)
+        header = structs.replace(parsed[0], payload_type=kind)
+        return source if ear.latch.take(source, header, now_ns) else None
 
     def _close_those_over(self, now_ns: int) -> None:
         for ear in self._new:

@@ -16,6 +16,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ: Final = 8000
+FRAME_SAMPLES: Final = 160
+"""20 ms."""
 
 ULAW_SILENCE: Final = 0xFF
 """The μ-law octet of the sample 0."""
@@ -109,13 +111,13 @@ class Law(Struct, frozen=True):
     """`ulaw` or `alaw`, which is also the suffix of its prompt files."""
     payload_type: int
     """The static number of RFC 3551 §6."""
-    silence: int
-    """The octet of silence."""
+    silence: bytes
+    """20 ms of it, 160 octets."""
     encode: Callable[[NDArray[np.int16]], NDArray[np.uint8]]
     decode: Callable[[NDArray[np.uint8]], NDArray[np.int16]]
 
 
-ULAW: Final = Law("ulaw", 0, ULAW_SILENCE, encode_ulaw, decode_ulaw)
-ALAW: Final = Law("alaw", 8, ALAW_SILENCE, encode_alaw, decode_alaw)
+ULAW: Final = Law("ulaw", 0, bytes([ULAW_SILENCE]) * FRAME_SAMPLES, encode_ulaw, decode_ulaw)
+ALAW: Final = Law("alaw", 8, bytes([ALAW_SILENCE]) * FRAME_SAMPLES, encode_alaw, decode_alaw)
 LAWS: Final[Mapping[int, Law]] = MappingProxyType({law.payload_type: law for law in (ULAW, ALAW)})
 """Both, by static payload type."""

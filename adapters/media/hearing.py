@@ -15,10 +15,12 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
+from adapters.media.codec import CODECS_BY_NUMBER
 from adapters.media.ears import Ears
 from adapters.media.endpoint import Endpoints
 from adapters.media.latch import Source
 from adapters.media.listening import Listening
+from adapters.media.numbers import EVENT, Numbers, NumberTable
 from adapters.media.receiver import RECEIVE_BYTES_MAX, Batch, Receiver
 from adapters.media.rtp import (
     RTCP_BYTES_MIN,
@@ -35,8 +37,6 @@ from adapters.media.shields import ShieldedReceiver, Shields
 DRAIN_MAX: Final = 64
 """Packets taken at once from one stream's socket, which never holds as many."""
 SLOTS_PER_ROW: Final = 2
-_NO_EVENTS: Final = 0xFF
-"""No payload type: events were not agreed."""
 
 
 class EventPacket(Struct, frozen=True):
@@ -56,7 +56,7 @@ class Heard(Struct):
     reports: list[tuple[int, bytes]] = field(default_factory=list)
     """RTCP, and the rows that it came for."""
     sound: tuple[Batch, Arrivals] | None = None
-    """The RTP of this pass, valid until the next."""
+    """The RTP of this pass, valid until the next; its payload types are those of this room."""
 
 
 class Hearing:
@@ -75,9 +75,9 @@ class Hearing:
         self.reception = ReceptionTable(capacity)
         self._shields = shields
         self._receiver = ShieldedReceiver(make_receiver(SLOTS_PER_ROW * capacity), shields)
-        self._event_type = np.full(capacity, _NO_EVENTS, np.uint8)
+        self._numbers = NumberTable(capacity)
         self._listening = listening
-        self._ears = Ears(capacity, shields.open)
+        self._ears = Ears(capacity, shields.open, self._numbers.read_one)
         self._now_ns = 0
         self._drained = np.zeros((1, RECEIVE_BYTES_MAX), np.uint8)
 
@@ -89,14 +89,15 @@ class Hearing:
     def clear(self, row: int) -> None:
         """Make a row a new stream's."""
         self.reception.clear(row)
-        self._event_type[row] = _NO_EVENTS
+        self._numbers.clear(row)
 
-    def expect(self, row: int, payload_type: int, telephone_event: int | None) -> None:
+    def expect(self, row: int, numbers: Numbers) -> None:
         """What the callee speaks in, and which packets of it are events."""
-        self.reception.expect_voice(row, payload_type)
-        self._event_type[row] = _NO_EVENTS if telephone_event is None else telephone_event
+        codec = CODECS_BY_NUMBER[numbers.voice]
+        self.reception.expect_voice(row, numbers.voice, codec.ticks_per_ms)
+        self._numbers.agree(row, numbers)
         # Where no events were agreed, the keys are in the sound.
-        self._listening.expect(row, payload_type, has_digits=telephone_event is None)
+        self._listening.expect(row, numbers.voice, has_digits=numbers.sent_event is None)
 
     def attach(self, row: int, endpoints: Endpoints) -> None:
         """Hear a stream from now on. Its sockets are connected, and nothing waits in them."""
@@ -182,6 +183,7 @@ class Hearing:
             muxed = is_rtcp(batch.packets) & (batch.lengths >= RTCP_BYTES_MIN)
             self._take_rtcp(batch, np.flatnonzero(muxed), heard)
         self.packets_received += len(arrivals.rows)
+        arrivals.payload_type = self._numbers.read(arrivals.rows, arrivals.payload_type)
         heard.sound = batch, arrivals
         self.reception.record(arrivals, self._now_ns)
         self._ears.close_those_of(arrivals.rows)
@@ -190,7 +192,7 @@ class Hearing:
             self._listening.take(batch, arrivals)
 
     def _take_events(self, batch: Batch, arrivals: Arrivals, heard: Heard) -> None:
-        are_events = arrivals.payload_type == self._event_type[arrivals.rows]
+        are_events = arrivals.payload_type == EVENT
         if not are_events.any():
             return
         for place in arrivals.places[are_events].tolist():

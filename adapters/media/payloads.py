@@ -7,17 +7,18 @@ is asked here for the rows that speak it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from adapters.media.codec import CODECS_BY_NUMBER
 from adapters.media.g711 import LAWS
 from adapters.media.receiver import Batch
-from adapters.media.rtp import HEADER_BYTES, Arrivals
-from adapters.media.voices import WIDE, G722Coder
+from adapters.media.rtp import HEADER_BYTES, TIMESTAMPS_PER_MS, Arrivals
+from adapters.media.voices import make_decoder
 
 Places = NDArray[np.intp]
 
@@ -26,6 +27,7 @@ _PLAIN: Final = 0x80
 _EXTENSION: Final = 0x10
 _PADDING: Final = 0x20
 _SOURCES: Final = 0x0F
+_LAWS_LAST: Final = max(LAWS)
 
 
 class Payloads(Struct):
@@ -89,27 +91,31 @@ class Decoders:
 
     def __init__(self, capacity: int) -> None:
         self._payload_type = np.zeros(capacity, np.uint8)
-        self._coders: dict[int, G722Coder] = {}
-        """Of the rows that speak G.722."""
+        self._ticks_per_sample = np.ones(capacity, np.int64)
+        self._decoders: dict[int, Callable[[bytes], NDArray[np.int16]]] = {}
+        """Of the rows whose codec remembers what was before."""
 
     def expect(self, row: int, payload_type: int) -> None:
         """What a stream speaks from now on; a decoder that remembers begins anew where that is another."""
+        if payload_type != self._payload_type[row]:
+            self._decoders.pop(row, None)
+        if payload_type not in LAWS and row not in self._decoders:
+            self._decoders[row] = make_decoder(payload_type)
         self._payload_type[row] = payload_type
-        if payload_type != WIDE.payload_type:
-            self._coders.pop(row, None)
-        elif row not in self._coders:
-            self._coders[row] = G722Coder()
+        ticks_per_ms = CODECS_BY_NUMBER[payload_type].ticks_per_ms
+        self._ticks_per_sample[row] = ticks_per_ms // TIMESTAMPS_PER_MS
 
     def close(self, row: int) -> None:
         """Forget a stream."""
-        self._coders.pop(row, None)
+        self._decoders.pop(row, None)
 
     def ticks_per_sample(self, rows: Places) -> NDArray[np.int64]:
         """By how much the timestamps of these streams grow with each sample of 8 kHz."""
-        return np.ones(len(rows), np.int64)
+        return self._ticks_per_sample[rows]
 
     def decode(self, rows: Places, payloads: Payloads) -> Iterator[Spoken]:
-        """The samples of payloads, `rows` being their streams, in the order of which they came."""
+        """The samples of payloads, `rows` being their streams, in the order of which they came. What says
+        nothing is left out."""
         payload_type = self._payload_type[rows]
         for one, law in LAWS.items():
             those = np.flatnonzero(payload_type == one)
@@ -118,10 +124,15 @@ class Decoders:
                 return
             if len(those):
                 yield Spoken(payloads.places[those], law.decode(payloads.octets[those]))
-        wide = np.flatnonzero(payload_type == WIDE.payload_type)
-        if len(wide):
-            samples = [
-                self._coders[row].decode(payloads.octets[at])
-                for row, at in zip(rows[wide].tolist(), wide.tolist(), strict=True)
-            ]
-            yield Spoken(payloads.places[wide], np.stack(samples))
+        yield from self._decode_each(rows, payloads, np.flatnonzero(payload_type > _LAWS_LAST))
+
+    def _decode_each(self, rows: Places, payloads: Payloads, those: Places) -> Iterator[Spoken]:
+        """The samples of codecs that remember, those of one length together."""
+        by_length: dict[int, list[tuple[int, NDArray[np.int16]]]] = {}
+        for row, at in zip(rows[those].tolist(), those.tolist(), strict=True):
+            samples = self._decoders[row](payloads.octets[at].tobytes())
+            by_length.setdefault(len(samples), []).append((at, samples))
+        by_length.pop(0, None)
+        for alike in by_length.values():
+            places = np.array([at for at, _ in alike], np.intp)
+            yield Spoken(payloads.places[places], np.stack([samples for _, samples in alike]))

@@ -1,7 +1,7 @@
 """The plane's process: one loop that makes and takes the RTP of all streams every 20 ms.
 
     python -m adapters.media.plane --control FD --bind HOST --ports FIRST-LAST --prompts FOLDER
-        [--recordings FOLDER] [--way fastest|sockets] [--scheduling realtime|ordinary]
+        [--recordings FOLDER] [--opus] [--way fastest|sockets] [--scheduling realtime|ordinary]
 
 There is no trio in it and no thread. While streams are connected, or somebody waits for what is heard of
 one, the loop runs on an absolute clock: tick n is due at start + n * 2 ms, and serves a tenth of the
@@ -27,7 +27,7 @@ from typing import Final
 
 import numpy as np
 
-from adapters.media import control
+from adapters.media import control, opus
 from adapters.media.endpoint import PortPicker
 from adapters.media.hearing import SLOTS_PER_ROW
 from adapters.media.recorder_link import RecorderLink
@@ -218,6 +218,8 @@ def main() -> None:
     chance = np.random.default_rng()
     skip = int(chance.integers(last_port - first_port + 1))
     capacity = _raise_descriptor_limit()
+    if options.opus:
+        opus.load()
     way = choose_way(SLOTS_PER_ROW * capacity) if options.way == "fastest" else PLAIN
     board = Switchboard(
         prompts=Path(options.prompts),
@@ -247,6 +249,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--ports", required=True)
     parser.add_argument("--prompts", required=True)
     parser.add_argument("--recordings", type=Path)
+    parser.add_argument("--opus", action="store_true")
     parser.add_argument("--way", choices=["fastest", "sockets"], default="fastest")
     parser.add_argument("--scheduling", choices=["realtime", "ordinary"], default="realtime")
     return parser.parse_args()

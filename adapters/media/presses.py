@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from adapters.media.dtmf import DigitPacket, DigitScript
-from adapters.media.rtp import FRAME_BYTES, Header
+from adapters.media.rtp import Header
 from adapters.media.stream_table import PHASES, StreamTable, rows_per_phase
 
 Send = Callable[[int, Header, bytes], None]
@@ -98,5 +98,5 @@ class Presses:
             header = Header(press.payload_type, sequence, at, ssrc, packet.marker)
             payload = packet.payload
         self._send(row, header, payload)
-        self._table.renumber(row, sequence + 1, timestamp + FRAME_BYTES)
+        self._table.renumber(row, sequence + 1, timestamp + self._table.ticks(row))
         press.tick += 1

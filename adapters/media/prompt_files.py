@@ -1,6 +1,6 @@
 """Where a prompt's sound lies: one headerless file of whole 20 ms frames for each codec.
 
-The two files of the laws are the prompt. That of G.722 is made of them, and may be missing.
+The two files of the laws are the prompt. Those of further codecs are made of them where a trunk speaks them.
 
 `PromptLibrary` writes these files and the plane maps them; neither needs to know the other. A file
 is never changed once it has its name: other sound is another prompt.

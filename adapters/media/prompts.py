@@ -1,7 +1,7 @@
 """Prompts: uploads, spoken sentences and signals, made into the files that the plane plays.
 
 Whatever the sound is, it goes one way: one channel at 8 kHz, brought to the loudness of all prompts,
-encoded in every codec, safe on disk.
+encoded in both laws of G.711 and in whatever else the trunks speak, safe on disk.
 
 This is CPU work (decoding and resampling an MP3 take about 1 ms for each second of sound) and writes to
 the disk: the caller runs it in a worker. Memory stays small whatever the upload claims to be: it is
@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -24,12 +24,13 @@ import soxr
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from adapters.media.codec import CODECS, CodecName
 from adapters.media.g711 import LAWS, SAMPLE_RATE_HZ, ULAW
 from adapters.media.loudness import level
 from adapters.media.prompt_files import is_prompt_id, list_prompt_files, prompt_file
 from adapters.media.rtp import FRAME_BYTES
 from adapters.media.signals import BadSignal, read_signal
-from adapters.media.voices import VOICES, WIDE
+from adapters.media.voices import VOICES
 
 PROMPT_BYTES_MAX: Final = 50 * 1024 * 1024
 """The largest upload that is decoded at all."""
@@ -79,11 +80,15 @@ class PromptLibrary:
         *,
         max_bytes: int = PROMPT_BYTES_MAX,
         max_duration_s: float = PROMPT_DURATION_S_MAX,
+        codecs: Iterable[CodecName] = (),
     ) -> None:
+        """`codecs` are those that prompts are kept in beside G.711."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._max_bytes = max_bytes
         self._max_duration_s = max_duration_s
+        self._further = tuple(sorted({CODECS[name].payload_type for name in codecs} - set(LAWS)))
+        """By the numbers of `VOICES`, which cannot be pickled."""
 
     def add(self, prompt_id: str, data: bytes) -> float:
         """Make a prompt of a WAV, FLAC, OGG or MP3 file of any rate and number of channels.
@@ -125,7 +130,7 @@ class PromptLibrary:
         """The prompt of that id, if there is one. Raises `ValueError` for what cannot be an id."""
         paths = [prompt_file(self._folder, prompt_id, law) for law in LAWS.values()]
         try:
-            return _kept(prompt_id, max(path.stat().st_size for path in paths))
+            return self._kept(prompt_id, max(path.stat().st_size for path in paths))
         except FileNotFoundError:
             return None
 
@@ -140,7 +145,7 @@ class PromptLibrary:
         found = list_prompt_files(self._folder, prefix)
         whole = [files for files in found if len(files.sizes) == len(LAWS)]
         whole.sort(key=lambda files: (files.made_ns, files.prompt_id))
-        return [_kept(files.prompt_id, max(files.sizes)) for files in whole]
+        return [self._kept(files.prompt_id, max(files.sizes)) for files in whole]
 
     def tidy(self) -> None:
         """Remove what a crash left: temporary files, and prompts that have one file of two. Call it
@@ -152,31 +157,39 @@ class PromptLibrary:
                 self.discard(files.prompt_id)
 
     def complete(self) -> int:
-        """Make the file of G.722 of each prompt that was kept before there was such a thing: some 2 ms
-        for each second of sound. How many were made. A prompt that goes meanwhile is passed over."""
+        """Make the files of further codecs that prompts lack which were kept before a trunk spoke them:
+        2 ms for each second of sound in G.722, 10 ms in Opus. How many were made. A prompt that goes
+        meanwhile is passed over."""
         made = 0
         for files in list_prompt_files(self._folder, ""):
-            wide = prompt_file(self._folder, files.prompt_id, WIDE)
-            if len(files.sizes) < len(LAWS) or wide.exists():
-                continue
-            with suppress(FileNotFoundError):
-                octets = prompt_file(self._folder, files.prompt_id, ULAW).read_bytes()
-                samples = ULAW.decode(np.frombuffer(octets, np.uint8))
-                _write_durably({wide: WIDE.encode(samples).tobytes()})
-                made += 1
+            for number in self._further:
+                missing = prompt_file(self._folder, files.prompt_id, VOICES[number])
+                if len(files.sizes) < len(LAWS) or missing.exists():
+                    continue
+                with suppress(FileNotFoundError):
+                    octets = prompt_file(self._folder, files.prompt_id, ULAW).read_bytes()
+                    samples = ULAW.decode(np.frombuffer(octets, np.uint8))
+                    _write_durably({missing: VOICES[number].encode(samples).tobytes()})
+                    made += 1
         return made
 
     def _keep(self, prompt_id: str, sound: NDArray[np.float32]) -> KeptPrompt:
         """Bring a sound at 8 kHz to its loudness, encode it, and write it."""
         samples = _to_16_bit(level(sound))
-        missing = -len(samples) % FRAME_BYTES
-        files = {}
-        for voice in VOICES.values():
-            silence = np.full(missing, voice.silence, np.uint8)
-            octets = np.concatenate([voice.encode(samples), silence])
-            files[prompt_file(self._folder, prompt_id, voice)] = octets.tobytes()
-        _write_durably(files)
-        return _kept(prompt_id, len(samples) + missing)
+        samples = np.pad(samples, (0, -len(samples) % FRAME_BYTES))
+        voices = [VOICES[number] for number in (*LAWS, *self._further)]
+        _write_durably(
+            {
+                prompt_file(self._folder, prompt_id, voice): voice.encode(samples).tobytes()
+                for voice in voices
+            }
+        )
+        return self._kept(prompt_id, len(samples))
+
+    def _kept(self, prompt_id: str, size: int) -> KeptPrompt:
+        """A prompt whose files have so many octets each."""
+        files = len(LAWS) + len(self._further)
+        return KeptPrompt(prompt_id, size / SAMPLE_RATE_HZ, size * files)
 
     def _decode(self, data: bytes) -> NDArray[np.float32]:
         """The sound of an uploaded file as one channel at 8 kHz, -1 to 1."""
@@ -204,11 +217,6 @@ class PromptLibrary:
 
     def _too_long(self) -> PromptError:
         return PromptError("too_long", f"the sound is longer than {self._max_duration_s:g} s")
-
-
-def _kept(prompt_id: str, size: int) -> KeptPrompt:
-    """A prompt whose files have so many octets each."""
-    return KeptPrompt(prompt_id, size / SAMPLE_RATE_HZ, size * len(VOICES))
 
 
 def _check_id(prompt_id: str) -> None:

@@ -19,12 +19,14 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from adapters.media.dtmf import DIGITS
+from adapters.media.codec import CODECS_BY_NUMBER
+from adapters.media.dtmf import DIGITS, scale_durations
 from adapters.media.dtmf_tones import tone_octets
-from adapters.media.g711 import LAWS
+from adapters.media.g711 import LAWS, SAMPLE_RATE_HZ
+from adapters.media.numbers import EVENT
 from adapters.media.receiver import Batch
 from adapters.media.rtp import (
     DROPOUT_MAX,
@@ -39,7 +41,7 @@ from adapters.media.rtp import (
 )
 from adapters.media.sender import Sender
 from adapters.media.stream_table import StreamTable
-from adapters.media.voices import make_translator
+from adapters.media.voices import Translator, make_translator
 
 FILL_NS: Final = 100_000_000
 """A callee that was silent for so long is replaced by silence that is sent."""
@@ -57,8 +59,11 @@ class Side(Struct, eq=False):
     """How one row of a bridge speaks and is spoken to. `Switchboard` says so anew when it changes."""
 
     payload_type: int
-    """Of its sound."""
+    """The codec of its sound, in both directions."""
+    wire_type: int
+    """What stands for it in what is sent."""
     telephone_event: int | None
+    event_clock_hz: int
     send: Callable[[Header, bytes], None]
     """Sends one packet to its callee, whatever that takes."""
     is_sending: bool = True
@@ -70,7 +75,7 @@ class _Tone(Struct):
 
     timestamp: int = -1
     played: int = 0
-    """Timestamp units of it that were sent."""
+    """Samples of it that were sent, at 8 kHz."""
 
 
 class Relay:
@@ -85,7 +90,7 @@ class Relay:
         self._sender = sender
         self._settle = settle
         self._sides: dict[int, Side] = {}
-        self._translators: dict[int, tuple[tuple[int, int], Callable[[bytes], bytes]]] = {}
+        self._translators: dict[int, tuple[tuple[int, int], Translator]] = {}
         """From which codec to which, and what does it. One that remembers lasts as long as both do."""
         self._tones: dict[int, _Tone] = {}
         """By the row that they are sent to, as all that follows."""
@@ -99,6 +104,9 @@ class Relay:
         """The partner's highest sequence number, 16 bits."""
         self._sequence_shift = np.zeros(capacity, np.int64)
         self._timestamp_shift = np.zeros(capacity, np.int64)
+        self._heard = np.zeros(capacity, np.int64)
+        """The partner's timestamp at which the shift of timestamps holds. Where both have one clock, it holds
+        at any."""
         self._end = np.zeros(capacity, np.int64)
         """The timestamp behind the last packet."""
         self._last_ns = np.zeros(capacity, np.int64)
@@ -169,7 +177,9 @@ class Relay:
             octets = batch.packets[place, : batch.lengths[place]].tobytes()
             parsed = parse_packet(octets)
             if parsed is not None:
-                self._pass_one(int(arrivals.rows[number]), int(to[number]), *parsed)
+                kind = int(arrivals.payload_type[number])
+                header = structs.replace(parsed[0], payload_type=kind)
+                self._pass_one(int(arrivals.rows[number]), int(to[number]), header, parsed[1])
 
     def tend(self, now_ns: int) -> None:
         """Fill in for those who have fallen silent."""
@@ -182,13 +192,17 @@ class Relay:
     def _describe(self, row: int) -> None:
         """Note how the packets of a row's partner become the row's."""
         spoken, heard = self._sides[row], self._sides[int(self._partner[row])]
-        self._spoken[row] = spoken.payload_type
+        self._spoken[row] = spoken.wire_type
         pair = (heard.payload_type, spoken.payload_type)
         is_law = heard.payload_type in LAWS and spoken.payload_type in LAWS
         self._voice[row] = heard.payload_type if is_law and spoken.is_sending else _NOBODY
         if is_law:
             self._table_number[row] = _table_number(*pair)
-        if row not in self._translators or self._translators[row][0] != pair:
+        before = self._translators[row][0] if row in self._translators else pair
+        if _clocks(before) != _clocks(pair):
+            # The shift of timestamps holds no longer.
+            self._end_flow(row)
+        if row not in self._translators or before != pair:
             self._translators[row] = (pair, make_translator(*pair))
 
     def _is_quick(
@@ -233,7 +247,7 @@ class Relay:
         side, other = self._sides[row], self._sides[to]
         if not other.is_sending:
             return
-        is_event = header.payload_type == side.telephone_event
+        is_event = header.payload_type == EVENT
         if not is_event and header.payload_type != side.payload_type:
             # Comfort noise, say: what the other side has not agreed to.
             self._skip(to, header)
@@ -242,61 +256,96 @@ class Relay:
         if is_first:
             self._begin_flow(to, header)
         marker = int(is_first or bool(header.marker))
+        at = self._moment(to, header.timestamp)
         if not is_event:
-            _, translate = self._translators[to]
-            self._send(to, header, marker, other.payload_type, translate(payload))
-            self._end[to] = header.timestamp + self._timestamp_shift[to] + len(payload)
+            is_late = not is_first and _ahead_of(header.sequence, self._highest[to]) <= 0
+            if is_late and self._translators[to][1].joins:
+                # What follows it has been joined to what was before.
+                return
+            self._translate(to, header, at, marker, payload)
         elif other.telephone_event is not None:
-            self._send(to, header, marker, other.telephone_event, payload)
+            scaled = scale_durations(payload, side.event_clock_hz, other.event_clock_hz)
+            self._send(to, header.sequence, at, marker, other.telephone_event, scaled)
         else:
-            self._sound_event(to, header, payload)
-        self._note(to, header)
+            self._sound_event(to, header, at, payload, side.event_clock_hz)
+        self._note(to, header, at)
 
-    def _send(self, to: int, header: Header, marker: int, kind: int, payload: bytes) -> None:
+    def _send(
+        self, to: int, sequence: int, timestamp: int, marker: int, kind: int, payload: bytes
+    ) -> None:
+        """Send one packet, with a sequence number of the partner's and a timestamp of the row's."""
         self.packets += 1
         self._sides[to].send(
             Header(
                 kind,
-                int(header.sequence + self._sequence_shift[to]) & 0xFFFF,
-                int(header.timestamp + self._timestamp_shift[to]) & 0xFFFF_FFFF,
+                int(sequence + self._sequence_shift[to]) & 0xFFFF,
+                timestamp & 0xFFFF_FFFF,
                 int(self._table.packets[to]["ssrc"]),
                 marker,
             ),
             payload,
         )
 
-    def _sound_event(self, to: int, header: Header, payload: bytes) -> None:
+    def _translate(self, to: int, header: Header, at: int, marker: int, payload: bytes) -> None:
+        """Send sound on as the row speaks: as one packet, or as so many as it has whole frames."""
+        _, translator = self._translators[to]
+        per_sample = self._table.ticks_per_ms(to) // TIMESTAMPS_PER_MS
+        at -= translator.waiting * per_sample
+        payloads = translator.translate(payload)
+        kind = self._sides[to].wire_type
+        for number, one in enumerate(payloads):
+            first = marker if number == 0 else 0
+            self._send(to, header.sequence + number, at, first, kind, one)
+            at += translator.samples_of(one) * per_sample
+        self._sequence_shift[to] += len(payloads) - 1
+        self._end[to] = at
+
+    def _moment(self, to: int, timestamp: int) -> int:
+        """A timestamp of the partner's by the clock of the row, whole or beyond where it wraps."""
+        heard = self._table.ticks_per_ms(int(self._partner[to]))
+        since = (timestamp - int(self._heard[to]) + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+        passed = since * self._table.ticks_per_ms(to) // heard
+        return int(self._heard[to] + self._timestamp_shift[to]) + passed
+
+    def _sound_event(self, to: int, header: Header, at: int, payload: bytes, clock_hz: int) -> None:
         """Play what a packet tells of an event to somebody who takes no events."""
         tone = self._tones[to]
         if header.timestamp != tone.timestamp:
             tone.timestamp, tone.played = header.timestamp, 0
-        code, duration = payload[:1], int.from_bytes(payload[2:4], "big")
+        code = payload[:1]
+        duration = int.from_bytes(payload[2:4], "big") * SAMPLE_RATE_HZ // clock_hz
         frames = 0
         if len(payload) >= 4 and code[0] < len(DIGITS):
             frames = min((duration - tone.played) // FRAME_BYTES, TONE_FRAMES_MAX)
         if frames <= 0:
             self._skip(to, header)
             return
-        law = self._sides[to].payload_type
-        octets = tone_octets(DIGITS[code[0]], law)
+        side = self._sides[to]
+        octets = tone_octets(DIGITS[code[0]], side.payload_type)
+        per_sample = self._table.ticks_per_ms(to) // TIMESTAMPS_PER_MS
         for number in range(frames):
-            at = tone.played % len(octets)
+            first = tone.played % len(octets)
             # Each frame has a timestamp of its own, where an event's packets share one.
-            frame = Header(0, header.sequence + number, header.timestamp + tone.played, 0)
-            self._send(to, frame, int(tone.played == 0), law, octets[at : at + FRAME_BYTES])
+            self._send(
+                *(to, header.sequence + number, at + tone.played * per_sample),
+                int(tone.played == 0),
+                side.wire_type,
+                octets[first : first + FRAME_BYTES],
+            )
             tone.played += FRAME_BYTES
         self._sequence_shift[to] += frames - 1
-        self._end[to] = header.timestamp + self._timestamp_shift[to] + tone.played
+        self._end[to] = at + tone.played * per_sample
 
     def _skip(self, to: int, header: Header) -> None:
         """Leave a packet out, so that nobody takes it for lost."""
         if self._continues(to, header) and _ahead_of(header.sequence, self._highest[to]) > 0:
             self._sequence_shift[to] -= 1
-            self._note(to, header)
+            self._note(to, header, self._moment(to, header.timestamp))
 
-    def _note(self, to: int, header: Header) -> None:
+    def _note(self, to: int, header: Header, at: int) -> None:
         ahead = max(0, _ahead_of(header.sequence, self._highest[to]))
         self._highest[to] = self._highest[to] + ahead & 0xFFFF
+        self._heard[to], self._timestamp_shift[to] = header.timestamp, at - header.timestamp
         self._last_ns[to] = self._now_ns
 
     def _continues(self, to: int, header: Header) -> bool:
@@ -319,6 +368,7 @@ class Relay:
         self._highest[to] = header.sequence
         self._sequence_shift[to] = sequence - header.sequence
         self._timestamp_shift[to] = timestamp - header.timestamp
+        self._heard[to] = header.timestamp
         self._end[to] = timestamp
         self._last_ns[to] = self._now_ns
 
@@ -333,7 +383,7 @@ class Relay:
     def _keep_count(self, row: int) -> None:
         """Let the row's next packet follow on the last, later by the time between."""
         silent_ms = max(0, self._now_ns - int(self._last_ns[row])) // 1_000_000
-        later = max(0, silent_ms * TIMESTAMPS_PER_MS - FRAME_BYTES)
+        later = max(0, silent_ms * self._table.ticks_per_ms(row) - self._table.ticks(row))
         sequence = int(self._highest[row] + self._sequence_shift[row]) + 1
         self._table.renumber(row, sequence, int(self._end[row]) + later)
 
@@ -345,6 +395,11 @@ def _ahead(sequence: NDArray[np.int64], highest: NDArray[np.int64]) -> NDArray[n
 
 def _ahead_of(sequence: int, highest: int) -> int:
     return (int(sequence) - int(highest) + 0x8000 & 0xFFFF) - 0x8000
+
+
+def _clocks(pair: tuple[int, int]) -> tuple[int, int]:
+    heard, spoken = pair
+    return CODECS_BY_NUMBER[heard].clock_hz, CODECS_BY_NUMBER[spoken].clock_hz
 
 
 def _table_number(heard: int, spoken: int) -> int:

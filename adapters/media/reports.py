@@ -30,7 +30,7 @@ from adapters.media.rtcp import (
     parse,
     short_of,
 )
-from adapters.media.rtp import TIMESTAMPS_PER_MS, ReceptionTable
+from adapters.media.rtp import ReceptionTable
 from adapters.media.stream_table import StreamTable
 
 INTERVAL_S: Final = 5.0
@@ -200,7 +200,7 @@ class ReportDesk:
             fraction_lost=min(255, 256 * lost // expected) if lost > 0 else 0,
             lost=got.expected - got.packets,
             highest=highest,
-            jitter=round(got.jitter_ms * TIMESTAMPS_PER_MS),
+            jitter=self._reception.read_jitter(reporter.row),
             last_report=reporter.their_report if has_report else 0,
             delay=delay,
         )
@@ -216,6 +216,6 @@ class ReportDesk:
         sent = max(1, int(self._table.sent[reporter.row]))
         return RemoteFigures(
             loss=min(1.0, max(0, block.lost) / sent),
-            jitter_ms=block.jitter / TIMESTAMPS_PER_MS,
+            jitter_ms=block.jitter / self._table.ticks_per_ms(reporter.row),
             rtt_ms=rtt_ms,
         )

@@ -17,6 +17,7 @@ HEADER_BYTES: Final = 12
 """The fixed header of RFC 3550 §5.1."""
 FRAME_BYTES: Final = 160
 """One packet's G.711: 20 ms at 8,000 octets a second."""
+FRAME_MS: Final = 20
 FRAME_NS: Final = 20_000_000
 TIMESTAMPS_PER_MS: Final = 8
 DROPOUT_MAX: Final = 3_000
@@ -135,6 +136,7 @@ class ReceptionTable:
         self._highest = np.full(capacity, -1, np.int64)
         """Extended sequence numbers: the lowest and highest of the present sequence."""
         self._voice = np.zeros(capacity, np.uint8)
+        self._ticks_per_ms = np.full(capacity, TIMESTAMPS_PER_MS, np.int64)
         self._transit = np.zeros(capacity, np.int64)
         self._has_transit = np.zeros(capacity, np.bool_)
         self._jitter = np.zeros(capacity, np.float64)
@@ -147,9 +149,16 @@ class ReceptionTable:
         self._has_transit[row] = False
         self._jitter[row] = 0.0
 
-    def expect_voice(self, row: int, payload_type: int) -> None:
-        """Take the jitter from packets of this type alone: the timestamps of events stand still."""
+    def expect_voice(
+        self, row: int, payload_type: int, ticks_per_ms: int = TIMESTAMPS_PER_MS
+    ) -> None:
+        """Take the jitter from packets of this type alone, whose timestamps count so fast: those of
+        events stand still."""
         self._voice[row] = payload_type
+        if ticks_per_ms != self._ticks_per_ms[row]:
+            self._ticks_per_ms[row] = ticks_per_ms
+            self._has_transit[row] = False
+            self._jitter[row] = 0.0
 
     def record(self, arrivals: Arrivals, arrived_ns: int) -> None:
         """Count one packet of each of these streams, arrived at this moment of a monotonic clock."""
@@ -182,8 +191,12 @@ class ReceptionTable:
             packets=packets,
             expected=expected,
             loss=missing / expected if expected else 0.0,
-            jitter_ms=float(self._jitter[row]) / TIMESTAMPS_PER_MS,
+            jitter_ms=float(self._jitter[row] / self._ticks_per_ms[row]),
         )
+
+    def read_jitter(self, row: int) -> int:
+        """The jitter of one stream in units of its timestamps, as RTCP has it."""
+        return round(float(self._jitter[row]))
 
     def read_source(self, row: int) -> tuple[int, int] | None:
         """Who is heard, and its highest sequence number with its cycles; None before it is heard."""
@@ -205,7 +218,7 @@ class ReceptionTable:
     def _record_transit(self, arrivals: Arrivals, arrived_ns: int) -> None:
         voice = arrivals.payload_type == self._voice[arrivals.rows]
         rows = arrivals.rows[voice]
-        arrived = arrived_ns * TIMESTAMPS_PER_MS // 1_000_000
+        arrived = arrived_ns // 1_000 * self._ticks_per_ms[rows] // 1_000
         transit = arrived - arrivals.timestamp[voice]
         change = (transit - self._transit[rows] + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
         step = (np.abs(change) - self._jitter[rows]) / 16

@@ -79,6 +79,10 @@ class PlaneStream:
                 rtcp_port=remote.rtcp_port,
                 is_muxed=remote.is_muxed,
                 srtp=remote.srtp,
+                numbered=remote.numbered,
+                heard_numbered=remote.heard_numbered,
+                heard_event=remote.heard_event,
+                event_clock_hz=remote.event_clock_hz,
             )
         )
 

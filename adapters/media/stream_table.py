@@ -19,7 +19,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from adapters.media.arena import SILENCE_FRAMES
-from adapters.media.rtp import FRAME_BYTES, PACKET_FIELDS
+from adapters.media.codec import CODECS_BY_NUMBER
+from adapters.media.rtp import FRAME_BYTES, FRAME_MS, PACKET_FIELDS
 
 PHASES: Final = 10
 """Ticks in 20 ms: a packet waits for at most a tenth of the others."""
@@ -82,6 +83,8 @@ class StreamTable:
         """Octets of payload beyond 20 ms of G.711 a packet."""
         self._payloads = np.zeros((capacity, FRAME_BYTES), np.uint8)
         """Where a tick gathers before it spreads the payloads over the packets."""
+        self._ticks = np.full(capacity, FRAME_BYTES, np.uint32)
+        """What 20 ms add to a row's timestamp."""
         self._silence = np.zeros(capacity, np.intp)
         self._cursor = np.zeros(capacity, np.intp)
         """The frame that goes out next."""
@@ -115,11 +118,12 @@ class StreamTable:
         """Let a row that has sent nothing yet begin at a number not above this one, a power of 2 less 1."""
         self.packets[row]["sequence"] &= sequence_max
 
-    def speak(self, row: int, payload_type: int) -> None:
-        """Send silence in this law from the next packet on."""
+    def speak(self, row: int, payload_type: int, wire_type: int | None = None) -> None:
+        """Send silence in this codec from the next packet on, under its own number or another."""
         marker = self.packets[row]["second"] & _MARKER
-        self.packets[row]["second"] = marker | payload_type
+        self.packets[row]["second"] = marker | (payload_type if wire_type is None else wire_type)
         self._silence[row] = SILENCE_FRAMES[payload_type]
+        self._ticks[row] = CODECS_BY_NUMBER[payload_type].timestamp_step
         self.silence(row)
 
     def play(self, row: int, first: int, count: int) -> None:
@@ -138,6 +142,14 @@ class StreamTable:
         self._cursor[row] = self._silence[row]
         self._end[row] = _NOT_PLAYING
         self._step[row] = 0
+
+    def ticks(self, row: int) -> int:
+        """What 20 ms add to the row's timestamp."""
+        return int(self._ticks[row])
+
+    def ticks_per_ms(self, row: int) -> int:
+        """What a millisecond adds."""
+        return self.ticks(row) // FRAME_MS
 
     def numbers(self, row: int) -> tuple[int, int, int]:
         """Sequence number, timestamp and source of the row's next packet."""
@@ -210,6 +222,6 @@ class StreamTable:
     def advance(self, rows: NDArray[np.intp]) -> None:
         """Count the packets of these rows as sent, and number their next ones."""
         self._sequences[rows] += 1
-        self._timestamps[rows] += FRAME_BYTES
+        self._timestamps[rows] += self._ticks[rows]
         self._seconds[rows] &= ~_MARKER & 0xFF
         self.sent[rows] += 1

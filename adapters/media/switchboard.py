@@ -21,19 +21,21 @@ import numpy as np
 
 from adapters.media import control, control_listening
 from adapters.media.arena import Sound, SoundArena, SoundUnavailable
-from adapters.media.dtmf import EventReceiver, make_script
+from adapters.media.codec import CODECS_BY_NUMBER, FRAMES_PER_S
+from adapters.media.dtmf import CLOCK_HZ, EventClock, EventReceiver, make_script
 from adapters.media.dtmf_tones import keys_octets
 from adapters.media.endpoint import Endpoints, NoDescriptor, NoPort, PortPicker, open_endpoints
 from adapters.media.g711 import Law
 from adapters.media.hearing import EventPacket, Hearing
 from adapters.media.latch import Source
 from adapters.media.listening import Listening
+from adapters.media.numbers import Numbers
 from adapters.media.presses import Presses
 from adapters.media.quality import estimate_mos
 from adapters.media.recorder_link import RecorderLink
 from adapters.media.relay import Relay, Side
 from adapters.media.reports import ReportDesk
-from adapters.media.rtp import FRAME_BYTES, Header, build_packet
+from adapters.media.rtp import Header, build_packet
 from adapters.media.shields import ShieldedSender, Shields
 from adapters.media.srtp import SEQUENCE_FIRST_MAX
 from adapters.media.stream_table import RowPicker, StreamTable
@@ -60,7 +62,10 @@ class _Line(msgspec.Struct, eq=False):
     remote: Source | None = None
     """What the SDP says, wherever the callee is found to be."""
     payload_type: int | None = None
+    wire_type: int = 0
+    """What stands for it in the packets that are sent."""
     telephone_event: int | None = None
+    event_clock_hz: int = CLOCK_HZ
     is_sending: bool = False
     """Whether the callee is to be sent anything: it is known, and not on hold."""
     bridged_to: _Line | None = None
@@ -234,11 +239,15 @@ class Switchboard:
                 line.is_sending = False
                 self._describe(line)
                 return
-            if command.payload_type != line.payload_type:
-                self._speak(line, command.payload_type)
+            numbers = command.numbers
+            if (numbers.voice, numbers.sent_voice) != (line.payload_type, line.wire_type):
+                self._speak(line, numbers)
+            codec = CODECS_BY_NUMBER[numbers.voice]
             line.telephone_event = command.telephone_event
+            line.event_clock_hz = command.event_clock_hz or codec.clock_hz
+            line.keys.count_by(codec.clock_hz)
             self._secure(line, command.srtp)
-            self.hearing.expect(line.row, command.payload_type, command.telephone_event)
+            self.hearing.expect(line.row, numbers)
             self._connect_line(line, command)
         except (OSError, ValueError, OverflowError) as error:
             statistics = self._statistics(line)
@@ -307,14 +316,14 @@ class Switchboard:
     def _listen(self, line: _Line, command: control_listening.ListeningCommand) -> None:
         self.listening.obey(line.row, command)
 
-    def _speak(self, line: _Line, payload_type: int) -> None:
-        """Speak in this law; what plays goes on in it from where it is."""
-        if payload_type not in VOICES:
-            raise ValueError(f"payload type {payload_type} is no codec of ours")
-        line.payload_type = payload_type
+    def _speak(self, line: _Line, numbers: Numbers) -> None:
+        """Speak in this codec; what plays goes on in it from where it is."""
+        if numbers.voice not in VOICES:
+            raise ValueError(f"payload type {numbers.voice} is no codec of ours")
+        line.payload_type, line.wire_type = numbers.voice, numbers.sent_voice
         sound, line.sound = line.sound, None
         position = self._table.position(line.row)
-        self._table.speak(line.row, payload_type)
+        self._table.speak(line.row, numbers.voice, numbers.sent_voice)
         if sound is not None:
             self._arena.release(sound)
             self._start_sound(line, sound.key[0], position - sound.first)
@@ -391,12 +400,13 @@ class Switchboard:
                 self._silence(line)
             self._start_sound(line, _KEYS + line.press.digits, 0)
             return
-        script = make_script(line.press.digits)
+        durations = line.event_clock_hz // FRAMES_PER_S
+        clock = EventClock(self._table.ticks(row), durations)
+        script = make_script(line.press.digits, clock=clock)
         # Whoever spoke for the row leaves its numbers in order.
         self.relay.change(row, self._side_of(line, is_sending=False))
         self._table.stop(row)
-        silence = bytes([law.silence]) * FRAME_BYTES
-        self._presses.begin(row, script, line.telephone_event, (law.payload_type, silence))
+        self._presses.begin(row, script, line.telephone_event, (line.wire_type, law.silence))
 
     def _end_press(self, line: _Line) -> None:
         assert line.press is not None
@@ -437,6 +447,8 @@ class Switchboard:
         """How the relay is to speak for a line."""
         return Side(
             payload_type=line.payload_type or 0,
+            wire_type=line.wire_type,
+            event_clock_hz=line.event_clock_hz,
             telephone_event=line.telephone_event,
             send=partial(self._send_one, line),
             is_sending=is_sending and line.is_sending and line.row not in self._presses,

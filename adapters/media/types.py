@@ -43,13 +43,19 @@ class Remote(Struct, frozen=True):
     is_muxed: bool = False
     """Whether RTCP goes to `port` as well and comes from there (RFC 5761); `rtcp_port` then says nothing."""
     numbered: int | None = None
-    """The payload type on the wire, where it is not `payload_type`; static numbers always are."""
+    """The payload type that we send, where it is not `payload_type`; static numbers always are."""
+    heard_numbered: int | None = None
+    """The same for what comes, where it is not the one that we send."""
+    heard_event: int | None = None
+    """The payload type of the events that come, where it is not `telephone_event`."""
+    event_clock_hz: int | None = None
+    """What events count their durations by, where it is not the clock of the sound beside them."""
     srtp: SrtpKeys | None = None
     """None where RTP is in the clear."""
 
     @property
     def wire_type(self) -> int:
-        """The payload type that packets have."""
+        """The payload type of the sound that we send."""
         return self.payload_type if self.numbered is None else self.numbered
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapters.media import opus
 from api.config import ConfigError, Sip, read_config
 from api.config_keys import Address
 from engine.disposition import OutcomeTable
@@ -120,7 +121,6 @@ def test_a_name_server_has_a_port_or_takes_53(server: str, address: Address) -> 
         ("codecs = []", "wrong_type"),
         ("codecs = [0]", "invalid_codec"),
         ('codecs = ["PCMU", "G729"]', "invalid_codec"),
-        ('codecs = ["opus"]', "not_supported_yet"),
         ('srtp = "on"', "invalid_choice"),
         ("srtp = true", "invalid_choice"),
         ('headers = "X-Account: 7"', "wrong_type"),
@@ -338,3 +338,16 @@ def test_a_uri_with_a_user_is_shown_without_its_user() -> None:
         "c.toml, line 3: trunks.0.uri: This is sip:host:port, as sip:127.0.0.1:5060, not"
         " 'sip:***@x'. (invalid_uri)"
     )
+
+
+def test_opus_is_taken_where_the_extra_is_and_else_said_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = '[[trunks]]\nname = "main"\nuri = "sip:127.0.0.1"\ncodecs = ["Opus", "PCMU"]'
+    assert read_config(text, {}).trunks[0].codecs == ("opus", "PCMU")
+    monkeypatch.setattr(opus, "is_installed", lambda: False)
+    with pytest.raises(ConfigError) as caught:
+        read_config(text, {})
+    assert [(mistake.code, mistake.detail) for mistake in caught.value.mistakes] == [
+        ("not_installed", "opus needs PyAV: pip install 'callwheel[opus]'.")
+    ]

@@ -28,6 +28,8 @@ TELEPHONE_EVENT: Final = 101
 """The number that our own offers give telephone-event."""
 TELEPHONE_EVENT_48: Final = 110
 """The same by Opus's clock: events share the clock of the sound beside them (RFC 4733 §2.1)."""
+EVENT_NUMBERS: Final = MappingProxyType({8_000: TELEPHONE_EVENT, 48_000: TELEPHONE_EVENT_48})
+"""By clock."""
 
 _OPEN_PROTOCOLS: Final = frozenset({b"RTP/AVP", b"RTP/AVPF"})
 _SECURE_PROTOCOLS: Final = frozenset({b"RTP/SAVP", b"RTP/SAVPF"})
@@ -74,7 +76,14 @@ def read_later_answer(body: bytes, terms: MediaTerms = PLAIN) -> Remote:
     """The same for a later offer of ours, when the audio runs already: the hold address 0.0.0.0 is an
     answer like any other then. Raises `SdpError`."""
     session, media = read_sections(body)
-    remote = _choose(session, media, terms, _OFFERED, by_our_order=False).remote
+    audio = _choose(session, media, terms, _OFFERED, by_our_order=False)
+    remote = audio.remote
+    # What comes to us is numbered as our offer says, whatever the answer says (RFC 3264 §5.1).
+    if remote.numbered is not None:
+        remote = structs.replace(remote, heard_numbered=remote.payload_type)
+    event = EVENT_NUMBERS[audio.event_clock_hz]
+    if remote.telephone_event is not None and remote.telephone_event != event:
+        remote = structs.replace(remote, heard_event=event)
     # Our offers do not ask for it, so that an answer cannot agree to it (RFC 5761 §5.1.1).
     return structs.replace(remote, is_muxed=False) if remote.is_muxed else remote
 
@@ -116,6 +125,7 @@ def _choose(
         rtcp_port=section.rtcp_port,
         is_muxed=section.is_muxed,
         numbered=None if codec.is_static or number == codec.payload_type else number,
+        event_clock_hz=None if event_clock_hz == codec.clock_hz else event_clock_hz,
         srtp=None if crypto is None else _keys(crypto, terms),
     )
     direction = section.direction or session.direction or "sendrecv"

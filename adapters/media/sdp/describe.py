@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from adapters.media.codec import CODECS, Codec
-from adapters.media.sdp.choice import TELEPHONE_EVENT, TELEPHONE_EVENT_48, Audio, choose_of_offer
+from adapters.media.sdp.choice import EVENT_NUMBERS, Audio, choose_of_offer
 from adapters.media.sdp.crypto import write_crypto
 from adapters.media.sdp.terms import PLAIN, MediaTerms
 from adapters.media.sdp.text import PTIME_DEFAULT_MS, Direction, Section, read_ip
@@ -31,7 +31,6 @@ _ANSWERED_ON_HOLD: Final[Mapping[Direction, Direction]] = MappingProxyType(
     }
 )
 """The same for an offer with the address 0.0.0.0: it wants nothing sent."""
-_EVENT_NUMBERS: Final = MappingProxyType({8_000: TELEPHONE_EVENT, 48_000: TELEPHONE_EVENT_48})
 
 
 def build_offer(
@@ -46,8 +45,8 @@ def build_offer(
     Raises `ValueError` when `address` is not an IP address: that is a mistake of our own.
     """
     codecs = [CODECS[name] for name in terms.codecs]
-    clocks = [hz for hz in _EVENT_NUMBERS if any(codec.clock_hz == hz for codec in codecs)]
-    numbers = [codec.payload_type for codec in codecs] + [_EVENT_NUMBERS[hz] for hz in clocks]
+    clocks = [hz for hz in EVENT_NUMBERS if any(codec.clock_hz == hz for codec in codecs)]
+    numbers = [codec.payload_type for codec in codecs] + [EVENT_NUMBERS[hz] for hz in clocks]
     protocol = "RTP/SAVP" if terms.srtp == "required" else "RTP/AVP"
     lines = [
         *_session_lines(address, session_id, session_version),
@@ -56,7 +55,7 @@ def build_offer(
     for codec in codecs:
         lines += _codec_lines(codec, codec.payload_type)
     for hz in clocks:
-        lines += _event_lines(_EVENT_NUMBERS[hz], hz)
+        lines += _event_lines(EVENT_NUMBERS[hz], hz)
     lines += _offered_keys(terms)
     return _joined([*lines, f"a=ptime:{PTIME_DEFAULT_MS}", "a=sendrecv"])
 

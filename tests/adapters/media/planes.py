@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -27,14 +27,17 @@ WAYS = [PLAIN] if choose_way(1) != RING else [PLAIN, RING]
 """The ways that this machine allows."""
 
 
-def write_prompt(folder: Path, prompt_id: str, frames: int, seed: int) -> dict[int, bytes]:
-    """A seeded tone that rises, in every codec: the bytes that must be heard, by payload type."""
+def write_prompt(
+    folder: Path, prompt_id: str, frames: int, seed: int, kinds: Iterable[int] = (0, 8, 9)
+) -> dict[int, bytes]:
+    """A seeded tone that rises, in these codecs: the bytes that must be heard, by payload type."""
     chance = np.random.default_rng(seed)
     at_s = np.arange(frames * 160) / 8_000
     low_hz, rise_hz = chance.uniform(200, 800), chance.uniform(200, 2_000)
     tone = 0.6 * np.sin(2 * np.pi * (low_hz * at_s + rise_hz * at_s**2) + 1)
     sound = {}
-    for payload_type, law in VOICES.items():
+    for payload_type in kinds:
+        law = VOICES[payload_type]
         sound[payload_type] = law.encode((tone * 32_767).astype(np.int16)).tobytes()
         (folder / f"{prompt_id}.{law.name}").write_bytes(sound[payload_type])
     return sound
@@ -122,6 +125,9 @@ class Board:
         payload_type: int = 0,
         telephone_event: int | None = 101,
         srtp: SrtpKeys | None = None,
+        numbered: int | None = None,
+        heard_event: int | None = None,
+        event_clock_hz: int | None = None,
     ) -> int:
         """A stream that is connected to a peer: its port."""
         self._streams += 1
@@ -129,7 +135,16 @@ class Board:
         self.board.open_some()
         opened = self.take_events()[-1]
         assert isinstance(opened, control.Opened)
-        self.connect(self._streams, peer.port, payload_type, telephone_event, srtp)
+        self.connect(
+            self._streams,
+            peer.port,
+            payload_type,
+            telephone_event,
+            srtp,
+            numbered,
+            heard_event,
+            event_clock_hz,
+        )
         return opened.port
 
     def connect(
@@ -139,10 +154,19 @@ class Board:
         payload_type: int = 0,
         telephone_event: int | None = 101,
         srtp: SrtpKeys | None = None,
+        numbered: int | None = None,
+        heard_event: int | None = None,
+        event_clock_hz: int | None = None,
     ) -> None:
         """Connect a stream to a port of this machine."""
         self.board.obey(
-            control.Connect(stream, HOST, port, payload_type, telephone_event, srtp=srtp)
+            control.Connect(
+                *(stream, HOST, port, payload_type, telephone_event),
+                srtp=srtp,
+                numbered=numbered,
+                heard_event=heard_event,
+                event_clock_hz=event_clock_hz,
+            )
         )
 
     def run(self, duration_ms: float) -> None:

@@ -18,7 +18,6 @@ from adapters.media.g711 import LAWS, encode_alaw, encode_ulaw
 from adapters.media.loudness import CEILING, level, measure_lufs
 from adapters.media.prompt_files import prompt_file
 from adapters.media.prompts import KeptPrompt, PromptError, PromptLibrary
-from adapters.media.voices import encode_g722
 
 
 def chirp(rate_hz: int, duration_s: float) -> NDArray[np.float64]:
@@ -66,7 +65,6 @@ def test_8_khz_mono_is_brought_to_its_loudness_and_encoded_sample_by_sample(tmp_
         {
             "hello.ulaw": encode_ulaw(levelled(sound)).tobytes(),
             "hello.alaw": encode_alaw(levelled(sound)).tobytes(),
-            "hello.g722": encode_g722(levelled(sound)).tobytes(),
         },
     )
 
@@ -89,7 +87,6 @@ def test_the_last_frame_is_filled_up_with_silence(tmp_path: Path) -> None:
         {
             "short.ulaw": b"\xff" * 159,
             "short.alaw": b"\xd5" * 159,
-            "short.g722": b"\xfc" * 159,
         },
     )
 
@@ -222,7 +219,7 @@ def test_a_disk_that_refuses_leaves_no_half_a_file(tmp_path: Path) -> None:
 def test_samples_of_a_synthesiser_become_a_prompt(tmp_path: Path) -> None:
     samples = (chirp(22_050, 1.003) * 32_767).astype(np.int16)
     kept = PromptLibrary(tmp_path).add_samples("say-1", samples, 22_050)
-    assert kept == KeptPrompt("say-1", duration_s=1.02, size_bytes=24_480)
+    assert kept == KeptPrompt("say-1", duration_s=1.02, size_bytes=16_320)
     for law_number in LAWS:
         assert likeness(heard(tmp_path, "say-1", law_number), chirp(8_000, 1.003)) > 0.99
 
@@ -249,7 +246,7 @@ def test_a_tone_is_a_prompt_like_any_other_and_as_loud(tmp_path: Path) -> None:
     kept = PromptLibrary(tmp_path).add_signal("tone:440/500ms")
     sound = heard(tmp_path, "tone-440-500ms", 0)
     strongest_hz = np.fft.rfftfreq(4_000, 1 / 8_000)[np.abs(np.fft.rfft(sound)).argmax()]
-    assert (kept, strongest_hz) == (KeptPrompt("tone-440-500ms", 0.5, 12_000), 440.0)
+    assert (kept, strongest_hz) == (KeptPrompt("tone-440-500ms", 0.5, 8_000), 440.0)
     assert measure_lufs(sound.astype(np.float32)) == pytest.approx(-20.0, abs=0.3)
 
 
@@ -257,11 +254,10 @@ def test_silence_is_a_prompt_without_a_sound(tmp_path: Path) -> None:
     kept = PromptLibrary(tmp_path).add_signal("silence:2s")
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert (kept, files) == (
-        KeptPrompt("silence-2000ms", 2.0, 48_000),
+        KeptPrompt("silence-2000ms", 2.0, 32_000),
         {
             "silence-2000ms.ulaw": b"\xff" * 16_000,
             "silence-2000ms.alaw": b"\xd5" * 16_000,
-            "silence-2000ms.g722": encode_g722(np.zeros(16_000, np.int16)).tobytes(),
         },
     )
 
@@ -291,8 +287,8 @@ def test_prompts_are_listed_by_the_beginning_of_their_id_oldest_first(tmp_path: 
             os.utime(path, ns=(at, at))
     (tmp_path / "say-half.alaw").unlink()
     assert library.list_kept("say-") == [
-        KeptPrompt("say-b", 0.2, 4_800),
-        KeptPrompt("say-a", 0.6, 14_400),
+        KeptPrompt("say-b", 0.2, 3_200),
+        KeptPrompt("say-a", 0.6, 9_600),
     ]
 
 
@@ -314,6 +310,5 @@ def test_what_a_crash_left_is_tidied_away_and_nothing_else(tmp_path: Path) -> No
     assert library.list_kept() == [whole]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "silence-1000ms.alaw",
-        "silence-1000ms.g722",
         "silence-1000ms.ulaw",
     ]

@@ -127,7 +127,7 @@ def test_each_hears_the_other_sample_by_sample_in_its_own_law(
         heard = hear_packets(listener.peer)
         assert_unbroken(heard)
         law, other_law = LAWS[speaker.payload_type], LAWS[listener.payload_type]
-        silence = bytes([other_law.silence]) * 160
+        silence = other_law.silence
         # Some silence of before, and from then on nothing but the other's sound.
         sound = heard[[payload for _, payload in heard].count(silence) :]
         expected = [

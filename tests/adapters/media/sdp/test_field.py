@@ -177,7 +177,7 @@ READ: list[tuple[str, bytes, MediaTerms, Remote | str]] = [
         "freeswitch, whose Opus takes what we send",
         field(FREESWITCH.replace("30000", "64000").replace("SAVP", "AVP")),
         WIDE,
-        Remote(AT, 24710, 111, 110, rtcp_port=24711, numbered=102),
+        Remote(AT, 24710, 111, 110, rtcp_port=24711, numbered=102, heard_numbered=111),
     ),
     ("cisco", field(CISCO), MediaTerms(), Remote("198.51.100.8", 17414, 0, None, 30)),
     ("sipp", field(SIPP), OPTIONAL, Remote(AT, 6000, 0)),
@@ -186,7 +186,7 @@ READ: list[tuple[str, bytes, MediaTerms, Remote | str]] = [
         "a gateway of WebRTC, whose first key has an identifier",
         field(WEBRTC_GATEWAY),
         MediaTerms(WIDE.codecs, "optional", KEYS),
-        Remote(AT, 40000, 111, 126, srtp=SECURE_80),
+        Remote(AT, 40000, 111, 126, heard_event=101, event_clock_hz=8_000, srtp=SECURE_80),
     ),
     (
         "two offers in one, secure",
@@ -251,7 +251,7 @@ def test_an_answer_in_opus_says_what_we_take_and_keeps_their_number() -> None:
     assert body.decode().split("\r\n")[5:-1] == [
         "m=audio 20000 RTP/AVP 102 110",
         "a=rtpmap:102 opus/48000/2",
-        "a=fmtp:102 maxplaybackrate=16000;stereo=0;maxaveragebitrate=64000;cbr=1",
+        "a=fmtp:102 maxplaybackrate=8000;stereo=0;maxaveragebitrate=64000;cbr=1",
         "a=rtpmap:110 telephone-event/48000",
         "a=fmtp:110 0-16",
         "a=ptime:20",

@@ -100,7 +100,7 @@ ANSWERS = {
             "a=rtpmap:96 telephone-event/8000",
             "a=fmtp:96 0-15",
         ),
-        Remote(HOST, 4000, 0, 96),
+        Remote(HOST, 4000, 0, 96, heard_event=101),
     ),
     "telephone-event as offered, without its rtpmap": (
         described(AT, "m=audio 4000 RTP/AVP 0 101"),
