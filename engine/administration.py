@@ -317,10 +317,6 @@ class Administration:
         answer = remember(prompt) if remember else None
         return await self._store.add_prompt(prompt, answer) or prompt
 
-    def read_numbers(self, numbers: Sequence[str], most: int = NUMBERS_MAX) -> list[str]:
-        """Each number in E.164, in order and once. Raises `Invalid` with all that are none."""
-        return list(dict.fromkeys(_read_each_number(numbers, most)))
-
     async def _change(
         self, account: Account, flow: str, change: Callable[[Flow], Flow]
     ) -> Flow | None:

@@ -8,7 +8,8 @@ from typing import Final
 from adapters.sqlite import rules
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
-from adapters.sqlite.dialing import GATHER_S, LISTED
+from adapters.sqlite.dialing import GATHER_S
+from adapters.sqlite.do_not_call import LISTED, listed_row
 from adapters.sqlite.paging import id_after
 from adapters.sqlite.rows import Row
 from adapters.sqlite.unit import Unit
@@ -239,7 +240,10 @@ def _begin_leg(unit: Unit, leg: Leg) -> Refusal | None:
     row = unit.find_list(leg.list)
     if row is None:
         return "gone"
-    listed = unit.row(IS_LISTED, (row.account_n, leg.number, leg.number, leg.flow))
+    listed = unit.row(
+        IS_LISTED,
+        listed_row(row.account_n, leg.number, leg.number, leg.flow, leg.initiated_at),
+    )
     if listed is not None and listed[0]:
         return "do_not_call"
     unit.execute(

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from adapters.sqlite import rules
 from adapters.sqlite.connected import Connected
-from adapters.sqlite.do_not_call import add_do_not_call
+from adapters.sqlite.do_not_call import LISTED, RANGES_OF, listed_row, put_do_not_call
 from adapters.sqlite.rows import (
     ATTEMPT_COLUMNS,
     ATTEMPT_INSERT,
@@ -26,6 +26,7 @@ from adapters.sqlite.rows import (
 from adapters.sqlite.unit import Unit
 from engine.agent import day_of
 from engine.disposition import Disposition
+from engine.do_not_call import entries_of
 from engine.events import Event
 from engine.model import Attempt, BlockerCode, CallList, Contact
 from engine.ports.store import Deferral, OpenList, RecentStart, Refusal
@@ -49,11 +50,20 @@ DUE_CONTACTS: Final = (
     f"SELECT {CONTACT_COLUMNS} FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n "
     "WHERE l.id = ? AND c.state = 'open' AND c.due_at <= ? ORDER BY c.due_at, c.id LIMIT ?"
 )
-LISTED: Final = (
-    "EXISTS (SELECT 1 FROM do_not_call d "
-    "WHERE d.account = ? AND d.number IN (?, ?) AND d.flow IN ('', ?))"
+LISTED_CONTACTS: Final = (
+    "SELECT x.id FROM (SELECT c.id, l.account, f.id AS flow, "
+    "json_extract(c.tel, '$[' || c.tel_index || ']') AS number "
+    f"FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n "
+    "WHERE l.id = ? AND c.state = 'open' AND c.due_at <= ? AND c.detour IS NULL "
+    "AND EXISTS (SELECT 1 FROM do_not_call d WHERE d.account = l.account) "
+    "ORDER BY c.due_at, c.id LIMIT ?) x "
+    "WHERE EXISTS (SELECT 1 FROM do_not_call d WHERE d.account = x.account AND d.number = x.number "
+    "AND d.flow IN ('', x.flow) AND (d.expires_at IS NULL OR d.expires_at > ?)) "
+    "OR EXISTS (SELECT 1 FROM do_not_call d INDEXED BY do_not_call_prefixes "
+    "WHERE d.account = x.account AND d.is_prefix "
+    f"AND d.number IN ({RANGES_OF.format(number='x.number')}) AND d.flow IN ('', x.flow) "
+    "AND (d.expires_at IS NULL OR d.expires_at > ?))"
 )
-"""Whether one of two numbers must not be called; asked of attempts and of legs alike."""
 BEGIN_CONTACT: Final = (
     f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {LISTED}"
 )
@@ -128,6 +138,12 @@ class SqliteDialing(Connected):
     async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
         """Open contacts that are due, in the order of (due_at, id)."""
         return await self._readers.rows(DUE_CONTACTS, (call_list, until, limit), to_contact)
+
+    async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
+        """Those of the first that are due whose next number must not be called at `until`."""
+        return await self._readers.rows(
+            LISTED_CONTACTS, (call_list, until, limit, until, until), lambda row: str(row[0])
+        )
 
     async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
         """Write down the intent to dial."""
@@ -224,7 +240,9 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     if row is None:
         return "gone"
     redirected_from = attempt.redirected_from or attempt.number
-    callee = (row.account_n, attempt.number, redirected_from, attempt.flow)
+    callee = listed_row(
+        row.account_n, attempt.number, redirected_from, attempt.flow, attempt.initiated_at
+    )
     if row.state.status in DIALABLE:
         unit.execute(BEGIN_CONTACT, (attempt.contact, *callee))
     if row.state.status not in DIALABLE or not unit.rowcount:
@@ -253,7 +271,8 @@ def _note_progress(unit: Unit, attempt: Attempt, events: Sequence[Event]) -> Non
 
 
 def _opt_out(unit: Unit, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
-    is_new = add_do_not_call(unit, event.account, numbers, flow, event.time) > 0
+    entries = entries_of(numbers, flow, event.time, "call", event.attempt)
+    is_new = put_do_not_call(unit, event.account, entries) > 0
     if is_new:
         unit.tell((event,))
     return is_new

@@ -1,13 +1,78 @@
-"""Numbers that must not be called, for an account or for one of its flows."""
+"""Numbers that must not be called, for an account or for one of its flows, and who listed them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from adapters.sqlite.connected import Connected
-from adapters.sqlite.rules import DO_NOT_CALL_CURSOR, cursor_of, read_cursor
+from adapters.sqlite.rows import Row
+from adapters.sqlite.rules import (
+    DO_NOT_CALL_CURSOR,
+    PLACE_CURSOR,
+    cursor_of,
+    read_cursor,
+    too_many_prefixes,
+)
 from adapters.sqlite.unit import Unit
+from engine.do_not_call import (
+    PREFIX_LENGTH_MAX,
+    PREFIXES_MAX,
+    DoNotCall,
+    DoNotCallChange,
+    added,
+    entries_of,
+    is_prefix,
+    is_weaker,
+    removed,
+)
 from engine.ports.store import Page
+
+# ruff: noqa: S608 (statements are put together from constants only; values are parameters)
+
+_IN_FORCE: Final = "d.flow IN ('', ?) AND (d.expires_at IS NULL OR d.expires_at > ?)"
+_STEMS: Final = range(2, PREFIX_LENGTH_MAX + 1)
+"""Lengths of what may stand before the `*` of a range, with its `+`."""
+RANGES_OF: Final = ", ".join(f"substr({{number}}, 1, {length}) || '*'" for length in _STEMS)
+"""Every range that a number may be in, as an expression over the number."""
+_HAS_RANGES: Final = (
+    "EXISTS (SELECT 1 FROM do_not_call r INDEXED BY do_not_call_prefixes "
+    "WHERE r.account = {account} AND r.is_prefix)"
+)
+LISTED: Final = (
+    "(EXISTS (SELECT 1 FROM do_not_call d "
+    f"WHERE d.account = ? AND d.number IN (?, ?) AND {_IN_FORCE}) "
+    f"OR ({_HAS_RANGES.format(account='?')} "
+    "AND EXISTS (SELECT 1 FROM do_not_call d INDEXED BY do_not_call_prefixes "
+    f"WHERE d.account = ? AND d.is_prefix AND d.number IN ({', '.join('?' * 2 * len(_STEMS))}) "
+    f"AND {_IN_FORCE})))"
+)
+"""Whether one of two numbers must not be called; asked of attempts and of legs alike. Left to itself, SQLite
+looks for the few ranges of an account among all its numbers; and most accounts have none."""
+_COLUMNS: Final = (
+    "d.number, nullif(d.flow, ''), d.added_at, d.expires_at, d.note, d.source, d.added_by"
+)
+_CHANGE_COLUMNS: Final = (
+    "d.at, d.action, d.number, nullif(d.flow, ''), d.source, d.by, d.expires_at, d.note"
+)
+_ACCOUNT: Final = "(SELECT n FROM accounts WHERE id = ?)"
+_FIND: Final = (
+    f"SELECT {_COLUMNS} FROM do_not_call d WHERE d.account = ? AND d.number = ? AND d.flow = ?"
+)
+_PUT: Final = (
+    "INSERT OR REPLACE INTO do_not_call (account, number, flow, added_at, expires_at, note, source, "
+    "added_by, is_prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_NOTE: Final = (
+    "INSERT INTO do_not_call_changes (account, at, action, number, flow, source, by, expires_at, note) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def listed_row(account_n: int, number: str, other: str, flow: str, at: float) -> Row:
+    """Values for `LISTED`."""
+    ranges = [f"{each[:length]}*" for each in (number, other) for length in _STEMS]
+    return (account_n, number, other, flow, at, account_n, account_n, *ranges, flow, at)
 
 
 class SqliteDoNotCall(Connected):
@@ -16,45 +81,116 @@ class SqliteDoNotCall(Connected):
     async def add_do_not_call(
         self, account: str, numbers: Sequence[str], flow: str | None, at: float
     ) -> int:
-        """List numbers. Raises LookupError for an unknown account."""
+        """List numbers for good. Raises LookupError for an unknown account."""
+        return await self.put_do_not_call(account, entries_of(numbers, flow, at))
+
+    async def put_do_not_call(self, account: str, entries: Sequence[DoNotCall]) -> int:
+        """List numbers and ranges. Raises LookupError for an unknown account."""
         return await self._writer.submit(
-            lambda unit: add_do_not_call(unit, account, numbers, flow, at), len(numbers)
+            lambda unit: put_do_not_call(unit, account, entries), 2 * len(entries) + 1
         )
 
-    async def remove_do_not_call(self, account: str, number: str) -> bool:
+    async def remove_do_not_call(
+        self, account: str, number: str, at: float, by: str | None = None
+    ) -> bool:
         """Strike a number off, for the account and each of its flows."""
-        sql = (
-            "DELETE FROM do_not_call WHERE account = (SELECT n FROM accounts WHERE id = ?) "
-            "AND number = ?"
-        )
-        return await self._writer.submit(
-            lambda unit: unit.execute(sql, (account, number)).rowcount > 0
-        )
+        return await self._writer.submit(lambda unit: _remove(unit, account, number, at, by))
 
     async def list_do_not_call(
         self, account: str, limit: int, cursor: str | None
-    ) -> Page[tuple[str, str | None]]:
+    ) -> Page[DoNotCall]:
         """In the order of the numbers, and for one number that of the flows, the whole account first."""
         after = read_cursor(cursor, DO_NOT_CALL_CURSOR) if cursor is not None else ("", None)
         return await self._readers.page(
-            "SELECT number, nullif(flow, '') FROM do_not_call "
-            "WHERE account = (SELECT n FROM accounts WHERE id = ?) AND (number, flow) > (?, ?) "
-            "ORDER BY number, flow LIMIT ?",
+            f"SELECT {_COLUMNS} FROM do_not_call d "
+            f"WHERE d.account = {_ACCOUNT} AND (d.number, d.flow) > (?, ?) "
+            "ORDER BY d.number, d.flow LIMIT ?",
             (account, after[0], after[1] or ""),
             limit,
-            lambda row: (row[0], row[1]),
-            lambda one: cursor_of(*one),
+            _to_entry,
+            lambda one: cursor_of(one.number, one.flow),
         )
 
+    async def list_do_not_call_changes(
+        self, account: str, limit: int, cursor: str | None
+    ) -> Page[DoNotCallChange]:
+        """In the order in which they were made."""
+        after: tuple[int] = read_cursor(cursor, PLACE_CURSOR) if cursor is not None else (0,)
+        page = await self._readers.page(
+            f"SELECT d.n, {_CHANGE_COLUMNS} FROM do_not_call_changes d "
+            f"WHERE d.account = {_ACCOUNT} AND d.n > ? ORDER BY d.n LIMIT ?",
+            (account, *after),
+            limit,
+            lambda row: (row[0], DoNotCallChange(*row[1:])),
+            lambda one: cursor_of(one[0]),
+        )
+        return Page(tuple([change for _, change in page.items]), page.next)
 
-def add_do_not_call(
-    unit: Unit, account: str, numbers: Sequence[str], flow: str | None, at: float
-) -> int:
-    """List numbers; how many were new. Raises LookupError for an unknown account."""
+
+def put_do_not_call(unit: Unit, account: str, entries: Sequence[DoNotCall]) -> int:
+    """List numbers and ranges; how many were not listed so before. Raises LookupError for an unknown
+    account, and `Conflict("too_many_prefixes")`."""
     account_n = unit.account_n(account)
-    before = unit.mark()[0]
-    unit.executemany(
-        "INSERT OR IGNORE INTO do_not_call (account, number, flow, added_at) VALUES (?, ?, ?, ?)",
-        [(account_n, number, flow or "", at) for number in numbers],
+    new = 0
+    for entry in entries:
+        row = unit.row(_FIND, (account_n, entry.number, entry.flow or ""))
+        if is_weaker(entry, _to_entry(row) if row is not None else None):
+            continue
+        new += 1
+        unit.execute(_PUT, _row_of(entry, account_n))
+        _note(unit, account_n, added(entry))
+    if new and any(is_prefix(entry.number) for entry in entries):
+        sql = "SELECT count(*) FROM do_not_call WHERE account = ? AND is_prefix"
+        counted = unit.row(sql, (account_n,))
+        if counted is not None and counted[0] > PREFIXES_MAX:
+            raise too_many_prefixes()
+    return new
+
+
+def _remove(unit: Unit, account: str, number: str, at: float, by: str | None) -> bool:
+    row = unit.row("SELECT n FROM accounts WHERE id = ?", (account,))
+    if row is None:
+        return False
+    found = unit.rows(
+        f"SELECT {_COLUMNS} FROM do_not_call d WHERE d.account = ? AND d.number = ? ORDER BY d.flow",
+        (*row, number),
     )
-    return unit.mark()[0] - before
+    unit.execute("DELETE FROM do_not_call WHERE account = ? AND number = ?", (*row, number))
+    for one in found:
+        _note(unit, row[0], removed(_to_entry(one), at, by))
+    return bool(found)
+
+
+def _note(unit: Unit, account_n: int, change: DoNotCallChange) -> None:
+    unit.execute(
+        _NOTE,
+        (
+            account_n,
+            change.at,
+            change.action,
+            change.number,
+            change.flow or "",
+            change.source,
+            change.by,
+            change.expires_at,
+            change.note,
+        ),
+    )
+
+
+def _row_of(entry: DoNotCall, account_n: int) -> Row:
+    return (
+        account_n,
+        entry.number,
+        entry.flow or "",
+        entry.added_at,
+        entry.expires_at,
+        entry.note,
+        entry.source,
+        entry.added_by,
+        is_prefix(entry.number),
+    )
+
+
+def _to_entry(row: Row) -> DoNotCall:
+    return DoNotCall(*row)

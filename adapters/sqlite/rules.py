@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from engine.agent import AGENTS_MAX, Agent, Leg
 from engine.disposition import Disposition
+from engine.do_not_call import PREFIXES_MAX
 from engine.events import Event
 from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Report
 from engine.ports.store import PAGE_MAX, Conflict, IdempotentAnswer, NewList, Refusal
@@ -325,6 +326,14 @@ def is_remembered(answer: IdempotentAnswer, now: float) -> bool:
 def flow_deleted() -> Conflict:
     """What a trigger gets whose flow was deleted between its check and its commit."""
     return Conflict("flow_deleted", "The flow was deleted; it takes no more calls.")
+
+
+def too_many_prefixes() -> Conflict:
+    """What a range gets that is one too many on a do-not-call list."""
+    detail = (
+        f"A do-not-call list has at most {PREFIXES_MAX} ranges; single numbers are not counted."
+    )
+    return Conflict("too_many_prefixes", detail)
 
 
 def flow_in_use() -> Conflict:

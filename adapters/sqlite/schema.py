@@ -319,6 +319,30 @@ _ACCOUNT_RULES: Final = (
     "ALTER TABLE accounts ADD COLUMN rules TEXT NOT NULL DEFAULT '{}'",  # JSON
 )
 
+_DO_NOT_CALL: Final = (
+    "ALTER TABLE do_not_call ADD COLUMN expires_at REAL",
+    "ALTER TABLE do_not_call ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE do_not_call ADD COLUMN source TEXT NOT NULL DEFAULT 'api'",
+    "ALTER TABLE do_not_call ADD COLUMN added_by TEXT",
+    "ALTER TABLE do_not_call ADD COLUMN is_prefix INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX do_not_call_prefixes ON do_not_call (account, number) WHERE is_prefix",
+    """
+    CREATE TABLE do_not_call_changes (
+        n INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL,
+        at REAL NOT NULL,
+        action TEXT NOT NULL,
+        number TEXT NOT NULL,
+        flow TEXT NOT NULL,  -- id, or '' for the whole account
+        source TEXT NOT NULL,
+        by TEXT,
+        expires_at REAL,
+        note TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX do_not_call_changes_by_account ON do_not_call_changes (account, n)",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -326,6 +350,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0004 recordings", _RECORDINGS),
     Migration("0005 flow versions", _VERSIONS),
     Migration("0006 account rules", _ACCOUNT_RULES),
+    Migration("0007 do-not-call ranges, expiry and changes", _DO_NOT_CALL),
 )
 """In the order in which they run."""
 

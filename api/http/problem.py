@@ -59,6 +59,7 @@ KINDS: Final[dict[str, Kind]] = {
     # It contradicts what is there.
     "account_exists": Kind(409, "An account of this name exists"),
     "did_exists": Kind(409, "This number exists"),
+    "too_many_prefixes": Kind(409, "The do-not-call list has too many ranges"),
     "flow_in_use": Kind(409, "The flow still has contacts to call"),
     "kind_fixed": Kind(409, "A flow's kind cannot change"),
     "no_dids": Kind(409, "The flow has no number to call from"),
@@ -88,6 +89,7 @@ KINDS: Final[dict[str, Kind]] = {
     "number_not_allowed": Kind(422, "This number may not be called"),
     "duplicate_number": Kind(422, "A number is there twice"),
     "invalid_starttime": Kind(422, "The start time cannot be read"),
+    "invalid_expiry": Kind(422, "The time of expiry cannot be read, or is past"),
     "starttime_past": Kind(422, "The start time is past"),
     "missing_tel": Kind(422, "A telephone number is missing"),
     "missing_variable": Kind(422, "A variable is missing"),

@@ -5,7 +5,7 @@ A view is made from the model by a pure function; nothing here asks the store.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from api.http.agent_views import LegView
 from api.http.engine_front import DidLoad
 from engine.disposition import Disposition
+from engine.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
 from engine.events import rfc3339
 from engine.intake.submission import Receipt
 from engine.model import (
@@ -251,11 +252,29 @@ class PromptView(Struct, frozen=True):
 
 
 class DoNotCallView(Struct, frozen=True):
-    """A number that is not called."""
+    """A number, or a range of numbers, that is not called."""
 
     number: str
     flow: str | None
     """Only by this flow; None by none of the account."""
+    added_at: str
+    expires_at: str | None
+    note: str
+    source: DoNotCallSource
+    added_by: str | None
+
+
+class DoNotCallChangeView(Struct, frozen=True):
+    """What somebody did to the do-not-call list."""
+
+    time: str
+    action: Literal["added", "removed"]
+    number: str
+    flow: str | None
+    source: DoNotCallSource
+    by: str | None
+    expires_at: str | None
+    note: str
 
 
 def show_account(account: Account) -> AccountView:
@@ -267,6 +286,33 @@ def show_account(account: Account) -> AccountView:
         email=account.email,
         created_at=rfc3339(account.created_at),
         calling_window=account.rules.calling_window,
+    )
+
+
+def show_do_not_call(entry: DoNotCall) -> DoNotCallView:
+    """A listed number as the API shows it."""
+    return DoNotCallView(
+        number=entry.number,
+        flow=entry.flow,
+        added_at=rfc3339(entry.added_at),
+        expires_at=_show_time(entry.expires_at),
+        note=entry.note,
+        source=entry.source,
+        added_by=entry.added_by,
+    )
+
+
+def show_do_not_call_change(change: DoNotCallChange) -> DoNotCallChangeView:
+    """A change of the do-not-call list as the API shows it."""
+    return DoNotCallChangeView(
+        time=rfc3339(change.at),
+        action=change.action,
+        number=change.number,
+        flow=change.flow,
+        source=change.source,
+        by=change.by,
+        expires_at=_show_time(change.expires_at),
+        note=change.note,
     )
 
 

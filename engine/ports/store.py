@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from engine.disposition import Disposition
+from engine.do_not_call import DoNotCall, DoNotCallChange
 from engine.events import Event, StoredEvent
 from engine.model import (
     Account,
@@ -211,15 +212,28 @@ class SettingsStore(Protocol):
     async def add_do_not_call(
         self, account: str, numbers: Sequence[str], flow: str | None, at: float
     ) -> int:
-        """How many were new. In force for every attempt that begins after it returns."""
+        """List numbers for good, as `put_do_not_call`. In force for every attempt that begins after it
+        returns."""
 
-    async def remove_do_not_call(self, account: str, number: str) -> bool:
-        """Whether it was listed, account-wide or for any flow."""
+    async def put_do_not_call(self, account: str, entries: Sequence[DoNotCall]) -> int:
+        """List numbers and ranges, each for a time or for good, and write down who did. How many were not
+        listed so before: what is listed for as long or longer stays as it is. Raises
+        `Conflict("too_many_prefixes")` with nothing changed."""
+
+    async def remove_do_not_call(
+        self, account: str, number: str, at: float, by: str | None = None
+    ) -> bool:
+        """Whether it was listed, account-wide or for any flow. Who struck it off is written down."""
 
     async def list_do_not_call(
         self, account: str, limit: int, cursor: str | None
-    ) -> Page[tuple[str, str | None]]:
-        """(number, flow or None), in the order of the numbers."""
+    ) -> Page[DoNotCall]:
+        """In the order of the numbers; those that have expired, too."""
+
+    async def list_do_not_call_changes(
+        self, account: str, limit: int, cursor: str | None
+    ) -> Page[DoNotCallChange]:
+        """Who listed what and struck what off, in the order of doing."""
 
 
 class IntakeStore(Protocol):
@@ -248,6 +262,11 @@ class DialStore(RecordingKeeper, Protocol):
 
     async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
         """Open contacts of a list with `due_at` ≤ until, in the order of (due_at, id)."""
+
+    async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
+        """Of the first `limit` open contacts that are due at `until`, as `due_contacts` orders them, those
+        whose next number is on the do-not-call list at that moment; in no order. Contacts with a detour are
+        left out: of them the number that it leads to is asked about when it is dialled."""
 
     async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
         """Write down the intent to dial: the attempt is kept as `initiated`, its contact is `dialing`.

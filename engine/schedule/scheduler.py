@@ -314,6 +314,15 @@ class Scheduler:
                 return
             self._bring_forward()  # many lists may be waiting to be filled; due contacts do not
 
+    async def _skip_listed(self, feed: ListFeed, limit: int) -> set[str]:
+        """Complete those of the contacts just fetched that must not be called, in one transaction. The
+        check that counts is that of each intent: this one saves making them."""
+        now = self._clock.now()
+        listed = await self._store.listed_contacts(feed.call_list, now, limit)
+        if listed:
+            await self._store.complete_contacts(listed, "skipped", now, "do_not_call")
+        return set(listed)
+
     async def _fill(self, feed: ListFeed) -> None:
         """Fetch the earliest contacts of a list that are not held.
 
@@ -328,12 +337,13 @@ class Scheduler:
         feed.loading = True
         try:
             contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
+            listed = await self._skip_listed(feed, limit)
         finally:
             feed.loading = False
         horizon = self._clock.now() + HORIZON_S
         beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
         for contact in contacts:
-            if contact.id in held_before or contact.id in feed.held:
+            if contact.id in held_before or contact.id in feed.held or contact.id in listed:
                 continue
             if contact.due_at > horizon or feed.paused or feed.closed:
                 beyond = min(beyond, contact.due_at)

@@ -106,7 +106,7 @@ class MemoryAgents:
         tables = self._tables
         if leg.list not in tables.lists:
             return "gone"
-        if tables.is_listed(leg.account, leg.number, leg.flow):
+        if tables.is_listed(leg.account, leg.number, leg.flow, leg.initiated_at):
             return "do_not_call"
         tables.legs[leg.id] = leg
         tables.open_legs[leg.id] = None

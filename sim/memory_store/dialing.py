@@ -11,6 +11,7 @@ import trio
 from adapters.sqlite import rules
 from engine.agent import Leg
 from engine.disposition import Disposition
+from engine.do_not_call import entries_of
 from engine.events import Event
 from engine.model import Attempt, BlockerCode, CallList, Contact
 from engine.ports.store import (
@@ -81,6 +82,15 @@ class MemoryDialing:
         entry = self._tables.lists.get(call_list)
         return [] if entry is None else self._tables.next_due(entry, until, limit)
 
+    async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
+        """Those of the first that are due whose next number must not be called at `until`."""
+        return [
+            one.id
+            for one in await self.due_contacts(call_list, until, limit)
+            if one.detour is None
+            and self._tables.is_listed(one.account, one.number, one.flow, until)
+        ]
+
     async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
         """Write down the intent to dial."""
         await trio.lowlevel.checkpoint()
@@ -90,7 +100,7 @@ class MemoryDialing:
             return "gone"
         entry = tables.lists[contact.list]
         listed = any(
-            tables.is_listed(attempt.account, number, attempt.flow)
+            tables.is_listed(attempt.account, number, attempt.flow, attempt.initiated_at)
             for number in (attempt.number, attempt.redirected_from)
             if number is not None
         )
@@ -118,7 +128,8 @@ class MemoryDialing:
         account."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
-        is_new = tables.add_do_not_call(event.account, numbers, flow) > 0
+        entries = entries_of(numbers, flow, event.time, "call", event.attempt)
+        is_new = tables.put_do_not_call(event.account, entries) > 0
         if is_new:
             tables.tell((event,))
             tables.commit()

@@ -8,6 +8,7 @@ from typing import Any
 import trio
 
 from adapters.sqlite import rules
+from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
 from engine.model import Account, ApiKey, Did, Flow, Prompt
 from engine.ports.store import IdempotentAnswer, Page
 from sim.memory_store.tables import Tables, page_by_text, page_of
@@ -199,36 +200,56 @@ class MemorySettings:
     async def add_do_not_call(
         self, account: str, numbers: Sequence[str], flow: str | None, at: float
     ) -> int:
-        """List numbers. Raises LookupError for an unknown account."""
-        await trio.lowlevel.checkpoint()
-        return self._tables.add_do_not_call(account, numbers, flow)
+        """List numbers for good. Raises LookupError for an unknown account."""
+        return await self.put_do_not_call(account, entries_of(numbers, flow, at))
 
-    async def remove_do_not_call(self, account: str, number: str) -> bool:
+    async def put_do_not_call(self, account: str, entries: Sequence[DoNotCall]) -> int:
+        """List numbers and ranges. Raises LookupError for an unknown account."""
+        await trio.lowlevel.checkpoint()
+        return self._tables.put_do_not_call(account, entries)
+
+    async def remove_do_not_call(
+        self, account: str, number: str, at: float, by: str | None = None
+    ) -> bool:
         """Strike a number off, for the account and each of its flows."""
         await trio.lowlevel.checkpoint()
-        listed = self._tables.do_not_call.get(account, set())
-        struck = {entry for entry in listed if entry[0] == number}
-        listed -= struck
+        listed = self._tables.do_not_call.get(account, {})
+        struck = sorted(key for key in listed if key[0] == number)
+        changes = [removed(listed.pop(key), at, by) for key in struck]
+        self._tables.do_not_call_changes.setdefault(account, []).extend(changes)
         return bool(struck)
 
     async def list_do_not_call(
         self, account: str, limit: int, cursor: str | None
-    ) -> Page[tuple[str, str | None]]:
+    ) -> Page[DoNotCall]:
         """In the order of the numbers, and for one number that of the flows, the whole account first."""
         await trio.lowlevel.checkpoint()
         after = None
         if cursor is not None:
             number, of_flow = rules.read_cursor(cursor, rules.DO_NOT_CALL_CURSOR)
             after = (number, of_flow or "")
-        listed = sorted(self._tables.do_not_call.get(account, set()))
-        shown = [(number, flow or None) for number, flow in listed]
+        listed = self._tables.do_not_call.get(account, {})
         return page_of(
-            shown,
+            [listed[key] for key in sorted(listed)],
             after,
             limit,
-            lambda one: (one[0], one[1] or ""),
-            lambda one: rules.cursor_of(*one),
+            lambda one: (one.number, one.flow or ""),
+            lambda one: rules.cursor_of(one.number, one.flow),
         )
+
+    async def list_do_not_call_changes(
+        self, account: str, limit: int, cursor: str | None
+    ) -> Page[DoNotCallChange]:
+        """In the order in which they were made."""
+        await trio.lowlevel.checkpoint()
+        after = None
+        if cursor is not None:
+            (after,) = rules.read_cursor(cursor, rules.PLACE_CURSOR)
+        changes = list(enumerate(self._tables.do_not_call_changes.get(account, []), start=1))
+        page = page_of(
+            changes, after, limit, lambda one: one[0], lambda one: rules.cursor_of(one[0])
+        )
+        return Page(tuple([change for _, change in page.items]), page.next)
 
     def _find_flow(self, account: str, flow: str) -> Flow | None:
         found = self._tables.flows.get(flow)

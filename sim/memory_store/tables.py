@@ -13,6 +13,14 @@ from adapters.sqlite import rules
 from adapters.sqlite.rules import ListState
 from engine.agent import Agent, AnswerDay, Leg, day_of
 from engine.disposition import Disposition
+from engine.do_not_call import (
+    PREFIXES_MAX,
+    DoNotCall,
+    DoNotCallChange,
+    added,
+    is_prefix,
+    is_weaker,
+)
 from engine.events import Event, StoredEvent, number_event
 from engine.model import (
     Account,
@@ -81,8 +89,9 @@ class Tables:
         self.deleted_flows: set[str] = set()
         self.prompts: dict[str, Prompt] = {}
         self.recordings: dict[str, Recording] = {}
-        self.do_not_call: dict[str, set[tuple[str, str]]] = {}
-        """By account: (number, flow or "" for all of it)."""
+        self.do_not_call: dict[str, dict[tuple[str, str], DoNotCall]] = {}
+        """By account, and by (number, flow or "" for all of it)."""
+        self.do_not_call_changes: dict[str, list[DoNotCallChange]] = {}
         self.answers: dict[tuple[str, str], IdempotentAnswer] = {}
         self._answer_ages: list[tuple[float, str, str]] = []
         self.lists: dict[str, ListEntry] = {}
@@ -125,17 +134,32 @@ class Tables:
         found = self.lists.get(call_list)
         return found if found is not None and found.state.account == account else None
 
-    def is_listed(self, account: str, number: str, flow: str) -> bool:
-        """Whether the number must not be called by this flow."""
+    def is_listed(self, account: str, number: str, flow: str, at: float) -> bool:
+        """Whether the number must not be called by this flow at a moment."""
         listed = self.do_not_call.get(account)
-        return listed is not None and ((number, "") in listed or (number, flow) in listed)
+        if not listed:
+            return False
+        exact = (listed.get((number, "")), listed.get((number, flow)))
+        ranges = (one for one in listed.values() if is_prefix(one.number))
+        found = (*(one for one in exact if one is not None), *ranges)
+        return any(one.bars(number, flow, at) for one in found)
 
-    def add_do_not_call(self, account: str, numbers: Sequence[str], flow: str | None) -> int:
-        """List numbers; how many were new. Raises LookupError for an unknown account."""
-        listed = self.do_not_call.setdefault(self.the_account(account).id, set())
-        before = len(listed)
-        listed.update((number, flow or "") for number in numbers)
-        return len(listed) - before
+    def put_do_not_call(self, account: str, entries: Sequence[DoNotCall]) -> int:
+        """List numbers and ranges; how many were not listed so before. Raises LookupError for an unknown
+        account, and `Conflict("too_many_prefixes")`."""
+        listed = dict(self.do_not_call.get(self.the_account(account).id, {}))
+        changes = []
+        for entry in entries:
+            key = entry.number, entry.flow or ""
+            if not is_weaker(entry, listed.get(key)):
+                listed[key] = entry
+                changes.append(added(entry))
+        is_ranged = any(is_prefix(entry.number) for entry in entries)
+        if is_ranged and changes and sum(is_prefix(one) for one, _ in listed) > PREFIXES_MAX:
+            raise rules.too_many_prefixes()
+        self.do_not_call[account] = listed
+        self.do_not_call_changes.setdefault(account, []).extend(changes)
+        return len(changes)
 
     def keep_definition(self, flow: Flow) -> None:
         """Keep a flow's present graph under its version, where it is another than before."""

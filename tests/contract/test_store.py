@@ -338,7 +338,7 @@ async def test_no_attempt_begins_on_a_number_that_must_not_be_called(
     await store.add_do_not_call(ACME, [attempt.number], flow, NOW)
     assert await store.begin_attempt(attempt, about(attempt, "attempt.initiated")) == "do_not_call"
     assert await store.get_attempt(ACME, attempt.id) is None
-    await store.remove_do_not_call(ACME, attempt.number)
+    await store.remove_do_not_call(ACME, attempt.number, NOW)
     assert await begin(store, a_contact(1)) == attempt
 
 

@@ -72,7 +72,7 @@ async def test_no_attempt_begins_from_or_to_a_number_that_must_not_be_called(
     )
     assert await store.begin_attempt(attempt, about(attempt, "attempt.initiated")) == "do_not_call"
     assert await store.get_attempt(ACME, attempt.id) is None
-    await store.remove_do_not_call(ACME, listed)
+    await store.remove_do_not_call(ACME, listed, NOW)
     assert await store.begin_attempt(attempt, about(attempt, "attempt.initiated")) is None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.do_not_call import DoNotCall
 from engine.model import Flow, Step
 from engine.ports.store import NewList
 from tests.contract.store_samples import (
@@ -121,7 +122,9 @@ async def test_an_opt_out_is_told_once_and_holds_for_every_contact_with_that_num
     assert await store.opt_out([number], flow, event)
     assert not await store.opt_out([number], flow, event)
     assert [one["data"] for one in kit.events_of("attempt.opt_out")] == [{"number": number}]
-    assert (await store.list_do_not_call(ACME, 10, None)).items == ((number, flow),)
+    assert (await store.list_do_not_call(ACME, 10, None)).items == (
+        DoNotCall(number, flow, event.time, source="call", added_by=attempt.id),
+    )
     for place, contact in enumerate(people[1:], 2):
         later = an_attempt(contact, place)
         refused = await store.begin_attempt(later, about(later, "attempt.initiated"))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from adapters.sqlite import rules
 from engine.agent import Agent, Leg, Presence, day_of
 from engine.disposition import Disposition
+from engine.do_not_call import DoNotCall
 from engine.events import StoredEvent
 from engine.model import BlockerCode, Contact, Flow, Prompt, Recording
 from engine.ports.store import AttemptFilter, Conflict, Deferral, NewList, Store
@@ -273,9 +274,27 @@ async def list_number(twins: Twins, account: int, number: int, flow: bool) -> No
     await twins.ask(lambda store: store.add_do_not_call(owner, some, of_flow, twins.at))
 
 
+async def list_range(twins: Twins, account: int, digits: int, lasts: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    until = twins.at + lasts if lasts else None
+    entry = DoNotCall(
+        f"{NUMBERS[0][:digits]}*", None, twins.at, until, "a range", "import", "key_1"
+    )
+    await twins.ask(lambda store: store.put_do_not_call(owner, [entry]))
+
+
+async def find_listed(twins: Twins, number: int, wait: int) -> None:
+    name = twins.lists[number % len(twins.lists)]
+
+    async def ask(store: Store) -> list[str]:
+        return sorted(await store.listed_contacts(name, twins.at + wait, 10))
+
+    await twins.ask(ask)
+
+
 async def strike_number(twins: Twins, account: int, number: int) -> None:
     owner = (ACME, OTHER)[account % 2]
-    await twins.ask(lambda store: store.remove_do_not_call(owner, NUMBERS[number % 2]))
+    await twins.ask(lambda store: store.remove_do_not_call(owner, NUMBERS[number % 2], twins.at))
 
 
 async def opt_out(twins: Twins, number: int, flow: bool) -> None:
@@ -400,6 +419,14 @@ steps = st.one_of(
     st.builds(partial, st.just(note_progress), number=small, answered=st.booleans()),
     st.builds(partial, st.just(end_attempt), number=small, how=small),
     st.builds(partial, st.just(end_attempt), number=small, how=small),
+    st.builds(
+        partial,
+        st.just(list_range),
+        account=st.integers(0, 1),
+        digits=st.integers(3, 12),
+        lasts=st.sampled_from((0, 3, 100)),
+    ),
+    st.builds(partial, st.just(find_listed), number=st.integers(0, 9), wait=st.integers(0, 200)),
     st.builds(
         partial,
         st.just(bring_forward),

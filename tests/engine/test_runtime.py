@@ -10,12 +10,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from engine.do_not_call import DoNotCall
+from engine.events import Event
 from engine.model import Attempt, Cap, FlowSettings, RetryRule
-from engine.ports.store import AttemptFilter, Conflict
+from engine.ports.store import AttemptFilter, Conflict, Refusal
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.test_windows import most_in_any_window
-from tests.engine.made import EPOCH, account, did, flow
+from tests.engine.made import EPOCH, account, contact, did, flow
 from tests.engine.world import World, everyone_answers, furnish, make_store, people, running
 
 
@@ -207,6 +209,30 @@ async def test_an_inactive_listener_holds_its_contacts(autojump_clock: MockClock
         await world.engine.administration.set_listener(account(), "flw_1", True)
         await world.wait_done()
         assert len(world.telephony.dialed) == 3
+
+
+async def test_thousands_who_must_not_be_called_are_skipped_without_an_intent_each(
+    autojump_clock: MockClock,
+) -> None:
+    store = make_store()
+    await furnish(store, [flow()], [did()])
+    await store.put_do_not_call("acc_1", [DoNotCall("+1415000*", None, EPOCH)])
+    begun: list[str] = []
+    begin = store.begin_attempt
+
+    async def begin_attempt(attempt: Attempt, event: Event) -> Refusal | None:
+        begun.append(attempt.number)
+        return await begin(attempt, event)
+
+    store.begin_attempt = begin_attempt  # type: ignore[method-assign]
+    async with running(store=store) as world:
+        others = [contact(id="cnt_z", row=9_999, tel=("+14155550123",))]
+        await world.add_list([*people(5_000), *others])
+        await world.wait_done()
+        assert begun == ["+14155550123"]
+        found = Counter(one.disposition for one in await world.contacts())
+        assert found == {"skipped": 5_000, "answered": 1}
+        assert trio.current_time() < 15
 
 
 async def test_a_number_on_the_do_not_call_list_is_skipped_at_dialling(

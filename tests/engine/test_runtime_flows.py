@@ -221,9 +221,8 @@ async def test_an_opt_out_ends_every_other_contact_with_that_number(
             "skipped",
         ]
         assert len(world.telephony.dialed) == 1
-        assert (await world.store.list_do_not_call("acc_1", 10, None)).items == (
-            ("+14155550123", None),
-        )
+        [listed] = (await world.store.list_do_not_call("acc_1", 10, None)).items
+        assert (listed.number, listed.flow, listed.source) == ("+14155550123", None, "call")
         told = await events_of(world)
         assert [data for kind, data in told if kind == "attempt.opt_out"] == [
             {"number": "+14155550123", "scope": "account"}

@@ -2,31 +2,90 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated, Final
 
+import trio
+from msgspec import Meta, Struct
+
+from api.http.csv_stream import guard_cell, stream_pages, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
-from api.http.views import DoNotCallView
+from api.http.views import show_do_not_call, show_do_not_call_change
+from engine.administration import NUMBERS_MAX
+from engine.do_not_call import NOTE_LENGTH_MAX, DoNotCall
+from engine.do_not_call_file import read_do_not_call_file, read_do_not_call_numbers, read_expiry
+from engine.events import rfc3339
 from engine.form import read_form
+from engine.model import REPORT_ERRORS_MAX, RowError
+
+CHUNK: Final = 500
+"""Rows of a file that are written down in one transaction."""
+COLUMNS: Final = ("number", "flow", "added_at", "expires_at", "note", "source", "added_by")
 
 
 class DoNotCallForm(Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers that are not to be called any more."""
 
     numbers: tuple[str, ...]
+    """Also the beginning of numbers and a `*`: `+1900*`."""
     flow: str | None = None
     """Only by this flow; None by none of the account."""
+    expires_at: str | None = None
+    """RFC 3339: from when on they may be called again; None is never."""
+    note: Annotated[str, Meta(max_length=NOTE_LENGTH_MAX, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""
+
+
+class ImportView(Struct, frozen=True):
+    """What became of a file of numbers."""
+
+    rows: int
+    added: int
+    """Those that were not listed so before."""
+    rejected: int
+    errors: tuple[RowError, ...]
+    """The first `REPORT_ERRORS_MAX`."""
 
 
 async def add(exchange: Exchange) -> Answer:
     """POST /v1/dnc"""
     form = read_form(exchange.read_json(), DoNotCallForm)
-    numbers = exchange.engine.administration.read_numbers(form.numbers)
-    account = exchange.account.id
-    if form.flow is not None and await exchange.store.get_flow(account, form.flow) is None:
-        raise Problem("unknown_flow", f"There is no flow {form.flow!r}.")
-    added = await exchange.store.add_do_not_call(account, numbers, form.flow, exchange.now)
+    numbers = read_do_not_call_numbers(form.numbers, NUMBERS_MAX)
+    expires_at = read_expiry(form.expires_at, exchange.now)
+    await _check_flow(exchange, form.flow)
+    entries = [
+        DoNotCall(number, form.flow, exchange.now, expires_at, form.note, "api", _key(exchange))
+        for number in numbers
+    ]
+    added = await exchange.store.put_do_not_call(exchange.account.id, entries)
     return answer({"added": added}, 201)
+
+
+async def take_file(exchange: Exchange) -> Answer:
+    """POST /v1/dnc/import: a CSV with the columns `number`, `expires_at`, `note`. Good rows are listed
+    as they are read, whatever the others are."""
+    assert exchange.file is not None  # the route takes a form with one
+    flow = exchange.parameters.read_text("flow")
+    await _check_flow(exchange, flow)
+    rows = added = rejected = 0
+    errors: list[RowError] = []
+    entries: list[DoNotCall] = []
+    account, key, now = exchange.account.id, _key(exchange), exchange.now
+    for found in read_do_not_call_file(exchange.file.name, exchange.file.data, flow, key, now):
+        rows += 1
+        if isinstance(found, DoNotCall):
+            entries.append(found)
+        else:
+            rejected += 1
+            errors.append(found)
+            del errors[REPORT_ERRORS_MAX:]
+        if len(entries) == CHUNK:
+            added += await exchange.store.put_do_not_call(account, entries)
+            entries.clear()
+        elif rows % CHUNK == 0:
+            await trio.lowlevel.checkpoint()
+    if entries:
+        added += await exchange.store.put_do_not_call(account, entries)
+    return answer(ImportView(rows, added, rejected, tuple(errors)), 201)
 
 
 async def list_numbers(exchange: Exchange) -> Answer:
@@ -34,12 +93,51 @@ async def list_numbers(exchange: Exchange) -> Answer:
     page = await exchange.store.list_do_not_call(
         exchange.account.id, *exchange.parameters.read_page()
     )
-    return answer_page(page, lambda entry: DoNotCallView(*entry))
+    return answer_page(page, show_do_not_call)
+
+
+async def get_csv(exchange: Exchange) -> Answer:
+    """GET /v1/dnc.csv: what `take_file` takes, and more."""
+    pages = stream_pages(
+        lambda limit, cursor: exchange.store.list_do_not_call(exchange.account.id, limit, cursor),
+        lambda entry: (
+            entry.number,
+            entry.flow,
+            rfc3339(entry.added_at),
+            entry.expires_at and rfc3339(entry.expires_at),
+            guard_cell(entry.note),
+            entry.source,
+            entry.added_by,
+        ),
+    )
+    return stream_rows("do-not-call.csv", COLUMNS, pages)
+
+
+async def list_changes(exchange: Exchange) -> Answer:
+    """GET /v1/dnc/audit"""
+    page = await exchange.store.list_do_not_call_changes(
+        exchange.account.id, *exchange.parameters.read_page()
+    )
+    return answer_page(page, show_do_not_call_change)
 
 
 async def remove(exchange: Exchange) -> Answer:
     """DELETE /v1/dnc/{number}"""
-    [number] = exchange.engine.administration.read_numbers([exchange.path["number"]])
-    if not await exchange.store.remove_do_not_call(exchange.account.id, number):
+    [number] = read_do_not_call_numbers([exchange.path["number"]], 1)
+    struck = await exchange.store.remove_do_not_call(
+        exchange.account.id, number, exchange.now, _key(exchange)
+    )
+    if not struck:
         raise not_found("number", number)
     return NOTHING
+
+
+def _key(exchange: Exchange) -> str:
+    """Who asks, for the record."""
+    assert exchange.caller is not None  # the routes take a key
+    return exchange.caller.key
+
+
+async def _check_flow(exchange: Exchange, flow: str | None) -> None:
+    if flow is not None and await exchange.store.get_flow(exchange.account.id, flow) is None:
+        raise Problem("unknown_flow", f"There is no flow {flow!r}.")

@@ -123,6 +123,15 @@ def test_a_page_of_attempts_goes_by_the_narrowest_index_and_starts_at_its_key(
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan)
 
 
+@pytest.mark.parametrize("statement", [agents.IS_LISTED, dialing.LISTED_CONTACTS])
+def test_ranges_are_looked_for_among_ranges_alone(
+    database: sqlite3.Connection, statement: str
+) -> None:
+    plan = plan_of(database, statement)
+    found = [step.rpartition("(")[0] for step in plan if step.startswith("SEARCH d USING INDEX")]
+    assert found == ["SEARCH d USING INDEX do_not_call_prefixes "]
+
+
 def test_counting_a_list_reads_its_index_only(database: sqlite3.Connection) -> None:
     plan = plan_of(database, reading.COUNT_LIST)
     assert "SEARCH c USING COVERING INDEX contacts_due (list=? AND due_at>?)" in plan

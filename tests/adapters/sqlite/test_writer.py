@@ -32,7 +32,7 @@ NOTE = "INSERT INTO do_not_call (account, number, flow, added_at) VALUES (1, ?, 
 
 async def noted(opened: Opened) -> list[str]:
     """The numbers that operations of these tests wrote down."""
-    return [number for number, _ in (await opened.store.list_do_not_call(ACME, 1000, None)).items]
+    return [one.number for one in (await opened.store.list_do_not_call(ACME, 1000, None)).items]
 
 
 def note(number: str, unit: Unit) -> str:
