@@ -325,7 +325,7 @@ CASES: Final = (
                         "attempt.amd",
                         {
                             "answerer": "human",
-                            "cause": "after_greeting_silence",
+                            "cause": "CAUSE",
                             "elapsed_ms": "TIME",
                         },
                     ),
@@ -347,7 +347,7 @@ CASES: Final = (
                         "attempt.amd",
                         {
                             "answerer": "machine",
-                            "cause": "maximum_number_of_words",
+                            "cause": "CAUSE",
                             "elapsed_ms": "TIME",
                         },
                     ),

@@ -71,6 +71,7 @@ async def leave_while_listening(line: Line) -> None:
 async def press_and_leave(line: Line) -> None:
     await line.hear_tone(LONG_HZ)
     await line.press("9")
+    await line.stay(0.14)
     line.hang_up()
 
 
@@ -80,6 +81,7 @@ async def talk_and_leave(line: Line) -> None:
 
 
 async def greet(line: Line) -> None:
+    await line.hear_silence(0.2)
     await line.speak(make_tone(VOICE_HZ, 1.0))
 
 

@@ -5,6 +5,7 @@ All calls are made at once by one installation, and each test looks at what came
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import trio
 from msgspec import Struct
 
 from adapters.media.g711 import SAMPLE_RATE_HZ
+from bench.installation import free_port, open_sipp
 from tests.peers import require
-from tests.system import flow_examples, flow_nodes
+from tests.system import flow_elsewhere, flow_examples, flow_nodes
+from tests.system.carrier import open_carrier
 from tests.system.flow_server import Asked, open_server
 from tests.system.flow_sound import (
     Samples,
@@ -45,7 +48,8 @@ BEEP_LATE_S = 0.25
 """A beep counts as over a little before the sound of it has passed through every buffer."""
 ALIKE = 0.9
 
-CASES: Sequence[Case] = (*flow_examples.CASES, *flow_nodes.CASES)
+KEYS_SCENARIO = Path(__file__).parent / "sipp" / "presses_keys.xml"
+CASES: Sequence[Case] = (*flow_examples.CASES, *flow_nodes.CASES, *flow_elsewhere.CASES)
 SCRIPTS = {**flow_examples.SCRIPTS, **flow_nodes.SCRIPTS}
 
 
@@ -56,6 +60,8 @@ class Run(Struct):
     """By the case's name, a contact each."""
     product: Product
     asked: Asked
+    sipp_code: int
+    """What sipp ended with."""
 
     def of(self, number: str) -> Seen:
         """What is known of the first contact with this number."""
@@ -70,6 +76,9 @@ class Run(Struct):
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All calls at once."""
     require("espeak-ng", "espeak-ng")
+    require("sipp", "sip-tester")
+    if os.geteuid() != 0:
+        pytest.skip("sipp sends keys as root only")
     return trio.run(make_calls, tmp_path_factory.mktemp("flows"))
 
 
@@ -78,8 +87,14 @@ async def make_calls(folder: Path) -> Run:
     for text in (flow_examples.COMPLAINT, flow_examples.HELLO, flow_examples.GREETING):
         make_speech(text)  # before anybody waits for it
     seen: dict[str, list[Seen]] = {}
+    port = free_port()
     with trio.fail_after(RUN_S_MAX):
-        async with open_server() as asked, open_product(folder, SCRIPTS, {}) as product:
+        async with (
+            open_server() as asked,
+            open_carrier(folder, write_profile(folder)) as carrier,
+            open_sipp(folder, port, ("-sf", str(KEYS_SCENARIO), "-m", "1")) as sipp,
+            open_product(folder, SCRIPTS, trunks_of(carrier, port)) as product,
+        ):
             names = {flow_nodes.ELSEWHERE: asked.url.replace("127.0.0.1", "127.0.0.2")}
             names["https://example.com"] = asked.url
             for hz in (*flow_nodes.TONES_HZ, flow_nodes.LONG_HZ):
@@ -89,13 +104,29 @@ async def make_calls(folder: Path) -> Run:
                 names[f'"tone-{hz}"'] = f'"{prompt.id}"'
 
             async def go_through(case: Case) -> None:
-                flow = await product.make_flow(put_in(names, case.flow))
+                flow = await product.make_flow(put_in(names, case.flow), case.did)
                 seen[case.name] = await product.call_all(flow, case.contacts)
 
             async with trio.open_nursery() as nursery:
                 for case in CASES:
                     nursery.start_soon(go_through, case)
-    return Run(seen, product, asked)
+            code = await sipp.wait()
+    return Run(seen, product, asked, code)
+
+
+def write_profile(folder: Path) -> str:
+    """A profile of the simulated carrier by which everybody answers at once; its path."""
+    file = folder / "profile.toml"
+    file.write_text(flow_elsewhere.PROFILE, encoding="utf-8")
+    return str(file)
+
+
+def trunks_of(carrier: str, port: int) -> dict[str, tuple[str, str]]:
+    """The trunks beside `main`, and their DIDs."""
+    return {
+        "sim": (carrier, flow_elsewhere.SIM_DID),
+        "sipp": (f"sip:127.0.0.1:{port}", flow_elsewhere.SIPP_DID),
+    }
 
 
 def put_in(names: Mapping[str, str], flow: dict[str, Any]) -> dict[str, Any]:
@@ -116,10 +147,10 @@ def test_the_record_and_the_events_of_each_call_are_what_its_flow_says(
     run: Run, case: Case, place: int
 ) -> None:
     contact, seen = case.contacts[place], run.seen[case.name][place]
-    assert seen.events == expected_events(contact)
-    assert seen.leg_events == expected_leg_events(contact)
-    assert seen.attempts == expected_attempts(contact, "main")
-    if contact.is_called:
+    assert seen.events == expected_events(contact, case.did)
+    assert seen.leg_events == expected_leg_events(contact, case.did)
+    assert seen.attempts == expected_attempts(contact, case.trunk, case.did)
+    if contact.is_called and case.trunk == "main":
         assert [line.is_through for line in seen.lines] == [True]
 
 
@@ -216,10 +247,15 @@ def test_a_recording_that_is_full_is_as_long_as_the_flow_says(run: Run) -> None:
 def test_the_users_system_is_asked_what_the_flow_says_and_nothing_twice(run: Run) -> None:
     asked = [(method, path) for method, path, _ in run.asked.questions]
     assert sorted(asked) == sorted(
-        [("POST", "/orders/bring")] * 4
+        [("GET", "/orders/bring")]
+        + [("POST", "/orders/bring")] * 4
         + [("POST", path) for path in ("/slow", "/down", "/broken", "/large", "/away")]
     )
     sent = [body for _, _, body in run.asked.questions if body is not None]
     assert sorted(sent, key=str) == sorted(
         [{"number": "+14155550108", "bring": True}, {"to": "+14155550210", "n": 3}], key=str
     )
+
+
+def test_sipp_presses_keys_and_sees_nothing_that_it_does_not_expect(run: Run) -> None:
+    assert run.sipp_code == 0
