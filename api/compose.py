@@ -20,9 +20,9 @@ import trio
 from msgspec import Struct
 
 from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
-from adapters.media.codec import CodecName
-from adapters.media.prompts import PromptError, PromptLibrary
-from adapters.media.recording_archive import RecordingArchive
+from adapters.media.codecs.codec import CodecName
+from adapters.media.prompts.library import PromptError, PromptLibrary
+from adapters.media.recording.archive import RecordingArchive
 from adapters.media.types import PlaneUnavailable
 from adapters.outgoing_http import GuardedHttp, JsonRequests
 from adapters.sip.identity.headers import TrunkIdentity, UnsafeHeader

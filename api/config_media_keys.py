@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from adapters.media import opus
+from adapters.media.codecs import opus
 from adapters.media.sdp import CodecName, SrtpPolicy
 from api.config_keys import say, texts_from_text
 from api.config_sip_keys import one_of

@@ -19,9 +19,9 @@ import trio
 from msgspec import Struct
 from rich.console import Console
 
-from adapters.media.amd import AmdTable, Verdict
-from adapters.media.beep import Beep, BeepTable
-from adapters.media.tone import FRAME_SAMPLES, ToneFrames, ToneTable
+from adapters.media.listening.amd import AmdTable, Verdict
+from adapters.media.listening.beep import Beep, BeepTable
+from adapters.media.listening.tone import FRAME_SAMPLES, ToneFrames, ToneTable
 from bench.amd_corpus import Label, Scene, make_corpus
 from bench.report import show_measurements
 from bench.scenario import Measurement, Scenario, Show, Size, describe_machine

@@ -21,7 +21,7 @@ import soxr
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from adapters.media.g711 import ALAW, SAMPLE_RATE_HZ, ULAW, Law
+from adapters.media.codecs.g711 import ALAW, SAMPLE_RATE_HZ, ULAW, Law
 from bench.amd_greetings import HUMAN, MACHINE, RECEPTION, Spoken
 
 Signal = NDArray[np.float64]

@@ -21,7 +21,7 @@ import numpy as np
 import trio
 from msgspec import Struct
 
-from adapters.media.g711 import SAMPLE_RATE_HZ
+from adapters.media.codecs.g711 import SAMPLE_RATE_HZ
 from bench.installation import (
     Installation,
     find_sipp,

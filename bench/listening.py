@@ -16,12 +16,12 @@ import trio
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from adapters.media.codecs.g711 import ULAW
 from adapters.media.control_listening import AwaitBeep, Detect
-from adapters.media.g711 import ULAW
-from adapters.media.listening import Listening
-from adapters.media.receiver import RECEIVE_BYTES_MAX, Batch
-from adapters.media.rtp import FRAME_BYTES, HEADER_BYTES, HEADER_FIELDS, read_arrivals
-from adapters.media.stream_table import PHASES
+from adapters.media.listening.listeners import Listening
+from adapters.media.plane.stream_table import PHASES
+from adapters.media.sockets.receiver import RECEIVE_BYTES_MAX, Batch
+from adapters.media.wire.rtp import FRAME_BYTES, HEADER_BYTES, HEADER_FIELDS, read_arrivals
 from bench.scenario import Measurement, Scenario, Show, Size
 from engine.ports.amd import AmdParameters
 

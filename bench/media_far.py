@@ -18,7 +18,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from adapters.media.rtp import FRAME_BYTES, FRAME_NS, HEADER_BYTES, HEADER_FIELDS, PACKET_FIELDS
+from adapters.media.wire.rtp import (
+    FRAME_BYTES,
+    FRAME_NS,
+    HEADER_BYTES,
+    HEADER_FIELDS,
+    PACKET_FIELDS,
+)
 from bench.datagrams import BATCH_MAX, DatagramSocket
 
 PHASES: Final = 10

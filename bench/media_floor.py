@@ -20,8 +20,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from adapters.media.rtp import FRAME_NS, PACKET_FIELDS
-from adapters.media.way import PLAIN, choose_way
+from adapters.media.sockets.way import PLAIN, choose_way
+from adapters.media.wire.rtp import FRAME_NS, PACKET_FIELDS
 
 PHASES: Final = 10
 TICK_NS: Final = FRAME_NS // PHASES

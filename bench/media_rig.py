@@ -15,9 +15,9 @@ import trio
 from msgspec import Struct
 
 from adapters.media.client import PlaneSettings, RtpMediaPlane
+from adapters.media.codecs.g711 import LAWS
 from adapters.media.control import PlaneStatistics
-from adapters.media.g711 import LAWS
-from adapters.media.prompt_files import prompt_file
+from adapters.media.prompts.files import prompt_file
 from adapters.media.stream import PlaneStream
 from adapters.media.types import Remote
 from bench.media_far import Lateness, Order

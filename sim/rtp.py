@@ -16,10 +16,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from adapters.media.dtmf import DigitPacket, make_script
-from adapters.media.dtmf_tones import keys_octets
-from adapters.media.g711 import SAMPLE_RATE_HZ, encode_alaw, encode_ulaw
+from adapters.media.codecs.g711 import SAMPLE_RATE_HZ, encode_alaw, encode_ulaw
+from adapters.media.plane.dtmf_tones import keys_octets
 from adapters.media.types import Remote
+from adapters.media.wire.dtmf import DigitPacket, make_script
 
 FRAME_S: Final = 0.02
 FRAME_SAMPLES: Final = 160

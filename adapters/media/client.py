@@ -178,7 +178,7 @@ def _arguments(
 ) -> list[str]:
     first_port, last_port = ports
     return [
-        *(sys.executable, "-P", "-m", "adapters.media.plane"),
+        *(sys.executable, "-P", "-m", "adapters.media.plane.loop"),
         *("--bind", bind_host),
         *("--ports", f"{first_port}-{last_port}"),
         *("--prompts", str(prompts_folder.absolute())),

@@ -14,8 +14,8 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from adapters.media.control_listening import ListeningCommand, ListeningEvent
-from adapters.media.numbers import Numbers
 from adapters.media.types import SrtpKeys
+from adapters.media.wire.numbers import Numbers
 from engine.ports.telephony import MediaStatistics
 
 FRAME_LENGTH_MAX: Final = 4 << 20

@@ -20,9 +20,9 @@ from adapters.media.control_listening import (
     RecordingOver,
     Withdraw,
 )
-from adapters.media.dtmf import DIGITS
-from adapters.media.recordings import is_recording_id
+from adapters.media.recording.files import is_recording_id
 from adapters.media.types import StreamLost
+from adapters.media.wire.dtmf import DIGITS
 from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import Recorded, RecordingEnding
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import trio
 
 from adapters.media import control
-from adapters.media.dtmf import make_script
 from adapters.media.types import StreamLost
+from adapters.media.wire.dtmf import make_script
 
 
 class StreamPressing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.media import opus
+from adapters.media.codecs import opus
 from api.config import ConfigError, Sip, read_config
 from api.config_keys import Address
 from engine.disposition import OutcomeTable

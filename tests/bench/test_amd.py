@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters.media.amd import Verdict
+from adapters.media.listening.amd import Verdict
 from bench import amd
 from bench.amd_corpus import Label, Scene
 from engine.ports.amd import Answerer

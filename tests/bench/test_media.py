@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from adapters.media.control import LATENESS_MS_MAX, PlaneStatistics
-from adapters.media.dtmf import EventReceiver
-from adapters.media.rtp import FRAME_NS, parse_packet
+from adapters.media.wire.dtmf import EventReceiver
+from adapters.media.wire.rtp import FRAME_NS, parse_packet
 from bench import media
 from bench.datagrams import DatagramSocket
 from bench.media_far import KEY_EVERY, TELEPHONE_EVENT, Lateness, Mouth, judge

@@ -18,7 +18,7 @@ import soundfile
 import trio
 
 from adapters.media.client import open_media_plane
-from adapters.media.prompts import PromptLibrary
+from adapters.media.prompts.library import PromptLibrary
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
 from engine.ports.telephony import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters.media.dtmf import EventReceiver
-from adapters.media.g711 import LAWS
-from adapters.media.goertzel import DigitTable
-from adapters.media.rtp import parse_packet
+from adapters.media.codecs.g711 import LAWS
+from adapters.media.listening.goertzel import DigitTable
 from adapters.media.types import Remote
+from adapters.media.wire.dtmf import EventReceiver
+from adapters.media.wire.rtp import parse_packet
 from sim.rtp import FRAME_S, Streams
 
 EVENT = 101

@@ -22,7 +22,7 @@ import trio
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from adapters.media.g711 import SAMPLE_RATE_HZ, decode_ulaw
+from adapters.media.codecs.g711 import SAMPLE_RATE_HZ, decode_ulaw
 from bench.installation import free_port
 from tests.peers import require
 

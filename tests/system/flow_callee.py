@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import trio
 
-from adapters.media.g711 import ULAW_SILENCE, encode_ulaw
+from adapters.media.codecs.g711 import ULAW_SILENCE, encode_ulaw
 from adapters.sip.wire.message import Request, SipParseError, parse
 from sim.wire import Address, Dialog, echo, read_dialog, respond, tagged, user_of
 from tests.system.flow_sound import FRAME, Heard, Samples, is_loud, tone_of

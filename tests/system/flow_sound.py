@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.media.g711 import SAMPLE_RATE_HZ, decode_ulaw
+from adapters.media.codecs.g711 import SAMPLE_RATE_HZ, decode_ulaw
 
 FRAME = 160
 LOUD = 120.0

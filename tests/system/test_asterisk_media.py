@@ -13,8 +13,8 @@ import trio
 from numpy.typing import NDArray
 
 from adapters.media.client import PlaneSettings, open_media_plane
-from adapters.media.g711 import decode_ulaw
-from adapters.media.recordings import recording_file
+from adapters.media.codecs.g711 import decode_ulaw
+from adapters.media.recording.files import recording_file
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
 from adapters.sip.wire.digest import Credentials

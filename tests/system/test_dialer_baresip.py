@@ -16,7 +16,7 @@ import trio
 from msgspec import Struct
 
 from adapters.http_client import HttpClient
-from adapters.media.g711 import SAMPLE_RATE_HZ
+from adapters.media.codecs.g711 import SAMPLE_RATE_HZ
 from bench.installation import Installation, make_config, open_installation
 from tests.system.baresip import (
     BOTH_WAYS,

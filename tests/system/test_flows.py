@@ -15,7 +15,7 @@ import pytest
 import trio
 from msgspec import Struct
 
-from adapters.media.g711 import SAMPLE_RATE_HZ
+from adapters.media.codecs.g711 import SAMPLE_RATE_HZ
 from bench.installation import free_port, open_sipp
 from tests.peers import require
 from tests.system import flow_elsewhere, flow_examples, flow_nodes

@@ -30,7 +30,7 @@ agree to what it does not do.
 `text` reads the lines, `crypto` those that carry keys, `choice` picks what is used, `describe` writes.
 """
 
-from adapters.media.codec import DEFAULT_CODECS, CodecName
+from adapters.media.codecs.codec import DEFAULT_CODECS, CodecName
 from adapters.media.sdp.choice import read_answer, read_later_answer
 from adapters.media.sdp.crypto import KEY_BYTES, SUITES
 from adapters.media.sdp.describe import build_answer, build_offer

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from adapters.media.codec import CODECS, OPUS_BIT_RATE, Codec
+from adapters.media.codecs.codec import CODECS, OPUS_BIT_RATE, Codec
 from adapters.media.sdp.crypto import CryptoLine
 from adapters.media.sdp.terms import PLAIN, MediaTerms
 from adapters.media.sdp.text import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from adapters.media.codec import CODECS, Codec
+from adapters.media.codecs.codec import CODECS, Codec
 from adapters.media.sdp.choice import EVENT_NUMBERS, Audio, choose_of_offer
 from adapters.media.sdp.crypto import write_crypto
 from adapters.media.sdp.terms import PLAIN, MediaTerms

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from adapters.media.codec import DEFAULT_CODECS, CodecName
+from adapters.media.codecs.codec import DEFAULT_CODECS, CodecName
 from adapters.media.sdp.crypto import KEY_BYTES
 from adapters.media.types import SuiteName
 

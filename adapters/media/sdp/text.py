@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
-from adapters.media.codec import CODECS, CodecName
+from adapters.media.codecs.codec import CODECS, CodecName
 from adapters.media.sdp.crypto import CryptoLine, read_crypto
 
 SDP_BYTES_MAX: Final = 16_384

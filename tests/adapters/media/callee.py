@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from adapters.media.rtp import Header, build_packet, parse_packet
+from adapters.media.codecs.voices import VOICES
 from adapters.media.types import Remote
-from adapters.media.voices import VOICES
+from adapters.media.wire.rtp import Header, build_packet, parse_packet
 
 HOST = "127.0.0.1"
 SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160, 9: b"\xfc" * 160, 111: VOICES[111].silence}

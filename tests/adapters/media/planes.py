@@ -12,12 +12,12 @@ import trio
 
 from adapters.media import control
 from adapters.media.client import PlaneSettings, RtpMediaPlane, open_media_plane
-from adapters.media.endpoint import PortPicker
-from adapters.media.rtp import Header, build_packet, parse_packet
-from adapters.media.switchboard import Switchboard
+from adapters.media.codecs.voices import VOICES
+from adapters.media.plane.switchboard import Switchboard
+from adapters.media.sockets.endpoint import PortPicker
+from adapters.media.sockets.way import PLAIN, RING, Way, choose_way
 from adapters.media.types import SrtpKeys
-from adapters.media.voices import VOICES
-from adapters.media.way import PLAIN, RING, Way, choose_way
+from adapters.media.wire.rtp import Header, build_packet, parse_packet
 from tests.adapters.media.callee import HOST
 
 GUARD_S = 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.media.g711 import ULAW
+from adapters.media.codecs.g711 import ULAW
 
 Sound = NDArray[np.float64]
 Samples = NDArray[np.int16]

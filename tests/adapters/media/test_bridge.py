@@ -13,10 +13,10 @@ import pytest
 import trio
 
 from adapters.media.client import PlaneSettings, RtpMediaPlane
-from adapters.media.dtmf import make_script
-from adapters.media.rtp import Header, build_packet
 from adapters.media.stream import PlaneStream
 from adapters.media.types import Remote, StreamLost
+from adapters.media.wire.dtmf import make_script
+from adapters.media.wire.rtp import Header, build_packet
 from tests.adapters.media.callee import HOST, Callee, open_callee
 from tests.adapters.media.planes import running_plane, write_prompt
 

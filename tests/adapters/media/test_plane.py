@@ -17,9 +17,9 @@ import trio
 
 from adapters.media import control, plane_process
 from adapters.media.client import RtpMediaPlane, open_media_plane
-from adapters.media.quality import estimate_mos
-from adapters.media.rtp import Header
+from adapters.media.plane.quality import estimate_mos
 from adapters.media.types import MediaPlane, PlaneUnavailable, Remote, Stream, StreamLost
+from adapters.media.wire.rtp import Header
 from engine.ports.telephony import MediaStatistics
 from tests.adapters.media.callee import HOST, SILENCE, Callee, continuous, open_callee
 from tests.adapters.media.planes import GUARD_S, running_plane, write_prompt
@@ -408,7 +408,13 @@ async def bare_plane(folder: Path) -> AsyncIterator[tuple[trio.Process, trio.Soc
     with theirs:
         process = await trio.lowlevel.open_process(
             [
-                *(sys.executable, "-m", "adapters.media.plane", "--control", str(theirs.fileno())),
+                *(
+                    sys.executable,
+                    "-m",
+                    "adapters.media.plane.loop",
+                    "--control",
+                    str(theirs.fileno()),
+                ),
                 *("--bind", HOST, "--ports", "0-0", "--prompts", str(folder)),
             ],
             pass_fds=[theirs.fileno()],

@@ -12,9 +12,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from adapters.media.client import PlaneSettings, RtpMediaPlane
-from adapters.media.rtp import Header, build_packet
 from adapters.media.stream import DIGITS_MAX
 from adapters.media.types import Remote, StreamLost
+from adapters.media.wire.rtp import Header, build_packet
 from tests.adapters.media.callee import HOST, open_callee
 from tests.adapters.media.planes import WAYS, running_plane, write_prompt
 

@@ -13,12 +13,12 @@ import soundfile
 import trio
 
 from adapters.media.client import PlaneSettings, RtpMediaPlane
-from adapters.media.g711 import LAWS, ULAW
-from adapters.media.goertzel import COLUMNS_HZ, KEYS, ROWS_HZ
-from adapters.media.recordings import find_recording, make_header
-from adapters.media.rtp import Header, build_packet
+from adapters.media.codecs.g711 import LAWS, ULAW
+from adapters.media.listening.goertzel import COLUMNS_HZ, KEYS, ROWS_HZ
+from adapters.media.recording.files import find_recording, make_header
 from adapters.media.stream import PlaneStream
 from adapters.media.types import Remote, StreamLost
+from adapters.media.wire.rtp import Header, build_packet
 from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import Recorded
 from tests.adapters.media.callee import HOST, Callee, open_callee

@@ -12,8 +12,8 @@ import trio
 from numpy.typing import NDArray
 
 from adapters.media.client import PlaneSettings
-from adapters.media.g711 import LAWS
-from adapters.media.prompts import PromptLibrary
+from adapters.media.codecs.g711 import LAWS
+from adapters.media.prompts.library import PromptLibrary
 from tests.adapters.media.callee import continuous, open_callee
 from tests.adapters.media.planes import running_plane
 

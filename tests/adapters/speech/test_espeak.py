@@ -12,10 +12,10 @@ import pytest
 import soxr
 import trio
 
-from adapters.media.g711 import LAWS
-from adapters.media.loudness import level, measure_lufs
-from adapters.media.prompt_files import prompt_file
-from adapters.media.prompts import KeptPrompt, PromptLibrary
+from adapters.media.codecs.g711 import LAWS
+from adapters.media.prompts.files import prompt_file
+from adapters.media.prompts.library import KeptPrompt, PromptLibrary
+from adapters.media.prompts.loudness import level, measure_lufs
 from adapters.speech.espeak import DATA_PATH_BYTES_MAX, EspeakSynthesiser, find_espeak
 from adapters.speech.spoken_texts import SpeechStatistics, open_speech
 from adapters.speech.synthesiser import Description, Sound, SynthesiserMissing

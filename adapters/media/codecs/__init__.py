@@ -1,0 +1,1 @@
+"""The codecs that calls can be held in: octets to samples and back. Pure."""
