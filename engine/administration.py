@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
+import structlog
 import trio
 from msgspec import Meta, Struct
 
@@ -30,6 +31,7 @@ from engine.flow.definition import (
     numbers_of,
     prompts_of,
     read_definition,
+    voices_of,
 )
 from engine.flow.parts import read_parts
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
@@ -51,11 +53,14 @@ from engine.model import (
 )
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
+from engine.ports.speech import Speech, SpeechFailed, SpeechRefused
 from engine.ports.store import Conflict, IdempotentAnswer, Store
 from engine.schedule.calling_hours import Party
 from engine.window_form import find_never_open, find_window_mistakes
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 Remember = Callable[[T], IdempotentAnswer]
 
 DEFAULT_ACCOUNT: Final = "default"
@@ -70,9 +75,6 @@ CAPS_MAX: Final = 16
 """Of one DID."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
-VARIABLES_MAX: Final = 100
-"""Of one flow. Every contact carries a value for each, so that a short list of a flow with thousands
-would fill the memory."""
 DEFAULTS_LENGTH_MAX: Final = 4_096
 """Characters of all defaults of one flow together, which every contact carries as well."""
 
@@ -122,6 +124,7 @@ class Administration:
         on_account_changed: Callable[[str], None],
         on_flow_changed: Callable[[str, str], None],
         on_did_changed: Callable[[str, str], None],
+        speech: Speech | None = None,
     ) -> None:
         """`on_flow_changed` is called with (account, flow) after the change is stored, `on_did_changed`
         with (account, number), and `on_account_changed` with the account."""
@@ -131,6 +134,7 @@ class Administration:
         self._on_account_changed = on_account_changed
         self._on_flow_changed = on_flow_changed
         self._on_did_changed = on_did_changed
+        self._speech = speech
 
     async def ensure_default_account(self) -> Account:
         """The account `default`, made if it is not there yet."""
@@ -340,6 +344,7 @@ class Administration:
         if isinstance(raw, dict):
             mistakes += self._find_never_open(account, raw)
             mistakes += await self._find_missing_prompts(account, raw)
+            mistakes += await self._find_unknown_voices(raw)
         require(mistakes)
         return read_form(raw, FlowForm)
 
@@ -351,6 +356,22 @@ class Administration:
             others = (Party(windows_of(account.rules.calling_window), account.timezone),)
             window, now = settings.get("calling_window"), self._clock.now()
             yield from find_never_open(window, zone, others, now, "/settings/calling_window")
+
+    async def _find_unknown_voices(self, raw: dict[str, Any]) -> list[Mistake]:
+        """Voices that there are not. Where nothing speaks just now, that is found out on the call."""
+        mistakes: list[Mistake] = []
+        if self._speech is None:
+            return mistakes
+        parts, _ = read_parts(raw.get("definition"))
+        for place, voice in voices_of(parts.nodes).items():
+            try:
+                await self._speech.find_voice(voice)
+            except SpeechRefused as refused:
+                mistakes.append(Mistake(f"/definition{place}", refused.code, refused.detail))
+            except SpeechFailed as error:
+                log.warning("a voice is not looked up", voice=voice, reason=str(error))
+                break
+        return mistakes
 
     async def _find_missing_prompts(self, account: Account, raw: dict[str, Any]) -> list[Mistake]:
         parts, _ = read_parts(raw.get("definition"))
@@ -384,12 +405,13 @@ def find_flow_mistakes(raw: Any) -> list[Mistake]:
         mistakes += find_dialer_mistakes(raw.get("kind", "multicast"), settings)
     definition = raw.get("definition")
     if isinstance(definition, dict):
-        found = _find_definition_mistakes(definition, raw.get("kind", "multicast"))
+        found = find_definition_mistakes(definition, raw.get("kind", "multicast"))
         mistakes += [Mistake(f"/definition{one.pointer}", one.code, one.detail) for one in found]
     return mistakes
 
 
-def _find_definition_mistakes(raw: dict[str, Any], kind: Any) -> list[Mistake]:
+def find_definition_mistakes(raw: Any, kind: Any = "dialer") -> list[Mistake]:
+    """All that is wrong with a definition in a flow of this kind; a dialer's may hold whatever there is."""
     try:
         definition = read_definition(raw)
     except InvalidDefinition as invalid:
@@ -412,9 +434,6 @@ def _find_transfer_mistakes(definition: Definition) -> Iterator[Mistake]:
 
 def _find_variable_mistakes(definition: Definition) -> Iterator[Mistake]:
     place = "/variables"
-    if len(definition.variables) > VARIABLES_MAX:
-        detail = f"A flow has at most {VARIABLES_MAX} variables."
-        yield Mistake(place, "too_many_variables", detail)
     defaults = sum(len(variable.default or "") for variable in definition.variables.values())
     if defaults > DEFAULTS_LENGTH_MAX:
         detail = f"The defaults of a flow have at most {DEFAULTS_LENGTH_MAX} characters together."

@@ -135,6 +135,7 @@ class Engine:
             on_account_changed=self._note_account,
             on_flow_changed=self._note_flow,
             on_did_changed=self._note_did,
+            speech=parts.speech if parts else None,
         )
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
         self._telephony = telephony

@@ -18,8 +18,6 @@ VALUE_LENGTH_MAX: Final = 4_096
 """Characters of a variable's value."""
 SHOWN_LENGTH_MAX: Final = 40
 """Characters of a bad value that its sender is shown."""
-NUMBER_LENGTH_MAX: Final = 32
-"""Characters of a number; nobody could follow a longer one."""
 
 VariableType = Literal[
     "text", "integer", "number", "money", "date", "time", "datetime", "digits", "phone"
@@ -60,7 +58,11 @@ _DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(?:[.,][0-9]{1,6})?")
 _MONEY: Final = re.compile(r"[+-]?[0-9]{1,15}(?:[.,][0-9]{1,2})?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _DIGITS: Final = re.compile(r"[0-9A-Za-z*#]{1,64}")
-_PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{1,30}")
+_PHONE: Final = re.compile(r"\+?(?=(?:[^0-9]*[0-9]){3})[0-9(][0-9 ().-]{1,30}")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 
@@ -103,7 +105,7 @@ def read_time(text: str) -> time | None:
 def read_datetime(text: str) -> datetime | None:
     """A moment as ISO 8601 writes it, `2030-12-31T09:30`; None for anything else. An offset is taken and not
     reckoned with: it is spoken as it stands."""
-    if len(text) < len("2030-12-31T09:30") or len(text) > NUMBER_LENGTH_MAX:
+    if not _MOMENT.fullmatch(text):
         return None
     try:
         return datetime.fromisoformat(text)

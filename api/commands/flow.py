@@ -16,8 +16,8 @@ import msgspec
 from api.commands import Command, CommandFailed
 from api.commands.terminal import printable, say
 from api.json_places import find_lines
-from engine.administration import find_flow_mistakes
-from engine.flow.definition import Definition, InvalidDefinition, read_definition
+from engine.administration import find_definition_mistakes, find_flow_mistakes
+from engine.flow.definition import Definition, read_definition
 from engine.flow.drawing import draw
 from engine.form import Mistake
 
@@ -73,10 +73,10 @@ def _read(file: Path) -> tuple[dict[str, Any], Definition]:
         if mistakes:
             raise _refuse(file, text, mistakes)
         return raw, read_definition(raw["definition"])
-    try:
-        return raw, read_definition(raw)
-    except InvalidDefinition as error:
-        raise _refuse(file, text, error.mistakes) from None
+    mistakes = find_definition_mistakes(raw)
+    if mistakes:
+        raise _refuse(file, text, mistakes)
+    return raw, read_definition(raw)
 
 
 def _read_text(file: Path) -> str:

@@ -28,6 +28,8 @@ from engine.form import Mistake, escape
 AMD: Final = "amd"
 """What `branch` may ask beside variables."""
 AMD_VALUES: Final = ("human", "machine", "fax", "unknown", "off")
+LINGERING_S_MIN: Final = 0.1
+"""The shortest wait that keeps a loop from going round at once."""
 KEYS: Final = "0123456789*#ABCD"
 BODY_DEPTH_MAX: Final = 16
 """Levels of the JSON that a request sends."""
@@ -51,8 +53,8 @@ def find_graph_mistakes(parts: Parts) -> Iterator[Mistake]:
                 yield _at(name, "", "unreachable_node", "No path leads here.")
     for name, edge in _find_loops(parts):
         detail = (
-            f"The flow comes back to {edge.target!r} for ever, without a wait, a question, a "
-            "recording or a transfer on the way."
+            f"The flow comes back to {edge.target!r} for ever, without a wait, a question or a "
+            "recording on the way."
         )
         yield _at(name, edge.pointer, "endless_loop", detail)
 
@@ -67,16 +69,23 @@ def _reach(start: str, ways: Mapping[str, list[Edge]]) -> set[str]:
     return reached
 
 
-def _lingers(node: Node) -> bool:
-    """Whether the callee, or somebody else, is waited for there."""
-    return isinstance(node, Gather | Record | Transfer) or (
-        isinstance(node, Wait) and node.duration_s > 0
-    )
+def _hasty_ways(node: Node) -> list[Edge]:
+    """The ways from a node on which nobody was waited for."""
+    match node:
+        case Gather() | Record():
+            return []
+        case Wait(duration_s=duration_s) if duration_s >= LINGERING_S_MIN:
+            return []
+        case Transfer():
+            # A number that must not be called is given up at once.
+            return [edge for edge in edges_of(node) if edge.pointer != "/on_answered"]
+        case _:
+            return edges_of(node)
 
 
 def _find_loops(parts: Parts) -> Iterator[tuple[str, Edge]]:
-    """Each edge that closes a loop of nodes none of which lingers: depth first, each node once."""
-    hasty = {name: edges_of(node) for name, node in parts.nodes.items() if not _lingers(node)}
+    """Each edge that closes a loop in which nobody is waited for: depth first, each node once."""
+    hasty = {name: _hasty_ways(node) for name, node in parts.nodes.items()}
     done: set[str] = set()
     for start in hasty:
         path: dict[str, Iterator[Edge]] = {}

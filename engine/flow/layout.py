@@ -20,6 +20,10 @@ ORDERING_SWEEPS: Final = 12
 MOVING_SWEEPS: Final = 24
 """Times that they are moved."""
 
+PLACES_MAX: Final = 1_500
+"""Nodes and bends together. In a graph that needs more, ways go straight, over whatever lies between: nobody
+could follow them in either form, and the time that ordering takes is bounded."""
+
 Point = tuple[float, float]
 
 
@@ -122,9 +126,11 @@ def _add_bends(
     for name in names:
         rows[layer[name]].append(name)
     chains: list[list[str]] = []
+    bends = sum(max(0, layer[target] - layer[source] - 1) for source, target in edges)
+    has_room = len(names) + bends <= PLACES_MAX
     for number, (source, target) in enumerate(edges):
         chain = [source]
-        for passed in range(layer[source] + 1, layer[target]):
+        for passed in range(layer[source] + 1, layer[target]) if has_room else ():
             # Every name of a node is printable.
             bend = f"\0{number}.{passed}"
             rows[passed].append(bend)
@@ -149,15 +155,16 @@ def _neighbours(
 def _order(rows: list[list[str]], chains: Sequence[Sequence[str]]) -> None:
     """Order each row by the middles of its neighbours in the row before."""
     above, below = _neighbours(chains)
+    place = {name: float(at) for row in rows for at, name in enumerate(row)}
     for sweep in range(ORDERING_SWEEPS):
         downwards = sweep % 2 == 0
         neighbours = above if downwards else below
         for row in rows if downwards else reversed(rows):
-            place = {name: float(at) for each in rows for at, name in enumerate(each)}
             middle = {
                 name: _mean([place[n] for n in neighbours[name]], place[name]) for name in row
             }
             row.sort(key=middle.__getitem__)
+            place |= {name: float(at) for at, name in enumerate(row)}
 
 
 def _place(

@@ -14,6 +14,8 @@ NAME_LENGTH_MAX: Final = 64
 """Characters of a node's or a variable's name."""
 TEXT_LENGTH_MAX: Final = 2_000
 """Characters of one text that is spoken, before its variables are filled in."""
+BRANCHES_MAX: Final = 100
+"""Ways that lead on from one node by an answer or a value."""
 DIGITS_MAX: Final = 32
 """Keys of one answer."""
 
@@ -73,7 +75,7 @@ class Gather(NodeStruct, frozen=True, tag="gather"):
     finish_on: Annotated[str, Meta(max_length=1, pattern=r"^[0-9*#A-D]?\Z")] = "#"
     """The key that ends an answer and is no part of it; empty for none. It is a key like any other where
     `digits` is 1 and a branch names it."""
-    timeout_s: Annotated[float, Meta(gt=0, le=120)] = 5
+    timeout_s: Annotated[float, Meta(ge=0.5, le=120)] = 5
     """How long the next key is waited for, from the prompt's end or the key before."""
     tries: Annotated[int, Meta(ge=1, le=20)] = 1
     """How often it asks in all."""
@@ -81,7 +83,7 @@ class Gather(NodeStruct, frozen=True, tag="gather"):
     """Whether a key stops the prompt; if not, keys pressed during it count for nothing."""
     variable: Name | None = None
     """Takes the answer."""
-    branches: dict[str, str] = field(default_factory=dict)
+    branches: Annotated[dict[str, str], Meta(max_length=BRANCHES_MAX)] = field(default_factory=dict)
     """Answer → node."""
     otherwise: str | None = None
     """Where it goes without an answer that fits; None is `next`."""
@@ -93,7 +95,7 @@ class Branch(NodeStruct, frozen=True, tag="branch"):
 
     on: str
     """A variable's name, or `amd`: `human`, `machine`, `fax`, `unknown`, or `off` where nobody listened."""
-    cases: dict[str, str]
+    cases: Annotated[dict[str, str], Meta(max_length=BRANCHES_MAX)]
     """Value → node."""
     otherwise: str | None = None
 
@@ -101,7 +103,7 @@ class Branch(NodeStruct, frozen=True, tag="branch"):
 class Set(NodeStruct, frozen=True, tag="set"):
     """Gives variables values; they come back in the attempt's `result`."""
 
-    variables: dict[Name, str]
+    variables: Annotated[dict[Name, str], Meta(max_length=BRANCHES_MAX)]
     """Texts with `{{variables}}`."""
     next: str | None = None
 

@@ -15,6 +15,9 @@ from engine.variable import Variable, find_fault
 
 NODES_MAX: Final = 500
 """Nodes of one flow."""
+VARIABLES_MAX: Final = 100
+"""Of one flow. Every contact carries a value for each, so that a short list of a flow with thousands
+would fill the memory."""
 FIELDS: Final = frozenset({"start", "nodes", "variables", "language"})
 RESERVED_NAMES: Final = frozenset({"amd"})
 """What `branch` looks up beside variables."""
@@ -99,6 +102,10 @@ def _find_node_mistakes(name: str, node: Any) -> Iterator[Mistake]:
 def _read_variables(variables: Any, parts: Parts) -> Iterator[Mistake]:
     if not isinstance(variables, dict):
         yield Mistake("/variables", "invalid_variables", "`variables` is an object.")
+        return
+    if len(variables) > VARIABLES_MAX:
+        detail = f"A flow has at most {VARIABLES_MAX} variables."
+        yield Mistake("/variables", "too_many_variables", detail)
         return
     for name, rule in variables.items():
         place = f"/variables/{escape(str(name))}"

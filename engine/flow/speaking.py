@@ -7,6 +7,7 @@ fail for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,6 +19,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, get_currency_name
 from num2words import CONVERTER_CLASSES, num2words
+from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
 from engine.variable import (
     Variable,
@@ -33,8 +35,6 @@ from engine.variable import (
 LANGUAGES_REMEMBERED: Final = 64
 LANGUAGE_LENGTH_MAX: Final = 20
 """Characters of a language's name."""
-GROUP_DIGITS: Final = 3
-"""Digits of a telephone number that are said in one go."""
 _AND: Final = MappingProxyType({"en": " and", "de": " und", "fr": " et", "es": " con", "pt": " e"})
 """What stands between the two parts of an amount, where it is known."""
 
@@ -114,8 +114,11 @@ def _in_words(amount: Decimal, locale: Locale, currency: str) -> str | None:
     except (NotImplementedError, ValueError, KeyError, TypeError, IndexError, OverflowError):
         # It is well kept for the large languages, and has gaps in the others.
         return None
-    # Nobody says that there are no cents.
-    return words.split(between + " ")[0] if amount == amount.to_integral_value() else words
+    whole, _, part = words.partition(f"{between} ")
+    # Nobody says that there are no cents, or no dollars.
+    if amount == amount.to_integral_value():
+        return whole
+    return part if part and abs(amount) < 1 else words
 
 
 def _speak_date(text: str, locale: Locale, _: str) -> str:
@@ -153,10 +156,12 @@ def _speak_phone(text: str, _: Locale, __: str) -> str:
     number = read_phone(text)
     if number is None:
         return text
-    digits = number.lstrip("+")
-    groups = [digits[at : at + GROUP_DIGITS] for at in range(0, len(digits), GROUP_DIGITS)]
-    # A comma is a short pause.
-    return ", ".join(" ".join(group) for group in groups)
+    try:
+        written = format_number(parse(number), PhoneNumberFormat.INTERNATIONAL)
+    except NumberParseException:
+        written = text
+    # In the groups in which it is written down where it belongs; a comma is a short pause.
+    return ", ".join(" ".join(group) for group in re.findall("[0-9]+", written))
 
 
 FORMS: Final = MappingProxyType[str, Callable[[str, Locale, str], str]](

@@ -33,6 +33,7 @@ _INSIDE: Final = re.compile(
     r"\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[a-z]+)?)\s*"
     r"(?:\|\s*(?P<form>[a-z]+)\s*(?::\s*(?P<argument>[A-Za-z]{1,8})\s*)?)?"
 )
+_CUT_ESCAPE: Final = re.compile(r"%[0-9A-F]?\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202f]+")
 
 
@@ -112,9 +113,14 @@ def render_json(body: Any, values: Mapping[str, str]) -> Any:
 
 
 def render_url(url: str, values: Mapping[str, str]) -> str:
-    """An address; what is filled in can be no part of its structure (RFC 3986 §2.1)."""
-    filled = _fill(url, lambda place: quote(values.get(place.name or "", ""), safe=""))
-    return filled[:URL_FILLED_LENGTH_MAX]
+    """An address; what is filled in can be no part of its structure (RFC 3986 §2.1): it is percent-encoded,
+    and left out where it is nothing but dots, which would lead to another folder."""
+
+    def encode(place: Place) -> str:
+        value = values.get(place.name or "", "")
+        return quote(value, safe="") if value.strip(".") else ""
+
+    return _CUT_ESCAPE.sub("", _fill(url, encode)[:URL_FILLED_LENGTH_MAX])
 
 
 def find_texts(body: Any, pointer: str = "") -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from engine.ids import IdSource
 from engine.model import Account, Did, Flow, PresentationSettings
 from engine.ports.store import Conflict, IdempotentAnswer
 from sim.memory_store import MemoryStore
+from tests.engine.flow.scripted import ScriptedSpeech
 
 NOW = 1_767_225_600.0
 DEFINITION = {"start": "bye", "nodes": {"bye": {"type": "hangup"}}}
@@ -29,6 +30,7 @@ class Office:
     def __init__(self) -> None:
         self.store = MemoryStore(lambda _events: None, Clock())
         self.changed: list[tuple[str, str]] = []
+        self.speech = ScriptedSpeech(voices=("anna",))
         self.administration = Administration(
             store=self.store,
             clock=Clock(),
@@ -36,6 +38,7 @@ class Office:
             on_account_changed=lambda account: self.changed.append((account, account)),
             on_flow_changed=lambda account, flow: self.changed.append((account, flow)),
             on_did_changed=lambda account, did: self.changed.append((account, did)),
+            speech=self.speech,
         )
 
     async def furnish(self) -> None:
@@ -249,3 +252,12 @@ async def test_an_answer_that_is_kept_comes_back_in_place_of_a_second_thing(offi
     assert second == IdempotentAnswer("acc_1", "k", b"f", 201, first.id.encode(), NOW)
     assert office.changed == [("acc_1", first.id)]
     assert len((await office.store.list_flows("acc_1", 10, None)).items) == 1
+
+
+async def test_a_voice_that_there_is_not_is_a_mistake_of_its_flow(office: Office) -> None:
+    ask = {"type": "gather", "prompt": {"say": "Yes?", "voice": "bert"}, "next": "b"}
+    nodes = {"a": ask, "b": {"type": "say", "text": "Bye.", "voice": "anna"}}
+    raw = {"name": "x", "definition": {"start": "a", "nodes": nodes}}
+    assert await codes_of(office.administration.create_flow(OURS, raw)) == [
+        ("/definition/nodes/a/prompt/voice", "unknown_voice")
+    ]

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from api.http.auth import hash_key
+from engine.flow.definition import InvalidDefinition, read_definition
 from engine.model import FlowSettings
 from tests.api.http.world import DEFINITION, FLOW, PUBLIC_URL, Client, World
+from tests.engine.flow.test_definition import TEN_MISTAKES
 
 SETTINGS = msgspec.to_builtins(FlowSettings())
 """What a flow that says nothing of them is shown with: every setting."""
@@ -340,3 +342,30 @@ async def test_pages_follow_one_another_to_the_end(world: World) -> None:
             break
         path = f"/v1/flows?limit=2&cursor={page['next']}"
     assert (sorted(made), sizes) == (seen, [2, 2, 1])
+
+
+async def test_ten_mistakes_of_a_definition_are_said_at_once_with_their_places(
+    world: World,
+) -> None:
+    reply = await world.client("owner").post(
+        "/v1/flows", {"name": "Bad", "definition": TEN_MISTAKES}
+    )
+    assert reply.problem == (422, "invalid_body")
+    places = [(error["pointer"], error["code"]) for error in reply.json["errors"]]
+    with pytest.raises(InvalidDefinition) as caught:
+        read_definition(TEN_MISTAKES)
+    expected = [(f"/definition{one.pointer}", one.code) for one in caught.value.mistakes]
+    assert expected[0] in places
+    # A prompt that is not there is one more, which only the store can tell.
+    assert [one for one in places if one[1] != "unknown_prompt"] == expected
+    assert len(expected) == 10
+
+
+async def test_a_flow_shows_its_graph_as_a_picture(world: World) -> None:
+    flow = await world.make_flow()
+    reply = await world.client("viewer").get(f"/v1/flows/{flow}/diagram.svg")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")
+    assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert reply.body.startswith(b"<svg ")
+    missing = await world.client("viewer").get("/v1/flows/flw_0/diagram.svg")
+    assert missing.problem == (404, "not_found")

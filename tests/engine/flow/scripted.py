@@ -58,10 +58,15 @@ class ScriptedSpeech:
     """Speaks every text as a prompt `say:TEXT`, at once or after a while, but for some."""
 
     def __init__(
-        self, takes_s: float = 0.0, errors: Mapping[str, SpeechRefused | SpeechFailed] | None = None
+        self,
+        takes_s: float = 0.0,
+        errors: Mapping[str, SpeechRefused | SpeechFailed] | None = None,
+        voices: tuple[str, ...] | None = None,
     ) -> None:
+        """`voices` are those that there are; None is every voice."""
         self._takes_s = takes_s
         self._errors = errors or {}
+        self._voices = voices
 
     async def list_voices(self) -> tuple[Voice, ...]:
         await trio.lowlevel.checkpoint()
@@ -69,6 +74,8 @@ class ScriptedSpeech:
 
     async def find_voice(self, name: str | None, language: str | None = None) -> Voice:
         await trio.lowlevel.checkpoint()
+        if self._voices is not None and name is not None and name not in self._voices:
+            raise SpeechRefused("unknown_voice", f"there is no voice {name!r}", self._voices)
         return Voice(name or language or OWN_VOICE, language or "en", "")
 
     async def check(self, text: str, voice: str | None = None) -> None:

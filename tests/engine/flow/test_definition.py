@@ -96,7 +96,6 @@ def test_every_mistake_of_the_graph_is_told_with_its_place() -> None:
         {"type": "wait", "duration_s": 0.5},
         {"type": "gather", "digits": 1},
         {"type": "record"},
-        {"type": "transfer", "to": "+14155550100"},
     ],
 )
 def test_a_loop_in_which_somebody_is_waited_for_may_go_on(lingering: dict[str, Any]) -> None:
@@ -110,9 +109,36 @@ def test_a_loop_in_which_somebody_is_waited_for_may_go_on(lingering: dict[str, A
     assert list(read_definition(raw).nodes) == ["a", "b"]
 
 
+def test_a_transfer_excuses_a_loop_only_where_it_was_answered() -> None:
+    def loop(**ways: str) -> Any:
+        transfer = {"type": "transfer", "to": "+14155550100", **ways}
+        return {"start": "a", "nodes": {"a": transfer, "b": {"type": "hangup"}}}
+
+    answered = loop(on_answered="a", on_no_answer="b")
+    assert read_definition(answered).start == "a"
+    assert mistakes_in(loop(next="a", on_answered="b")) == [("/nodes/a/next", "endless_loop")]
+
+
 def test_a_wait_of_no_time_does_not_excuse_a_loop() -> None:
-    raw = {"start": "a", "nodes": {"a": {"type": "wait", "duration_s": 0, "next": "a"}}}
-    assert mistakes_in(raw) == [("/nodes/a/next", "endless_loop")]
+    for duration_s in (0, 1e-9):
+        wait = {"type": "wait", "duration_s": duration_s, "next": "a"}
+        raw = {"start": "a", "nodes": {"a": wait}}
+        assert mistakes_in(raw) == [("/nodes/a/next", "endless_loop")]
+
+
+def test_more_variables_or_branches_than_anybody_writes_are_refused_at_once() -> None:
+    raw = {
+        "start": "a",
+        "variables": {f"v{number}": {} for number in range(101)},
+        "nodes": {
+            "a": {"type": "branch", "on": "amd", "cases": {f"{n}": "b" for n in range(101)}},
+            "b": {"type": "hangup"},
+        },
+    }
+    assert mistakes_in(raw)[:2] == [
+        ("/nodes/a/cases", "invalid_value"),
+        ("/variables", "too_many_variables"),
+    ]
 
 
 TEN_MISTAKES: dict[str, Any] = {

@@ -28,6 +28,12 @@ def test_a_way_that_passes_a_row_has_room_in_it() -> None:
     assert all(x < left or x > left + 100 for x in passing)
 
 
+def test_a_graph_that_nobody_could_follow_is_drawn_with_straight_ways() -> None:
+    names = [f"n{number}" for number in range(60)]
+    edges = [(a, b) for at, a in enumerate(names) for b in names[at + 1 :]]
+    assert {len(line) for line in lay_out("n0", names, edges, MEASURES).lines} == {2}
+
+
 graphs = st.integers(1, 12).flatmap(
     lambda count: st.lists(
         st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=24

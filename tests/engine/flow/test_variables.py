@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from engine.flow.variables import (
     FILLED_LENGTH_MAX,
+    URL_FILLED_LENGTH_MAX,
     Place,
     find_places,
     find_texts,
@@ -61,6 +62,14 @@ def test_a_value_is_no_text_that_is_filled_in_again_and_no_control_character() -
 def test_an_address_takes_values_as_nothing_but_text() -> None:
     filled = render_url("https://example.com/{{id}}?q={{name}}", {"id": "../x", "name": "a&b=ä #"})
     assert filled == "https://example.com/..%2Fx?q=a%26b%3D%C3%A4%20%23"
+
+
+def test_an_address_is_not_led_astray_by_dots_nor_cut_in_the_middle_of_a_letter() -> None:
+    assert render_url("https://h/acc/{{v}}/balance", {"v": ".."}) == "https://h/acc//balance"
+    assert render_url("https://h/{{v}}", {"v": "a.b"}) == "https://h/a.b"
+    filled = render_url("https://h/{{v}}", {"v": "é" * 4_096})
+    assert len(filled) <= URL_FILLED_LENGTH_MAX
+    assert filled.endswith(("%C3", "%A9"))
 
 
 def test_json_keeps_its_shape_and_its_numbers() -> None:
