@@ -65,6 +65,7 @@ async def say_something_and_leave(line: Line) -> None:
 
 async def leave_while_listening(line: Line) -> None:
     await line.hear_tone(LONG_HZ)
+    await line.stay(0.3)
     line.hang_up()
 
 

@@ -235,7 +235,7 @@ class Product(Struct):
 
     async def see(self, call_list: str) -> list[Seen]:
         """Wait until a list is done; what is known of its contacts."""
-        await self._wait_told(call_list)
+        await self.wait_told(call_list, "list.completed")
         seen = []
         for contact in await self.client.list_contacts(call_list):
             found = (await self.get(f"/v1/contacts/{contact.id}"))["attempts"]
@@ -263,13 +263,9 @@ class Product(Struct):
             )
         return seen
 
-    async def _wait_told(self, call_list: str) -> None:
-        """Wait until the feed has told that a list is completed."""
-        while True:
-            if any(
-                one["type"] == "list.completed" and one["list"] == call_list for one in self.events
-            ):
-                return
+    async def wait_told(self, call_list: str, kind: str) -> None:
+        """Wait until the feed has told this of a list, or of one of its calls."""
+        while not any(one["type"] == kind and one["list"] == call_list for one in self.events):
             await self.news.wait()
 
 

@@ -20,6 +20,7 @@ from bench.installation import free_port, open_sipp
 from tests.peers import require
 from tests.system import flow_elsewhere, flow_examples, flow_nodes
 from tests.system.carrier import open_carrier
+from tests.system.flow_callee import Script
 from tests.system.flow_server import Asked, open_server
 from tests.system.flow_sound import (
     Samples,
@@ -34,11 +35,13 @@ from tests.system.flow_sound import (
 from tests.system.flow_world import (
     RUN_S_MAX,
     Case,
+    Contact,
     Product,
     Seen,
     expected_attempts,
     expected_events,
     expected_leg_events,
+    make_flow,
     open_product,
 )
 
@@ -48,9 +51,15 @@ BEEP_LATE_S = 0.25
 """A beep counts as over a little before the sound of it has passed through every buffer."""
 ALIKE = 0.9
 
+BEFORE = ("+14155550401", "+14155550402")
+AFTER = "+14155550403"
 KEYS_SCENARIO = Path(__file__).parent / "sipp" / "presses_keys.xml"
 CASES: Sequence[Case] = (*flow_examples.CASES, *flow_nodes.CASES, *flow_elsewhere.CASES)
-SCRIPTS = {**flow_examples.SCRIPTS, **flow_nodes.SCRIPTS}
+SCRIPTS: dict[str, Script | int] = {
+    **flow_examples.SCRIPTS,
+    **flow_nodes.SCRIPTS,
+    **dict.fromkeys((*BEFORE, AFTER), flow_examples.listen),
+}
 
 
 class Run(Struct):
@@ -108,10 +117,28 @@ async def make_calls(folder: Path) -> Run:
                 seen[case.name] = await product.call_all(flow, case.contacts)
 
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(edit_while_it_runs, product, names)
                 for case in CASES:
                     nursery.start_soon(go_through, case)
             code = await sipp.wait()
     return Run(seen, product, asked, code)
+
+
+async def edit_while_it_runs(product: Product, names: Mapping[str, str]) -> None:
+    """A flow that calls one person at a time is changed while it calls the first of two; a third comes in a
+    list of its own after that."""
+    flow = await product.make_flow(put_in(names, play_only(400)))
+    first = await product.call(flow, [Contact(BEFORE[0]), Contact(BEFORE[1])])
+    await product.wait_told(first, "attempt.answered")
+    await product.client._send("PUT", f"/v1/flows/{flow}", put_in(names, play_only(800)), Any)
+    second = await product.call(flow, [Contact(AFTER)])
+    await product.wait_told(first, "list.completed")
+    await product.wait_told(second, "list.completed")
+
+
+def play_only(hz: int) -> dict[str, Any]:
+    """A flow that plays one tone, to one callee at a time."""
+    return make_flow({"a": {"type": "play", "play": f"tone-{hz}"}}, channels=1)
 
 
 def write_profile(folder: Path) -> str:
@@ -259,3 +286,13 @@ def test_the_users_system_is_asked_what_the_flow_says_and_nothing_twice(run: Run
 
 def test_sipp_presses_keys_and_sees_nothing_that_it_does_not_expect(run: Run) -> None:
     assert run.sipp_code == 0
+
+
+def test_a_list_that_runs_keeps_the_graph_that_it_came_with_and_a_later_one_has_the_new(
+    run: Run,
+) -> None:
+    heard = {
+        number: [read_tones(line.heard.samples) for line in run.product.callee.lines[number]]
+        for number in (*BEFORE, AFTER)
+    }
+    assert heard == {BEFORE[0]: [[400]], BEFORE[1]: [[400]], AFTER: [[800]]}
