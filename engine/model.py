@@ -41,6 +41,7 @@ BlockerCode = Literal[
     "callee_cap",
     "retry_wait",
     "agents_busy",
+    "account_stopped",
 ]
 
 TELS_MAX = 10
@@ -105,6 +106,8 @@ class Account(Struct, frozen=True):
     email: str
     created_at: float
     rules: AccountRules = AccountRules()
+    stopped_at: float | None = None
+    """Since when no call of it is made, by order of an administrator; None while it may call."""
 
 
 class ApiKey(Struct, frozen=True):

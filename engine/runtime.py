@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
@@ -28,7 +29,7 @@ from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.model import Blocker, BlockerCode, CallList, Contact, Did, Flow
+from engine.model import Account, Blocker, BlockerCode, CallList, Contact, Did, Flow
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
@@ -141,6 +142,8 @@ class Engine:
         self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
         self._changed = trio.Event()
+        self._account_turns = trio.Lock()
+        """Held from reading an account to taking it into operation, so that no older one comes after."""
         self._canceling = trio.Event()
         self._stopping = trio.Event()
         self._running = False
@@ -167,6 +170,38 @@ class Engine:
         finally:
             if changed is None and not was_paused:
                 self._scheduler.resume_list(call_list)
+        return changed
+
+    async def stop_account(self, id_or_name: str) -> Account | None:
+        """Make no call of an account from now on, and end those that go on: none begins after this returns.
+        None when there is no such account."""
+        stopped = await self._set_stopped(id_or_name, self.clock.now())
+        if stopped is not None:
+            self._live.break_off_account(stopped.id)
+        return stopped
+
+    async def start_account(self, id_or_name: str) -> Account | None:
+        """Let an account call again that was stopped. None when there is no such account."""
+        started = await self._set_stopped(id_or_name, None)
+        if started is not None:
+            for flow in self._router.flows_of_account(started.id):
+                self._scheduler.offer_all(flow)
+        return started
+
+    async def _set_stopped(self, id_or_name: str, at: float | None) -> Account | None:
+        def change(account: Account) -> Account:
+            stopped_at = at if at is None or account.stopped_at is None else account.stopped_at
+            return msgspec.structs.replace(account, stopped_at=stopped_at)
+
+        found = await self.store.get_account(id_or_name)
+        if found is None:
+            return None
+        # A client that hangs up must not keep what was changed from being heard of.
+        with trio.CancelScope(shield=True):
+            async with self._account_turns:
+                changed = await self.store.change_account(found.id, change)
+                if changed is not None:
+                    self._operate_account(changed)
         return changed
 
     async def resume_list(self, account: str, call_list: str) -> CallList | None:
@@ -397,9 +432,12 @@ class Engine:
         self._scheduler.offer_all(name)
 
     async def _take_account(self, id_: str) -> None:
-        account = await self.store.get_account(id_)
-        if account is None:
-            return
+        async with self._account_turns:
+            account = await self.store.get_account(id_)
+            if account is not None:
+                self._operate_account(account)
+
+    def _operate_account(self, account: Account) -> None:
         for flow in self._router.set_account(account):
             self._note_hours(account.id, flow)
             self._scheduler.offer_all(flow)

@@ -70,18 +70,18 @@ class _Detail(Struct, omit_defaults=True):
 _read_detail = msgspec.json.Decoder(_Detail).decode
 
 
-ACCOUNT_COLUMNS: Final = "a.id, a.name, a.timezone, a.email, a.created_at, a.rules"
-ACCOUNT_CHANGE: Final = "timezone = ?, email = ?, rules = ?"
+ACCOUNT_COLUMNS: Final = "a.id, a.name, a.timezone, a.email, a.created_at, a.rules, a.stopped_at"
+ACCOUNT_CHANGE: Final = "timezone = ?, email = ?, rules = ?, stopped_at = ?"
 
 
 def account_change_row(one: Account) -> Row:
     """Values for `ACCOUNT_CHANGE`: what may change of an account."""
-    return (one.timezone, one.email, text(one.rules))
+    return (one.timezone, one.email, text(one.rules), one.stopped_at)
 
 
 def to_account(row: Row) -> Account:
     """An account."""
-    values: Row = (*row[:5], _read_rules(row[5]))
+    values: Row = (*row[:5], _read_rules(row[5]), row[6])
     return Account(*values)
 
 

@@ -343,6 +343,8 @@ _DO_NOT_CALL: Final = (
     "CREATE INDEX do_not_call_changes_by_account ON do_not_call_changes (account, n)",
 )
 
+_STOPPED: Final = ("ALTER TABLE accounts ADD COLUMN stopped_at REAL",)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -351,6 +353,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0005 flow versions", _VERSIONS),
     Migration("0006 account rules", _ACCOUNT_RULES),
     Migration("0007 do-not-call ranges, expiry and changes", _DO_NOT_CALL),
+    Migration("0008 stopped accounts", _STOPPED),
 )
 """In the order in which they run."""
 

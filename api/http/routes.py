@@ -85,6 +85,8 @@ ROUTES: Final = (
     Route("GET", "/v1/accounts", "administrator", accounts.list_accounts, query=PAGE),
     Route("GET", "/v1/accounts/{account}", "administrator", accounts.get_account),
     Route("PATCH", "/v1/accounts/{account}", "administrator", accounts.change_account, JSON),
+    Route("POST", "/v1/accounts/{account}/stop", "administrator", accounts.stop_account),
+    Route("POST", "/v1/accounts/{account}/start", "administrator", accounts.start_account),
     Route("POST", "/v1/keys", "administrator", accounts.create_key, JSON),
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
     Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),

@@ -58,6 +58,8 @@ class AccountView(Struct, frozen=True):
     email: str
     created_at: str
     calling_window: CallingWindow | CallingWindows | None
+    stopped_at: str | None
+    """Since when an administrator lets it make no call."""
 
 
 class KeyView(Struct, frozen=True):
@@ -286,6 +288,7 @@ def show_account(account: Account) -> AccountView:
         email=account.email,
         created_at=rfc3339(account.created_at),
         calling_window=account.rules.calling_window,
+        stopped_at=_show_time(account.stopped_at),
     )
 
 

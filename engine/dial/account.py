@@ -15,5 +15,7 @@ class AccountDesk:
     def set_account(self, account: Account) -> None:
         """Take the account, as it is now, into operation."""
         self.account = account
+        self.is_stopped = account.stopped_at is not None
+        """Whether no call of it may be made."""
         self.party = Party(windows_of(account.rules.calling_window), account.timezone)
         """Its say in when calls are made."""

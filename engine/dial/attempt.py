@@ -27,6 +27,7 @@ from engine.disposition import Outcome
 from engine.events import Event, EventType
 from engine.flow.definition import Definition, InvalidDefinition
 from engine.ids import IdSource
+from engine.intake.destinations import find_refusal
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Attempt, BlockerCode, Contact, Did, Flow, Media, SipOutcome
 from engine.ports.clock import Randomness, WallClock
@@ -154,7 +155,7 @@ class _AttemptRunner:
 
     async def run(self) -> None:
         attempt = self._attempt
-        if not attempt.number.startswith(self._services.destinations):
+        if find_refusal(attempt.number, self._services.destinations) is not None:
             await self._leave_out("number_not_allowed")
             return
         if not await self._find_definition():
@@ -246,7 +247,7 @@ class _AttemptRunner:
     async def _follow(self, call: Call) -> tuple[Ended, Ending]:
         """Dial at the permitted moment, and stay with the call until it is over."""
         dialed = False
-        with self._services.live.follow():
+        with self._services.live.follow(self._attempt.account):
             await trio.sleep_until(self._assignment.permit.at)
             now = trio.current_time()
             if now > self._dial_by:

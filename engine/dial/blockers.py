@@ -39,12 +39,14 @@ DETAILS: Final[dict[BlockerCode, str]] = {
     "callee_cap": "The number was called as often as it may be for now.",
     "retry_wait": "It was tried, and waits to be tried again.",
     "agents_busy": "No agent is free.",
+    "account_stopped": "An administrator has stopped all calls of the account.",
 }
 
 
 class Case(Struct, frozen=True):
     """Everything that decides whether one contact may go by one DID."""
 
+    account_stopped: bool
     list_paused: bool
     flow_active: bool
     hours: CallingBook
@@ -95,6 +97,8 @@ def find_ban(number: str, case: Case, now: float, wall_now: float) -> Block | No
 
 def find_hold(case: Case) -> Block | None:
     """What somebody has stopped."""
+    if case.account_stopped:
+        return Block("account_stopped", math.inf)
     if case.list_paused:
         return Block("list_paused", math.inf)
     if not case.flow_active:

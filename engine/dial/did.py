@@ -133,6 +133,7 @@ class DidActor:
     def case_of(self, list_paused: bool, desk: FlowDesk, agents: Block | None = None) -> Case:
         """What decides whether a contact of this flow may go by this DID."""
         return Case(
+            account_stopped=desk.account.is_stopped,
             list_paused=list_paused,
             flow_active=desk.flow.listener_active and self.did.number in desk.flow.dids,
             hours=desk.hours,

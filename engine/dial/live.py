@@ -13,7 +13,8 @@ class LiveAttempts:
     cancelling their tasks, so that each still writes its outcome down."""
 
     def __init__(self) -> None:
-        self._scopes: set[trio.CancelScope] = set()
+        self._scopes: dict[trio.CancelScope, str] = {}
+        """Of each call that is followed, with its account."""
         self._broken_off = False
         self._emptied = trio.lowlevel.ParkingLot()
 
@@ -22,16 +23,16 @@ class LiveAttempts:
         return len(self._scopes)
 
     @contextmanager
-    def follow(self) -> Iterator[trio.CancelScope]:
+    def follow(self, account: str) -> Iterator[trio.CancelScope]:
         """The scope in which a call is followed."""
         with trio.CancelScope() as scope:
             if self._broken_off:
                 scope.cancel()
-            self._scopes.add(scope)
+            self._scopes[scope] = account
             try:
                 yield scope
             finally:
-                self._scopes.discard(scope)
+                del self._scopes[scope]
                 if not self._scopes:
                     self._emptied.unpark_all()
 
@@ -45,3 +46,9 @@ class LiveAttempts:
         self._broken_off = True
         for scope in self._scopes:
             scope.cancel()
+
+    def break_off_account(self, account: str) -> None:
+        """End every call of an account that goes on."""
+        for scope, of_account in self._scopes.items():
+            if of_account == account:
+                scope.cancel()

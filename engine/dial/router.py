@@ -78,6 +78,10 @@ class Router:
             id_ for id_, flow in self._desks.items() if flow.account is desk and flow.set_hours()
         ]
 
+    def flows_of_account(self, account: str) -> list[str]:
+        """Flows in operation of an account."""
+        return [flow for flow, desk in self._desks.items() if desk.flow.account == account]
+
     def knows_account(self, account: str) -> bool:
         """Whether this account is in operation, as it must be before its flows."""
         return account in self._accounts
@@ -174,7 +178,7 @@ class Router:
         """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest, bring it
         to the agent whom it is meant for, or have it set aside until its calling window opens."""
         desk = self._desks.get(work.feed.flow)
-        if desk is None or not desk.flow.listener_active:
+        if desk is None or not desk.flow.listener_active or desk.account.is_stopped:
             return Hold(None)
         now, wall_now = trio.current_time(), self._clock.now()
         closed = find_closed(work.contact.number, desk.hours, now, wall_now)
@@ -313,6 +317,7 @@ def _case_without_did(desk: FlowDesk, engine: Limits, list_paused: bool) -> Case
     """The case of a flow none of whose DIDs is in operation: it has no trunk to go by."""
     nobody = limits_of_did(1, 1, ())
     return Case(
+        account_stopped=desk.account.is_stopped,
         list_paused=list_paused,
         flow_active=desk.flow.listener_active,
         hours=desk.hours,

@@ -245,7 +245,7 @@ class Workforce:
     async def _work_shift(self, floor: Floor, seat: Seat, reached: trio.Event) -> None:
         """One agent, from coming to going."""
         reason = "asked"
-        with self._services.live.follow():
+        with self._services.live.follow(seat.agent.account):
             try:
                 if floor.is_standing:
                     reason = await self._hold_line(floor, seat, reached)
@@ -368,7 +368,7 @@ class Workforce:
             agent=seat.agent.id or None,
             variables=contact.variables,
         )
-        with self._services.live.follow():
+        with self._services.live.follow(contact.account):
             try:
                 async with open_leg(self._services, self._router.ways_of, request) as line:
                     floor.lines[seat] = line

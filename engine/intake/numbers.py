@@ -13,6 +13,8 @@ from typing import Final, Literal, NamedTuple
 import phonenumbers
 from msgspec import Struct
 
+from engine.intake.destinations import find_refusal
+
 TEXT_LENGTH_MAX: Final = 64
 """Characters of a cell that can be a number at all, its brackets and blanks included."""
 _DIGITS_MAX: Final = 20
@@ -64,7 +66,7 @@ def read_number(text: str, destinations: tuple[str, ...]) -> str | NumberProblem
         text: digits with their country code; `+` or `00` before them, and blanks, dashes, dots and
             brackets among them, are welcome.
         destinations: prefixes in E.164 with `+` of which the number must have one; an empty tuple
-            refuses every number.
+            refuses every number. `engine.intake.destinations` says which a prefix has to name.
     """
     if _PLAIN.fullmatch(text):
         number = to_e164(text[1:] if text[0] == "+" else text)
@@ -77,9 +79,9 @@ def read_number(text: str, destinations: tuple[str, ...]) -> str | NumberProblem
     if number is None:
         detail = f"{_show(text)} is not a phone number with its country code."
         return NumberProblem("invalid_number", detail)
-    if not number.startswith(destinations):
-        detail = f"{number} is not in the destinations that this installation may call."
-        return NumberProblem("number_not_allowed", detail)
+    refusal = find_refusal(number, destinations)
+    if refusal is not None:
+        return NumberProblem("number_not_allowed", refusal)
     return number
 
 

@@ -60,7 +60,11 @@ async def test_an_account_keeps_its_rules_and_what_was_changed_of_it(bare_kit: K
     await bare_kit.store.add_account(made)
     assert await bare_kit.store.get_account(ACME) == made
     changed = msgspec.structs.replace(
-        made, timezone="UTC", email="x@example.com", rules=AccountRules(window)
+        made,
+        timezone="UTC",
+        email="x@example.com",
+        rules=AccountRules(window),
+        stopped_at=NOW,
     )
     assert await bare_kit.store.change_account(ACME, lambda one: changed) == changed
     assert await bare_kit.store.get_account(ACME) == changed

@@ -30,6 +30,16 @@ async def change_account(exchange: Exchange) -> Answer:
     return _answer(exchange, changed)
 
 
+async def stop_account(exchange: Exchange) -> Answer:
+    """POST /v1/accounts/{account}/stop"""
+    return _answer(exchange, await exchange.engine.stop_account(exchange.path["account"]))
+
+
+async def start_account(exchange: Exchange) -> Answer:
+    """POST /v1/accounts/{account}/start"""
+    return _answer(exchange, await exchange.engine.start_account(exchange.path["account"]))
+
+
 async def list_accounts(exchange: Exchange) -> Answer:
     """GET /v1/accounts"""
     page = await exchange.store.list_accounts(*exchange.parameters.read_page())

@@ -26,6 +26,7 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
         "id": reply.json["id"],
         "created_at": "2026-01-01T00:00:00.000Z",
         "calling_window": None,
+        "stopped_at": None,
     }
     assert reply.json["id"].startswith("acc_")
     listed = (await world.administrator.get("/v1/accounts")).json
@@ -51,8 +52,19 @@ async def test_what_is_named_of_an_account_is_changed_and_the_rest_stays(world: 
     assert reply.json == {**before, "timezone": "Asia/Tokyo"}
 
 
+async def test_an_account_is_stopped_and_started(world: World) -> None:
+    stopped = await world.administrator.post("/v1/accounts/ours/stop")
+    assert (stopped.status, stopped.json["stopped_at"]) == (200, "2026-01-01T00:00:00.000Z")
+    assert (await world.administrator.get("/v1/accounts/acc_1")).json == stopped.json
+    started = await world.administrator.post("/v1/accounts/acc_1/start")
+    assert (started.status, started.json) == (200, {**stopped.json, "stopped_at": None})
+    assert (await world.client("owner").post("/v1/accounts/ours/stop")).problem[0] == 403
+
+
 async def test_an_account_that_is_not_there_cannot_be_changed(world: World) -> None:
     for reply in (
+        await world.administrator.post("/v1/accounts/nobody/stop"),
+        await world.administrator.post("/v1/accounts/nobody/start"),
         await world.administrator.get("/v1/accounts/nobody"),
         await world.administrator.patch("/v1/accounts/nobody", {}),
     ):
