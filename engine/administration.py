@@ -7,7 +7,7 @@ nothing is made and the earlier answer comes back instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -19,21 +19,9 @@ from engine.account_form import (
     AccountChangeForm,
     AccountForm,
     find_account_mistakes,
-    find_timezone_mistakes,
     make_account_change,
 )
-from engine.dial.presentation import find_presentation_mistakes
-from engine.dialer_settings import find_dialer_mistakes, prompts_of_settings
-from engine.flow.definition import (
-    Definition,
-    InvalidDefinition,
-    find_kind_mistakes,
-    numbers_of,
-    prompts_of,
-    read_definition,
-    voices_of,
-)
-from engine.flow.parts import read_parts
+from engine.flow_form import FlowReader
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
@@ -46,17 +34,13 @@ from engine.model import (
     Channels,
     Did,
     Flow,
-    FlowKind,
-    FlowSettings,
     Prompt,
-    windows_of,
 )
+from engine.number_form import ANY_DESTINATION, find_number_mistakes, find_pace_mistakes
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
-from engine.ports.speech import Speech, SpeechFailed, SpeechRefused
+from engine.ports.speech import Speech
 from engine.ports.store import Conflict, IdempotentAnswer, Store
-from engine.schedule.calling_hours import Party
-from engine.window_form import find_never_open, find_window_mistakes
 
 T = TypeVar("T")
 
@@ -65,8 +49,6 @@ Remember = Callable[[T], IdempotentAnswer]
 
 DEFAULT_ACCOUNT: Final = "default"
 """The name of the account that every installation has."""
-ANY_DESTINATION: Final = ("+",)
-"""A number that calls come from, or that is not to be called, may be anywhere."""
 DIDS_MAX: Final = 1_000
 """Of one flow."""
 NUMBERS_MAX: Final = 10_000
@@ -75,10 +57,6 @@ CAPS_MAX: Final = 16
 """Of one DID."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
-DEFAULTS_LENGTH_MAX: Final = 4_096
-"""Characters of all defaults of one flow together, which every contact carries as well."""
-
-Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?\Z")]
 
 
 class KeyForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,17 +77,6 @@ class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
     cps: CallsPerSecond = 1
     channels: Channels = 30
     caps: Annotated[tuple[Cap, ...], Meta(max_length=CAPS_MAX)] = ()
-
-
-class FlowForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a flow is made of."""
-
-    name: Title
-    definition: dict[str, Any]
-    kind: FlowKind = "multicast"
-    timezone: str | None = None
-    """The account's where there is none."""
-    settings: FlowSettings = FlowSettings()
 
 
 class Administration:
@@ -134,7 +101,7 @@ class Administration:
         self._on_account_changed = on_account_changed
         self._on_flow_changed = on_flow_changed
         self._on_did_changed = on_did_changed
-        self._speech = speech
+        self._flow_reader = FlowReader(store, clock, speech)
 
     async def ensure_default_account(self) -> Account:
         """The account `default`, made if it is not there yet."""
@@ -194,8 +161,8 @@ class Administration:
         `Conflict("did_exists")`."""
         mistakes = list(find_mistakes(raw, DidForm))
         if isinstance(raw, dict):
-            mistakes += _find_number_mistakes(raw.get("number"), "/number")
-            mistakes += _find_pace_mistakes(raw.get("cps"), "/cps")
+            mistakes += find_number_mistakes(raw.get("number"), "/number")
+            mistakes += find_pace_mistakes(raw.get("cps"), "/cps")
         require(mistakes)
         form = read_form(raw, DidForm)
         account = await self._find_account(form.account)
@@ -211,7 +178,7 @@ class Administration:
         self, account: Account, raw: Any, remember: Remember[Flow] | None = None
     ) -> Flow | IdempotentAnswer:
         """A flow as `raw`, a `FlowForm`, asks for, with its standing list. Raises `Invalid`."""
-        form = await self._read_flow_form(account, raw)
+        form = await self._flow_reader.read(account, raw)
         flow = Flow(
             id=self._ids.new("flw"),
             account=account.id,
@@ -239,7 +206,7 @@ class Administration:
         if found is None:
             return None
         whole = {"kind": found.kind, **raw} if isinstance(raw, dict) else raw
-        form = await self._read_flow_form(account, whole)
+        form = await self._flow_reader.read(account, whole)
         kind = raw.get("kind")
         timezone = form.timezone or account.timezone
 
@@ -339,105 +306,9 @@ class Administration:
             raise Invalid("unknown_account", detail, (place,))
         return account
 
-    async def _read_flow_form(self, account: Account, raw: Any) -> FlowForm:
-        mistakes = find_flow_mistakes(raw)
-        if isinstance(raw, dict):
-            mistakes += self._find_never_open(account, raw)
-            mistakes += await self._find_missing_prompts(account, raw)
-            mistakes += await self._find_unknown_voices(raw)
-        require(mistakes)
-        return read_form(raw, FlowForm)
-
-    def _find_never_open(self, account: Account, raw: dict[str, Any]) -> Iterator[Mistake]:
-        """A window in which nobody could ever be called, with the account's own."""
-        settings = raw.get("settings")
-        if isinstance(settings, dict):
-            zone = raw.get("timezone") or account.timezone
-            others = (Party(windows_of(account.rules.calling_window), account.timezone),)
-            window, now = settings.get("calling_window"), self._clock.now()
-            yield from find_never_open(window, zone, others, now, "/settings/calling_window")
-
-    async def _find_unknown_voices(self, raw: dict[str, Any]) -> list[Mistake]:
-        """Voices that there are not. Where nothing speaks just now, that is found out on the call."""
-        mistakes: list[Mistake] = []
-        if self._speech is None:
-            return mistakes
-        parts, _ = read_parts(raw.get("definition"))
-        for place, voice in voices_of(parts.nodes).items():
-            try:
-                await self._speech.find_voice(voice)
-            except SpeechRefused as refused:
-                mistakes.append(Mistake(f"/definition{place}", refused.code, refused.detail))
-            except SpeechFailed as error:
-                log.warning("a voice is not looked up", voice=voice, reason=str(error))
-                break
-        return mistakes
-
-    async def _find_missing_prompts(self, account: Account, raw: dict[str, Any]) -> list[Mistake]:
-        parts, _ = read_parts(raw.get("definition"))
-        places = {f"/definition{place}": one for place, one in prompts_of(parts.nodes).items()}
-        places |= prompts_of_settings(raw.get("settings"))
-        missing = {
-            prompt
-            for prompt in set(places.values())
-            if await self._store.get_prompt(account.id, prompt) is None
-        }
-        return [
-            Mistake(place, "unknown_prompt", f"There is no prompt {prompt!r}.")
-            for place, prompt in places.items()
-            if prompt in missing
-        ]
-
-
-def find_flow_mistakes(raw: Any) -> list[Mistake]:
-    """All that is wrong with a flow as `FlowForm` has it, but for what only the store knows."""
-    mistakes = list(find_mistakes(raw, FlowForm))
-    if not isinstance(raw, dict):
-        return mistakes
-    mistakes += find_timezone_mistakes(raw.get("timezone"))
-    settings = raw.get("settings")
-    if isinstance(settings, dict):
-        mistakes += _find_pace_mistakes(settings.get("cps"), "/settings/cps")
-        window = settings.get("calling_window")
-        mistakes += find_window_mistakes(window, "/settings/calling_window")
-        shown = settings.get("presentation")
-        mistakes += find_presentation_mistakes(shown, "/settings/presentation")
-        mistakes += find_dialer_mistakes(raw.get("kind", "multicast"), settings)
-    definition = raw.get("definition")
-    if isinstance(definition, dict):
-        found = find_definition_mistakes(definition, raw.get("kind", "multicast"))
-        mistakes += [Mistake(f"/definition{one.pointer}", one.code, one.detail) for one in found]
-    return mistakes
-
-
-def find_definition_mistakes(raw: Any, kind: Any = "dialer") -> list[Mistake]:
-    """All that is wrong with a definition in a flow of this kind; a dialer's may hold whatever there is."""
-    try:
-        definition = read_definition(raw)
-    except InvalidDefinition as invalid:
-        return invalid.mistakes
-    return [
-        *_find_variable_mistakes(definition),
-        *find_kind_mistakes(definition, kind),
-        *_find_transfer_mistakes(definition),
-    ]
-
 
 def _no_dids() -> Conflict:
     return Conflict("no_dids", "Attach a DID to the flow before you activate its listener.")
-
-
-def _find_transfer_mistakes(definition: Definition) -> Iterator[Mistake]:
-    for pointer, text in numbers_of(definition).items():
-        yield from _find_number_mistakes(text, pointer)
-
-
-def _find_variable_mistakes(definition: Definition) -> Iterator[Mistake]:
-    place = "/variables"
-    defaults = sum(len(variable.default or "") for variable in definition.variables.values())
-    if defaults > DEFAULTS_LENGTH_MAX:
-        detail = f"The defaults of a flow have at most {DEFAULTS_LENGTH_MAX} characters together."
-        yield Mistake(place, "value_too_long", detail)
 
 
 def _read_each_number(numbers: Sequence[str], most: int) -> list[str]:
@@ -453,16 +324,3 @@ def _read_each_number(numbers: Sequence[str], most: int) -> list[str]:
             found.append(number)
     require(mistakes)
     return found
-
-
-def _find_number_mistakes(text: Any, pointer: str) -> Iterator[Mistake]:
-    number = read_number(text, ANY_DESTINATION) if isinstance(text, str) else None
-    if isinstance(number, NumberProblem):
-        yield Mistake(pointer, number.code, number.detail)
-
-
-def _find_pace_mistakes(cps: Any, pointer: str) -> Iterator[Mistake]:
-    """A pace that no sliding second can hold exactly: 2.5 calls in a second."""
-    if isinstance(cps, int | float) and cps > 1 and cps % 1:
-        detail = "Calls a second are a whole number, or less than one: a call every 1/cps seconds."
-        yield Mistake(pointer, "invalid_cps", detail)

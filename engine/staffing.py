@@ -9,13 +9,13 @@ import msgspec
 import trio
 from msgspec import UNSET, Struct, UnsetType
 
-from engine.administration import ANY_DESTINATION
 from engine.agent import Agent, AgentName, Presence, WrapUp
 from engine.dial.floor import FloorGlance
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Contact, Flow
+from engine.number_form import ANY_DESTINATION
 from engine.ports.clock import WallClock
 from engine.ports.store import IdempotentAnswer, Store
 

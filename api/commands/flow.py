@@ -16,9 +16,9 @@ import msgspec
 from api.commands import Command, CommandFailed
 from api.commands.terminal import printable, say
 from api.json_places import find_lines
-from engine.administration import find_definition_mistakes, find_flow_mistakes
 from engine.flow.definition import Definition, read_definition
 from engine.flow.drawing import draw
+from engine.flow_form import find_definition_mistakes, find_flow_mistakes
 from engine.form import Mistake
 
 FILE_BYTES_MAX: Final = 1_000_000
