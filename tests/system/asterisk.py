@@ -20,6 +20,8 @@ import trio
 from msgspec import Struct
 
 READY = b"Asterisk Ready."
+OURS = "context=callee\ndisallow=all\nallow=ulaw,alaw\nauth=auth\n"
+"""What the script says of us."""
 START_S_MAX = 60
 SAY_S_MAX = 20.0
 POLL_S = 0.05
@@ -67,12 +69,19 @@ def require_asterisk() -> Path:
 
 
 @contextmanager
-def run_asterisk(folder: Path, log: Path) -> Iterator[Asterisk]:
-    """Asterisk for as long as the block lasts, with its words in a log."""
+def run_asterisk(folder: Path, log: Path, endpoint: str = "") -> Iterator[Asterisk]:
+    """Asterisk for as long as the block lasts, with its words in a log. `endpoint` is further lines of
+    its pjsip.conf about us."""
     port = _free_port_pair()
     _spare_lookups(folder)
+    script = SCRIPT
+    if endpoint:
+        script = log.with_name("asterisk.sh")
+        text = SCRIPT.read_text()
+        assert text.count(OURS) == 1
+        script.write_text(text.replace(OURS, f"{OURS}{endpoint}\n"))
     process = subprocess.Popen(
-        ["bash", str(SCRIPT), "run", str(folder), str(port)],
+        ["bash", str(script), "run", str(folder), str(port)],
         env={**os.environ, "AUTH": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from adapters.media.client import PlaneSettings, open_media_plane
 from adapters.media.codecs.g711 import decode_ulaw
 from adapters.media.recording.files import recording_file
+from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
+from adapters.sip.transport.sockets import TlsSettings
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
 from adapters.sip.wire.digest import Credentials
@@ -45,12 +47,21 @@ def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
 
 
 @asynccontextmanager
-async def open_telephony(asterisk: Asterisk, folder: Path) -> AsyncIterator[Telephony]:
-    """A user agent over a media plane of two processes."""
+async def open_telephony(
+    asterisk: Asterisk,
+    folder: Path,
+    codecs: tuple[CodecName, ...] = DEFAULT_CODECS,
+    srtp: SrtpPolicy = "off",
+) -> AsyncIterator[Telephony]:
+    """A user agent over a media plane of two processes. Keys go over TLS alone."""
+    secure = srtp != "off"
     trunk = Trunk(
         name="asterisk",
         host="127.0.0.1",
-        port=asterisk.port,
+        port=asterisk.tls_port if secure else asterisk.port,
+        transport="tls" if secure else None,
+        codecs=codecs,
+        srtp=srtp,
         credentials=Credentials(USER.encode(), PASSWORD.encode()),
     )
     (folder / "recordings").mkdir()
@@ -63,7 +74,11 @@ async def open_telephony(asterisk: Asterisk, folder: Path) -> AsyncIterator[Tele
                 ports=(0, 0),
                 settings=PlaneSettings(planes=2),
             ) as plane,
-            open_user_agent(UserAgentSettings((trunk,)), plane, SystemRandom()) as agent,
+            open_user_agent(
+                UserAgentSettings((trunk,), tls=TlsSettings(authorities=str(asterisk.certificate))),
+                plane,
+                SystemRandom(),
+            ) as agent,
         ):
             yield agent
 

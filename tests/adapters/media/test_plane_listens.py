@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 import trio
+from numpy.typing import NDArray
 
 from adapters.media.client import PlaneSettings, RtpMediaPlane
+from adapters.media.codecs.codec import CODECS_BY_NUMBER
 from adapters.media.codecs.g711 import LAWS, ULAW
+from adapters.media.codecs.opus import OpusEncoder
+from adapters.media.codecs.voices import VOICES, G722Coder
 from adapters.media.listening.goertzel import COLUMNS_HZ, KEYS, ROWS_HZ
 from adapters.media.recording.files import find_recording, make_header
 from adapters.media.stream import PlaneStream
@@ -44,14 +48,23 @@ class Caller:
         self.callee = callee
         self.stream = stream
         self._sent = 0
+        self._encode: Callable[[Samples], bytes | NDArray[np.uint8]] = VOICES[
+            callee.payload_type
+        ].encode
+        # Of the codecs that remember each callee has its own.
+        if callee.payload_type == 9:
+            self._encode = G722Coder().encode
+        elif callee.payload_type == 111:
+            self._encode = OpusEncoder().encode
+        self._step = CODECS_BY_NUMBER[callee.payload_type].timestamp_step
 
     async def say(self, samples: Samples) -> None:
         """Whole frames, one for each that is heard."""
-        law = LAWS[self.callee.payload_type]
         for frame in samples.reshape(-1, 160):
             await self.callee.hear(1)
-            header = Header(law.payload_type, self._sent & 0xFFFF, 160 * self._sent, 5)
-            packet = build_packet(header, law.encode(frame).tobytes())
+            kind = self.callee.payload_type
+            header = Header(kind, self._sent & 0xFFFF, self._step * self._sent, 5)
+            packet = build_packet(header, bytes(self._encode(frame)))
             await self.callee.send_octets(self.stream.port, packet)
             self._sent += 1
 
@@ -79,7 +92,7 @@ def press(digits: str) -> Samples:
     return through_g711(*parts)
 
 
-@pytest.mark.parametrize("payload_type", [0, 8])
+@pytest.mark.parametrize("payload_type", VOICES)
 async def test_keys_in_the_sound_are_read_where_no_events_were_agreed(
     plane: RtpMediaPlane, payload_type: int
 ) -> None:
@@ -115,8 +128,11 @@ GREETINGS: dict[str, Callable[[], Samples]] = {
     ("who", "cause"),
     [("human", "after_greeting_silence"), ("machine", "greeting")],
 )
-async def test_who_answered_is_told(plane: RtpMediaPlane, who: str, cause: str) -> None:
-    async with open_callee() as callee, trio.open_nursery() as nursery:
+@pytest.mark.parametrize("payload_type", [0, 9, 111])
+async def test_who_answered_is_told(
+    plane: RtpMediaPlane, who: str, cause: str, payload_type: int
+) -> None:
+    async with open_callee(payload_type) as callee, trio.open_nursery() as nursery:
         caller = await call(plane, callee)
         nursery.start_soon(caller.go_on, GREETINGS[who]())
         verdict = await caller.stream.detect_machine()
@@ -233,6 +249,24 @@ async def test_a_recording_is_what_was_sent_sample_for_sample(
     found = find_recording(tmp_path, "rec_1")
     assert found is not None
     assert found.duration_s == 1.5
+
+
+@pytest.mark.parametrize("payload_type", [9, 111])
+async def test_a_recording_of_a_codec_that_remembers_sounds_as_what_was_said(
+    plane: RtpMediaPlane, tmp_path: Path, payload_type: int
+) -> None:
+    sound = chirp(60)
+    async with open_callee(payload_type) as callee, trio.open_nursery() as nursery:
+        caller = await call(plane, callee)
+        nursery.start_soon(caller.go_on, sound)
+        recorded = await caller.stream.record("rec_1", max_s=1.5)
+        nursery.cancel_scope.cancel()
+    assert recorded == Recorded("rec_1", 1.5, "max")
+    samples = read_wav(tmp_path, "rec_1").astype(np.float64)
+    fits = np.correlate(samples, sound.astype(np.float64), "valid")
+    at = int(fits.argmax())
+    likeness = float(np.corrcoef(samples[at : at + len(sound)], sound)[0, 1])
+    assert likeness > 0.98
 
 
 async def test_a_silence_ends_a_recording(plane: RtpMediaPlane, tmp_path: Path) -> None:
