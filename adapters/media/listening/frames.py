@@ -2,12 +2,17 @@
 
 A stream's time is that of its timestamps, so that what was lost, or was not sent because nobody spoke,
 is silence of the right length, and what came twice or too late is passed over. A frame is given away as
-soon as it is whole, and that needs no waiting where packets come in order: they are then handed on as they
-are. Where one is missing, the frames behind it wait `REORDER_SAMPLES` for it. Where nothing comes at all, the
-clock goes on in the packets' place, `QUIET_NS` behind them.
+soon as it is whole, and that needs no waiting where packets of 20 ms come in order: they are handed on as
+they are. All others are laid in a room, and leave it one in a tick. Where one is missing, the frames behind
+it wait `REORDER_SAMPLES` for it. Where nothing comes at all, the clock goes on in the packets' place,
+`QUIET_NS` behind them.
 
 Timestamps that jump further than a stream's room begin a new sequence where the last one ended. So does a
 sender that has been quiet and then goes on as if no time had passed: nothing that it says is lost.
+
+Every frame is work for whoever listens, so a stream's sound may run ahead of the clock, as it does after the
+network stood still, but not for long: a sender whose timestamps leap with each packet would else make hours
+of silence in a minute, and cost all others their time.
 """
 
 from __future__ import annotations
@@ -40,9 +45,14 @@ QUIET_NS: Final = 200_000_000
 late after that is heard late."""
 FIRST_NS: Final = 60_000_000
 """The same for a stream that has just been opened, of which perhaps nothing was ever to come."""
+LEAD_SAMPLES_MAX: Final = 16_000
+"""How far a stream's sound may be ahead of the clock (2 s); what comes beyond is passed over."""
+PACE: Final = 2
+"""So many times as fast as the clock a stream's sound may go on for ever."""
 CATCH_UP_MAX: Final = 10
 """Frames of silence that one look makes of each stream, where the clock was not looked at for so long."""
 
+_SAMPLES_PER_S: Final = 8_000
 _MASK: Final = np.int16(-32_768)
 """Samples lie in the room with their highest bit turned, so that memory that was never written, which is
 0, means that nothing has come. The sample that would become 0 is taken for its neighbour."""
@@ -87,11 +97,20 @@ class FrameTable:
         """When the clock goes on without packets."""
         self._was_quiet = np.zeros(capacity, np.bool_)
         """Whether it has done so since the last packet."""
+        self._has_more = np.zeros(capacity, np.bool_)
+        """Whether there may be a frame to give away."""
+        self._lead = np.zeros(capacity, np.int64)
+        """How far the sound was ahead of `PACE` when it was last looked at, in samples."""
+        self._lead_cursor = np.zeros(capacity, np.int64)
+        self._lead_ns = np.zeros(capacity, np.int64)
+        """Where the cursor was then, and when it was."""
 
     def open(self, row: int, now_ns: int) -> None:
         """Give away a stream's frames from now on; until a packet comes they are silence."""
         self._clear_room(row)
         self._cursor[row] = self._end[row] = 0
+        self._lead[row] = self._lead_cursor[row] = 0
+        self._lead_ns[row] = now_ns
         self._ssrc[row] = -1
         self._quiet_ns[row] = now_ns + FIRST_NS
         self._was_quiet[row] = False
@@ -99,7 +118,7 @@ class FrameTable:
 
     def close(self, row: int) -> None:
         """Do so no longer."""
-        self.is_open[row] = False
+        self.is_open[row] = self._has_more[row] = False
 
     def take(self, fragments: Fragments, now_ns: int) -> Iterator[Frames]:
         """Take a packet of each of these streams, which must be open: what is whole now."""
@@ -117,8 +136,27 @@ class FrameTable:
             if in_order.any():
                 yield self._pass_on(rows[in_order], samples[in_order])
                 rows, samples, position = rows[~in_order], samples[~in_order], position[~in_order]
+        timely = self._keep_pace(rows, now_ns)
+        timely &= position + samples.shape[1] <= self._cursor[rows] + ROOM_SAMPLES
+        if not timely.all():
+            rows, samples, position = rows[timely], samples[timely], position[timely]
         self._put(rows, samples, position)
-        yield from self._give_away(rows)
+        self._has_more[rows] = True
+
+    def give_away(self) -> Iterator[Frames]:
+        """The next frame of each stream whose packets did not come as whole frames in order, if it is whole
+        or was waited for. Whoever calls this once in each tick does so many streams' work at once, and no
+        stream's sound takes more of a tick than that of all others."""
+        rows = np.flatnonzero(self._has_more)
+        if len(rows) == 0:
+            return
+        frame = self._peek(rows)
+        is_whole = (frame != 0).all(axis=1)
+        waited = self._end[rows] - self._cursor[rows] >= FRAME_SAMPLES + REORDER_SAMPLES
+        ready = is_whole | waited
+        self._has_more[rows[~ready]] = False
+        if ready.any():
+            yield self._take_out(rows[ready], frame[ready])
 
     def look(self, now_ns: int) -> Iterator[Frames]:
         """Let time go on for the streams of which nothing comes."""
@@ -164,6 +202,16 @@ class FrameTable:
         self._position[rows] = np.where(later, position, self._position[rows])
         return position
 
+    def _keep_pace(self, rows: Places, now_ns: int) -> NDArray[np.bool_]:
+        """Which of these streams are not too far ahead of the clock. Packets that are passed on as they
+        are need not be asked about: of each stream there is one at a time."""
+        cursor = self._cursor[rows]
+        passed = (now_ns - self._lead_ns[rows]) * (PACE * _SAMPLES_PER_S) // 1_000_000_000
+        lead = np.maximum(0, self._lead[rows] + cursor - self._lead_cursor[rows] - passed)
+        self._lead[rows], self._lead_cursor[rows], self._lead_ns[rows] = lead, cursor, now_ns
+        timely: NDArray[np.bool_] = lead <= LEAD_SAMPLES_MAX
+        return timely
+
     def _pass_on(self, rows: Places, samples: Samples) -> Frames:
         self._cursor[rows] += FRAME_SAMPLES
         self._end[rows] = self._cursor[rows]
@@ -177,16 +225,6 @@ class FrameTable:
         laid = np.maximum(samples, -32_767) ^ _MASK
         self._room[at[timely]] = laid[timely]
         self._end[rows] = np.maximum(self._end[rows], position + samples.shape[1])
-
-    def _give_away(self, rows: Places) -> Iterator[Frames]:
-        while len(rows):
-            frame = self._peek(rows)
-            is_whole = (frame != 0).all(axis=1)
-            waited = self._end[rows] - self._cursor[rows] >= FRAME_SAMPLES + REORDER_SAMPLES
-            ready = is_whole | waited
-            rows, frame = rows[ready], frame[ready]
-            if len(rows):
-                yield self._take_out(rows, frame)
 
     def _peek(self, rows: Places) -> Samples:
         """The next frame of these streams, as it lies in the room."""

@@ -143,6 +143,9 @@ class Listening:
     def go_on(self, now_ns: int) -> None:
         """Let time pass, before the packets that have come by then are taken."""
         self._now_ns = now_ns
+        if self.rows:
+            for frames in self._frames.give_away():
+                self._hear(frames)
         if self.rows and now_ns >= self._look_ns:
             self._look_ns = now_ns + FRAME_NS
             for frames in self._frames.look(now_ns):

@@ -98,6 +98,7 @@ class Ears:
     def listen(self, now_ns: int) -> list[tuple[int, Source]]:
         """The rows whose callee has proven to be elsewhere, and where; their ears are closed."""
         if not self._by_row:
+            self._new.clear()
             return []
         proven = []
         for descriptor, _ in self._readable.poll(0, PACKETS_AT_ONCE_MAX):

@@ -7,7 +7,7 @@ through `pylibsrtp` alone, and through this module alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +32,13 @@ TAG_BYTES: Final[Mapping[SuiteName, int]] = MappingProxyType(
 """By how much each suite makes a packet of RTP longer."""
 SENDERS_MAX: Final = 4
 """Keys of ours that one stream remembers: a call has one for each suite, and never another."""
+SOURCES_MAX: Final = 32
+"""Sources that are heard under one key: libsrtp keeps what it knows of each for ever. A callee seldom has
+more than one, and one more for each time that it is moved to another machine."""
+
+_RTP_SOURCE: Final = slice(8, 12)
+_RTCP_SOURCE: Final = slice(4, 8)
+"""Where a packet names its source."""
 
 _Key = tuple[SuiteName, bytes]
 
@@ -46,6 +53,8 @@ class Shield:
         would send two of them under one key stream, which gives both away."""
         self._sender = self._sender_of(keys)
         self._opener = _session(keys.suite, keys.heard, Policy.SSRC_ANY_INBOUND)
+        self._sources: set[bytes] = set()
+        """The sources of whom something authentic was heard."""
 
     @property
     def tag_bytes(self) -> int:
@@ -53,11 +62,13 @@ class Shield:
         return TAG_BYTES[self._keys.suite]
 
     def change(self, keys: SrtpKeys) -> None:
-        """Go on with these keys. Those that are the same stay as they are, with their counts."""
+        """Go on with these keys. Those that are the same stay as they are, with their counts. Raises
+        `ValueError` for one key too many."""
         before, self._keys = self._keys, keys
         self._sender = self._sender_of(keys)
         if (keys.suite, keys.heard) != (before.suite, before.heard):
             self._opener = _session(keys.suite, keys.heard, Policy.SSRC_ANY_INBOUND)
+            self._sources.clear()
 
     def protect(self, packet: bytes) -> bytes | None:
         """A packet of RTP as it is sent; None where it must not be: its number was used before."""
@@ -74,24 +85,32 @@ class Shield:
             return None
 
     def open(self, packet: bytes) -> bytes | None:
-        """A packet of RTP that came; None where it is forged, replayed, or no SRTP at all."""
-        try:
-            return self._opener.unprotect(packet)
-        except (Error, ValueError):
-            return None
+        """A packet of RTP that came; None where it is forged, replayed, or no SRTP at all, and where it is
+        of one source more than are heard."""
+        return self._open_from(packet[_RTP_SOURCE], packet, self._opener.unprotect)
 
     def open_rtcp(self, packet: bytes) -> bytes | None:
         """The same for one of RTCP."""
+        return self._open_from(packet[_RTCP_SOURCE], packet, self._opener.unprotect_rtcp)
+
+    def _open_from(
+        self, source: bytes, packet: bytes, unprotect: Callable[[bytes], bytes]
+    ) -> bytes | None:
+        if source not in self._sources and len(self._sources) >= SOURCES_MAX:
+            return None
         try:
-            return self._opener.unprotect_rtcp(packet)
+            opened = unprotect(packet)
         except (Error, ValueError):
             return None
+        self._sources.add(source)
+        return opened
 
     def _sender_of(self, keys: SrtpKeys) -> Session:
         key = (keys.suite, keys.sent)
         session = self._senders.get(key)
         if session is None:
-            assert len(self._senders) < SENDERS_MAX
+            if len(self._senders) >= SENDERS_MAX:
+                raise ValueError("this stream has changed its keys too often")
             session = _session(keys.suite, keys.sent, Policy.SSRC_ANY_OUTBOUND)
             self._senders[key] = session
         return session

@@ -15,6 +15,8 @@ from adapters.media.listening.frames import (
     FIRST_NS,
     FRAME_NS,
     FRAME_SAMPLES,
+    LEAD_SAMPLES_MAX,
+    PACE,
     QUIET_NS,
     REORDER_SAMPLES,
     Fragments,
@@ -28,6 +30,19 @@ Sound = NDArray[np.int16]
 def said(first: int, count: int, row: int = 0) -> Sound:
     """Samples that tell where they were, and whose they are; none is 0."""
     return ((np.arange(first, first + count) * 7 + row) % 30_000 + 1).astype(np.int16)
+
+
+def fragments_of(
+    packets: list[tuple[int, int]], samples: Sound, ssrc: int = 5, ticks: int = 1
+) -> Fragments:
+    """A packet of each of these rows, with its timestamp."""
+    return Fragments(
+        rows=np.array([row for row, _ in packets], np.intp),
+        ssrc=np.full(len(packets), ssrc, np.int64),
+        timestamp=np.array([timestamp & 0xFFFF_FFFF for _, timestamp in packets], np.int64),
+        ticks_per_sample=np.full(len(packets), ticks, np.int64),
+        samples=samples,
+    )
 
 
 class Listener:
@@ -50,14 +65,20 @@ class Listener:
         self, packets: list[tuple[int, int]], samples: Sound, ssrc: int = 5, ticks: int = 1
     ) -> None:
         """A packet of each of these rows, with its timestamp."""
-        fragments = Fragments(
-            rows=np.array([row for row, _ in packets], np.intp),
-            ssrc=np.full(len(packets), ssrc, np.int64),
-            timestamp=np.array([timestamp & 0xFFFF_FFFF for _, timestamp in packets], np.int64),
-            ticks_per_sample=np.full(len(packets), ticks, np.int64),
-            samples=samples,
-        )
+        self.put(fragments_of(packets, samples, ssrc, ticks))
+        # As many ticks as it takes.
+        while self.tick():
+            pass
+
+    def put(self, fragments: Fragments) -> None:
+        """Packets, and what they set free at once."""
         self._keep(self.table.take(fragments, self.now_ns))
+
+    def tick(self) -> bool:
+        """Let one tick pass: whether anything was given away in it."""
+        frames = list(self.table.give_away())
+        self._keep(frames)
+        return bool(frames)
 
     def wait(self, duration_ns: int) -> None:
         """Let so much time pass, and look at every 20 ms of it."""
@@ -227,3 +248,27 @@ def test_after_standing_still_for_long_not_all_of_it_is_made_up_for() -> None:
     frames = list(listener.table.look(listener.now_ns))
     assert len(frames) == CATCH_UP_MAX
     assert list(listener.table.look(listener.now_ns)) == []
+
+
+def test_a_sender_whose_timestamps_leap_makes_no_more_sound_than_twice_its_time() -> None:
+    """Else the silence of its leaps, hours in a minute, would be work that delays everybody else."""
+    listener = Listener()
+    tick_ns, timestamp = 2_000_000, 0
+    most = 0
+    for _ in range(2_000):
+        listener.now_ns += tick_ns
+        timestamp += AHEAD_SAMPLES_MAX
+        heard = len(listener.heard[0])
+        packet = said(timestamp, FRAME_SAMPLES - 1)[np.newaxis]
+        listener.put(fragments_of([(0, timestamp)], packet))
+        listener.tick()
+        most = max(most, len(listener.heard[0]) - heard)
+    assert most == 1
+    lead = len(listener.sound()) - PACE * 8 * listener.now_ns // 1_000_000
+    assert 0 < lead <= LEAD_SAMPLES_MAX + AHEAD_SAMPLES_MAX
+    # Once it sends as others do, it is heard as they are.
+    listener.wait(2_500_000_000)
+    before = len(listener.sound())
+    for number in range(10):
+        listener.take(timestamp + 160 * number, said(160 * number, FRAME_SAMPLES))
+    assert listener.sound()[before:].tolist() == said(0, 1_600).tolist()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.media.types import SrtpKeys, SuiteName
 from adapters.media.wire.rtp import Header, build_packet
-from adapters.media.wire.srtp import TAG_BYTES, Shield
+from adapters.media.wire.srtp import SENDERS_MAX, SOURCES_MAX, TAG_BYTES, Shield
 from tests.adapters.media.secure_peer import SUITES, SecurePeer, keys_of
 
 REPORT = struct.pack("!BBHI", 0x80, 201, 1, 7)
@@ -103,3 +103,25 @@ def test_a_key_of_ours_that_comes_back_goes_on_where_it_was() -> None:
     # A number that was used under this key is never used again.
     assert shield.protect(packet(1, b"\x00" * 160)) is None
     assert peer.open(shield.protect(packet(3)) or b"") == packet(3)
+
+
+def test_a_callee_that_changes_its_source_without_end_is_not_kept_in_mind_without_end() -> None:
+    """It has the keys, so that each of its packets is authentic; libsrtp keeps something of every source."""
+    keys = keys_of("AES_CM_128_HMAC_SHA1_80")
+    shield, peer = Shield(keys), SecurePeer(keys)
+    sources = [build_packet(Header(0, 1, 160, ssrc), b"") for ssrc in range(1, SOURCES_MAX + 9)]
+    opened = [shield.open(peer.protect(source)) for source in sources]
+    assert opened == [*sources[:SOURCES_MAX], *[None] * 8]
+    # Nor is its RTCP a way around that; and those that were heard are heard on.
+    report = struct.pack("!BBHI", 0x80, 201, 1, SOURCES_MAX + 9)
+    assert shield.open_rtcp(peer.protect_rtcp(report)) is None
+    again = build_packet(Header(0, 2, 320, SOURCES_MAX), b"")
+    assert shield.open(peer.protect(again)) == again
+
+
+def test_a_stream_whose_keys_change_too_often_is_refused_and_nothing_else() -> None:
+    shield = Shield(keys_of("AES_CM_128_HMAC_SHA1_80", seed=0))
+    for seed in range(1, SENDERS_MAX):
+        shield.change(keys_of("AES_CM_128_HMAC_SHA1_80", seed=seed))
+    with pytest.raises(ValueError, match="too often"):
+        shield.change(keys_of("AES_CM_128_HMAC_SHA1_80", seed=SENDERS_MAX))
