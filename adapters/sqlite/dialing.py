@@ -64,10 +64,16 @@ LISTED_CONTACTS: Final = (
     f"AND d.number IN ({RANGES_OF.format(number='x.number')}) AND d.flow IN ('', x.flow) "
     "AND (d.expires_at IS NULL OR d.expires_at > ?))"
 )
-BEGIN_CONTACT: Final = (
-    f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {LISTED}"
+REACHED: Final = (
+    "EXISTS (SELECT 1 FROM attempts r INDEXED BY attempts_reached WHERE r.list = ? AND r.number = ? "
+    "AND r.disposition IN ('answered', 'declined') AND r.contact <> ?)"
 )
-WHY_NOT_BEGUN: Final = f"SELECT c.state, {LISTED} FROM contacts c WHERE c.id = ?"
+"""Whether another contact of the list has reached somebody on the number."""
+BEGIN_CONTACT: Final = (
+    f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {LISTED} "
+    f"AND NOT {REACHED}"
+)
+WHY_NOT_BEGUN: Final = f"SELECT c.state, {LISTED}, {REACHED} FROM contacts c WHERE c.id = ?"
 NOTE_PROGRESS: Final = (
     "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ? "
     "WHERE account = ? AND id = ? AND ended_at IS NULL"
@@ -120,6 +126,8 @@ RECENT_STARTS: Final = (
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
 
 
+NO_LIST: Final = -1
+"""Where single calls are looked for that reached a number: each of them is somebody's wish by itself."""
 DIALABLE: Final = frozenset({"scheduled", "running"})
 """Statuses of a list whose contacts may be dialled now."""
 
@@ -240,14 +248,19 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     if row is None:
         return "gone"
     redirected_from = attempt.redirected_from or attempt.number
-    callee = listed_row(
-        row.account_n, attempt.number, redirected_from, attempt.flow, attempt.initiated_at
+    among = NO_LIST if row.state.standing else row.n
+    callee = (
+        *listed_row(
+            row.account_n, attempt.number, redirected_from, attempt.flow, attempt.initiated_at
+        ),
+        *(among, attempt.number, attempt.contact),
     )
     if row.state.status in DIALABLE:
         unit.execute(BEGIN_CONTACT, (attempt.contact, *callee))
     if row.state.status not in DIALABLE or not unit.rowcount:
-        state, listed = unit.row(WHY_NOT_BEGUN, (*callee, attempt.contact)) or ("completed", 0)
-        return rules.refusal(state, row.state, bool(listed))
+        found = unit.row(WHY_NOT_BEGUN, (*callee, attempt.contact))
+        state, listed, reached = found or ("completed", 0, 0)
+        return rules.refusal(state, row.state, bool(listed), bool(reached))
     unit.execute(ATTEMPT_INSERT, attempt_row(attempt, row.account_n, row.flow_n, row.n))
     started = rules.begin(unit.change(row), attempt.initiated_at)
     unit.tell((event, *started))

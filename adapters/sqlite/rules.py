@@ -141,14 +141,21 @@ def list_accepted(call_list: CallList, contacts: int) -> list[Event]:
     ]
 
 
-def refusal(state: str, row: ListState, listed: bool) -> Refusal | None:
+REACHED: Final[frozenset[Disposition]] = frozenset({"answered", "declined"})
+"""Dispositions of an attempt after which no other contact of its list rings that number: a person took the
+call, or refused it."""
+
+
+def refusal(state: str, row: ListState, listed: bool, reached: bool) -> Refusal | None:
     """Why no attempt may begin on a contact in `state` of this list, whose number is or is not `listed`
-    as do-not-call."""
+    as do-not-call, and was or was not `reached` by another contact."""
     if state != "open" or row.status == "canceled":
         return "gone"
     if row.status == "paused":
         return "list_paused"
-    return "do_not_call" if listed else None
+    if listed:
+        return "do_not_call"
+    return "duplicate_number" if reached and not row.standing else None
 
 
 def begin(row: ListState, at: float) -> list[Event]:

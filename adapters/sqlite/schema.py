@@ -345,6 +345,11 @@ _DO_NOT_CALL: Final = (
 
 _STOPPED: Final = ("ALTER TABLE accounts ADD COLUMN stopped_at REAL",)
 
+_REACHED: Final = (
+    "CREATE INDEX attempts_reached ON attempts (list, number, contact) "
+    "WHERE disposition IN ('answered', 'declined')",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -354,6 +359,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0006 account rules", _ACCOUNT_RULES),
     Migration("0007 do-not-call ranges, expiry and changes", _DO_NOT_CALL),
     Migration("0008 stopped accounts", _STOPPED),
+    Migration("0009 numbers that were reached", _REACHED),
 )
 """In the order in which they run."""
 

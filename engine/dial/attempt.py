@@ -219,7 +219,7 @@ class _AttemptRunner:
 
     async def _heed(self, refusal: Refusal) -> None:
         work = self._assignment.work
-        if refusal == "do_not_call":
+        if refusal in ("do_not_call", "duplicate_number"):
             await self._leave_out(refusal)
         elif refusal == "list_paused":
             self._services.pause_list(self._contact.list)
@@ -228,8 +228,9 @@ class _AttemptRunner:
             self._services.finish(work)
 
     async def _leave_out(self, reason: str) -> None:
-        """The number must not be called. That ends its contact as `skipped`; where it is one that a trunk
-        redirected us to, the contact's own number is refused instead, as it would be without that."""
+        """The number must not be called, or not again. That ends its contact as `skipped`; where it is one
+        that a trunk redirected us to, the contact's own number is refused instead, as it would be without
+        that."""
         services, work = self._services, self._assignment.work
         now = services.clock.now()
         log.info("a number is not called", reason=reason, **self.names)

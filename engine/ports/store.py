@@ -84,10 +84,11 @@ class NewList(Struct, frozen=True):
     rejected: Sequence[RejectedRow] = ()
 
 
-Refusal = Literal["gone", "list_paused", "do_not_call"]
+Refusal = Literal["gone", "list_paused", "do_not_call", "duplicate_number"]
 """Why an attempt may not begin: the contact is no longer open (dialing, completed, its list canceled),
-its list is paused, or the number, or the one it was redirected from, is on the do-not-call list of the
-account or the flow."""
+its list is paused, the number, or the one it was redirected from, is on the do-not-call list of the
+account or the flow, or somebody was reached on it by another contact of the list, which is not a standing
+one."""
 
 
 class RecentStart(Struct, frozen=True):

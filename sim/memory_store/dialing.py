@@ -104,7 +104,8 @@ class MemoryDialing:
             for number in (attempt.number, attempt.redirected_from)
             if number is not None
         )
-        refused = rules.refusal(contact.state, entry.state, listed)
+        reached = tables.reached.get((contact.list, attempt.number), set()) - {contact.id}
+        refused = rules.refusal(contact.state, entry.state, listed, bool(reached))
         if refused is not None:
             return refused
         tables.contacts[contact.id] = msgspec.structs.replace(contact, state="dialing")
@@ -148,6 +149,8 @@ class MemoryDialing:
             return False
         del tables.open_attempts[attempt.id]
         tables.attempts[attempt.id] = attempt
+        if attempt.disposition in rules.REACHED:
+            tables.reached.setdefault((attempt.list, attempt.number), set()).add(attempt.contact)
         tables.count_answer(attempt, at)
         entry = tables.lists[contact.list]
         settled = rules.settle(contact, entry.state, at)

@@ -104,6 +104,8 @@ class Tables:
         """Sorted."""
         self.attempts_of_contact: dict[str, tuple[str, ...]] = {}
         """Sorted."""
+        self.reached: dict[tuple[str, str], set[str]] = {}
+        """By list and number: contacts through which somebody was reached on it."""
         self.open_attempts: dict[str, None] = {}
         self.agents: dict[str, Agent] = {}
         self.legs: dict[str, Leg] = {}

@@ -1,14 +1,17 @@
-"""Do-not-call in every store: ranges, expiry, who did what, and what is found ahead of dialling."""
+"""Who is not called, in every store: do-not-call with ranges, expiry, who did what, and what is found ahead
+of dialling; and numbers on which somebody of the list was reached."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
+from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX, DoNotCall, DoNotCallChange
 from engine.ports.store import Conflict, NewList
 from tests.contract.store_samples import (
     ACME,
+    CALLS,
     FLOW,
     LIST,
     NOW,
@@ -21,6 +24,9 @@ from tests.contract.store_samples import (
     all_pages,
     an_attempt,
     begin,
+    completed,
+    end,
+    waiting_again,
 )
 
 FIRST = a_contact(1).tel[0]
@@ -130,3 +136,46 @@ async def test_listed_contacts_are_found_among_those_that_are_due_first(kit: Kit
     await begin(kit.store, people[3])
     await kit.store.remove_do_not_call(ACME, "+91*", NOW)
     assert await ask(NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("disposition", "is_reached"),
+    [("answered", True), ("declined", True), ("busy", False), ("no-answer", False)],
+)
+async def test_who_was_reached_through_another_contact_of_the_list_is_not_rung_again(
+    kit: Kit, disposition: Disposition, is_reached: bool
+) -> None:
+    shared = a_contact(1).tel[1]
+    people = [
+        msgspec.structs.replace(a_contact(1), tel_index=1),
+        msgspec.structs.replace(a_contact(2), tel_index=1),
+        a_contact(3),
+    ]
+    await kit.store.accept_list(NewList(a_list(accepted=3), people))
+    first = await begin(kit.store, people[0])
+    assert first.number == shared
+    await end(kit.store, first, completed(people[0], disposition))
+    second = an_attempt(people[1], 2)
+    refused = await kit.store.begin_attempt(second, about(second, "attempt.initiated"))
+    assert refused == ("duplicate_number" if is_reached else None)
+    await begin(kit.store, people[2], 3)
+
+
+async def test_a_contact_may_call_again_whom_it_reached_itself_and_another_list_may_too(
+    kit: Kit,
+) -> None:
+    """A list is one errand, another list is another."""
+    await kit.store.accept_list(a_new_list(1))
+    await kit.store.accept_list(a_new_list(1, "lst_1001"))
+    contact = a_contact(1)
+    await end(kit.store, await begin(kit.store, contact), waiting_again(contact))
+    await begin(kit.store, contact, 2)
+    other = msgspec.structs.replace(a_contact(1, "lst_1001"), tel=contact.tel)
+    await begin(kit.store, other, 3)
+
+
+async def test_every_single_call_is_made_whomever_an_earlier_one_reached(kit: Kit) -> None:
+    for number in (1, 2):
+        call = a_contact(number, CALLS, tel=("+12025550199",))
+        assert await kit.store.accept_call(call) is None
+        await end(kit.store, await begin(kit.store, call, number), completed(call))

@@ -211,6 +211,28 @@ async def test_an_inactive_listener_holds_its_contacts(autojump_clock: MockClock
         assert len(world.telephony.dialed) == 3
 
 
+async def test_who_answered_through_one_contact_is_not_rung_for_another_of_the_list(
+    autojump_clock: MockClock,
+) -> None:
+    """Two of a household: the first numbers of both are busy, the second is the same telephone."""
+    shared = "+14155550199"
+
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(code=200 if request.number == shared else 486)
+
+    async with running(choose) as world:
+        people_of_one = [
+            contact(id=f"cnt_{n}", row=n, tel=(f"+1415555010{n}", shared), starttime=at, due_at=at)
+            for n, at in ((1, EPOCH), (2, EPOCH + 60))
+        ]
+        await world.add_list(people_of_one)
+        await world.wait_done()
+        numbers = [one.request.number for one in world.telephony.dialed]
+        assert numbers == ["+14155550101", shared, "+14155550102"]
+        found = [one.disposition for one in await world.contacts()]
+        assert found == ["answered", "skipped"]
+
+
 async def test_thousands_who_must_not_be_called_are_skipped_without_an_intent_each(
     autojump_clock: MockClock,
 ) -> None:
