@@ -19,6 +19,7 @@ DIALER_SETTINGS: Final = (
     "hold",
     "wrap_up_s",
     "first",
+    "agent_ring_timeout_s",
 )
 MESSAGES: Final = ("safe_harbour", "hold")
 _DEFAULTS: Final = msgspec.to_builtins(FlowSettings())

@@ -35,7 +35,7 @@ CANCEL_S: Final = 0.1
 SENT_DIGIT_S: Final = 0.2
 """How long it takes to send a key, with the pause behind it."""
 DIGITS_KEPT: Final = 64
-"""Keys that are kept until somebody asks; see the port."""
+"""Keys that are kept until somebody asks, and that are sent in one go; see the port."""
 KEYS: Final = frozenset("0123456789*#ABCD")
 
 
@@ -128,8 +128,8 @@ class SimulatedCall:
         self._digits.clear()
 
     async def send_digits(self, digits: str) -> None:
-        if not KEYS.issuperset(digits):
-            raise ValueError(f"not keys: {digits!r}")
+        if not KEYS.issuperset(digits) or len(digits) > DIGITS_KEPT:
+            raise ValueError(f"up to {DIGITS_KEPT} keys can be sent, not {digits!r}")
         for digit in digits:
             await self._last(SENT_DIGIT_S)
             self._seen.digits.append(digit)

@@ -10,7 +10,13 @@ from adapters.sqlite.connected import Connected
 from adapters.sqlite.intake import insert_list
 from adapters.sqlite.paging import IN_ACCOUNT, of_account
 from adapters.sqlite.rows import FLOW_CHANGE, FLOW_COLUMNS, flow_change_row, to_definition, to_flow
-from adapters.sqlite.rules import cursor_of, flow_in_use, standing_list
+from adapters.sqlite.rules import (
+    VERSIONS_MAX,
+    cursor_of,
+    flow_in_use,
+    standing_list,
+    superfluous_versions,
+)
 from adapters.sqlite.unit import Unit
 from engine.model import Flow
 from engine.ports.store import IdempotentAnswer, Page
@@ -29,6 +35,17 @@ KEEP_DEFINITION: Final = (
     "INSERT OR REPLACE INTO flow_versions (flow, version, definition) "
     "SELECT n, version, definition FROM flows WHERE id = ?"
 )
+KEPT_VERSIONS: Final = "SELECT version FROM flow_versions WHERE flow = ? ORDER BY version"
+NEEDED_VERSIONS: Final = (
+    # All contacts of a list came with its version, but for those of the standing list.
+    "SELECT l.flow_version FROM lists l WHERE l.flow = ? AND l.unfinished AND NOT l.standing "
+    "UNION SELECT c.flow_version FROM lists l JOIN contacts c INDEXED BY contacts_due ON c.list = l.n "
+    "WHERE l.flow = ? AND l.unfinished AND l.standing AND c.state = 'open' "
+    "UNION SELECT c.flow_version FROM flows f "
+    "JOIN attempts t INDEXED BY attempts_open ON t.account = f.account "
+    "JOIN contacts c ON c.id = t.contact WHERE f.n = ? AND t.flow = f.n AND t.ended_at IS NULL"
+)
+CLEAR_VERSION: Final = "DELETE FROM flow_versions WHERE flow = ? AND version = ?"
 UNFINISHED_LISTS: Final = "SELECT 1 FROM lists WHERE flow = ? AND unfinished LIMIT 1"
 
 
@@ -96,7 +113,21 @@ def _change_flow(
     unit.execute(f"UPDATE flows SET {FLOW_CHANGE} WHERE id = ?", (*flow_change_row(changed), flow))
     if changed.definition != present.definition:
         unit.execute(KEEP_DEFINITION, (flow,))
+        _clear_versions(unit, flow)
     return changed
+
+
+def _clear_versions(unit: Unit, flow: str) -> None:
+    """Throw graphs away that nobody needs, where there are many."""
+    found = unit.row("SELECT n FROM flows WHERE id = ?", (flow,))
+    assert found is not None
+    kept = [version for (version,) in unit.rows(KEPT_VERSIONS, found)]
+    if len(kept) <= VERSIONS_MAX:
+        return
+    unit.write_out()  # the flags of its lists
+    needed = [version for (version,) in unit.rows(NEEDED_VERSIONS, found * 3)]
+    gone = superfluous_versions(kept, needed)
+    unit.executemany(CLEAR_VERSION, [(*found, version) for version in gone])
 
 
 def _delete_flow(unit: Unit, account: str, flow: str) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -24,6 +25,12 @@ from engine.ports.store import PAGE_MAX, Conflict, IdempotentAnswer, NewList, Re
 
 ANSWER_KEPT_S: Final = 24 * 3600.0
 """How long an Idempotency-Key brings its first answer back."""
+
+VERSIONS_KEPT: Final = 50
+"""Graphs of a flow, the newest, that are kept whether anybody needs them or not."""
+VERSIONS_MAX: Final = 2 * VERSIONS_KEPT
+"""Graphs of a flow beyond which those are cleared away that no open contact came with: of many changes one in
+fifty looks at the contacts."""
 
 ListChange = Literal["pause", "resume", "cancel"]
 OpenState = Literal["open", "dialing"]
@@ -328,6 +335,20 @@ def too_many_agents() -> Conflict:
 def is_remembered(answer: IdempotentAnswer, now: float) -> bool:
     """Whether this answer still stands for its key."""
     return now - answer.created_at < ANSWER_KEPT_S
+
+
+def superfluous_versions(kept: Sequence[int], needed: Iterable[int]) -> list[int]:
+    """Which graphs of a flow may go.
+
+    Args:
+        kept: versions that have a row of their own, rising; each stands for those up to the next as well.
+        needed: versions that open contacts came with.
+    """
+    newest = set(kept[-VERSIONS_KEPT:])
+    for version in needed:
+        place = bisect_right(kept, version)
+        newest.update(kept[place - 1 : place])
+    return [version for version in kept if version not in newest]
 
 
 def flow_deleted() -> Conflict:

@@ -61,6 +61,7 @@ class CallNotes:
         self._noted = 0
         self._pending: list[Event] = []
         self._something = trio.Event()
+        self._writing = trio.Lock()
 
     @property
     def attempt(self) -> Attempt:
@@ -136,7 +137,12 @@ class CallNotes:
 
     async def write(self) -> None:
         """Write down what is not written yet. Never raises: what the store does not take waits for the
-        next time, or for the attempt's end."""
+        next time, or for the attempt's end. Whoever comes while something is being written waits for that:
+        where it is refused, nothing that happened later is told before it."""
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         self._something = trio.Event()
         events = self.take_events()
         if not events:

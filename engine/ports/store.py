@@ -190,7 +190,8 @@ class SettingsStore(Protocol):
         changed."""
 
     async def get_definition(self, account: str, flow: str, version: int) -> dict[str, Any] | None:
-        """The graph that a flow, deleted or not, had in one of its versions; None where there was none."""
+        """The graph that a flow, deleted or not, had in one of its versions; None where there was none.
+        Of a flow that was changed often, a store may forget old ones that no open contact came with."""
 
     async def delete_flow(self, account: str, flow: str) -> bool:
         """Whether there was one. It is hidden from then on; its lists and records stay. Raises

@@ -150,7 +150,8 @@ class Call(Protocol):
 
     async def send_digits(self, digits: str) -> None:
         """Press these keys, one after the other, in the way that was negotiated (RFC 4733, or tones in the
-        sound). Raises `CallEnded`, and `ValueError` for what is no key."""
+        sound), 64 of them at the most. Raises `CallEnded`, and `ValueError` for too many and for what is no
+        key."""
 
     async def detect_machine(self, parameters: AmdParameters | None = None) -> AmdVerdict:
         """Listen to the callee from now on until it is known who answered; at most about twice

@@ -170,6 +170,10 @@ class Tables:
             kept.pop()
         if not kept or kept[-1][1] != flow.definition:
             kept.append((flow.version, flow.definition))
+        if len(kept) > rules.VERSIONS_MAX:
+            needed = {one.flow_version for one in self.contacts.values() if _needs(one, flow.id)}
+            gone = rules.superfluous_versions([version for version, _ in kept], needed)
+            kept[:] = [one for one in kept if one[0] not in gone]
 
     def definition_of(self, flow: str, version: int) -> dict[str, Any] | None:
         """The graph that a flow had in one of its versions."""
@@ -351,3 +355,8 @@ def page_by_text(
     """A page of a few items in the order of an id or a number. Raises `Conflict("invalid_cursor")`."""
     after = rules.read_cursor(cursor, rules.ID_CURSOR)[0] if cursor is not None else None
     return page_of(sorted(items, key=key), after, limit, key, lambda one: rules.cursor_of(key(one)))
+
+
+def _needs(contact: Contact, flow: str) -> bool:
+    """Whether the contact will still go through a graph of the flow."""
+    return contact.flow == flow and contact.state != "completed"

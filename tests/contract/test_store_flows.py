@@ -51,6 +51,29 @@ async def test_the_graph_of_every_version_is_kept(kit: Kit) -> None:
     assert found == [None, FIRST, FIRST, SECOND, SECOND, FIRST, FIRST]
 
 
+async def test_a_flow_that_is_changed_for_ever_keeps_what_open_contacts_need_and_the_newest(
+    kit: Kit,
+) -> None:
+    """A list, a single call that waits and one that is on the line, each with a graph of its own; one that is
+    done needs none."""
+    store = kit.store
+    waits, talks, done = (a_contact(n, CALLS, flow_version=n) for n in (4, 8, 12))
+    for contact in (waits, talks, done):
+        await store.accept_call(contact)
+    await store.accept_list(
+        NewList(a_list(accepted=1, flow_version=16), [a_contact(16, flow_version=16)])
+    )
+    await begin(store, talks, 1)
+    await end(store, await begin(store, done, 2), completed(done))
+    for version in range(2, 203):
+        graph = FIRST if version % 2 else SECOND
+        await change(kit, graph, version)
+    found = {n: await store.get_definition(ACME, FLOW, n) for n in (4, 8, 16, *range(153, 203))}
+    assert found == {n: FIRST if n % 2 else SECOND for n in found}
+    kept = [await store.get_definition(ACME, FLOW, n) for n in range(4)]
+    assert kept == [None] * 4
+
+
 async def test_graphs_of_others_and_of_flows_that_are_not_there_are_not_given(kit: Kit) -> None:
     assert await kit.store.get_definition(OTHER, FLOW, 1) is None
     assert await kit.store.get_definition(ACME, OTHER_FLOW, 1) is None

@@ -186,10 +186,6 @@ async def test_a_call_that_was_never_dialled_can_be_hung_up_and_left(
         pass
 
 
-those_that_bridge = pytest.mark.parametrize("telephony", [sip_network], ids=["sip"], indirect=True)
-"""The simulated network does not bridge yet."""
-
-
 @asynccontextmanager
 async def answered_call(telephony: Telephony, ending: str) -> AsyncIterator[Call]:
     async with telephony.prepare_call(request_to(ending)) as call:
@@ -199,7 +195,6 @@ async def answered_call(telephony: Telephony, ending: str) -> AsyncIterator[Call
         yield call
 
 
-@those_that_bridge
 async def test_of_two_bridged_calls_the_one_that_ends_comes_back_and_the_other_goes_on(
     telephony: Telephony,
 ) -> None:
@@ -217,7 +212,6 @@ async def test_of_two_bridged_calls_the_one_that_ends_comes_back_and_the_other_g
         assert await first.bridge(second) in {first, second}
 
 
-@those_that_bridge
 async def test_calls_that_are_parted_can_play_again(telephony: Telephony) -> None:
     async with (
         answered_call(telephony, "9200") as first,

@@ -19,7 +19,7 @@ from engine.ports.telephony import Answered, Call, CallEnded, Telephony
 from sim.call_script import CallScript, press
 from sim.profile import Profile, always
 from sim.telephony import SimulatedTelephony
-from tests.contract.test_telephony import request_to, sip_network
+from tests.contract.test_telephony import PROMPT_S, request_to, sip_network
 
 GREETING_S = 0.4
 TALK_S = 2.0
@@ -47,7 +47,7 @@ SCRIPTS = {
 
 @asynccontextmanager
 async def simulated(_folder: Path) -> AsyncIterator[Telephony]:
-    yield SimulatedTelephony(lambda request, _: SCRIPTS[request.number[-4:]])
+    yield SimulatedTelephony(lambda request, _: SCRIPTS[request.number[-4:]], PROMPT_S)
 
 
 @asynccontextmanager

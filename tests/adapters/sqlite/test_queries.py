@@ -132,6 +132,16 @@ def test_ranges_are_looked_for_among_ranges_alone(
     assert found == ["SEARCH d USING INDEX do_not_call_prefixes "]
 
 
+def test_finding_the_graphs_that_are_needed_reads_open_lists_contacts_and_attempts_only(
+    database: sqlite3.Connection,
+) -> None:
+    plan = plan_of(database, flows.NEEDED_VERSIONS)
+    assert plan.count("SEARCH l USING INDEX lists_unfinished (flow=?)") == 2
+    assert "SEARCH c USING INDEX contacts_due (list=?)" in plan
+    assert "SEARCH t USING INDEX attempts_open (account=?)" in plan
+    assert [step for step in plan if step.startswith("SCAN")] == []
+
+
 def test_counting_a_list_reads_its_index_only(database: sqlite3.Connection) -> None:
     plan = plan_of(database, reading.COUNT_LIST)
     assert "SEARCH c USING COVERING INDEX contacts_due (list=? AND due_at>?)" in plan

@@ -140,9 +140,23 @@ async def test_a_floor_shows_how_near_the_limit_of_abandoned_calls_is(world: Wor
     }
 
 
+DIALER_ONLY: dict[str, Any] = {
+    "power_ratio": 2,
+    "abandoned_max": 0.01,
+    "answer_wait_s": 1,
+    "safe_harbour": {"say": "Sorry."},
+    "hold": {"say": "One moment."},
+    "wrap_up_s": 3,
+    "first": "customer",
+    "agent_ring_timeout_s": 30,
+}
 SETTINGS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("multicast", {"dialing": "progressive", "wrap_up_s": 10}, []),
     ("multicast", {"dialing": "power"}, [("/settings/dialing", "dialer_only")]),
+    *(
+        ("multicast", {name: value}, [(f"/settings/{name}", "dialer_only")])
+        for name, value in DIALER_ONLY.items()
+    ),
     ("dialer", {"dialing": "power"}, [("/settings/safe_harbour", "missing_safe_harbour")]),
     ("dialer", {"dialing": "power", "safe_harbour": {"say": "Sorry."}}, []),
     ("dialer", {"hold": {}}, [("/settings/hold", "invalid_value")]),
