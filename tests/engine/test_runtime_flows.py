@@ -191,11 +191,11 @@ async def test_a_call_that_goes_through_very_many_nodes_tells_of_the_first_of_th
     circle = {
         "start": "a",
         "nodes": {
-            "a": {"type": "wait", "duration_s": 0.01, "next": "b"},
+            "a": {"type": "wait", "duration_s": 0.1, "next": "b"},
             "b": {"type": "branch", "on": "amd", "cases": {}, "otherwise": "a"},
         },
     }
-    one = flow(definition=circle, settings=FlowSettings(call_max_s=4))
+    one = flow(definition=circle, settings=FlowSettings(call_max_s=40))
     async with running(lambda *_: CallScript(None, 0.0), flows=[one]) as world:
         await world.add_list(people(1))
         await world.wait_done()
