@@ -7,10 +7,11 @@ to. A burst of a key is seven packets; a script says which of them arrive, and i
 from __future__ import annotations
 
 import re
+import socket
 import struct
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import numpy as np
@@ -19,13 +20,15 @@ import trio
 from adapters.media.codecs.g711 import ULAW_SILENCE, encode_ulaw
 from adapters.sip.wire.message import Request, SipParseError, parse
 from sim.wire import Address, Dialog, echo, read_dialog, respond, tagged, user_of
-from tests.system.flow_sound import FRAME, Heard, Samples, is_loud, tone_of
+from tests.system.flow_sound import FRAME, TONE_FRAMES_MIN, Heard, Samples, is_loud, tone_of
 
 TICK_S: Final = 0.02
 WAIT_S_MAX: Final = 60.0
 """The longest that a script waits for anything."""
 PAUSE_S: Final = 0.8
 """A prompt is over when it was silent for so long: pauses between sentences are shorter."""
+PACKETS_MAX: Final = 1_000
+"""Taken from a socket at once."""
 KEY_PACKETS: Final = 7
 WHOLE: Final = (0, 1, 2, 3, 4, 5, 6)
 DAMAGED: Final = (2, 1, 1, 4, 6)
@@ -75,6 +78,8 @@ class Line:
         self._quiet_frames = 0
         """Frames without sound that came one after another: a sender that is late is no silence."""
         self._loud_frames = 0
+        self._tones: list[int | None] = []
+        """What each of the last frames was."""
         self.first_loud_at: float | None = None
         """When anything was heard for the first time, trio's clock."""
         self.spoke_until: float | None = None
@@ -82,11 +87,12 @@ class Line:
         self._ticks = trio.lowlevel.ParkingLot()
         self.over = trio.Event()
         self.wants_to_leave = trio.Event()
-        self._socket = trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
 
-    async def open(self) -> bytes:
+    def open(self) -> bytes:
         """Take a port for sound; our SDP."""
-        await self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
         return SDP.format(port=port, event=self._event).replace("\n", "\r\n").encode()
 
@@ -103,8 +109,8 @@ class Line:
         await self._until(lambda: self._quiet_frames * TICK_S >= for_s)
 
     async def hear_tone(self, hz: int) -> None:
-        """Wait until this tone is heard."""
-        await self._until(lambda: tone_of(self.heard.latest) == hz)
+        """Wait until this tone is heard, long enough that it is told by whoever looks at it later."""
+        await self._until(lambda: self._tones[-TONE_FRAMES_MIN:] == [hz] * TONE_FRAMES_MIN)
 
     async def press(self, keys: str, arrives: Sequence[int] = WHOLE) -> None:
         """Press these keys, 100 ms each, and return when the last one goes down: the call may be over before
@@ -128,8 +134,13 @@ class Line:
         await self._until(lambda: self._tick >= until)
 
     def hang_up(self) -> None:
-        """Send a BYE."""
+        """Send a BYE, as soon as a key that goes down has come up."""
         self.wants_to_leave.set()
+
+    async def come_up(self) -> None:
+        """Wait until no key is down."""
+        while self._burst and not self.over.is_set():
+            await self._ticks.park()
 
     # How it is run
 
@@ -137,11 +148,21 @@ class Line:
         """Until the call is over."""
         with self._socket:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen)
-                nursery.start_soon(self._send)
                 nursery.start_soon(self._follow, script)
                 await self.over.wait()
                 nursery.cancel_scope.cancel()
+            self._listen()
+
+    def pass_tick(self) -> None:
+        """Hear what has come, and say the next 20 ms."""
+        if self.over.is_set():
+            return
+        self._listen()
+        for packet in self._next_packets():
+            with suppress(OSError):  # nobody listens any more: the BYE is on its way
+                self._socket.sendto(packet, self._remote)
+        self._tick += 1
+        self._ticks.unpark_all()
 
     async def _follow(self, script: Script) -> None:
         await script(self)
@@ -152,33 +173,26 @@ class Line:
             while not condition():
                 await self._ticks.park()
 
-    async def _listen(self) -> None:
-        while True:
+    def _listen(self) -> None:
+        for _ in range(PACKETS_MAX):
             try:
-                packet, _ = await self._socket.recvfrom(2048)
+                packet = self._socket.recv(2048)
+            except BlockingIOError:
+                return
             except OSError:
                 continue  # what we sent before came to a port that was closed already
             if len(packet) >= _RTP.size and packet[1] & 0x7F == 0:
                 _, _, _, timestamp, _ = _RTP.unpack_from(packet)
-                self.heard.take(timestamp, packet[_RTP.size :])
-                if is_loud(self.heard.latest):
-                    self._quiet_frames, self._loud_frames = 0, self._loud_frames + 1
-                    self.first_loud_at = self.first_loud_at or trio.current_time()
-                else:
-                    self._quiet_frames += 1
+                self._hear(timestamp, packet[_RTP.size :])
 
-    async def _send(self) -> None:
-        due_at = trio.current_time()
-        while True:
-            for packet in self._next_packets():
-                try:
-                    await self._socket.sendto(packet, self._remote)
-                except OSError:
-                    continue  # nobody listens any more: the BYE is on its way
-            self._tick += 1
-            self._ticks.unpark_all()
-            due_at += TICK_S
-            await trio.sleep_until(due_at)
+    def _hear(self, timestamp: int, payload: bytes) -> None:
+        self.heard.take(timestamp, payload)
+        self._tones = [*self._tones[1 - TONE_FRAMES_MIN :], tone_of(self.heard.latest)]
+        if is_loud(self.heard.latest):
+            self._quiet_frames, self._loud_frames = 0, self._loud_frames + 1
+            self.first_loud_at = self.first_loud_at or trio.current_time()
+        else:
+            self._quiet_frames += 1
 
     def _next_packets(self) -> list[bytes]:
         if self._burst:
@@ -250,6 +264,7 @@ class FlowCallee:
 
     async def _serve(self) -> None:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_time)
             while True:
                 data, source = await self._socket.recvfrom(65_535)
                 try:
@@ -258,6 +273,17 @@ class FlowCallee:
                     continue  # a keep-alive
                 if isinstance(message, Request):
                     await self._take(message, source, nursery)
+
+    async def _keep_time(self) -> None:
+        """Every 20 ms, on all calls. One loop does it for all of them, or this would be slower than what it
+        calls."""
+        due_at = trio.current_time()
+        while True:
+            for call in tuple(self._calls.values()):
+                if call.line is not None:
+                    call.line.pass_tick()
+            due_at += TICK_S
+            await trio.sleep_until(due_at)
 
     async def _take(self, request: Request, source: Address, nursery: trio.Nursery) -> None:
         call = self._calls.get(request.call_id)
@@ -291,7 +317,7 @@ class FlowCallee:
             return
         line = Line(number, invite.body, len(self._calls) + 1)
         dialog = read_dialog(invite, source, tag, contact)
-        dialog.sdp = await line.open()
+        dialog.sdp = line.open()
         call = _Call(invite, dialog, dialog.accept("sdp"))
         call.line = line
         self._calls[invite.call_id] = call
@@ -302,8 +328,10 @@ class FlowCallee:
 
     async def _leave_when_wanted(self, call: _Call, line: Line, source: Address) -> None:
         await line.wants_to_leave.wait()
-        await self._socket.sendto(call.dialog.build_bye(), source)
-        line.over.set()
+        await line.come_up()
+        if not line.over.is_set():
+            await self._socket.sendto(call.dialog.build_bye(), source)
+            line.over.set()
 
 
 @asynccontextmanager

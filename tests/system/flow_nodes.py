@@ -65,14 +65,12 @@ async def say_something_and_leave(line: Line) -> None:
 
 async def leave_while_listening(line: Line) -> None:
     await line.hear_tone(LONG_HZ)
-    await line.stay(0.3)
     line.hang_up()
 
 
 async def press_and_leave(line: Line) -> None:
     await line.hear_tone(LONG_HZ)
     await line.press("9")
-    await line.stay(0.14)
     line.hang_up()
 
 

@@ -31,8 +31,10 @@ BLOCK = 40
 """… and followed in pieces of so many lines."""
 DRIFT = 6
 """Lines that a piece may be earlier or later than the one before."""
+LOST_BLOCKS = 4
+"""It has ended where so many pieces in a row are not alike: versions of espeak-ng pause differently."""
 END_BLOCKS = 2
-"""It has ended where so many pieces are not alike."""
+"""It was heard to its end where no more pieces than these are missing."""
 ALIKE = 0.85
 ALIKE_BLOCK = 0.6
 """Correlations from which a beginning, and a piece, are the same."""
@@ -212,15 +214,16 @@ def _matched(heard: Picture, wanted: Picture) -> int:
     matched = missed = 0
     for at in range(0, len(wanted) - BLOCK + 1, BLOCK):
         block = wanted[at : at + BLOCK]
-        best, shift = max(
+        reach = DRIFT * (1 + missed)
+        best, best_shift = max(
             (_likeness(heard[max(0, at + moved) :][:BLOCK], block), moved)
-            for moved in range(shift - DRIFT, shift + DRIFT + 1)
+            for moved in range(shift - reach, shift + reach + 1)
         )
         if best >= ALIKE_BLOCK:
-            matched, missed = at + BLOCK, 0
+            matched, missed, shift = at + BLOCK, 0, best_shift
         else:
             missed += 1
-            if missed == END_BLOCKS:
+            if missed == LOST_BLOCKS:
                 break
     return matched
 

@@ -51,6 +51,8 @@ BEEP_LATE_S = 0.25
 """A beep counts as over a little before the sound of it has passed through every buffer."""
 ALIKE = 0.9
 
+CASES_AT_ONCE = 14
+"""More would only wait for each other on a small machine."""
 BEFORE = ("+14155550401", "+14155550402")
 AFTER = "+14155550403"
 KEYS_SCENARIO = Path(__file__).parent / "sipp" / "presses_keys.xml"
@@ -69,13 +71,13 @@ class Run(Struct):
     """By the case's name, a contact each."""
     product: Product
     asked: Asked
-    sipp_code: int
-    """What sipp ended with."""
+    sipp_code: int | None
+    """What sipp ended with; None where it may not press keys, which takes root."""
 
     def of(self, number: str) -> Seen:
         """What is known of the first contact with this number."""
         for case in CASES:
-            for contact, seen in zip(case.contacts, self.seen[case.name], strict=True):
+            for contact, seen in zip(case.contacts, self.seen.get(case.name, ()), strict=False):
                 if contact.number == number:
                     return seen
         raise KeyError(number)
@@ -86,8 +88,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All calls at once."""
     require("espeak-ng", "espeak-ng")
     require("sipp", "sip-tester")
-    if os.geteuid() != 0:
-        pytest.skip("sipp sends keys as root only")
     return trio.run(make_calls, tmp_path_factory.mktemp("flows"))
 
 
@@ -97,6 +97,8 @@ async def make_calls(folder: Path) -> Run:
         make_speech(text)  # before anybody waits for it
     seen: dict[str, list[Seen]] = {}
     port = free_port()
+    sipp_may_press = os.geteuid() == 0
+    sipp_code = None
     with trio.fail_after(RUN_S_MAX):
         async with (
             open_server() as asked,
@@ -112,16 +114,21 @@ async def make_calls(folder: Path) -> Run:
                 prompt = await product.client.create_prompt(f"{hz}.wav", sound)
                 names[f'"tone-{hz}"'] = f'"{prompt.id}"'
 
+            at_once = trio.CapacityLimiter(CASES_AT_ONCE)
+
             async def go_through(case: Case) -> None:
                 flow = await product.make_flow(put_in(names, case.flow), case.did)
-                seen[case.name] = await product.call_all(flow, case.contacts)
+                async with at_once:
+                    seen[case.name] = await product.call_all(flow, case.contacts)
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(edit_while_it_runs, product, names)
                 for case in CASES:
-                    nursery.start_soon(go_through, case)
-            code = await sipp.wait()
-    return Run(seen, product, asked, code)
+                    if case.trunk != "sipp" or sipp_may_press:
+                        nursery.start_soon(go_through, case)
+            if sipp_may_press:
+                sipp_code = await sipp.wait()
+    return Run(seen, product, asked, sipp_code)
 
 
 async def edit_while_it_runs(product: Product, names: Mapping[str, str]) -> None:
@@ -173,6 +180,8 @@ def put_in(names: Mapping[str, str], flow: dict[str, Any]) -> dict[str, Any]:
 def test_the_record_and_the_events_of_each_call_are_what_its_flow_says(
     run: Run, case: Case, place: int
 ) -> None:
+    if case.name not in run.seen:
+        pytest.skip("sipp presses keys as root only")
     contact, seen = case.contacts[place], run.seen[case.name][place]
     assert seen.events == expected_events(contact, case.did)
     assert seen.leg_events == expected_leg_events(contact, case.did)
@@ -285,6 +294,8 @@ def test_the_users_system_is_asked_what_the_flow_says_and_nothing_twice(run: Run
 
 
 def test_sipp_presses_keys_and_sees_nothing_that_it_does_not_expect(run: Run) -> None:
+    if run.sipp_code is None:
+        pytest.skip("sipp presses keys as root only")
     assert run.sipp_code == 0
 
 
