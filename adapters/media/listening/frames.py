@@ -52,6 +52,7 @@ PACE: Final = 2
 CATCH_UP_MAX: Final = 10
 """Frames of silence that one look makes of each stream, where the clock was not looked at for so long."""
 
+EVERYBODY: Final = slice(None)
 _SAMPLES_PER_S: Final = 8_000
 _MASK: Final = np.int16(-32_768)
 """Samples lie in the room with their highest bit turned, so that memory that was never written, which is
@@ -158,10 +159,10 @@ class FrameTable:
         if ready.any():
             yield self._take_out(rows[ready], frame[ready])
 
-    def look(self, now_ns: int) -> Iterator[Frames]:
-        """Let time go on for the streams of which nothing comes."""
+    def look(self, now_ns: int, part: slice = EVERYBODY) -> Iterator[Frames]:
+        """Let time go on for the streams of which nothing comes, among these rows."""
         for _ in range(CATCH_UP_MAX):
-            rows = np.flatnonzero(self.is_open & (self._quiet_ns <= now_ns))
+            rows = self._find_quiet(now_ns, part)
             if len(rows) == 0:
                 return
             self._quiet_ns[rows] += FRAME_NS
@@ -170,14 +171,17 @@ class FrameTable:
             self._end[rows] = np.maximum(self._end[rows], self._cursor[rows] + FRAME_SAMPLES)
             yield self._take_out(rows, frame)
         # Whoever stood still for longer has no use for what was missed.
-        rows = np.flatnonzero(self.is_open & (self._quiet_ns <= now_ns))
-        self._quiet_ns[rows] = now_ns + FRAME_NS
+        self._quiet_ns[self._find_quiet(now_ns, part)] = now_ns + FRAME_NS
 
     def flush(self, row: int) -> Iterator[Frames]:
         """What has come of a stream and was not given away, before it is closed."""
         one = np.array([row])
         while self._end[row] > self._cursor[row]:
             yield self._take_out(one, self._peek(one))
+
+    def _find_quiet(self, now_ns: int, part: slice) -> Places:
+        rows = np.flatnonzero(self.is_open[part] & (self._quiet_ns[part] <= now_ns))
+        return rows + (part.start or 0)
 
     def _find_positions(self, of: Fragments) -> NDArray[np.int64]:
         """Where in each stream's sound the packet belongs; that of a new sequence is the end."""

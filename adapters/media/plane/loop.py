@@ -21,6 +21,7 @@ import select
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,11 @@ REALTIME_PRIORITY: Final = 1
 """The lowest of the real-time priorities goes before everything that has none."""
 CONTROL_READ_MAX: Final = 65_536
 """Octets of commands that one tick takes: some thousand of them."""
+OBEY_NS_MIN: Final = 500_000
+"""What commands have of every tick's 2 ms. Where the tick leaves more, they have that; those that are left
+wait for the next: a thousand calls that end at once take 100 ms, and nobody else may wait for all of them."""
+COMMANDS_WAITING_MAX: Final = 20_000
+"""Commands that wait in the plane; further ones wait in the socket."""
 EVENTS_WAITING_MAX: Final = 8 << 20
 """Octets of events that may wait for a control process that does not read; then the plane ends."""
 
@@ -118,6 +124,8 @@ class Plane:
         self._board = board
         self._now_ns = now_ns
         self._sleep = sleep
+        self._commands: deque[control.Command] = deque()
+        """Those that wait for their turn, in the order in which they came."""
         self._due_ns = 0
         self._phase = 0
         self._packets_sent = 0
@@ -136,7 +144,7 @@ class Plane:
                     if not was_running:
                         self._due_ns = self._now_ns()
                     self._tick()
-                elif not self._board.is_opening:
+                elif not self._board.is_opening and not self._commands:
                     self._link.wait()
                 was_running = self._board.is_running
                 self._serve_control()
@@ -199,15 +207,28 @@ class Plane:
 
     def _serve_control(self) -> None:
         board = self._board
-        for command in self._link.receive():
-            if isinstance(command, control.Report):
-                board.events.append(control.Reported(self.statistics()))
-            else:
-                board.obey(command)
+        if len(self._commands) < COMMANDS_WAITING_MAX:
+            for command in self._link.receive():
+                if isinstance(command, control.Report):
+                    # Whoever asks whether the plane still lives does not wait for what others want.
+                    board.events.append(control.Reported(self.statistics()))
+                else:
+                    self._commands.append(command)
+        self._obey_some()
         if board.is_opening:
             board.open_some()
         events, board.events = board.events, []
         self._link.send(events)
+
+    def _obey_some(self) -> None:
+        """Obey what has come, for as long as the next tick can wait."""
+        if not self._commands:
+            return
+        until_ns = max(self._due_ns, self._now_ns() + OBEY_NS_MIN)
+        while self._commands:
+            self._board.obey(self._commands.popleft())
+            if self._now_ns() >= until_ns:
+                return
 
 
 def main() -> None:

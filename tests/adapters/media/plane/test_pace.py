@@ -33,6 +33,9 @@ class Clock:
     def now_ns(self) -> int:
         return self._now_ns
 
+    def pass_by(self, duration_ns: int) -> None:
+        self._now_ns += duration_ns
+
     def sleep(self, duration_s: float) -> None:
         due_ns = self._now_ns + round(duration_s * 1e9)
         self._now_ns = due_ns + self._oversleeps_ms.get(due_ns // MS, 0) * MS
@@ -48,6 +51,15 @@ def sink() -> Iterator[socket.socket]:
         yield endpoint
 
 
+def open_streams(board: Switchboard, sink: socket.socket) -> None:
+    board.obey(control.Open(list(range(STREAMS))))
+    while board.is_opening:
+        board.open_some()
+    host, port = sink.getsockname()
+    for stream in range(STREAMS):
+        board.obey(control.Connect(stream, host, port, 0))
+
+
 def run_plane(
     folder: Path, sink: socket.socket, end_ms: int, oversleeps_ms: dict[int, int]
 ) -> tuple[control.PlaneStatistics, list[float]]:
@@ -59,12 +71,7 @@ def run_plane(
         capacity=STREAMS,
         chance=np.random.default_rng(1),
     )
-    board.obey(control.Open(list(range(STREAMS))))
-    while board.is_opening:
-        board.open_some()
-    host, port = sink.getsockname()
-    for stream in range(STREAMS):
-        board.obey(control.Connect(stream, host, port, 0))
+    open_streams(board, sink)
     ours, peer = socket.socketpair()
     clock = Clock(end_ms, oversleeps_ms, peer)
     plane = Plane(ControlLink(ours), board, clock.now_ns, clock.sleep)
@@ -133,6 +140,37 @@ def test_a_plane_without_streams_sleeps_in_its_control_socket(tmp_path: Path) ->
         Plane(Link(ours), board, never, lambda _: None).run()
     board.close_all()
     assert waits == ["waited"] * 3
+
+
+class SlowBoard(Switchboard):
+    """One on which every command takes 0.1 ms."""
+
+    clock: Clock | None = None
+    obeyed = 0
+
+    def obey(self, command: control.Command) -> None:
+        super().obey(command)
+        if self.clock is not None:
+            self.clock.pass_by(MS // 10)
+            self.obeyed += 1
+
+
+def test_a_thousand_calls_that_end_at_once_let_no_other_call_wait(
+    tmp_path: Path, sink: socket.socket
+) -> None:
+    board = SlowBoard(
+        tmp_path, "127.0.0.1", PortPicker(0, 0), PLAIN, STREAMS, np.random.default_rng(1)
+    )
+    open_streams(board, sink)
+    ours, peer = socket.socketpair()
+    board.clock = clock = Clock(240, {}, peer)
+    commands: list[control.Command] = [control.Close(STREAMS + n) for n in range(1_000)]
+    peer.sendall(control.encode_frame([*commands, control.Report()]))
+    with ours:
+        plane = Plane(ControlLink(ours), board, clock.now_ns, clock.sleep)
+        plane.run()
+        assert (board.obeyed, plane.statistics()) == (1_000, expected(ticks=121, late={}))
+    board.close_all()
 
 
 def test_a_plane_whose_events_nobody_reads_ends(tmp_path: Path) -> None:
