@@ -33,7 +33,9 @@ from tests.system.asterisk import PASSWORD, USER, Asterisk, require_asterisk, ru
 from tests.system.baresip import read_recording
 
 GUARD_S = 40
-PROMPT_FRAMES = 100
+PROMPT_FRAMES = 150
+LEAD_SAMPLES = 8_000
+"""What Asterisk may miss: it answers first, and begins its extension when it comes to it."""
 CORRELATION_MIN = 0.99
 
 pytestmark = pytest.mark.peer
@@ -116,7 +118,7 @@ def share_in(recording: NDArray[np.int16], prompt: NDArray[np.int16]) -> float:
 
 
 async def play_and_record(call: Call, folder: Path, prompt: str) -> float:
-    """The correlation of a prompt with what comes back of it."""
+    """The correlation of a prompt, but for its first second, with what comes back of it."""
     expected = write_prompt(folder, prompt, PROMPT_FRAMES, seed=len(prompt))[0]
     async with trio.open_nursery() as nursery:
 
@@ -126,7 +128,7 @@ async def play_and_record(call: Call, folder: Path, prompt: str) -> float:
         nursery.start_soon(record)
         await call.play(prompt)
     recorded = read_recording(recording_file(folder / "recordings", f"rec_{prompt}"))
-    return share_in(recorded, decode_ulaw(np.frombuffer(expected, np.uint8)))
+    return share_in(recorded, decode_ulaw(np.frombuffer(expected, np.uint8))[LEAD_SAMPLES:])
 
 
 async def test_asterisks_echo_gives_back_what_was_played_and_reports_how_it_went(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.media.sdp import CodecName
 from tests.system.asterisk import Asterisk, require_asterisk, run_asterisk
 from tests.system.test_asterisk_media import answered_call, open_telephony, play_and_record
 
@@ -18,16 +19,17 @@ pytestmark = pytest.mark.peer
 @pytest.fixture(scope="module")
 def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
     log = tmp_path_factory.mktemp("asterisk") / "asterisk.log"
-    endpoint = "media_encryption=sdes"
+    endpoint = "allow=!all,ulaw,g722\nmedia_encryption=sdes"
     with run_asterisk(require_asterisk(), log, endpoint) as running:
         yield running
 
 
+@pytest.mark.parametrize("codec", ["PCMU", "G722"])
 async def test_what_is_played_encrypted_comes_back_encrypted(
-    asterisk: Asterisk, tmp_path: Path
+    codec: CodecName, asterisk: Asterisk, tmp_path: Path
 ) -> None:
     async with (
-        open_telephony(asterisk, tmp_path, ("PCMU",), "required") as telephony,
+        open_telephony(asterisk, tmp_path, (codec,), "required") as telephony,
         answered_call(telephony, "echo") as call,
     ):
         assert await play_and_record(call, tmp_path, "hello") >= CORRELATION_MIN
