@@ -6,6 +6,7 @@ the name back. What else is not left to asks:
 - TLS always gets a context, because earlier releases skipped verification without one.
 - No redirect is followed and no request is repeated: whoever sends decides that.
 - No compressed answer is asked for, and an answer is cut off at its bound while it arrives.
+- No cookie is read: asks breaks off, and loses the answer, over one that it does not understand.
 - A multipart body is made here, because asks writes a file's name without escaping it.
 """
 
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import asks
 import asks.errors
+import asks.request_object
 import h11
 import trio
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp
@@ -93,6 +95,7 @@ class HttpClient:
         """
         host = _host_of(url)
         _mend_trio()
+        _mend_asks()
         received = bytearray()
 
         async def take(chunk: bytes) -> None:
@@ -211,6 +214,15 @@ def _mend_trio() -> None:
     """Give anyio 3 the name that trio 0.24 took away."""
     if not hasattr(trio, "MultiError"):
         cast("Any", trio).MultiError = _Several
+
+
+def _mend_asks() -> None:
+    """Keep asks from reading cookies, which nobody here keeps."""
+    asks.request_object.parse_cookies = _ignore_cookies
+
+
+def _ignore_cookies(_answer: Any, _host: str) -> None:
+    """In the place of `asks.cookie_utils.parse_cookies`."""
 
 
 def _host_of(url: str) -> str:

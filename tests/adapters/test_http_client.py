@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import socket
 import ssl
 import subprocess
@@ -11,7 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import asks
+import asks.cookie_utils
 import h11
 import pytest
 import trio
@@ -125,6 +129,61 @@ async def test_a_request_arrives_as_it_was_meant_and_its_answer_comes_back() -> 
             b"\0\xff",
         )
     ]
+
+
+def test_asks_still_connects_by_the_methods_that_are_put_in_their_place() -> None:
+    """When this fails, a release of asks connects in another way: see that `_Session` still decides where to,
+    for that is what keeps requests from private addresses."""
+    for name in ("_open_connection_http", "_open_connection_https"):
+        assert list(inspect.signature(getattr(asks.Session, name)).parameters) == [
+            "self",
+            "location",
+        ]
+
+
+def test_asks_still_breaks_off_over_a_cookie_without_a_value() -> None:
+    """When this fails, a release of asks is mended: `_mend_asks` can go."""
+    answer = SimpleNamespace(headers={"set-cookie": ["thanks"]}, cookies=[])
+    with pytest.raises(ValueError, match="not enough values"):
+        asks.cookie_utils.parse_cookies(answer, "example.com")
+
+
+@pytest.mark.parametrize("cookie", [b"thanks", b"", b"=", b"a=b; expires=never"])
+async def test_an_answer_with_a_cookie_that_nobody_understands_is_an_answer(cookie: bytes) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nSet-Cookie: " + cookie + b"\r\nContent-Length: 2\r\n\r\n{}"
+    async with serve(lambda request, body: reply) as host:
+        assert (await HttpClient().request("GET", f"http://{host}/")).body == b"{}"
+
+
+async def test_what_is_connected_to_is_the_address_that_the_caller_names_not_what_the_name_leads_to() -> (
+    None
+):
+    """The name leads nowhere. That the first address takes no connection is no matter."""
+    seen = []
+
+    def exchange(request: h11.Request, body: bytes) -> bytes:
+        seen.append((dict(request.headers)[b"host"], body))
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    async with serve(exchange) as place:
+        port = place.rpartition(":")[2]
+        answer = await HttpClient().request(
+            "GET", f"http://nowhere.invalid:{port}/", connect_to=["127.0.0.2", "127.0.0.1"]
+        )
+    assert (answer.status, seen) == (200, [(f"nowhere.invalid:{port}".encode(), b"")])
+
+
+async def test_over_tls_as_well_and_its_certificate_must_be_of_the_name(certificate: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with serve(lambda request, body: b"", tls) as place:
+        host = f"nowhere.invalid:{place.rpartition(':')[2]}"
+        request = HttpClient(tls=trusting).request(
+            "GET", f"https://{host}/", connect_to=["127.0.0.1"]
+        )
+        code, detail = await get_failure(request)
+    assert (code, "nowhere.invalid" in detail, "trusted" in detail) == ("unreachable", True, True)
 
 
 async def test_a_file_of_five_megabytes_arrives_whole() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,76 @@ async def test_a_server_that_says_nothing_is_left_in_time() -> None:
             await JsonRequests(GuardedHttp(LOOPBACK)).ask(question)
         assert caught.value.code == "timeout"
         nursery.cancel_scope.cancel()
+
+
+async def test_a_server_whose_answer_trickles_is_left_in_time() -> None:
+    """Each byte comes soon after the one before."""
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, _trickle, 0)
+        port = listeners[0].socket.getsockname()[1]
+        began = trio.current_time()
+        await _time_out(GuardedHttp(LOOPBACK), port, 0.3)
+        assert trio.current_time() - began < 5
+        nursery.cancel_scope.cancel()
+
+
+async def _trickle(stream: trio.SocketStream) -> None:
+    with suppress(trio.BrokenResourceError):
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+        while True:
+            await stream.send_all(b" ")
+            await trio.sleep(0.02)
+
+
+async def test_of_very_many_requests_so_many_go_on_at_once_as_may_and_all_are_answered() -> None:
+    now, most = 0, 0
+
+    async def answer_later(stream: trio.SocketStream) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await stream.receive_some()
+        await trio.sleep(0.01)
+        now -= 1
+        await stream.send_all(answer(200, b"{}"))
+
+    statuses: list[int] = []
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, answer_later, 0)
+        url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+        http = GuardedHttp(LOOPBACK, at_once_max=10)
+
+        async def ask_one() -> None:
+            statuses.append((await http.request("GET", url, timeout_s=60)).status)
+
+        async with trio.open_nursery() as askers:
+            for _ in range(300):
+                askers.start_soon(ask_one)
+        nursery.cancel_scope.cancel()
+    assert (statuses, most) == ([200] * 300, 10)
+
+
+async def test_of_a_name_that_leads_here_and_there_only_the_public_address_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the name is asked for once: what it leads to a moment later does not count."""
+    asked: list[str] = []
+
+    def resolve(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1", "93.184.216.34", "10.0.0.1"] if len(asked) == 1 else ["127.0.0.1"]
+
+    async def connect(address: str, _port: int, **_tls: Any) -> None:
+        raise OSError(errno.ECONNREFUSED, f"not to {address}")
+
+    monkeypatch.setattr("adapters.address_guard._resolve", resolve)
+    monkeypatch.setattr("adapters.http_client.connect_tcp", connect)
+    with pytest.raises(HttpFailed) as caught:
+        await GuardedHttp().request("GET", "http://mixed.example/", timeout_s=5)
+    assert "93.184.216.34" in str(caught.value.__cause__)
+    assert asked == ["mixed.example"]
+    with pytest.raises(AddressRefused):
+        await GuardedHttp().request("GET", "http://mixed.example/", timeout_s=5)
 
 
 async def _say_nothing(_stream: trio.SocketStream) -> None:
