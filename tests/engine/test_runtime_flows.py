@@ -109,6 +109,7 @@ class CountingStore(MemoryStore):
 
     writes: list[int]
     refuses = False
+    opt_out_s = 0.0
 
     async def note_progress(self, attempt: Attempt, *events: Event) -> None:
         if self.refuses:
@@ -119,6 +120,7 @@ class CountingStore(MemoryStore):
     async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
         if self.refuses:
             raise StoreUnavailable("disk full")
+        await trio.sleep(self.opt_out_s)
         return await super().opt_out(numbers, flow, event)
 
 
@@ -239,6 +241,27 @@ async def test_an_opt_out_holds_though_the_callee_hangs_up_at_once(
         [attempt] = await attempts_of(world)
         assert [step.outcome for step in attempt.steps] == ["played", "answered", "done", "done"]
         assert len((await world.store.list_do_not_call("acc_1", 10, None)).items) == 1
+
+
+async def test_an_opt_out_that_a_call_is_cut_off_in_is_told_once_and_holds(
+    autojump_clock: MockClock,
+) -> None:
+    """The call may last no longer in the very moment in which a slow store is told of it."""
+    one = asking(call_max_s=15)
+    store = await counting_store([one])
+    store.opt_out_s = 3_600.0
+    async with running(lambda *_: answering("9"), store=store, parts=PARTS) as world:
+        await world.add_list(sharing_a_number(2))
+        await trio.sleep(20)
+        assert [one.status for one in await attempts_of(world)] == ["in-progress"]
+        store.opt_out_s = 0.0
+        await world.wait_done(poll_s=600)
+        assert len(world.telephony.dialed) == 1
+        told = [kind for kind, _ in await events_of(world)]
+        [attempt] = await attempts_of(world)
+        assert (attempt.steps[-1].node, attempt.steps[-1].outcome) == ("stop", "cut_off")
+        assert told.count("attempt.opt_out") == 1
+        assert told.index("attempt.opt_out") < told.index("attempt.ended")
 
 
 async def test_the_record_of_a_call_ends_when_the_callee_hangs_up_not_when_the_flow_is_done(
