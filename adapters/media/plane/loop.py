@@ -212,11 +212,14 @@ class Plane:
                 if isinstance(command, control.Report):
                     # Whoever asks whether the plane still lives does not wait for what others want.
                     board.events.append(control.Reported(self.statistics()))
+                elif isinstance(command, control.Open):
+                    # New streams have a bound of their own, and nothing that was said before is of them.
+                    board.obey(command)
                 else:
                     self._commands.append(command)
-        self._obey_some()
         if board.is_opening:
             board.open_some()
+        self._obey_some()
         events, board.events = board.events, []
         self._link.send(events)
 

@@ -165,11 +165,22 @@ def test_a_thousand_calls_that_end_at_once_let_no_other_call_wait(
     ours, peer = socket.socketpair()
     board.clock = clock = Clock(240, {}, peer)
     commands: list[control.Command] = [control.Close(STREAMS + n) for n in range(1_000)]
-    peer.sendall(control.encode_frame([*commands, control.Report()]))
+    peer.sendall(control.encode_frame([*commands, control.Open([99]), control.Report()]))
+    obeyed_by_then: list[int] = []
+
+    class Link(ControlLink):
+        def send(self, events: list[control.Event]) -> None:
+            # The answers to the last two: the plane is full, and lives.
+            if [type(event) for event in events[-2:]] == [control.Refused, control.Reported]:
+                obeyed_by_then.append(board.obeyed)
+
     with ours:
-        plane = Plane(ControlLink(ours), board, clock.now_ns, clock.sleep)
+        plane = Plane(Link(ours), board, clock.now_ns, clock.sleep)
         plane.run()
-        assert (board.obeyed, plane.statistics()) == (1_000, expected(ticks=121, late={}))
+        assert (board.obeyed, plane.statistics()) == (1_001, expected(ticks=121, late={}))
+    # Whoever asks for a stream, or whether the plane lives, does not wait for those who hang up.
+    assert obeyed_by_then
+    assert obeyed_by_then[0] < 50
     board.close_all()
 
 
