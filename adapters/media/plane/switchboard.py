@@ -1,6 +1,6 @@
 """The streams of a plane: what each command does to them, and what one tick sends and hears.
 
-It has the sockets and the prompts, but no clock and no control socket: `plane.py` calls it with the
+It has the sockets and the prompts, but no clock and no control socket: `loop.py` calls it with the
 time, and takes the events that it leaves in `events`.
 """
 
@@ -16,18 +16,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from adapters.media import control, control_listening
-from adapters.media.codecs.codec import CODECS_BY_NUMBER, FRAMES_PER_S
-from adapters.media.codecs.g711 import Law
-from adapters.media.codecs.voices import VOICES
+from adapters.media.codecs.codec import CODECS_BY_NUMBER
 from adapters.media.listening.listeners import Listening
-from adapters.media.plane.arena import Sound, SoundArena, SoundUnavailable
-from adapters.media.plane.dtmf_tones import keys_octets
+from adapters.media.plane.arena import SoundArena
 from adapters.media.plane.hearing import EventPacket, Hearing
 from adapters.media.plane.latch import Source
+from adapters.media.plane.line import Line
+from adapters.media.plane.player import Player
 from adapters.media.plane.presses import Presses
 from adapters.media.plane.quality import estimate_mos
 from adapters.media.plane.relay import Relay, Side
@@ -44,8 +42,6 @@ from adapters.media.sockets.endpoint import (
 )
 from adapters.media.sockets.way import Way
 from adapters.media.types import SrtpKeys
-from adapters.media.wire.dtmf import CLOCK_HZ, EventClock, EventReceiver, make_script
-from adapters.media.wire.numbers import Numbers
 from adapters.media.wire.rtp import Header, build_packet
 from adapters.media.wire.srtp import SEQUENCE_FIRST_MAX
 from engine.ports.telephony import MediaStatistics
@@ -55,47 +51,6 @@ OPENS_PER_TICK: Final = 8
 SENDS_MAX: Final = 2
 """Times that one packet is tried."""
 _PORT_MAX: Final = 65_535
-_KEYS: Final = "keys:"
-"""Begins the name of a sound that is keys; no prompt's id has a colon."""
-
-
-class _Line(msgspec.Struct, eq=False):
-    """One stream."""
-
-    stream: int
-    row: int
-    endpoints: Endpoints
-    remote: Source | None = None
-    """What the SDP says, wherever the callee is found to be."""
-    payload_type: int | None = None
-    wire_type: int = 0
-    """What stands for it in the packets that are sent."""
-    telephone_event: int | None = None
-    event_clock_hz: int = CLOCK_HZ
-    is_sending: bool = False
-    """Whether the callee is to be sent anything: it is known, and not on hold."""
-    bridged_to: _Line | None = None
-    press: control.Press | None = None
-    """The keys that are being pressed, or will be when the callee is known."""
-    next_press: control.Press | None = None
-    """Those after them, where the ones before were cut off and one of them is still down."""
-    waiting: tuple[str, int] | None = None
-    """The prompt that goes on after keys which sound in its place, and from which frame."""
-    keys: EventReceiver = msgspec.field(default_factory=EventReceiver)
-    play: int = 0
-    """The number of the latest playing."""
-    sound: Sound | None = None
-    """What plays now: a prompt, or keys."""
-
-    @property
-    def sounds_keys(self) -> bool:
-        """Whether what plays is keys."""
-        return self.sound is not None and self.sound.key[0].startswith(_KEYS)
-
-    @property
-    def is_playing(self) -> bool:
-        """Whether a prompt plays, or waits for keys to end."""
-        return self.waiting is not None or (self.sound is not None and not self.sounds_keys)
 
 
 class Switchboard:
@@ -128,9 +83,10 @@ class Switchboard:
         self.desk = ReportDesk(self._table, self.hearing.reception, chance, unix_minus_monotonic_ns)
         self.relay = Relay(self._table, self._sender, capacity, self._settle_row)
         self._presses = Presses(self._table, capacity, self._send_one_of)
+        self._player = Player(self._table, self._arena, self._presses, self)
         self._rows = RowPicker(capacity)
-        self._lines: dict[int, _Line] = {}
-        self._by_row: list[_Line | None] = [None] * capacity
+        self._lines: dict[int, Line] = {}
+        self._by_row: list[Line | None] = [None] * capacity
         self._to_open: deque[int] = deque()
 
     @property
@@ -185,11 +141,11 @@ class Switchboard:
         for row in tick.ended.tolist():
             line = self._by_row[row]
             assert line is not None
-            self._end_sound(line)
+            self._player.end_sound(line)
         for row in self._presses.tick(phase, self._may_send):
             line = self._by_row[row]
             assert line is not None
-            self._end_press(line)
+            self._player.end_press(line)
         return count - failed, failed
 
     def hear(self, now_ns: int) -> None:
@@ -231,7 +187,7 @@ class Switchboard:
     def _open(self, stream: int) -> control.Opened:
         endpoints = open_endpoints(self._bind_host, self._picker)
         row = self._rows.take()
-        line = _Line(stream, row, endpoints)
+        line = Line(stream, row, endpoints)
         self._lines[stream] = line
         self._by_row[row] = line
         self._table.clear(row)
@@ -239,15 +195,15 @@ class Switchboard:
         self._sender.attach(row, endpoints.rtp, self._table.octets[row])
         return control.Opened(stream, endpoints.port)
 
-    def _connect(self, line: _Line, command: control.Connect) -> None:
+    def _connect(self, line: Line, command: control.Connect) -> None:
         try:
             if ip_address(command.host).is_unspecified:
                 line.is_sending = False
-                self._describe(line)
+                self.describe(line)
                 return
             numbers = command.numbers
             if (numbers.voice, numbers.sent_voice) != (line.payload_type, line.wire_type):
-                self._speak(line, numbers)
+                self._player.speak(line, numbers)
             codec = CODECS_BY_NUMBER[numbers.voice]
             line.telephone_event = command.telephone_event
             line.event_clock_hz = command.event_clock_hz or codec.clock_hz
@@ -256,7 +212,7 @@ class Switchboard:
             self.hearing.expect(line.row, numbers)
             self._connect_line(line, command)
         except (OSError, ValueError, OverflowError) as error:
-            statistics = self._statistics(line)
+            statistics = self.statistics(line)
             self._remove(line)
             self.events.append(control.Dropped(line.stream, str(error), statistics))
             return
@@ -264,16 +220,16 @@ class Switchboard:
         reporting = line.endpoints.rtp if command.is_muxed else line.endpoints.rtcp
         if not command.is_certain:
             self.desk.open(line.row, partial(self._send_report, line.row, reporting))
-        self._describe(line)
+        self.describe(line)
         if line.press and line.row not in self._presses and not line.sounds_keys:
-            self._begin_press(line)
+            self._player.begin_press(line)
 
-    def _secure(self, line: _Line, keys: SrtpKeys | None) -> None:
+    def _secure(self, line: Line, keys: SrtpKeys | None) -> None:
         if keys is not None and not self._table.sent[line.row]:
             self._table.begin_low(line.row, SEQUENCE_FIRST_MAX)
         self._sender.secure(line.row, keys)
 
-    def _connect_line(self, line: _Line, command: control.Connect) -> None:
+    def _connect_line(self, line: Line, command: control.Connect) -> None:
         remote = (command.host, command.port)
         if remote != line.remote:
             _connect_endpoints(line.endpoints, remote, command.rtcp_port)
@@ -292,7 +248,7 @@ class Switchboard:
             assert line.payload_type is not None
             self.hearing.learn(line.row, line.endpoints.rtp, line.payload_type)
 
-    def _move(self, line: _Line, source: Source) -> None:
+    def _move(self, line: Line, source: Source) -> None:
         """Send to where the callee has proven to be, and hear it alone."""
         # Its packets arrived here, but the way back may be barred.
         with contextlib.suppress(OSError):
@@ -305,7 +261,7 @@ class Switchboard:
         for digit in line.keys.take(packet.header, packet.payload):
             self._tell_key(line, digit)
 
-    def _tell_key(self, line: _Line, digit: str) -> None:
+    def _tell_key(self, line: Line, digit: str) -> None:
         if not self.listening.takes_key(line.row, digit):
             self.events.append(control.DigitHeard(line.stream, digit))
 
@@ -319,118 +275,22 @@ class Switchboard:
         self.events += listening.events
         listening.events.clear()
 
-    def _listen(self, line: _Line, command: control_listening.ListeningCommand) -> None:
+    def _listen(self, line: Line, command: control_listening.ListeningCommand) -> None:
         self.listening.obey(line.row, command)
 
-    def _speak(self, line: _Line, numbers: Numbers) -> None:
-        """Speak in this codec; what plays goes on in it from where it is."""
-        if numbers.voice not in VOICES:
-            raise ValueError(f"payload type {numbers.voice} is no codec of ours")
-        line.payload_type, line.wire_type = numbers.voice, numbers.sent_voice
-        sound, line.sound = line.sound, None
-        position = self._table.position(line.row)
-        self._table.speak(line.row, numbers.voice, numbers.sent_voice)
-        if sound is not None:
-            self._arena.release(sound)
-            self._start_sound(line, sound.key[0], position - sound.first)
+    def _play(self, line: Line, command: control.Play) -> None:
+        self._player.play(line, command)
 
-    def _play(self, line: _Line, command: control.Play) -> None:
-        if line.is_playing:
-            self._end_play(line, "replaced")
-        line.play = command.play
-        if command.prompt.startswith(_KEYS):
-            self._end_play(line, "unknown_prompt")
-        elif line.sounds_keys:
-            line.waiting = command.prompt, 0
-        else:
-            self._start_sound(line, command.prompt, 0)
+    def _stop(self, line: Line, command: control.Stop) -> None:
+        self._player.stop(line, command)
 
-    def _start_sound(self, line: _Line, prompt: str, skip: int) -> None:
-        # A stream that is not connected yet has no law. It takes the first, and `_speak` mends it.
-        law = VOICES[line.payload_type or 0]
-        try:
-            sound = self._hold(prompt, law)
-        except KeyError:
-            self._end_play(line, "unknown_prompt")
-            return
-        except SoundUnavailable:
-            if prompt.startswith(_KEYS):
-                # As good as pressed to a callee who did not listen; the arena is full of prompts.
-                self._end_press(line)
-            else:
-                self._end_play(line, "unavailable")
-            return
-        line.sound = sound
-        # A prompt's files are equally long, unless somebody has been at the folder.
-        skip = min(skip, sound.count - 1)
-        self._table.play(line.row, sound.first + skip, sound.count - skip)
+    def _press(self, line: Line, command: control.Press) -> None:
+        self._player.press(line, command)
 
-    def _hold(self, name: str, law: Law) -> Sound:
-        """A prompt's sound, or that of keys. Raises `KeyError` and `SoundUnavailable`."""
-        if not name.startswith(_KEYS):
-            return self._arena.hold(name, law)
-        digits = name.removeprefix(_KEYS)
-        return self._arena.hold_made(name, law, lambda: keys_octets(digits, law.payload_type))
+    def _cut_press(self, line: Line, command: control.CutPress) -> None:
+        self._player.cut_press(line, command)
 
-    def _stop(self, line: _Line, command: control.Stop) -> None:
-        if line.is_playing and line.play == command.play:
-            self._silence_prompt(line)
-
-    def _press(self, line: _Line, command: control.Press) -> None:
-        if line.press is not None:
-            line.next_press = command
-            return
-        line.press = command
-        if line.payload_type is not None:
-            self._begin_press(line)
-
-    def _cut_press(self, line: _Line, command: control.CutPress) -> None:
-        if line.next_press is not None and line.next_press.press == command.press:
-            line.next_press = None
-        elif line.press is not None and line.press.press == command.press:
-            if line.row in self._presses:
-                self._presses.cut(line.row)
-            elif line.sounds_keys:
-                self._end_press(line)
-            else:
-                line.press = None
-
-    def _begin_press(self, line: _Line) -> None:
-        """Press keys as was agreed. What plays waits meanwhile."""
-        assert line.press is not None
-        assert line.payload_type is not None
-        row, law = line.row, VOICES[line.payload_type]
-        if line.telephone_event is None:
-            if line.sound is not None:
-                line.waiting = line.sound.key[0], self._table.position(row) - line.sound.first
-                self._silence(line)
-            self._start_sound(line, _KEYS + line.press.digits, 0)
-            return
-        durations = line.event_clock_hz // FRAMES_PER_S
-        clock = EventClock(self._table.ticks(row), durations)
-        script = make_script(line.press.digits, clock=clock)
-        # Whoever spoke for the row leaves its numbers in order.
-        self.relay.change(row, self._side_of(line, is_sending=False))
-        self._table.stop(row)
-        self._presses.begin(row, script, line.telephone_event, (line.wire_type, law.silence))
-
-    def _end_press(self, line: _Line) -> None:
-        assert line.press is not None
-        if line.sounds_keys:
-            self._silence(line)
-        elif line.is_sending:
-            self._table.go_on(line.row)
-        self.events.append(control.Pressed(line.stream, line.press.press))
-        line.press, line.next_press = line.next_press, None
-        if line.press is not None:
-            self._begin_press(line)
-            return
-        self._describe(line)
-        if line.waiting is not None:
-            waiting, line.waiting = line.waiting, None
-            self._start_sound(line, *waiting)
-
-    def _bridge(self, line: _Line, command: control.Bridge) -> None:
+    def _bridge(self, line: Line, command: control.Bridge) -> None:
         other = self._lines.get(command.other)
         if other is None or other is line:
             return
@@ -439,17 +299,17 @@ class Switchboard:
         line.bridged_to, other.bridged_to = other, line
         self.relay.join(line.row, self._side_of(line), other.row, self._side_of(other))
 
-    def _part(self, line: _Line, command: control.Part) -> None:
+    def _part(self, line: Line, command: control.Part) -> None:
         if line.bridged_to is not None and line.bridged_to.stream == command.other:
             self._part_line(line)
 
-    def _part_line(self, line: _Line) -> None:
+    def _part_line(self, line: Line) -> None:
         other = line.bridged_to
         if other is not None:
             line.bridged_to = other.bridged_to = None
             self.relay.part(line.row)
 
-    def _side_of(self, line: _Line, *, is_sending: bool = True) -> Side:
+    def _side_of(self, line: Line, *, is_sending: bool = True) -> Side:
         """How the relay is to speak for a line."""
         return Side(
             payload_type=line.payload_type or 0,
@@ -460,7 +320,16 @@ class Switchboard:
             is_sending=is_sending and line.is_sending and line.row not in self._presses,
         )
 
-    def _describe(self, line: _Line) -> None:
+    def tell(self, event: control.Event) -> None:
+        """The control process is to hear of this."""
+        self.events.append(event)
+
+    def rest(self, line: Line) -> None:
+        """Nobody is to speak for a line while it presses keys; whoever did leaves its numbers in order."""
+        self.relay.change(line.row, self._side_of(line, is_sending=False))
+        self._table.stop(line.row)
+
+    def describe(self, line: Line) -> None:
         """How a line is spoken to has changed."""
         self.relay.change(line.row, self._side_of(line))
         self._settle_row(line.row)
@@ -482,7 +351,7 @@ class Switchboard:
         assert line is not None
         self._send_one(line, header, payload)
 
-    def _send_one(self, line: _Line, header: Header, payload: bytes) -> None:
+    def _send_one(self, line: Line, header: Header, payload: bytes) -> None:
         """Send one packet past the table. An ICMP error of an earlier one is reported in its place."""
         octets = self.shields.protect(line.row, build_packet(header, payload))
         if octets is None:
@@ -501,39 +370,15 @@ class Switchboard:
         if protected is not None:
             endpoint.send(protected)
 
-    def _close(self, line: _Line, _: control.Close) -> None:
+    def _close(self, line: Line, _: control.Close) -> None:
         if line.remote is not None:
             # What has arrived already belongs to the figures.
             self.hearing.drain(line.row, line.endpoints.rtp)
-        statistics = self._statistics(line)
+        statistics = self.statistics(line)
         self._remove(line)
         self.events.append(control.Closed(line.stream, statistics))
 
-    def _end_sound(self, line: _Line) -> None:
-        """What played has had its last 20 ms."""
-        if line.sounds_keys:
-            self._end_press(line)
-        else:
-            self._end_play(line, "finished")
-
-    def _end_play(self, line: _Line, outcome: control.PlayOutcome) -> None:
-        self._silence_prompt(line)
-        self.events.append(
-            control.PlayEnded(line.stream, line.play, outcome, self._statistics(line))
-        )
-
-    def _silence_prompt(self, line: _Line) -> None:
-        line.waiting = None
-        if not line.sounds_keys:
-            self._silence(line)
-
-    def _silence(self, line: _Line) -> None:
-        self._table.silence(line.row)
-        if line.sound is not None:
-            self._arena.release(line.sound)
-            line.sound = None
-
-    def _remove(self, line: _Line) -> None:
+    def _remove(self, line: Line) -> None:
         # What it has heard by now is still told of the stream.
         self.listening.leave(line.row)
         self._tell_what_was_heard()
@@ -542,7 +387,7 @@ class Switchboard:
         self.desk.close(line.row)
         self._sender.detach(line.row)
         self._table.stop(line.row)
-        self._silence(line)
+        self._player.silence(line)
         if line.remote is not None:
             self.hearing.detach(line.row, line.endpoints)
         line.endpoints.close()
@@ -551,7 +396,8 @@ class Switchboard:
         self._by_row[line.row] = None
         self._rows.give_back(line.row)
 
-    def _statistics(self, line: _Line) -> MediaStatistics:
+    def statistics(self, line: Line) -> MediaStatistics:
+        """How a line is."""
         reception = self.hearing.read(line.row)
         remote = self.desk.read(line.row)
         mos = None
@@ -577,7 +423,7 @@ def _connect_endpoints(endpoints: Endpoints, remote: Source, rtcp_port: int | No
     endpoints.rtcp.connect((host, rtcp_port or min(port + 1, _PORT_MAX)))
 
 
-_OBEY: Final[Mapping[type, Callable[[Switchboard, _Line, Any], None]]] = MappingProxyType(
+_OBEY: Final[Mapping[type, Callable[[Switchboard, Line, Any], None]]] = MappingProxyType(
     {
         control.Connect: Switchboard._connect,
         control.Play: Switchboard._play,
