@@ -79,6 +79,8 @@ class PlaneProcess:
         """Streams that the plane was asked to open and has not answered for."""
         self._refusal: control.RefusalReason | None = None
         """Why the latest stream was refused, unless one was opened since."""
+        self._turn = trio.StrictFIFOLock()
+        """Held by whoever waits for the next stream that is opened."""
         self._answered = trio.Event()
         """Set, and replaced, when streams were opened or refused, or the process ended."""
         self._reported = trio.Event()
@@ -132,9 +134,10 @@ class PlaneProcess:
 
     async def take_stream(self) -> PlaneStream:
         """A stream, at once where one is ready. Raises `PlaneUnavailable`."""
-        if not self._ready:
-            await self._wait_for_ready()
-        number, port = self._ready.popleft()
+        if self._ready and not self._turn.locked():
+            number, port = self._ready.popleft()
+        else:
+            number, port = await self._wait_for_ready()
         stream = PlaneStream(self._post, number, port, home=self)
         self._streams[number] = stream
         if len(self._ready) + self._asked < READY_STREAMS_MIN:
@@ -148,17 +151,21 @@ class PlaneProcess:
         await reported.wait()
         return self.statistics
 
-    async def _wait_for_ready(self) -> None:
+    async def _wait_for_ready(self) -> tuple[int, int]:
+        """The number and the port of a stream, in the order in which they were asked for."""
         self._ask_for_streams()
         with trio.move_on_after(OPEN_WAIT_S):
-            while not self._ready:
-                if self._is_over:
-                    raise PlaneUnavailable("the media plane has died")
-                if not self._asked and self._refusal is not None:
-                    raise PlaneUnavailable(_REFUSALS[self._refusal])
-                await self._answered.wait()
-        if not self._ready:
-            raise PlaneUnavailable("the media plane does not keep up with opening streams")
+            async with self._turn:
+                while not self._ready:
+                    if self._is_over:
+                        raise PlaneUnavailable("the media plane has died")
+                    if not self._asked and self._refusal is not None:
+                        raise PlaneUnavailable(_REFUSALS[self._refusal])
+                    # The streams that others had before may have been the last.
+                    self._ask_for_streams()
+                    await self._answered.wait()
+                return self._ready.popleft()
+        raise PlaneUnavailable("the media plane does not keep up with opening streams")
 
     def _ask_for_streams(self) -> None:
         """Ask for what is missing; for one alone where the last was refused, and only if it is needed."""

@@ -51,9 +51,11 @@ REALTIME_PRIORITY: Final = 1
 """The lowest of the real-time priorities goes before everything that has none."""
 CONTROL_READ_MAX: Final = 65_536
 """Octets of commands that one tick takes: some thousand of them."""
-OBEY_NS_MIN: Final = 500_000
+OBEY_NS_MIN: Final = 1_000_000
 """What commands have of every tick's 2 ms. Where the tick leaves more, they have that; those that are left
 wait for the next: a thousand calls that end at once take 100 ms, and nobody else may wait for all of them."""
+OPENING_COMMANDS_MAX: Final = 32
+"""While more commands wait than these no further streams are opened: who gets one could not use it yet."""
 COMMANDS_WAITING_MAX: Final = 20_000
 """Commands that wait in the plane; further ones wait in the socket."""
 EVENTS_WAITING_MAX: Final = 8 << 20
@@ -217,9 +219,9 @@ class Plane:
                     board.obey(command)
                 else:
                     self._commands.append(command)
-        if board.is_opening:
-            board.open_some()
         self._obey_some()
+        if board.is_opening and len(self._commands) <= OPENING_COMMANDS_MAX:
+            board.open_some()
         events, board.events = board.events, []
         self._link.send(events)
 
