@@ -79,7 +79,7 @@ class Tapes:
         self._frames_max[row] = max(1, -(-command.max_ms // FRAME_MS))
         silence_ms = command.silence_ms
         self._silence_ms_max[row] = _NO_LIMIT if silence_ms is None else silence_ms
-        self._words.start(row, _VOICE)
+        self._words.start(row, _VOICE, noise=0.0)
         self.watching[row] = True
         self.minding[row] = silence_ms is not None
 

@@ -8,6 +8,7 @@ and read at the lowest that is above the noise, and above what is said elsewhere
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -83,8 +84,14 @@ class WordTable:
         self._last = np.zeros(shape, np.int32)
         """The frame after the last voice of a word."""
 
-    def start(self, row: int, limits: WordLimits) -> None:
-        """Count a stream's words from here on."""
+    def start(self, row: int, limits: WordLimits, *, noise: float = math.inf) -> None:
+        """Count a stream's words from here on.
+
+        Args:
+            noise: the line's level as far as it is known before anything is heard. Whoever counts from
+                the middle of a conversation should name one: what is said at once, without a gap, would
+                else be taken for the noise itself.
+        """
         steps = THRESHOLD_STEP ** np.arange(THRESHOLDS)
         self._thresholds[row] = limits.silence_threshold * steps
         self._limits[:, row] = (
@@ -93,7 +100,7 @@ class WordTable:
             limits.noise_margin,
             limits.background_share,
         )
-        self._noise[:, row] = _UNKNOWN_NOISE
+        self._noise[:, row] = noise
         state: tuple[NDArray[Any], ...] = (self._level, self._loudest, self._heard, self._run)
         state += (self._silence, self._words, self._voice, self._in_word, self._first, self._last)
         for one in state:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -29,10 +31,12 @@ LIMITS = WordLimits(
 FIXED = WordLimits(256, 5, 3, noise_margin=0, background_share=0)
 
 
-def said(samples: Samples, limits: WordLimits = LIMITS) -> tuple[int, int, int, int, int]:
+def said(
+    samples: Samples, limits: WordLimits = LIMITS, known_noise: float = math.inf
+) -> tuple[int, int, int, int, int]:
     """Words, voice, voice of the present word, silence and greeting: all but the first in ms."""
     tones, words = ToneTable(1), WordTable(1)
-    words.start(0, limits)
+    words.start(0, limits, noise=known_noise)
     speech = words.read(ROW)
     for frame in frames(samples):
         speech = words.hear(tones.hear(ROW, frame))
@@ -58,6 +62,12 @@ def test_nothing_is_said_before_anything_is_heard() -> None:
 def test_two_words_and_the_silence_after_them() -> None:
     sound = through_g711(silence(200), voice(300), silence(100), voice(200), silence(400))
     assert said(sound) == (2, 500, 0, 400, 600)
+
+
+def test_what_is_said_at_once_is_the_noise_until_the_line_is_known_to_be_quiet() -> None:
+    at_once = through_g711(voice(500))
+    assert said(at_once) == (0, 0, 0, 500, 0)
+    assert said(at_once, known_noise=0.0) == (1, 500, 500, 0, 500)
 
 
 def test_a_word_that_is_being_said_has_its_length() -> None:
