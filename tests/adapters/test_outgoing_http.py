@@ -164,13 +164,17 @@ async def _trickle(stream: trio.SocketStream) -> None:
 
 async def test_of_very_many_requests_so_many_go_on_at_once_as_may_and_all_are_answered() -> None:
     now, most = 0, 0
+    all_are_here = trio.Event()
 
     async def answer_later(stream: trio.SocketStream) -> None:
+        """Nobody is answered before as many are here as may be; from then on at once."""
         nonlocal now, most
         now += 1
         most = max(most, now)
+        if now == 10:
+            all_are_here.set()
         await stream.receive_some()
-        await trio.sleep(0.01)
+        await all_are_here.wait()
         now -= 1
         await stream.send_all(answer(200, b"{}"))
 

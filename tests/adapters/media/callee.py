@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import trio
 
@@ -73,9 +73,20 @@ class Callee:
 
 @asynccontextmanager
 async def open_callee(payload_type: int = 0) -> AsyncIterator[Callee]:
-    """A callee on a port of its own."""
-    with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as endpoint:
-        await endpoint.bind((HOST, 0))
+    """A callee on an even port of its own. The next one, where reports about its sound arrive, is its too: in
+    another callee's hands they would be taken for sound."""
+    with ExitStack() as stack:
+        while True:
+            endpoint, beside = (
+                stack.enter_context(trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM))
+                for _ in range(2)
+            )
+            await endpoint.bind((HOST, 0))
+            port = endpoint.getsockname()[1]
+            if port % 2 == 0:
+                with suppress(OSError):
+                    await beside.bind((HOST, port + 1))
+                    break
         yield Callee(endpoint, payload_type)
 
 
