@@ -126,7 +126,8 @@ class CallwheelClient:
     async def upload_list(
         self, flow: str, file: str, content: bytes, *, query: Mapping[str, str] | None = None
     ) -> ListView:
-        """Upload a call list. `file` is its name; `query` may hold `dry_run` and `strict`."""
+        """Upload a call list. `file` is its name; `query` may hold `dry_run`, `strict`
+        and `again`."""
         path = f"/v1/flows/{quote(flow, safe='')}/lists"
         if query:
             path += "?" + urlencode(query)

@@ -17,13 +17,21 @@ from adapters.sqlite.connected import Connected
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.rows import (
     CONTACT_INSERT,
+    LIST_COLUMNS,
     LIST_SET,
     REJECTED_INSERT,
     contact_row,
     list_row,
     rejected_row,
+    to_list,
 )
-from adapters.sqlite.rules import accepted, flow_deleted, list_accepted
+from adapters.sqlite.rules import (
+    accepted,
+    duplicate_list,
+    flow_deleted,
+    list_accepted,
+    repeats_since,
+)
 from adapters.sqlite.unit import Unit
 from adapters.sqlite.writer import Writer
 from engine.model import CallList, Contact, RejectedRow
@@ -32,6 +40,13 @@ from engine.ports.store import IdempotentAnswer, NewList
 
 PIECE_ROWS: Final = 1000
 """Contacts, or rejected rows, of one piece: about 6 ms of the writer's time."""
+
+_FIND_CONTENT: Final = (
+    f"SELECT {LIST_COLUMNS} FROM lists l "  # noqa: S608, a constant
+    "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow "
+    "WHERE a.id = ? AND l.flow = (SELECT n FROM flows WHERE id = ?) AND l.content_sha256 = ? "
+    "AND l.created_at > ? ORDER BY l.created_at DESC, l.id DESC LIMIT 1"
+)
 
 
 class SqliteIntake(Connected):
@@ -45,13 +60,13 @@ class SqliteIntake(Connected):
     async def accept_list(
         self, new: NewList, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
-        """Make a list with all that belongs to it. Raises `Conflict("flow_deleted")`, and LookupError for
-        an unknown flow."""
+        """Make a list with all that belongs to it. Raises `DuplicateList`, `Conflict("flow_deleted")`, and
+        LookupError for an unknown flow."""
         rows = len(new.contacts) + len(new.rejected)
         if rows <= PIECE_ROWS:
             return await self._writer.submit(lambda unit: _accept_list(unit, new, answer), rows + 1)
         await self._clear_away()
-        begun = await self._writer.submit(lambda unit: _begin_list(unit, new.call_list, answer))
+        begun = await self._writer.submit(lambda unit: _begin_list(unit, new, answer))
         if isinstance(begun, IdempotentAnswer):
             return begun
         try:
@@ -62,6 +77,14 @@ class SqliteIntake(Connected):
         if earlier is not None:
             self._abandoned.append(begun)
         return earlier
+
+    async def find_list_of_content(
+        self, account: str, flow: str, content_sha256: bytes, since: float
+    ) -> CallList | None:
+        """The newest list of the flow that this file made."""
+        return await self._readers.row(
+            _FIND_CONTENT, (account, flow, content_sha256, since), to_list
+        )
 
     async def accept_call(
         self, contact: Contact, answer: IdempotentAnswer | None = None
@@ -108,7 +131,7 @@ def insert_list(unit: Unit, call_list: CallList) -> int:
 def _accept_list(
     unit: Unit, new: NewList, answer: IdempotentAnswer | None
 ) -> IdempotentAnswer | None:
-    begun = _begin_list(unit, new.call_list, answer)
+    begun = _begin_list(unit, new, answer)
     if isinstance(begun, IdempotentAnswer):
         return begun
     _add_contacts(begun, new.contacts, unit)
@@ -117,13 +140,14 @@ def _accept_list(
 
 
 def _begin_list(
-    unit: Unit, call_list: CallList, answer: IdempotentAnswer | None
+    unit: Unit, new: NewList, answer: IdempotentAnswer | None
 ) -> int | IdempotentAnswer:
     """The number of a list without an id, or the answer that there is already."""
     earlier = earlier_answer(unit, answer)
     if earlier is not None:
         return earlier
-    _find_flow(unit, call_list.account, call_list.flow)
+    _find_flow(unit, new.call_list.account, new.call_list.flow)
+    _check_repeat(unit, new)
     return _insert_nameless(unit)
 
 
@@ -143,10 +167,23 @@ def _publish(
     if earlier is not None:
         return earlier
     call_list = accepted(new)
+    _check_repeat(unit, new)
     _name(unit, n, call_list, len(new.contacts))
+    if new.contacts and new.content_sha256 is not None:
+        unit.execute("UPDATE lists SET content_sha256 = ? WHERE n = ?", (new.content_sha256, n))
     unit.tell(list_accepted(call_list, len(new.contacts)))
     keep_answer(unit, answer)
     return None
+
+
+def _check_repeat(unit: Unit, new: NewList) -> None:
+    """Raises `DuplicateList` where the file came in for its flow before, and that matters."""
+    since = repeats_since(new)
+    if since is not None:
+        of = new.call_list.account, new.call_list.flow
+        row = unit.row(_FIND_CONTENT, (*of, new.content_sha256, since))
+        if row is not None:
+            raise duplicate_list(to_list(row))
 
 
 def _insert_nameless(unit: Unit) -> int:

@@ -19,9 +19,17 @@ from msgspec import Meta, Struct, field
 from engine.agent import AGENTS_MAX, Agent, Leg
 from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX
-from engine.events import Event
+from engine.events import Event, rfc3339
 from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Report
-from engine.ports.store import PAGE_MAX, Conflict, IdempotentAnswer, NewList, Refusal
+from engine.ports.store import (
+    DUPLICATE_S,
+    PAGE_MAX,
+    Conflict,
+    DuplicateList,
+    IdempotentAnswer,
+    NewList,
+    Refusal,
+)
 
 ANSWER_KEPT_S: Final = 24 * 3600.0
 """How long an Idempotency-Key brings its first answer back."""
@@ -349,6 +357,23 @@ def superfluous_versions(kept: Sequence[int], needed: Iterable[int]) -> list[int
         place = bisect_right(kept, version)
         newest.update(kept[place - 1 : place])
     return [version for version in kept if version not in newest]
+
+
+def repeats_since(new: NewList) -> float | None:
+    """After which moment an earlier list of the same file forbids this one; None where none does."""
+    if new.content_sha256 is None or not new.contacts or new.repeats == "allowed":
+        return None
+    return new.call_list.created_at - DUPLICATE_S
+
+
+def duplicate_list(earlier: CallList) -> DuplicateList:
+    """What a file gets that came in for its flow already."""
+    when = rfc3339(earlier.created_at)
+    detail = (
+        f"The same file came in at {when} as the list {earlier.id} ({earlier.name!r}). Send it with"
+        " ?again=true if its people are to be called once more."
+    )
+    return DuplicateList(earlier.id, detail)
 
 
 def flow_deleted() -> Conflict:

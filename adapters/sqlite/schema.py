@@ -350,6 +350,12 @@ _REACHED: Final = (
     "WHERE disposition IN ('answered', 'declined')",
 )
 
+_CONTENTS: Final = (
+    "ALTER TABLE lists ADD COLUMN content_sha256 BLOB",
+    "CREATE INDEX lists_by_content ON lists (flow, content_sha256, created_at) "
+    "WHERE content_sha256 IS NOT NULL",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -360,6 +366,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0007 do-not-call ranges, expiry and changes", _DO_NOT_CALL),
     Migration("0008 stopped accounts", _STOPPED),
     Migration("0009 numbers that were reached", _REACHED),
+    Migration("0010 contents of lists", _CONTENTS),
 )
 """In the order in which they run."""
 

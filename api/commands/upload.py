@@ -25,6 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be taken, and call nobody"
     )
+    parser.add_argument(
+        "--again", action="store_true", help="take a file that the flow took a short while ago"
+    )
     add_connection_arguments(parser)
 
 
@@ -32,7 +35,8 @@ def upload(args: Namespace) -> int:
     """Send the file and show the report; 1 where nothing of it was taken."""
     client = make_client(args)
     content = _read(args.file)
-    query = {"dry_run": "true"} if args.dry_run else {}
+    wanted = {"dry_run": args.dry_run, "again": args.again}
+    query = {name: "true" for name, is_wanted in wanted.items() if is_wanted}
 
     async def send() -> ListView:
         return await client.upload_list(args.flow, args.file.name, content, query=query)

@@ -19,7 +19,7 @@ from engine.form import Invalid
 from engine.intake.refused import Refused
 from engine.model import RowError
 from engine.ports.prompts import PromptRefused
-from engine.ports.store import Conflict, StoreUnavailable
+from engine.ports.store import Conflict, DuplicateList, StoreUnavailable
 from engine.ports.workers import WorkerFailed
 
 log = structlog.get_logger()
@@ -63,6 +63,7 @@ KINDS: Final[dict[str, Kind]] = {
     "flow_in_use": Kind(409, "The flow still has contacts to call"),
     "kind_fixed": Kind(409, "A flow's kind cannot change"),
     "no_dids": Kind(409, "The flow has no number to call from"),
+    "duplicate_list": Kind(409, "The same file came in already"),
     "listener_inactive": Kind(409, "The flow's listener is not active"),
     "flow_deleted": Kind(409, "The flow was deleted"),
     "list_finished": Kind(409, "The list is finished"),
@@ -154,6 +155,8 @@ class ProblemBody(Struct, frozen=True):
     code: str
     detail: str
     errors: tuple[Fault, ...] | msgspec.UnsetType = msgspec.UNSET
+    list: str | msgspec.UnsetType = msgspec.UNSET
+    """The list that stands in the way, by its id."""
 
 
 class Problem(Exception):
@@ -165,12 +168,14 @@ class Problem(Exception):
         detail: str,
         errors: Iterable[Fault] = (),
         headers: Mapping[str, str] | None = None,
+        call_list: str | None = None,
     ) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.call_list = call_list
 
     @property
     def kind(self) -> Kind:
@@ -187,6 +192,7 @@ class Problem(Exception):
                 code=self.code,
                 detail=self.detail,
                 errors=self.errors or msgspec.UNSET,
+                list=self.call_list or msgspec.UNSET,
             )
         )
 
@@ -221,7 +227,8 @@ def problem_of(error: Exception, incident: str) -> Problem:
         return Problem("busy", detail, headers={"Retry-After": "5"})
     if isinstance(error, Invalid | Refused | Conflict | PromptRefused):
         faults = [fault_of(each) for each in getattr(error, "errors", ())]
-        return Problem(error.code, error.detail, faults)
+        earlier = error.call_list if isinstance(error, DuplicateList) else None
+        return Problem(error.code, error.detail, faults, call_list=earlier)
     log.error("request_failed", incident=incident, traceback=_describe(error))
     detail = f"It is written down as {incident}; the operator can look it up."
     return Problem("internal", detail)

@@ -44,7 +44,13 @@ from engine.model import (
     status_of,
 )
 from engine.ports.clock import WallClock
-from engine.ports.store import IdempotentAnswer, IntakeStore, NewList, StoreUnavailable
+from engine.ports.store import (
+    IdempotentAnswer,
+    IntakeStore,
+    NewList,
+    Repeats,
+    StoreUnavailable,
+)
 from engine.ports.workers import Workers
 from engine.variable import Variable
 
@@ -122,9 +128,10 @@ class Intake:
         data: bytes,
         source: Source,
         taking: Taking = "row_by_row",
+        repeats: Repeats = "refused",
         answer_for: Callable[[Receipt], IdempotentAnswer] | None = None,
     ) -> Receipt | IdempotentAnswer:
-        """Take a .csv file, or a .zip of such.
+        """Take a .csv file, or a .zip of such. Raises `DuplicateList` for one that came in before.
 
         Args:
             flow: which flow its contacts run through.
@@ -132,11 +139,12 @@ class Intake:
             data: the file.
             source: the door it came through.
             taking: whether one bad row rejects all.
+            repeats: what becomes of a file that the flow took within the last 24 hours.
             answer_for: makes the answer that the request's Idempotency-Key reserves. Where the key
                 is taken already nothing is stored, and the earlier answer is returned.
         """
         found = await self._validate(flow, "file", _last_step(name), data)
-        return await self._accept(flow, found, source, taking, answer_for)
+        return await self._accept(flow, found, source, taking, answer_for, repeats)
 
     async def preview_file(
         self, flow: Flow, *, name: str, data: bytes, taking: Taking = "row_by_row"
@@ -233,6 +241,7 @@ class Intake:
         source: Source,
         taking: Taking,
         answer_for: Callable[[Receipt], IdempotentAnswer] | None,
+        repeats: Repeats = "refused",
     ) -> Receipt | IdempotentAnswer:
         chosen = _choose(found, taking)
         list_id = self._ids.new("lst")
@@ -257,7 +266,8 @@ class Intake:
         receipt = Receipt(call_list, chosen.earliest_at)
         answer = answer_for(receipt) if answer_for else None
         with _commit():
-            earlier = await self._store.accept_list(NewList(call_list, contacts, rejected), answer)
+            new = NewList(call_list, contacts, rejected, chosen.content_sha256, repeats)
+            earlier = await self._store.accept_list(new, answer)
             if earlier is None and chosen.earliest_at is not None:
                 self._on_accepted(flow.account, flow.id, list_id, chosen.earliest_at)
         return receipt if earlier is None else earlier

@@ -7,11 +7,12 @@ them; drafts come in pieces, which the engine unpacks one at a time between its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.intake import bodies, columns
 from engine.intake.bodies import read_contact, read_multicast, split_lines
@@ -56,6 +57,8 @@ class Validated(Struct, frozen=True, tag="validated"):
     """Pieces for `read_rejected`."""
     earliest_at: float | None
     """The first start time among the drafts, seconds since the epoch; None without drafts."""
+    content_sha256: bytes | None = None
+    """Of a file; None for a body, which a program sends that has an Idempotency-Key for it."""
 
 
 class Refusal(Struct, frozen=True, tag="refused"):
@@ -79,7 +82,10 @@ def validate(submitted: bytes) -> bytes:
     """Judge a list. Takes what `pack_submitted` gives and gives what `read_result` takes."""
     job = _SUBMITTED.decode(submitted)
     try:
-        return _PACK.encode(_validate(job))
+        found = _validate(job)
+        if job.form == "file":
+            found = structs.replace(found, content_sha256=sha256(job.data).digest())
+        return _PACK.encode(found)
     except Refused as refused:
         return _PACK.encode(Refusal(refused.code, refused.detail, refused.errors))
 

@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 PAGE_MAX = 1000
 """Rows of one page; a larger `limit` is cut to this."""
+DUPLICATE_S = 24 * 3600.0
+"""How long a file that came in is known again."""
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -63,6 +65,15 @@ class Conflict(Exception):
         self.detail = detail
 
 
+class DuplicateList(Conflict):
+    """The same file came in for the same flow within `DUPLICATE_S`."""
+
+    def __init__(self, call_list: str, detail: str) -> None:
+        super().__init__("duplicate_list", detail)
+        self.call_list = call_list
+        """The id of the list that the file made then."""
+
+
 class IdempotentAnswer(Struct, frozen=True):
     """The first answer to a request that carried an Idempotency-Key."""
 
@@ -76,12 +87,19 @@ class IdempotentAnswer(Struct, frozen=True):
     created_at: float
 
 
+Repeats = Literal["refused", "allowed"]
+"""What becomes of a file that came in for its flow within the last `DUPLICATE_S`."""
+
+
 class NewList(Struct, frozen=True):
     """A trigger that was validated: what `accept_list` makes durable at once."""
 
     call_list: CallList
     contacts: Sequence[Contact]
     rejected: Sequence[RejectedRow] = ()
+    content_sha256: bytes | None = None
+    """Of the file that it came in; None for what is no file."""
+    repeats: Repeats = "refused"
 
 
 Refusal = Literal["gone", "list_paused", "do_not_call", "duplicate_number"]
@@ -245,7 +263,15 @@ class IntakeStore(Protocol):
         self, new: NewList, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
         """Make a list, its contacts, its rejected rows and the event `list.accepted` durable at once. A
-        list with no contact is stored as it comes, with its status `rejected`."""
+        list with no contact is stored as it comes, with its status `rejected`. Raises `DuplicateList` with
+        nothing stored, unless the list says that repeats are allowed: of two that come at once one is
+        made."""
+
+    async def find_list_of_content(
+        self, account: str, flow: str, content_sha256: bytes, since: float
+    ) -> CallList | None:
+        """The newest list of the flow that this file made after `since`; lists that nothing was taken of
+        do not count."""
 
     async def accept_call(
         self, contact: Contact, answer: IdempotentAnswer | None = None

@@ -33,18 +33,26 @@ class MemoryDialing:
     async def accept_list(
         self, new: NewList, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
-        """Make a list with all that belongs to it. Raises `Conflict("flow_deleted")`, and LookupError for
-        an unknown flow."""
+        """Make a list with all that belongs to it. Raises `DuplicateList`, `Conflict("flow_deleted")`, and
+        LookupError for an unknown flow."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
         earlier = tables.earlier_answer(answer)
         if earlier is not None:
             return earlier
         tables.check_flow(new.call_list.account, new.call_list.flow)
+        tables.check_repeat(new)
         tables.accept(new)
         tables.keep_answer(answer)
         tables.commit()
         return None
+
+    async def find_list_of_content(
+        self, account: str, flow: str, content_sha256: bytes, since: float
+    ) -> CallList | None:
+        """The newest list of the flow that this file made."""
+        await trio.lowlevel.checkpoint()
+        return self._tables.list_of_content(account, flow, content_sha256, since)
 
     async def accept_call(
         self, contact: Contact, answer: IdempotentAnswer | None = None

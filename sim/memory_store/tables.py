@@ -59,6 +59,7 @@ class ListEntry:
         self.state = state
         self.contacts: list[str] = []
         self.rejected: tuple[RejectedRow, ...] = ()
+        self.content_sha256: bytes | None = None
         self.due: list[tuple[float, str]] = []
 
     def as_list(self) -> CallList:
@@ -219,7 +220,31 @@ class Tables:
         call_list = rules.accepted(new)
         entry = self.add_list(call_list, new.contacts)
         entry.rejected = tuple(new.rejected)
+        if new.contacts:
+            entry.content_sha256 = new.content_sha256
         self.tell(rules.list_accepted(call_list, len(new.contacts)))
+
+    def check_repeat(self, new: NewList) -> None:
+        """Raises `DuplicateList` where the file came in for its flow before, and that matters."""
+        since = rules.repeats_since(new)
+        if since is not None and new.content_sha256 is not None:
+            one = new.call_list
+            earlier = self.list_of_content(one.account, one.flow, new.content_sha256, since)
+            if earlier is not None:
+                raise rules.duplicate_list(earlier)
+
+    def list_of_content(
+        self, account: str, flow: str, content_sha256: bytes, since: float
+    ) -> CallList | None:
+        """The newest list of a flow that a file made after a moment."""
+        found = [
+            entry.as_list()
+            for entry in self.lists.values()
+            if entry.content_sha256 == content_sha256
+            and (entry.state.account, entry.state.flow) == (account, flow)
+            and entry.accepted.created_at > since
+        ]
+        return max(found, key=lambda one: (one.created_at, one.id), default=None)
 
     def add_call(self, contact: Contact) -> None:
         """Add a contact to a standing list, as its last row."""

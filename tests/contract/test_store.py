@@ -18,7 +18,9 @@ import trio
 from engine.disposition import Disposition
 from engine.model import ListCounts, Report
 from engine.ports.store import (
+    DUPLICATE_S,
     Deferral,
+    DuplicateList,
     IdempotentAnswer,
     NewList,
     OpenList,
@@ -49,6 +51,7 @@ from tests.contract.store_samples import (
     waiting_again,
 )
 
+SHA256 = b"\x02" * 32
 LARGE = 2500
 """More contacts than a store may take in at one go."""
 
@@ -124,6 +127,59 @@ async def test_two_equal_requests_at_once_make_one_list(kit: Kit, contacts: int)
     assert len(lists) == 1
     assert len(kit.events_of("list.accepted")) == 1
     assert [one.list for one in await kit.store.open_lists()] == [lists[0].id]
+
+
+@pytest.mark.parametrize("contacts", [3, LARGE])
+async def test_of_two_equal_files_at_once_one_makes_a_list_and_the_other_is_told_of_it(
+    kit: Kit, contacts: int
+) -> None:
+    refused: list[str] = []
+
+    async def upload(number: int) -> None:
+        new = a_new_list(contacts, f"lst_{number}")
+        try:
+            await kit.store.accept_list(msgspec.structs.replace(new, content_sha256=SHA256))
+        except DuplicateList as error:
+            refused.append(error.call_list)
+
+    async with trio.open_nursery() as nursery:
+        for number in (2000, 3000):
+            nursery.start_soon(upload, number)
+    lists = (await kit.store.list_lists(ACME, None, 10, None)).items
+    assert [one.id for one in lists] == refused
+    assert len(kit.events_of("list.accepted")) == 1
+    assert await kit.store.find_list_of_content(ACME, FLOW, SHA256, NOW - 1) == lists[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"repeats": "allowed"},
+        {"content_sha256": b"\x03" * 32},
+        {"content_sha256": None},
+        {"call_list": a_list("lst_2000", OTHER, OTHER_FLOW)},
+        {"call_list": a_list("lst_2000", created_at=NOW + DUPLICATE_S)},
+    ],
+    ids=["allowed", "another file", "no file", "another flow", "a day later"],
+)
+async def test_a_file_is_taken_again(kit: Kit, other: dict[str, Any]) -> None:
+    first = msgspec.structs.replace(a_new_list(1), content_sha256=SHA256)
+    await kit.store.accept_list(first)
+    second = msgspec.structs.replace(first, call_list=a_list("lst_2000"))
+    with pytest.raises(DuplicateList) as caught:
+        await kit.store.accept_list(second)
+    assert (caught.value.code, caught.value.call_list) == ("duplicate_list", LIST)
+    contact = a_contact(1, "lst_2000")
+    again = msgspec.structs.replace(second, **({"contacts": [contact]} | other))
+    assert await kit.store.accept_list(again) is None
+
+
+async def test_a_file_of_which_nothing_was_taken_may_come_again(kit: Kit) -> None:
+    nothing = NewList(a_list(accepted=0), (), (a_rejected(1),), content_sha256=SHA256)
+    await kit.store.accept_list(nothing)
+    assert await kit.store.find_list_of_content(ACME, FLOW, SHA256, NOW - 1) is None
+    some = msgspec.structs.replace(a_new_list(1, "lst_2000"), content_sha256=SHA256)
+    assert await kit.store.accept_list(some) is None
 
 
 async def test_a_list_without_contacts_is_kept_as_rejected_and_never_dialled(kit: Kit) -> None:

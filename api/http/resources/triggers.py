@@ -65,6 +65,7 @@ async def upload(exchange: Exchange) -> Answer:
             data=file.data,
             source="upload",
             taking=taking,
+            repeats="allowed" if exchange.parameters.read_flag("again") else "refused",
             answer_for=remember,
         ),
     )

@@ -137,6 +137,25 @@ async def test_a_dry_run_reports_and_keeps_nothing(world: World) -> None:
     assert world.engine.accepted == []
 
 
+async def test_the_same_file_is_refused_unless_it_is_insisted_on(world: World) -> None:
+    flow, other = await world.make_flow(), await world.make_flow()
+    operator, path = world.client("operator"), f"/v1/flows/{flow}/lists"
+    first = await operator.upload(path, "june.csv", CSV)
+    refused = await operator.upload(path, "renamed.csv", CSV)
+    assert (refused.problem, refused.json["list"]) == ((409, "duplicate_list"), first.json["id"])
+    assert first.json["id"] in refused.json["detail"]
+    taken = [
+        await operator.upload(f"{path}?again=true", "june.csv", CSV),
+        await operator.upload(path, "june.csv", CSV + b"+14155552671\n"),
+        await operator.upload(f"/v1/flows/{other}/lists", "june.csv", CSV),
+    ]
+    assert [reply.status for reply in taken] == [202] * 3
+    newest = taken[0].json["id"]
+    assert (await operator.upload(path, "june.csv", CSV)).json["list"] == newest
+    world.engine.clock.at += 24 * 3600
+    assert (await operator.upload(path, "june.csv", CSV)).status == 202
+
+
 async def test_a_strict_upload_is_all_or_nothing(world: World) -> None:
     flow = await world.make_flow()
     operator = world.client("operator")
