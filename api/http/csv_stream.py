@@ -24,13 +24,14 @@ PAGE_ROWS: Final = 1_000
 CSV_TYPE: Final = "text/csv; charset=utf-8"
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
-_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
+_HARMLESS: Final = re.compile(r"""\+[0-9]{1,15} | ="[^"]*" """, re.VERBOSE)
+"""A number in E.164, and a text in the spelling that keeps a spreadsheet from taking it for a number."""
 
 
 def guard_cell(text: str) -> str:
     """A cell that a spreadsheet takes for text: with an apostrophe before what begins like a formula,
-    unless it is a number in E.164."""
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+    unless it is a number in E.164 or a text as ="0049"."""
+    if _FORMULA.match(text) and not _HARMLESS.fullmatch(text):
         return f"'{text}"
     return text
 

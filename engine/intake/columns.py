@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from engine.intake.refused import Refused
 from engine.model import TELS_MAX, RowError
+from engine.variable import Variable, VariableType
 
 TEL_COLUMNS: Final = tuple(f"tel{place}" for place in range(1, TELS_MAX + 1))
 """In the order of trying."""
 VARIABLE_PREFIX: Final = "$flow."
 _VARIABLE_SUFFIX: Final = ".variable"
+EXAMPLE_TEL: Final = "EXAMPLE"
+"""What the template's example row has in place of a number."""
+_EXAMPLES: Final[dict[VariableType, str]] = {
+    "text": "Some text",
+    "integer": "1200",
+    "number": "3.5",
+    "money": "12.50",
+    "date": "2030-12-31",
+    "time": "09:30",
+    "datetime": "2030-12-31T09:30",
+    "digits": "4711",
+    "phone": "+14155550100",
+}
+"""A value of each type."""
 _FIXED: Final = frozenset({*TEL_COLUMNS, "starttime", "reference"})
 
 
@@ -78,6 +93,19 @@ def make_template(variables: Collection[str]) -> tuple[str, ...]:
     """Every column that a call list of a flow with these variables may have, in a sensible order."""
     named = (f"{VARIABLE_PREFIX}{name}" for name in variables)
     return (*TEL_COLUMNS, *named, "starttime", "reference")
+
+
+def make_example(variables: Mapping[str, Variable]) -> tuple[str, ...]:
+    """A row below `make_template`'s header that shows what belongs where. A list that still has it is read
+    without it: nobody is called `EXAMPLE_TEL`."""
+    others = ("",) * (TELS_MAX - 1)
+    values = (one.default or _EXAMPLES[one.type] for one in variables.values())
+    return (EXAMPLE_TEL, *others, *values, "2030-12-31T09:30:00", "customer-1")
+
+
+def is_example(tel1: str) -> bool:
+    """Whether a row is the template's example, by its first number."""
+    return tel1.strip().upper() == EXAMPLE_TEL
 
 
 def _find_meaning(title: str, variables: Collection[str]) -> str | None:

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from engine.intake.archive import is_archive, unpack
-from engine.intake.columns import Columns, read_columns
+from engine.intake.columns import Columns, is_example, read_columns
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate, Rules
 from engine.intake.starttime import read_name_time
-from engine.intake.table import Table, read_table
-from engine.model import RowError
+from engine.intake.table import Table, read_table, unwrap
+from engine.model import REPORT_ERRORS_MAX, RowError
 
 MERGED_COLUMNS_MAX: Final = 100
 """Columns of all files of an archive together, where their headers differ."""
@@ -77,21 +77,33 @@ class TableReader:
         """Of rows that have none, from the file's name; seconds since the epoch, or None."""
         self.notes = [self._locate(note, "") for note in self._columns.notes]
         """What is wrong with the header, as errors of row 0."""
+        self.warnings: list[RowError] = []
+        """Rows that were passed over; the first `REPORT_ERRORS_MAX`."""
 
     def read(self) -> Iterator[tuple[Candidate | list[RowError], list[str]]]:
-        """Each row that is not blank, with its cells."""
+        """Each row that is not blank, with its cells. The template's example is passed over, and noted."""
+        tel1 = self._columns.tels[0][0]
         for number, cells, problem in self._table.rows:
             self.rows = row = self._rows_before + number
-            if problem is None:
-                yield _make_candidate(self._columns, row, cells), cells
-            else:
+            if problem is not None:
                 yield [RowError(row, None, problem.code, problem.detail)], cells
+                continue
+            plain = [unwrap(cell) for cell in cells] if self._table.has_wrapped else cells
+            if tel1 < len(plain) and is_example(plain[tel1]):
+                self._pass_over(row)
+            else:
+                yield _make_candidate(self._columns, row, plain), cells
 
     def locate(self, errors: Sequence[RowError]) -> Sequence[RowError]:
         """The errors, saying which file they are in where there are several."""
         if not self._label:
             return errors
         return [self._locate(error, f", row {error.row - self._rows_before}") for error in errors]
+
+    def _pass_over(self, row: int) -> None:
+        if len(self.warnings) < REPORT_ERRORS_MAX:
+            detail = "This is the template's example; nobody is called for it."
+            self.warnings += self.locate([RowError(row, "tel1", "example_row", detail)])
 
     def _locate(self, error: RowError, place: str) -> RowError:
         if not self._label:

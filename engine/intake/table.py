@@ -25,6 +25,7 @@ followers."""
 _DELIMITERS: Final = ",;\t"
 _QUOTED: Final = re.compile(r'"[^"\n]*"')
 _DELIMITER_HINT: Final = re.compile(r'"?sep=([,;\t])"?', re.IGNORECASE)
+_WRAPPED: Final = re.compile(r'\s*\'?="((?:[^"]|"")*)"\s*')
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -51,6 +52,8 @@ class Table(Struct, frozen=True):
     header: tuple[str, ...]
     """Without blanks around the titles and without empty titles at the end."""
     rows: Iterator[Row]
+    has_wrapped: bool = False
+    """Whether some cell may be one for `unwrap`."""
 
 
 _UNREADABLE: Final = RowProblem(
@@ -79,14 +82,21 @@ def read_table(name: str, data: bytes) -> Table:
             continue
         if problem is not None or _CONTROL.search("".join(cells)):
             raise _not_csv(name)
-        header = _trim([replace_unreadable(cell).strip() for cell in cells])
+        header = _trim([unwrap(replace_unreadable(cell)).strip() for cell in cells])
         if len(header) > COLUMNS_MAX:
             raise Refused("too_many_columns", f"{name!r} has more than {COLUMNS_MAX} columns.")
         rows = _read_rows(records, len(header))
-        return Table(
-            name, tuple(header), _reject_unreadable(rows) if has_unreadable(text) else rows
-        )
+        if has_unreadable(text):
+            rows = _reject_unreadable(rows)
+        return Table(name, tuple(header), rows, has_wrapped='="' in text)
     raise Refused("no_rows", f"{name!r} is empty.")
+
+
+def unwrap(cell: str) -> str:
+    """The text in a cell as ="0049…", which is how a text is kept from a spreadsheet that would take it for
+    a number; any other cell as it is."""
+    wrapped = _WRAPPED.fullmatch(cell)
+    return cell if wrapped is None else wrapped[1].replace('""', '"')
 
 
 def _not_csv(name: str) -> Refused:

@@ -250,6 +250,7 @@ def _validate_file(job: Submitted) -> Validated:
             errors = tally.judge(candidate, default)
             if errors:
                 tally.reject(table_reader.locate(errors), _place(cells, own_places))
+        tally.warnings += table_reader.warnings
         rows = table_reader.rows
     return tally.close(job.name, header)
 

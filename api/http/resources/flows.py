@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+
 import trio
 from msgspec import Struct
 
-from api.http.csv_stream import stream_rows
+from api.http.csv_stream import Row, guard_cell, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
 from api.http.views import FlowView, show_flow
 from engine.flow.definition import read_definition
 from engine.flow.drawing import draw
 from engine.form import read_form
-from engine.intake.columns import make_template
+from engine.intake.columns import make_example, make_template
 from engine.intake.submission import read_variables
 from engine.model import Flow
 
@@ -87,8 +89,9 @@ async def set_listener(exchange: Exchange) -> Answer:
 async def get_template(exchange: Exchange) -> Answer:
     """GET /v1/flows/{flow}/template.csv"""
     flow = await find_flow(exchange)
-    header = make_template(tuple(read_variables(flow.definition)))
-    return stream_rows(f"template-{flow.id}.csv", header, None)
+    variables = read_variables(flow.definition)
+    example = [guard_cell(cell) for cell in make_example(variables)]
+    return stream_rows(f"template-{flow.id}.csv", make_template(variables), _stream_row(example))
 
 
 async def get_diagram(exchange: Exchange) -> Answer:
@@ -121,3 +124,7 @@ def _answer(exchange: Exchange, flow: Flow | None) -> Answer:
 
 def _show(exchange: Exchange, flow: Flow) -> FlowView:
     return show_flow(flow, exchange.front.settings.public_url)
+
+
+async def _stream_row(row: Row) -> AsyncGenerator[Sequence[Row], None]:
+    yield [row]

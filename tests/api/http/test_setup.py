@@ -339,7 +339,26 @@ async def test_the_template_has_the_columns_of_the_flow(world: World) -> None:
     assert reply.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert reply.body == (
         b"tel1,tel2,tel3,tel4,tel5,tel6,tel7,tel8,tel9,tel10,$flow.name,starttime,reference\r\n"
+        b"EXAMPLE,,,,,,,,,,there,2030-12-31T09:30:00,customer-1\r\n"
     )
+
+
+async def test_a_template_that_comes_back_untouched_calls_nobody(world: World) -> None:
+    flow = await world.make_flow()
+    template = (await world.client("viewer").get(f"/v1/flows/{flow}/template.csv")).body
+    operator, path = world.client("operator"), f"/v1/flows/{flow}/lists"
+    assert (await operator.upload(path, "a.csv", template)).problem == (422, "no_rows")
+    reply = await operator.upload(path, "a.csv", template + b"+919876543210,,,,,,,,,,Asha,,\r\n")
+    report = reply.json["report"]
+    assert (report["rows"], report["accepted"], report["errors"]) == (1, 1, [])
+    assert report["warnings"] == [
+        {
+            "row": 1,
+            "column": "tel1",
+            "code": "example_row",
+            "detail": "This is the template's example; nobody is called for it.",
+        }
+    ]
 
 
 async def test_pages_follow_one_another_to_the_end(world: World) -> None:

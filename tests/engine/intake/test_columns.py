@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.intake.columns import Columns, make_template, read_columns
+from engine.intake.columns import Columns, is_example, make_example, make_template, read_columns
 from engine.intake.refused import Refused
 from engine.model import RowError
+from engine.variable import Variable, VariableType, find_fault
 
 VARIABLES = ("name", "amountDue")
 
@@ -99,6 +102,17 @@ def test_the_template_of_a_flow_is_understood_whole() -> None:
     assert [name for _, name in columns.tels] == [f"tel{place}" for place in range(1, 11)]
     assert [name for _, name in columns.variables] == ["name", "amountDue"]
     assert (columns.starttime, columns.reference, columns.notes) == (12, 13, ())
+
+
+def test_the_example_fits_the_template_and_the_types_of_the_variables() -> None:
+    kinds = get_args(VariableType)
+    variables = {kind: Variable(type=kind) for kind in kinds} | {"name": Variable("there")}
+    example = make_example(variables)
+    columns = read_columns(make_template(variables), variables)
+    assert len(example) == len(make_template(variables))
+    values = {name: example[place] for place, name in columns.variables}
+    assert [find_fault(variables[name], value) for name, value in values.items()] == [None] * 10
+    assert (values["name"], example[0], is_example(" Example ")) == ("there", "EXAMPLE", True)
 
 
 @settings(deadline=None)

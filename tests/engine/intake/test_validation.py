@@ -69,6 +69,18 @@ def pack(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+def test_cells_that_excel_was_to_take_for_text_are_the_text_in_them() -> None:
+    found = judge(
+        "file",
+        '="tel1",name\n="00919876543210","=""007 """"Bond"""""""\n\'="919876543211",=2+2\n="12",x\n',
+    )
+    assert drafts_of(found) == [
+        draft(1, "+919876543210", '007 "Bond"'),
+        draft(2, "+919876543211", "=2+2"),
+    ]
+    assert [row.cells for row in rejected_of(found)] == [('="12"', "x")]
+
+
 def test_good_rows_are_taken_and_bad_ones_reported_one_by_one() -> None:
     found = judge(
         "file",
@@ -93,7 +105,7 @@ def test_good_rows_are_taken_and_bad_ones_reported_one_by_one() -> None:
         RowError(5, "tel1", "duplicate_number", "+14155552671 is called first in row 4 already."),
         RowError(6, None, "too_many_columns", "The row has 5 cells, the header 4."),
     )
-    assert msgspec.structs.replace(found, drafts=[], rejected=[]) == Validated(
+    assert msgspec.structs.replace(found, drafts=[], rejected=[], content_sha256=None) == Validated(
         name="people.csv",
         header=("Tel1", "$flow.name", "city", "starttime"),
         report=Report(
@@ -237,7 +249,8 @@ def test_one_hopeless_file_refuses_its_archive_and_is_named() -> None:
 def test_an_archive_of_one_list_reports_as_the_list_alone() -> None:
     text = "tel1,name\n+919876543210,Ann\n12,Bob\n"
     alone, packed = judge("file", text), judge("file", pack({"people.csv": text}), "people.zip")
-    assert msgspec.structs.replace(packed, name=alone.name) == alone
+    as_alone = {"name": alone.name, "content_sha256": alone.content_sha256}
+    assert msgspec.structs.replace(packed, **as_alone) == alone
 
 
 def test_headers_that_differ_without_end_refuse_their_archive() -> None:
