@@ -42,6 +42,7 @@ BlockerCode = Literal[
     "retry_wait",
     "agents_busy",
     "account_stopped",
+    "list_canceled",
 ]
 
 TELS_MAX = 10

@@ -14,6 +14,7 @@ import trio
 from msgspec import Struct
 
 from engine.administration import Administration
+from engine.blocked import Blocked, BlockedContacts
 from engine.dial.attempt import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
@@ -29,7 +30,7 @@ from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.model import Account, Blocker, BlockerCode, CallList, Contact, Did, Flow
+from engine.model import Account, Blocker, BlockerCode, CallList, Contact, Did, Flow, ListCounts
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
@@ -138,6 +139,7 @@ class Engine:
             on_did_changed=self._note_did,
             speech=parts.speech if parts else None,
         )
+        self._blocked = BlockedContacts(store, clock, self._router, self._scheduler.is_paused)
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
         self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
@@ -242,12 +244,11 @@ class Engine:
 
     async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
         """Why each contact is not dialled now; None for those that are being dialled or are done."""
-        return [
-            self._router.explain(contact, self._scheduler.is_paused(contact.list))
-            if contact.state == "open"
-            else None
-            for contact in contacts
-        ]
+        return await self._blocked.explain(contacts)
+
+    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> Blocked:
+        """What the contacts of a list wait for; see `BlockedContacts.sum_up`."""
+        return await self._blocked.sum_up(call_list, counts)
 
     def did_load(self, number: str) -> DidLoad:
         """How busy a DID is now."""

@@ -93,11 +93,13 @@ DEFER_CONTACT: Final = (
     "UPDATE contacts SET due_at = ?, wait_code = ? WHERE id = ? AND state = 'open'"
 )
 WAITS_FOR: Final = (
-    "SELECT c.id, l.id FROM lists l JOIN contacts c ON c.list = l.n "
+    "SELECT c.id, l.id FROM lists l JOIN contact_waits w ON w.list = l.n "
+    "CROSS JOIN contacts c ON c.list = l.n AND c.state = 'open' "
+    "AND c.due_at >= 60 * w.minute AND c.due_at < 60 * (w.minute + 1) AND c.wait_code = w.code "
     "WHERE l.flow = (SELECT n FROM flows WHERE id = ? AND account = ?) AND l.unfinished "
-    "AND c.state = 'open' AND c.wait_code = ? AND c.due_at > ? "
-    "ORDER BY l.n, c.due_at, c.id LIMIT ?"
+    "AND w.code = ? AND w.minute >= ? AND c.due_at > ? LIMIT ?"
 )
+"""By the minutes that any wait in, so that those who wait for something else are not looked at one by one."""
 COMPLETE_CONTACT: Final = (
     "UPDATE contacts SET state = 'completed', disposition = ?, completed_at = ? "
     "WHERE id = ? AND state = 'open' RETURNING list, reference"
@@ -338,7 +340,7 @@ def _bring_forward(
     unit: Unit, account: str, flow: str, code: BlockerCode, at: float, limit: int
 ) -> list[str]:
     unit.write_out()  # the flags that the search goes by
-    found = unit.rows(WAITS_FOR, (flow, unit.account_n(account), code, at, limit))
+    found = unit.rows(WAITS_FOR, (flow, unit.account_n(account), code, int(at) // 60, at, limit))
     for contact, _ in found:
         unit.execute(DEFER_CONTACT, (at, code, contact))
     return list(dict.fromkeys(call_list for _, call_list in found))

@@ -30,7 +30,7 @@ from adapters.sqlite.rules import (
     rows_of_page,
 )
 from engine.events import StoredEvent
-from engine.model import Attempt, CallList, Contact, ListCounts, RejectedRow
+from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.store import AttemptFilter, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
@@ -50,10 +50,22 @@ _SELECT_ATTEMPT: Final = (
 GET_LIST: Final = f"{_SELECT_LIST} WHERE l.id = ? AND a.id = ?"
 COUNT_LIST: Final = (
     "SELECT l.contacts, l.open, l.dialing, l.completed, l.dispositions, "
-    "(SELECT count(*) FROM contacts c WHERE c.list = l.n AND c.state = 'open' AND c.due_at > ? "
-    "AND c.wait_code = 'starttime') FROM lists l JOIN accounts a ON a.n = l.account "
-    "WHERE l.id = ? AND a.id = ?"
+    "(SELECT total(w.contacts) FROM contact_waits w WHERE w.list = l.n AND w.code = 'starttime' "
+    "AND w.minute > ?), "
+    "(SELECT count(*) FROM contacts c WHERE c.list = l.n AND c.state = 'open' "
+    "AND c.due_at > ? AND c.due_at < ? AND c.wait_code = 'starttime') "
+    "FROM lists l JOIN accounts a ON a.n = l.account WHERE l.id = ? AND a.id = ?"
 )
+COUNT_WAITS: Final = (
+    "SELECT w.code, w.contacts FROM lists l JOIN accounts a ON a.n = l.account "
+    "JOIN contact_waits w ON w.list = l.n AND w.minute > ? WHERE l.id = ? AND a.id = ?"
+)
+WAITS_OF_MINUTE: Final = (
+    "SELECT c.wait_code, count(*) FROM lists l JOIN accounts a ON a.n = l.account "
+    "JOIN contacts c ON c.list = l.n AND c.state = 'open' AND c.due_at > ? AND c.due_at < ? "
+    "WHERE l.id = ? AND a.id = ? GROUP BY c.wait_code"
+)
+"""What the minute that is passing still has in store; whole minutes are counted."""
 LIST_LISTS: Final = (
     f"{_SELECT_LIST} WHERE {{of}} AND (NOT l.standing OR l.contacts > 0) {{after}} "
     "ORDER BY l.created_at DESC, l.id DESC LIMIT ?"
@@ -105,9 +117,23 @@ class SqliteReading(Connected):
         return await self._readers.row(GET_LIST, (call_list, account), to_list)
 
     async def count_list(self, account: str, call_list: str, now: float) -> ListCounts | None:
-        """Where its contacts are: from the list's counters, and `scheduled` from the index of open
-        contacts."""
-        return await self._readers.row(COUNT_LIST, (now, call_list, account), _to_counts)
+        """Where its contacts are: from the list's counters, and `scheduled` from the counted minutes."""
+        minute = int(now) // 60
+        return await self._readers.row(
+            COUNT_LIST, (minute, now, 60 * (minute + 1), call_list, account), _to_counts
+        )
+
+    async def count_waits(self, account: str, call_list: str, now: float) -> dict[BlockerCode, int]:
+        """What contacts wait for whose moment is ahead."""
+        minute = int(now) // 60
+        later = await self._readers.rows(COUNT_WAITS, (minute, call_list, account), _to_wait)
+        soon = await self._readers.rows(
+            WAITS_OF_MINUTE, (now, 60 * (minute + 1), call_list, account), _to_wait
+        )
+        found: dict[BlockerCode, int] = {}
+        for code, contacts in (*later, *soon):
+            found[code] = found.get(code, 0) + contacts
+        return found
 
     async def list_lists(
         self, account: str, flow: str | None, limit: int, cursor: str | None
@@ -236,7 +262,8 @@ def _row_after(cursor: str | None) -> tuple[int, str]:
 
 
 def _to_counts(row: Row) -> ListCounts:
-    contacts, open_, dialing, completed, dispositions, scheduled = row
+    contacts, open_, dialing, completed, dispositions, later, soon = row
+    scheduled = int(later) + soon
     return ListCounts(
         contacts=contacts,
         scheduled=scheduled,
@@ -245,6 +272,10 @@ def _to_counts(row: Row) -> ListCounts:
         completed=completed,
         dispositions=to_counts(dispositions),
     )
+
+
+def _to_wait(row: Row) -> tuple[BlockerCode, int]:
+    return row[0], row[1]
 
 
 def _to_result(row: Row) -> tuple[Contact, Attempt | None]:

@@ -11,6 +11,8 @@ What is odd in the tables on purpose:
   everything looks for lists by id, account or flow, and those are set with the last piece.
 - Contacts per state and disposition are counted on the list, in the transaction that changes them. Two
   flags repeat what the counts say: they change seldom, so that the indexes over them do, too.
+- Open contacts are counted by list, reason and minute as well, so that nobody who wants to know what a
+  million of them wait for has to look at each.
 - Attempts and events refer to rows that the transaction that adds them has just read or changed; asking
   for that once more, as a foreign key, would cost a twentieth of a call's writing.
 - Tables without a rowid are those whose rows are small or are read in the order of their key.
@@ -25,6 +27,8 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
+
+from adapters.sqlite.waits import WAITS
 
 MIGRATION_SET: Final = "callwheel"
 
@@ -367,6 +371,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0008 stopped accounts", _STOPPED),
     Migration("0009 numbers that were reached", _REACHED),
     Migration("0010 contents of lists", _CONTENTS),
+    Migration("0011 waits of contacts", WAITS),
 )
 """In the order in which they run."""
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from engine.administration import Administration
 from engine.intake.submission import Intake
-from engine.model import Account, Blocker, CallList, Contact
+from engine.model import Account, Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
 from engine.staffing import Staffing
@@ -72,6 +72,9 @@ class EngineFront(Protocol):
 
     async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
         """Why each is not dialled now; None for those that are being dialled or completed."""
+
+    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> dict[BlockerCode, int]:
+        """What the contacts of a list wait for that `counts` has as scheduled or waiting."""
 
     def did_load(self, number: str) -> DidLoad:
         """How busy a DID is now."""

@@ -22,6 +22,7 @@ from engine.model import (
     Attempt,
     AttemptStatus,
     Blocker,
+    BlockerCode,
     CallingWindow,
     CallingWindows,
     CallList,
@@ -152,6 +153,8 @@ class ListView(Struct, frozen=True):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    blocked: dict[BlockerCode, int] | UnsetType = UNSET
+    """What the contacts that are scheduled or waiting wait for; not shown where there are many lists."""
     dry_run: bool | UnsetType = UNSET
 
 
@@ -356,7 +359,11 @@ def show_flow(flow: Flow, public_url: str) -> FlowView:
     )
 
 
-def show_list(call_list: CallList, counts: ListCounts) -> ListView:
+def show_list(
+    call_list: CallList,
+    counts: ListCounts,
+    blocked: dict[BlockerCode, int] | UnsetType = UNSET,
+) -> ListView:
     """A call list as the API shows it."""
     return ListView(
         id=call_list.id,
@@ -376,6 +383,7 @@ def show_list(call_list: CallList, counts: ListCounts) -> ListView:
         created_at=rfc3339(call_list.created_at),
         started_at=_show_time(call_list.started_at),
         finished_at=_show_time(call_list.finished_at),
+        blocked=blocked,
     )
 
 

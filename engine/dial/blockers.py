@@ -40,7 +40,11 @@ DETAILS: Final[dict[BlockerCode, str]] = {
     "retry_wait": "It was tried, and waits to be tried again.",
     "agents_busy": "No agent is free.",
     "account_stopped": "An administrator has stopped all calls of the account.",
+    "list_canceled": "The list was canceled; the contact is about to be completed.",
 }
+
+LIST_CANCELED: Final = Block("list_canceled", math.inf)
+"""What holds the contacts of a canceled list until each of them has its disposition."""
 
 
 class Case(Struct, frozen=True):
@@ -67,17 +71,20 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
         now: `trio.current_time()`, which all limits are kept in.
         wall_now: seconds since the epoch, which the contact's own times are in.
     """
+    own = find_own_blocker(contact, case, now, wall_now)
+    if own is not None:
+        return own
+    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+
+
+def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
+    """The part of `find_blocker` that hangs on the contact, and not on the DID that it may go by."""
     held = find_hold(case)
     if held is not None:
         return held
     if contact.due_at > wall_now + ROUNDING_S:
         return Block(contact.wait_code, now + contact.due_at - wall_now)
-    closed = find_closed(contact.number, case.hours, now, wall_now)
-    if closed is not None:
-        return closed
-    if case.agents is not None:
-        return case.agents
-    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+    return find_closed(contact.number, case.hours, now, wall_now) or case.agents
 
 
 def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Block | None:

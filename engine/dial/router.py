@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -11,14 +11,22 @@ from msgspec import Struct
 
 from engine.dial.account import AccountDesk
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
-from engine.dial.blockers import Case, describe, find_blocker, find_closed, opening_of
+from engine.dial.blockers import (
+    Case,
+    describe,
+    find_closed,
+    find_hold,
+    find_line_blocker,
+    find_own_blocker,
+    opening_of,
+)
 from engine.dial.did import DidActor, FlowDesk
 from engine.dial.floor import Floor, Ticket
 from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.route import RouteSettings, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
 from engine.flow.definition import read_definition
-from engine.model import Account, Blocker, Contact, Did, Flow
+from engine.model import Account, Blocker, BlockerCode, Contact, Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import RecentStart
 from engine.ports.telephony import TrunkCondition
@@ -239,28 +247,55 @@ class Router:
         min(free, key=lambda actor: _expected_wait_s(actor, now)).post(work, desk)
         return None
 
-    def explain(self, contact: Contact, list_paused: bool) -> Blocker:
-        """Why an open contact is not dialled now: what holds it at the DID that is free soonest."""
+    def explain(self, contacts: Iterable[Contact], paused: Container[str]) -> list[Blocker]:
+        """Why each of these open contacts is not dialled now: what holds it at the DID that is free soonest.
+
+        Args:
+            paused: lists that are.
+        """
         now, wall_now = trio.current_time(), self._clock.now()
-        desk = self._desks.get(contact.flow)
-        if desk is None:
-            return describe(Block("flow_paused", math.inf), now, wall_now)
-        agents = desk.floor.blocked_by(contact)
-        cases = [
-            self._actors[number].case_of(list_paused, desk, agents)
-            for number in desk.flow.dids
-            if number in self._actors
+        lines: dict[str, Block] = {}
+        """What holds a flow's DIDs back is the same for all its contacts."""
+        found = []
+        for contact in contacts:
+            desk = self._desks.get(contact.flow)
+            block = _UNKNOWN_FLOW
+            if desk is not None:
+                case = self._case_of(desk, contact.list in paused, desk.floor.blocked_by(contact))
+                own = find_own_blocker(contact, case, now, wall_now)
+                if own is None and contact.flow not in lines:
+                    lines[contact.flow] = self._find_line(desk, now)
+                block = own or lines[contact.flow]
+            found.append(describe(block, now, wall_now))
+        return found
+
+    def find_hold(self, flow: str, list_paused: bool) -> BlockerCode | None:
+        """What somebody has stopped, so that no contact of a list is dialled, whatever else holds it."""
+        desk = self._desks.get(flow)
+        held = _UNKNOWN_FLOW if desk is None else find_hold(self._case_of(desk, list_paused))
+        return None if held is None else held.code
+
+    def _case_of(self, desk: FlowDesk, list_paused: bool, agents: Block | None = None) -> Case:
+        """The case of a flow at any of its DIDs."""
+        for number in desk.flow.dids:
+            if number in self._actors:
+                return self._actors[number].case_of(list_paused, desk, agents)
+        return _case_without_did(desk, self._engine, list_paused, agents)
+
+    def _find_line(self, desk: FlowDesk, now: float) -> Block:
+        """What holds a flow's contacts back that nothing of their own does."""
+        numbers = [number for number in desk.flow.dids if number in self._actors]
+        cases = [self._actors[number].case_of(False, desk) for number in numbers]
+        cases = cases or [_case_without_did(desk, self._engine, False)]
+        blocks = [
+            find_line_blocker(case.route, (case.flow, case.engine), case.did, now) for case in cases
         ]
-        if not cases:
-            cases = [_case_without_did(desk, self._engine, list_paused)]
-        blocks = [find_blocker(contact, case, now, wall_now) for case in cases]
         standing = [block for block in blocks if block is not None]
         if len(standing) < len(blocks):
             # A DID is free this very moment: the contact is next, behind those that were due before.
-            return describe(Block("did_cps", now), now, wall_now)
+            return Block("did_cps", now)
         # Of two that end with something else's end, the one that other calls end.
-        soonest = min(standing, key=lambda block: (block.until, block.line is None))
-        return describe(soonest, now, wall_now)
+        return min(standing, key=lambda block: (block.until, block.line is None))
 
     def load_of(self, number: str) -> tuple[int, int]:
         """(calls at once, calls that left in the last second) of a DID."""
@@ -313,7 +348,13 @@ def _expected_wait_s(actor: DidActor, now: float) -> float:
     return actor.backlog_s + held_s
 
 
-def _case_without_did(desk: FlowDesk, engine: Limits, list_paused: bool) -> Case:
+_UNKNOWN_FLOW: Final = Block("flow_paused", math.inf)
+"""Of a flow that is not in operation."""
+
+
+def _case_without_did(
+    desk: FlowDesk, engine: Limits, list_paused: bool, agents: Block | None = None
+) -> Case:
     """The case of a flow none of whose DIDs is in operation: it has no trunk to go by."""
     nobody = limits_of_did(1, 1, ())
     return Case(
@@ -325,4 +366,5 @@ def _case_without_did(desk: FlowDesk, engine: Limits, list_paused: bool) -> Case
         flow=desk.limits,
         engine=engine,
         did=nobody,
+        agents=agents,
     )

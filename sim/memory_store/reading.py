@@ -14,7 +14,7 @@ from adapters.sqlite.rules import (
     rows_of_page,
 )
 from engine.events import StoredEvent
-from engine.model import Attempt, CallList, Contact, ListCounts, RejectedRow
+from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.store import AttemptFilter, Page
 from sim.memory_store.tables import ListEntry, Tables, page_of
 
@@ -37,7 +37,7 @@ class MemoryReading:
         if entry is None:
             return None
         state = entry.state
-        scheduled = self._tables.count_scheduled(entry, now)
+        scheduled = self._tables.count_waits(entry, now).get("starttime", 0)
         return ListCounts(
             contacts=state.contacts,
             scheduled=scheduled,
@@ -46,6 +46,12 @@ class MemoryReading:
             completed=state.completed,
             dispositions=dict(state.dispositions),
         )
+
+    async def count_waits(self, account: str, call_list: str, now: float) -> dict[BlockerCode, int]:
+        """What contacts wait for whose moment is ahead."""
+        await trio.lowlevel.checkpoint()
+        entry = self._tables.list_of(account, call_list)
+        return {} if entry is None else self._tables.count_waits(entry, now)
 
     async def list_lists(
         self, account: str, flow: str | None, limit: int, cursor: str | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,7 @@ from engine.model import (
     Account,
     ApiKey,
     Attempt,
+    BlockerCode,
     CallList,
     Contact,
     Did,
@@ -286,10 +288,10 @@ class Tables:
             heapq.heappush(entry.due, due)
         return [self.contacts[contact] for _, contact in found]
 
-    def count_scheduled(self, entry: ListEntry, now: float) -> int:
-        """Open contacts whose start time has not come."""
+    def count_waits(self, entry: ListEntry, now: float) -> dict[BlockerCode, int]:
+        """Open contacts whose moment is ahead, by what they wait for."""
         later = {due for due in entry.due if due[0] > now and self._is_due_then(due)}
-        return sum(self.contacts[contact].wait_code == "starttime" for _, contact in later)
+        return dict(Counter(self.contacts[contact].wait_code for _, contact in later))
 
     def complete(
         self,

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.model import Attempt, Contact, ListCounts
-from engine.ports.store import AttemptFilter, NewList, Page, Store
+from engine.model import Attempt, BlockerCode, Contact, ListCounts
+from engine.ports.store import AttemptFilter, Deferral, NewList, Page, Store
 from tests.contract.store_samples import (
     ACME,
     CALLS,
@@ -56,6 +56,40 @@ async def test_a_list_is_counted_by_where_its_contacts_are(kit: Kit) -> None:
     assert await store.count_list(ACME, LIST, NOW) == ListCounts(7, 2, 2, 1, 2, dispositions)
     assert await store.count_list(ACME, LIST, NOW + 100) == ListCounts(7, 1, 3, 1, 2, dispositions)
     assert await store.count_list(ACME, LIST, NOW + 200) == ListCounts(7, 0, 4, 1, 2, dispositions)
+
+
+async def test_what_contacts_wait_for_is_counted_as_they_come_move_and_go(kit: Kit) -> None:
+    """To the second within a minute, and whatever changes them."""
+    store = kit.store
+
+    async def waits(later_s: float = 0) -> dict[BlockerCode, int]:
+        return await store.count_waits(ACME, LIST, NOW + later_s)
+
+    contacts = [
+        a_contact(1),
+        a_contact(2, due_at=NOW + 10),
+        a_contact(3, due_at=NOW + 20),
+        *(a_contact(row, due_at=NOW + 86_400) for row in (4, 5)),
+        *(a_contact(row, due_at=NOW + 86_400, wait_code="retry_wait") for row in (6, 7)),
+        a_contact(8, due_at=NOW + 60 - (NOW % 60)),
+    ]
+    await store.accept_list(NewList(a_list(accepted=8), contacts))
+    assert await waits() == {"starttime": 5, "retry_wait": 2}
+    assert await waits(9.99) == {"starttime": 5, "retry_wait": 2}
+    assert await waits(10) == {"starttime": 4, "retry_wait": 2}
+    assert await waits(60 - NOW % 60) == {"starttime": 2, "retry_wait": 2}
+    assert await waits(86_400) == {}
+    await store.complete_contacts([contacts[5].id], "canceled", NOW)
+    later = NOW + 90_000
+    await store.defer_contacts([Deferral(contacts[0].id, later, "calling_window")], [])
+    await store.defer_contacts([Deferral(contacts[3].id, NOW, "starttime")], [])
+    assert await waits() == {"starttime": 4, "retry_wait": 1, "calling_window": 1}
+    attempt = await begin(store, contacts[1], 1)
+    assert await waits() == {"starttime": 3, "retry_wait": 1, "calling_window": 1}
+    await end(store, attempt, waiting_again(contacts[1]))
+    assert await waits() == {"starttime": 3, "retry_wait": 2, "calling_window": 1}
+    assert await store.bring_forward(ACME, FLOW, "calling_window", NOW, 10) == [LIST]
+    assert await waits() == {"starttime": 3, "retry_wait": 2}
 
 
 async def test_lists_are_paged_newest_first(kit: Kit) -> None:
@@ -218,7 +252,7 @@ async def test_attempts_made_while_the_clock_was_set_back_are_found_by_their_mom
 
 # Nobody else's rows
 
-NOTHING: tuple[object, ...] = (None, False, [], Page((), None))
+NOTHING: tuple[object, ...] = (None, False, [], {}, Page((), None))
 """What a question about somebody else's things may be answered with."""
 
 
@@ -236,6 +270,7 @@ def questions(store: Store, account: str) -> dict[str, Callable[[], Awaitable[An
         "change_flow": partial(store.change_flow, account, FLOW, lambda flow: flow),
         "get_list": partial(store.get_list, account, LIST),
         "count_list": partial(store.count_list, account, LIST, NOW),
+        "count_waits": partial(store.count_waits, account, LIST, NOW - 1),
         "list_lists": partial(store.list_lists, account, FLOW, 10, None),
         "get_contact": partial(store.get_contact, account, contact.id),
         "list_contacts": partial(store.list_contacts, account, LIST, 10, None),

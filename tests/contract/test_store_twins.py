@@ -496,6 +496,8 @@ async def compare_everything(twins: Twins) -> None:
             questions += [
                 partial(_ask, "get_list", account, name),
                 partial(_ask, "count_list", account, name, at),
+                partial(_ask, "count_waits", account, name, at - 90),
+                partial(_ask, "count_waits", account, name, at),
                 pages("list_contacts", account, name),
                 pages("list_results", account, name),
                 pages("list_rejected", account, name),

@@ -128,7 +128,8 @@ async def _answer(exchange: Exchange, call_list: CallList | None) -> Answer:
     if call_list is not None:
         counts = await exchange.store.count_list(call_list.account, call_list.id, exchange.now)
         if counts is not None:
-            return answer(show_list(call_list, counts))
+            blocked = await exchange.engine.sum_blockers(call_list, counts)
+            return answer(show_list(call_list, counts, blocked))
     raise not_found("list", exchange.path["list"])
 
 

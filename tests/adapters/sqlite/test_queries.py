@@ -42,6 +42,7 @@ STATEMENTS: dict[str, str] = {
                 "END_ATTEMPT",
                 "END_CONTACT",
                 "DEFER_CONTACT",
+                "WAITS_FOR",
                 "COMPLETE_CONTACT",
                 "CANCELED_LISTS",
                 "OPEN_CONTACTS_OF",
@@ -53,6 +54,7 @@ STATEMENTS: dict[str, str] = {
             (
                 "GET_LIST",
                 "COUNT_LIST",
+                "COUNT_WAITS",
                 "GET_CONTACT",
                 "LIST_CONTACTS",
                 "LIST_RESULTS",
@@ -142,9 +144,13 @@ def test_finding_the_graphs_that_are_needed_reads_open_lists_contacts_and_attemp
     assert [step for step in plan if step.startswith("SCAN")] == []
 
 
-def test_counting_a_list_reads_its_index_only(database: sqlite3.Connection) -> None:
-    plan = plan_of(database, reading.COUNT_LIST)
-    assert "SEARCH c USING COVERING INDEX contacts_due (list=? AND due_at>?)" in plan
+@pytest.mark.parametrize("question", [reading.COUNT_LIST, reading.WAITS_OF_MINUTE])
+def test_counting_a_list_reads_of_its_contacts_the_minute_that_passes_in_an_index_only(
+    database: sqlite3.Connection, question: str
+) -> None:
+    plan = plan_of(database, question)
+    index = "COVERING INDEX contacts_due (list=? AND due_at>? AND due_at<?)"
+    assert [step for step in plan if step.startswith("SEARCH c ")] == [f"SEARCH c USING {index}"]
 
 
 def test_finding_the_open_lists_reads_lists_that_are_open(database: sqlite3.Connection) -> None:

@@ -57,8 +57,9 @@ async def test_lists_are_shown_newest_first_and_by_flow(world: World) -> None:
     assert [item["id"] for item in everything] == made[::-1]
     of_flow = (await viewer.get(f"/v1/lists?flow={flow}")).json["items"]
     assert [item["id"] for item in of_flow] == [made[2], made[0]]
+    world.engine.blocked = {"did_cps": 2}
     one = (await viewer.get(f"/v1/lists/{made[0]}")).json
-    assert of_flow[1] == one
+    assert {**of_flow[1], "blocked": {"did_cps": 2}} == one
 
 
 async def test_a_list_is_paused_resumed_and_canceled(world: World) -> None:

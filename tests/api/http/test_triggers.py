@@ -123,7 +123,8 @@ async def test_an_upload_answers_with_the_list_and_its_report(world: World) -> N
         "started_at": None,
         "finished_at": None,
     }
-    assert (await world.client("viewer").get(f"/v1/lists/{call_list}")).json == reply.json
+    shown = (await world.client("viewer").get(f"/v1/lists/{call_list}")).json
+    assert shown == {**reply.json, "blocked": {}}
 
 
 async def test_a_dry_run_reports_and_keeps_nothing(world: World) -> None:

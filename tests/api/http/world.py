@@ -24,7 +24,17 @@ from engine.dial.pacing import Tally
 from engine.events import Event
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.model import Account, ApiKey, Attempt, Blocker, CallList, Contact, Role
+from engine.model import (
+    Account,
+    ApiKey,
+    Attempt,
+    Blocker,
+    BlockerCode,
+    CallList,
+    Contact,
+    ListCounts,
+    Role,
+)
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Conflict, Store
 from engine.staffing import Staffing
@@ -120,6 +130,7 @@ class StillEngine:
         self.changed: list[tuple[str, str, str]] = []
         self.accepted: list[str] = []
         self.blocker: Blocker | None = None
+        self.blocked: dict[BlockerCode, int] = {}
         self.obstacles: list[str] = []
         self.intake = Intake(
             store=store,
@@ -176,6 +187,9 @@ class StillEngine:
 
     async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
         return [self.blocker if contact.state == "open" else None for contact in contacts]
+
+    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> dict[BlockerCode, int]:
+        return self.blocked
 
     def did_load(self, number: str) -> Load:
         return Load(channels_in_use=3, calls_last_s=2)
