@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TypeVar, TypeVarTuple
 
 import trio
 import trio_parallel  # type: ignore[import-untyped]
 
+from adapters.worker_stream import open_spout, pour
 from engine.ports.workers import WorkerFailed
 
 JOB_S_MAX: Final = 60.0
@@ -28,9 +32,15 @@ class ProcessWorkers:
     `open_process_workers`."""
 
     def __init__(
-        self, context: trio_parallel.WorkerContext, processes_max: int, job_s_max: float
+        self,
+        context: trio_parallel.WorkerContext,
+        processes_max: int,
+        job_s_max: float,
+        folder: Path,
     ) -> None:
         self._context = context
+        self._folder = folder
+        self._serials = count()
         self._limiter = trio.CapacityLimiter(processes_max)
         self._job_s_max = job_s_max
 
@@ -50,6 +60,34 @@ class ProcessWorkers:
             except trio.TooSlowError:
                 raise WorkerFailed(f"the work took longer than {self._job_s_max:g} s") from None
 
+    @asynccontextmanager
+    async def stream(
+        self, function: Callable[[*Ts], Iterable[bytes]], *args: *Ts
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """As the port says. Whoever stops reading before the end has the process killed."""
+        failures: list[Exception] = []  # of the work, and of whoever reads it
+
+        async def work() -> None:
+            try:
+                await self.run(pour, str(spout.path), function, *args)
+            except Exception as error:
+                failures.insert(0, error)
+                nursery.cancel_scope.cancel()
+
+        async with open_spout(self._folder / str(next(self._serials))) as spout:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(work)
+                try:
+                    async with aclosing(spout.pieces()) as pieces:
+                        yield pieces
+                except Exception as error:
+                    # Kept from the nursery, which would wrap it in a group.
+                    failures.append(error)
+                if not spout.is_done:
+                    nursery.cancel_scope.cancel()
+            if failures:
+                raise failures[0]
+
 
 class InlineWorkers:
     """Does the work where it stands, for tests and for worlds whose time is virtual."""
@@ -58,6 +96,21 @@ class InlineWorkers:
         """As the port says, but for holding the engine up."""
         await trio.lowlevel.checkpoint()
         return function(*args)
+
+    @asynccontextmanager
+    async def stream(
+        self, function: Callable[[*Ts], Iterable[bytes]], *args: *Ts
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """As the port says, but for holding the engine up."""
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            await trio.lowlevel.checkpoint()
+            for piece in function(*args):
+                yield piece
+                await trio.lowlevel.checkpoint()
+
+        async with aclosing(pieces()) as poured:
+            yield poured
 
 
 @asynccontextmanager
@@ -79,7 +132,8 @@ async def open_process_workers(
             idle_timeout=math.inf, grace_period=GRACE_S
         ) as context:
             try:
-                yield ProcessWorkers(context, processes_max, job_s_max)
+                with TemporaryDirectory(prefix="callwheel-") as folder:
+                    yield ProcessWorkers(context, processes_max, job_s_max, Path(folder))
             except BaseException as error:
                 failure = error
                 raise

@@ -28,6 +28,7 @@ from engine.dial.versions import FlowVersions
 from engine.dial.workforce import Workforce
 from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
+from engine.forecaster import Capacity, Forecaster, sum_capacities
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.model import Account, Blocker, BlockerCode, CallList, Contact, Did, Flow, ListCounts
@@ -61,6 +62,16 @@ class EngineSettings(Struct, frozen=True):
     """Their names and those of the trunks are all different."""
     drain_s: float = 30.0
     """How long calls that are up may go on when the engine stops."""
+
+
+def capacities_of(settings: EngineSettings) -> tuple[Capacity, dict[str, Capacity]]:
+    """What the engine as a whole, and each trunk and route, can carry."""
+    trunks = {one.name: Capacity(one.cps, one.channels) for one in settings.trunks}
+    routes = {
+        route.name: sum_capacities(trunks[name] for group in route.groups for name in group)
+        for route in settings.routes
+    }
+    return Capacity(settings.cps, settings.channels), trunks | routes
 
 
 class EngineStatistics(Struct, frozen=True):
@@ -129,6 +140,7 @@ class Engine:
             workers=workers,
             destinations=settings.destinations,
             on_accepted=self._scheduler.open_list,
+            forecast=Forecaster(store, *capacities_of(settings)).forecast,
         )
         self.administration = Administration(
             store=store,

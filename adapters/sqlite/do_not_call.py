@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import Row
 from adapters.sqlite.rules import (
@@ -59,6 +61,13 @@ _ACCOUNT: Final = "(SELECT n FROM accounts WHERE id = ?)"
 _FIND: Final = (
     f"SELECT {_COLUMNS} FROM do_not_call d WHERE d.account = ? AND d.number = ? AND d.flow = ?"
 )
+_FIND_LISTED: Final = (
+    "SELECT d.number FROM do_not_call d "
+    f"WHERE d.account = {_ACCOUNT} AND d.number IN (SELECT value FROM json_each(?)) AND {_IN_FORCE} "
+    "UNION ALL SELECT d.number FROM do_not_call d INDEXED BY do_not_call_prefixes "
+    f"WHERE d.account = {_ACCOUNT} AND d.is_prefix AND {_IN_FORCE}"
+)
+"""Those of some numbers that are listed, and all ranges."""
 _PUT: Final = (
     "INSERT OR REPLACE INTO do_not_call (account, number, flow, added_at, expires_at, note, source, "
     "added_by, is_prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -125,6 +134,20 @@ class SqliteDoNotCall(Connected):
             lambda one: cursor_of(one[0]),
         )
         return Page(tuple([change for _, change in page.items]), page.next)
+
+    async def find_listed(
+        self, account: str, flow: str, numbers: Sequence[str], at: float
+    ) -> frozenset[str]:
+        """Those of some numbers that the flow must not call at a moment."""
+        asked = msgspec.json.encode(numbers).decode()
+        found = await self._readers.rows(
+            _FIND_LISTED, (account, asked, flow, at, account, flow, at), lambda row: str(row[0])
+        )
+        ranges = tuple(one[:-1] for one in found if is_prefix(one))
+        listed = frozenset(found)
+        if ranges:
+            listed |= {number for number in numbers if number.startswith(ranges)}
+        return listed.intersection(numbers)
 
 
 def put_do_not_call(unit: Unit, account: str, entries: Sequence[DoNotCall]) -> int:

@@ -8,9 +8,12 @@ be, all of it at once. What a crash or a cancelled caller leaves of such a list 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
@@ -65,18 +68,27 @@ class SqliteIntake(Connected):
         rows = len(new.contacts) + len(new.rejected)
         if rows <= PIECE_ROWS:
             return await self._writer.submit(lambda unit: _accept_list(unit, new, answer), rows + 1)
-        await self._clear_away()
-        begun = await self._writer.submit(lambda unit: _begin_list(unit, new, answer))
-        if isinstance(begun, IdempotentAnswer):
-            return begun
-        try:
-            earlier = await self._take_in(begun, new, answer)
-        except BaseException:
-            self._abandoned.append(begun)
-            raise
+        earlier = await self._writer.submit(lambda unit: _check(unit, new, answer))
         if earlier is not None:
-            self._abandoned.append(begun)
-        return earlier
+            return earlier
+        async with self.take_list(new.call_list.account, new.call_list.flow) as taking:
+            for at in range(0, max(len(new.contacts), len(new.rejected)), PIECE_ROWS):
+                piece = slice(at, at + PIECE_ROWS)
+                await taking.add(new.contacts[piece], new.rejected[piece])
+            rest = msgspec.structs.replace(new, contacts=(), rejected=())
+            return await taking.publish(rest, answer)
+
+    @asynccontextmanager
+    async def take_list(self, account: str, flow: str) -> AsyncIterator[SqliteListTaking]:
+        """Take a list in piece by piece."""
+        await self._clear_away()
+        n = await self._writer.submit(lambda unit: _begin_list(unit, account, flow))
+        taking = SqliteListTaking(self._writer, n)
+        try:
+            yield taking
+        finally:
+            if not taking.is_published:
+                self._abandoned.append(n)
 
     async def find_list_of_content(
         self, account: str, flow: str, content_sha256: bytes, since: float
@@ -99,17 +111,6 @@ class SqliteIntake(Connected):
         self._abandoned += await self._readers.rows(sql, (), lambda row: int(row[0]))
         await self._clear_away()
 
-    async def _take_in(
-        self, n: int, new: NewList, answer: IdempotentAnswer | None
-    ) -> IdempotentAnswer | None:
-        for at in range(0, len(new.contacts), PIECE_ROWS):
-            contacts = new.contacts[at : at + PIECE_ROWS]
-            await self._writer.submit(partial(_add_contacts, n, contacts), len(contacts))
-        for at in range(0, len(new.rejected), PIECE_ROWS):
-            rejected = new.rejected[at : at + PIECE_ROWS]
-            await self._writer.submit(partial(_add_rejected, n, at, rejected), len(rejected))
-        return await self._writer.submit(lambda unit: _publish(unit, n, new, answer))
-
     async def _clear_away(self) -> None:
         while self._abandoned:
             n = self._abandoned.pop()
@@ -119,6 +120,45 @@ class SqliteIntake(Connected):
             except BaseException:
                 self._abandoned.append(n)
                 raise
+
+
+class SqliteListTaking:
+    """A list without an id, and what it has so far. See `engine.ports.store.ListTaking`."""
+
+    def __init__(self, writer: Writer, n: int) -> None:
+        self._writer = writer
+        self._n = n
+        self._contacts = 0
+        self._rejected = 0
+        self.is_published = False
+
+    async def add(self, contacts: Sequence[Contact], rejected: Sequence[RejectedRow]) -> None:
+        """Keep a piece."""
+        n, place = self._n, self._rejected
+        self._contacts += len(contacts)
+        self._rejected += len(rejected)
+
+        def add(unit: Unit) -> None:
+            _add_contacts(n, contacts, unit)
+            _add_rejected(n, place, rejected, unit)
+
+        await self._writer.submit(add, len(contacts) + len(rejected))
+
+    async def drop_contacts(self) -> None:
+        """Forget the contacts, a piece at a time."""
+        while await self._writer.submit(partial(_drop_contacts, self._n), PIECE_ROWS):
+            pass
+        self._contacts = 0
+
+    async def publish(
+        self, new: NewList, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make the list. Raises as `SqliteIntake.accept_list`."""
+        earlier = await self._writer.submit(
+            lambda unit: _publish(unit, self._n, new, self._contacts, answer)
+        )
+        self.is_published = earlier is None
+        return earlier
 
 
 def insert_list(unit: Unit, call_list: CallList) -> int:
@@ -131,23 +171,26 @@ def insert_list(unit: Unit, call_list: CallList) -> int:
 def _accept_list(
     unit: Unit, new: NewList, answer: IdempotentAnswer | None
 ) -> IdempotentAnswer | None:
-    begun = _begin_list(unit, new, answer)
-    if isinstance(begun, IdempotentAnswer):
-        return begun
-    _add_contacts(begun, new.contacts, unit)
-    _add_rejected(begun, 0, new.rejected, unit)
-    return _publish(unit, begun, new, answer)
-
-
-def _begin_list(
-    unit: Unit, new: NewList, answer: IdempotentAnswer | None
-) -> int | IdempotentAnswer:
-    """The number of a list without an id, or the answer that there is already."""
-    earlier = earlier_answer(unit, answer)
+    earlier = _check(unit, new, answer)
     if earlier is not None:
         return earlier
-    _find_flow(unit, new.call_list.account, new.call_list.flow)
-    _check_repeat(unit, new)
+    begun = _begin_list(unit, new.call_list.account, new.call_list.flow)
+    _add_contacts(begun, new.contacts, unit)
+    _add_rejected(begun, 0, new.rejected, unit)
+    return _publish(unit, begun, new, len(new.contacts), answer)
+
+
+def _check(unit: Unit, new: NewList, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
+    """The answer that there is already. Raises `DuplicateList`."""
+    earlier = earlier_answer(unit, answer)
+    if earlier is None:
+        _check_repeat(unit, new, len(new.contacts))
+    return earlier
+
+
+def _begin_list(unit: Unit, account: str, flow: str) -> int:
+    """The number of a list without an id."""
+    _find_flow(unit, account, flow)
     return _insert_nameless(unit)
 
 
@@ -161,24 +204,25 @@ def _add_rejected(list_n: int, place: int, rejected: Sequence[RejectedRow], unit
 
 
 def _publish(
-    unit: Unit, n: int, new: NewList, answer: IdempotentAnswer | None
+    unit: Unit, n: int, new: NewList, contacts: int, answer: IdempotentAnswer | None
 ) -> IdempotentAnswer | None:
+    """Give a list its id, with so many contacts that were added to it."""
     earlier = earlier_answer(unit, answer)
     if earlier is not None:
         return earlier
-    call_list = accepted(new)
-    _check_repeat(unit, new)
-    _name(unit, n, call_list, len(new.contacts))
-    if new.contacts and new.content_sha256 is not None:
+    call_list = accepted(new.call_list, contacts)
+    _check_repeat(unit, new, contacts)
+    _name(unit, n, call_list, contacts)
+    if contacts and new.content_sha256 is not None:
         unit.execute("UPDATE lists SET content_sha256 = ? WHERE n = ?", (new.content_sha256, n))
-    unit.tell(list_accepted(call_list, len(new.contacts)))
+    unit.tell(list_accepted(call_list, contacts))
     keep_answer(unit, answer)
     return None
 
 
-def _check_repeat(unit: Unit, new: NewList) -> None:
+def _check_repeat(unit: Unit, new: NewList, contacts: int) -> None:
     """Raises `DuplicateList` where the file came in for its flow before, and that matters."""
-    since = repeats_since(new)
+    since = repeats_since(new, contacts)
     if since is not None:
         of = new.call_list.account, new.call_list.flow
         row = unit.row(_FIND_CONTENT, (*of, new.content_sha256, since))
@@ -218,15 +262,22 @@ def _clear_piece(n: int, unit: Unit) -> bool:
     """Delete a piece of an abandoned list; whether nothing is left of it."""
     if unit.row("SELECT 1 FROM lists WHERE n = ? AND id IS NULL", (n,)) is None:
         return True  # it came to be after all: its caller had gone, but the commit came through
-    for sql in (
-        "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts WHERE list = ? LIMIT ?)",
+    if _drop_contacts(n, unit):
+        return False
+    sql = (
         "DELETE FROM rejected WHERE (list, place) IN "
-        "(SELECT list, place FROM rejected WHERE list = ? LIMIT ?)",
-    ):
-        if unit.execute(sql, (n, PIECE_ROWS)).rowcount == PIECE_ROWS:
-            return False
+        "(SELECT list, place FROM rejected WHERE list = ? LIMIT ?)"
+    )
+    if unit.execute(sql, (n, PIECE_ROWS)).rowcount == PIECE_ROWS:
+        return False
     unit.execute("DELETE FROM lists WHERE n = ?", (n,))
     return True
+
+
+def _drop_contacts(n: int, unit: Unit) -> bool:
+    """Delete a piece of a list's contacts; whether there may be more."""
+    sql = "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts WHERE list = ? LIMIT ?)"
+    return unit.execute(sql, (n, PIECE_ROWS)).rowcount == PIECE_ROWS
 
 
 def _accept_call(

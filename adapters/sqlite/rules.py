@@ -96,11 +96,11 @@ class ListState(Struct):
         return self.open > 0 and self.status == "canceled"
 
 
-def accepted(new: NewList) -> CallList:
+def accepted(call_list: CallList, contacts: int) -> CallList:
     """The list as it is stored: as it came, but `rejected` when nothing of it can be dialled."""
-    if new.contacts or new.call_list.standing:
-        return new.call_list
-    return msgspec.structs.replace(new.call_list, status="rejected")
+    if contacts or call_list.standing:
+        return call_list
+    return msgspec.structs.replace(call_list, status="rejected")
 
 
 def state_of_new(call_list: CallList, contacts: int) -> ListState:
@@ -359,9 +359,10 @@ def superfluous_versions(kept: Sequence[int], needed: Iterable[int]) -> list[int
     return [version for version in kept if version not in newest]
 
 
-def repeats_since(new: NewList) -> float | None:
-    """After which moment an earlier list of the same file forbids this one; None where none does."""
-    if new.content_sha256 is None or not new.contacts or new.repeats == "allowed":
+def repeats_since(new: NewList, contacts: int) -> float | None:
+    """After which moment an earlier list of the same file forbids this one, which has so many contacts; None
+    where none does."""
+    if new.content_sha256 is None or not contacts or new.repeats == "allowed":
         return None
     return new.call_list.created_at - DUPLICATE_S
 

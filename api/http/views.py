@@ -15,6 +15,7 @@ from api.http.engine_front import DidLoad
 from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
 from engine.events import rfc3339
+from engine.intake.preview import Preview
 from engine.intake.submission import Receipt
 from engine.model import (
     Account,
@@ -46,6 +47,7 @@ from engine.model import (
     Step,
     status_of,
 )
+from engine.outlook import Forecast
 
 encode = msgspec.json.Encoder().encode
 
@@ -138,6 +140,46 @@ class CountsView(Struct, frozen=True):
     completed: int
 
 
+class ForecastView(Struct, frozen=True):
+    """When the calls of a list would end."""
+
+    ends_at: str | None
+    """None where no end is in sight: no number to call from, or calling windows that never open."""
+    calls_per_s: float
+    bottleneck: BlockerCode
+    assumes: str
+
+
+class PreflightView(Struct, frozen=True):
+    """What a list would come to."""
+
+    numbers: int
+    countries: dict[str, int]
+    """Numbers by region (ISO 3166-1 alpha-2; `001` is no country)."""
+    do_not_call: DoNotCallHitsView
+    starts: StartsView
+    duplicate_of: str | None
+    """The list that the same file made within 24 hours."""
+    forecast: ForecastView | None
+
+
+class DoNotCallHitsView(Struct, frozen=True):
+    """How many are on the do-not-call list now."""
+
+    numbers: int
+    contacts: int
+    """Of which no number may be called."""
+
+
+class StartsView(Struct, frozen=True):
+    """When contacts would start."""
+
+    now: int
+    """Contacts that would be due at once."""
+    earliest: str | None
+    latest: str | None
+
+
 class ListView(Struct, frozen=True):
     """A call list."""
 
@@ -156,6 +198,8 @@ class ListView(Struct, frozen=True):
     blocked: dict[BlockerCode, int] | UnsetType = UNSET
     """What the contacts that are scheduled or waiting wait for; not shown where there are many lists."""
     dry_run: bool | UnsetType = UNSET
+    preflight: PreflightView | UnsetType = UNSET
+    """Of a list that was only tried."""
 
 
 class MulticastView(Struct, frozen=True):
@@ -397,21 +441,48 @@ def show_receipt(receipt: Receipt, now: float) -> ListView:
     return show_list(receipt.call_list, counts)
 
 
-def show_preview(flow: Flow, name: str, report: Report, now: float) -> ListView:
+def show_preview(flow: Flow, name: str, preview: Preview, now: float) -> ListView:
     """What a list would be that was only tried."""
+    report = preview.report
+    later = report.accepted - preview.starts_now
     return ListView(
         id="",
         flow=flow.id,
         name=name,
         source="upload",
         status="scheduled" if report.accepted else "rejected",
-        counts=CountsView(report.accepted, 0, 0, 0, 0),
+        counts=CountsView(report.accepted, later, preview.starts_now, 0, 0),
         dispositions={},
         report=report,
         created_at=rfc3339(now),
         started_at=None,
         finished_at=None,
         dry_run=True,
+        preflight=PreflightView(
+            numbers=preview.numbers,
+            countries=preview.countries,
+            do_not_call=DoNotCallHitsView(
+                preview.do_not_call_numbers, preview.do_not_call_contacts
+            ),
+            starts=StartsView(
+                preview.starts_now,
+                _show_time(preview.earliest_at),
+                _show_time(preview.latest_at),
+            ),
+            duplicate_of=preview.duplicate_of,
+            forecast=_show_forecast(preview.forecast),
+        ),
+    )
+
+
+def _show_forecast(forecast: Forecast | None) -> ForecastView | None:
+    if forecast is None:
+        return None
+    return ForecastView(
+        _show_time(forecast.ends_at),
+        forecast.calls_per_s,
+        forecast.bottleneck,
+        forecast.assumes,
     )
 
 

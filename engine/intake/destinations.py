@@ -62,6 +62,11 @@ def find_refusal(number: str, destinations: tuple[str, ...]) -> str | None:
     return f"{number} is a {kind} number, which only a destination such as {wanted} lets be called."
 
 
+def costly_patterns(code: str) -> list[str]:
+    """What national numbers of a country code look like that only a prefix of their own lets be called."""
+    return [pattern.pattern for _, pattern in _patterns_of(code) or ()]
+
+
 def _find_costly(number: str) -> tuple[str, str] | None:
     """What kind of costly number it is, if any, and its country code."""
     digits = number[1:]

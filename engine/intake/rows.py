@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from engine.intake.numbers import NumberProblem, read_number
+from engine.intake.numbers import read_number
+from engine.intake.seen import SeenNumbers
 from engine.intake.starttime import LATE_S_MAX, read_starttime
 from engine.model import REPORT_ERRORS_MAX, RowError
 from engine.variable import VALUE_LENGTH_MAX, Variable, find_fault
@@ -74,7 +75,10 @@ class RowReader:
         self._rules = rules
         self._zone = ZoneInfo(rules.timezone)
         self._variable_prefix = variable_prefix
-        self._rows: dict[str, int] = {}
+        self._variables = [
+            (name, variable.type == "text", variable) for name, variable in rules.variables.items()
+        ]
+        self._seen = SeenNumbers()
         self.warnings: list[RowError] = []
         """What was odd about rows that were taken; the first `REPORT_ERRORS_MAX`."""
 
@@ -107,7 +111,7 @@ class RowReader:
             errors.append(_too_long(candidate.row, "reference", REFERENCE_LENGTH_MAX))
         if errors:
             return errors
-        earlier = self._rows.setdefault(tel[0], candidate.row)
+        earlier = self._seen.note(tel[0], candidate.row)
         if earlier != candidate.row:
             detail = f"{tel[0]} is called first in row {earlier} already."
             return [RowError(candidate.row, candidate.tels[0][0], "duplicate_number", detail)]
@@ -125,7 +129,7 @@ class RowReader:
                     errors.append(_missing_tel(candidate.row, column))
                 continue
             number = read_number(text, self._rules.destinations)
-            if isinstance(number, NumberProblem):
+            if not isinstance(number, str):
                 errors.append(RowError(candidate.row, column, number.code, number.detail))
             elif number not in tel:
                 tel.append(number)
@@ -137,7 +141,10 @@ class RowReader:
         self, candidate: Candidate, default: float, errors: list[RowError]
     ) -> float:
         text = candidate.starttime.strip()
-        at = read_starttime(text, self._zone) if text else default
+        if not text:
+            at: float | None = default
+        else:
+            at = read_starttime(text, self._zone)
         if at is None:
             detail = f"{text[:40]!r} is not a time as ISO 8601 writes it: 2030-12-31T09:30:00."
             errors.append(RowError(candidate.row, "starttime", "invalid_starttime", detail))
@@ -149,19 +156,28 @@ class RowReader:
 
     def _read_variables(self, candidate: Candidate, errors: list[RowError]) -> dict[str, str]:
         values: dict[str, str] = {}
-        for name, variable in self._rules.variables.items():
+        for name, is_text, variable in self._variables:
             value = candidate.variables.get(name, "").strip() or variable.default
-            column = f"{self._variable_prefix}{name}"
-            if value is None:
-                detail = f"The flow needs a value for {name}, and has no default."
-                errors.append(RowError(candidate.row, column, "missing_variable", detail))
-            elif len(value) > VALUE_LENGTH_MAX:
-                errors.append(_too_long(candidate.row, column, VALUE_LENGTH_MAX))
-            elif (fault := find_fault(variable, value)) is not None:
-                errors.append(RowError(candidate.row, column, "invalid_variable", fault))
-            else:
+            if value is not None and (
+                (is_text and len(value) <= VALUE_LENGTH_MAX) or find_fault(variable, value) is None
+            ):
                 values[name] = value
+            else:
+                errors.append(self._explain_variable(candidate.row, name, variable, value))
         return values
+
+    def _explain_variable(
+        self, row: int, name: str, variable: Variable, value: str | None
+    ) -> RowError:
+        column = f"{self._variable_prefix}{name}"
+        if value is None:
+            detail = f"The flow needs a value for {name}, and has no default."
+            return RowError(row, column, "missing_variable", detail)
+        if len(value) > VALUE_LENGTH_MAX:
+            return _too_long(row, column, VALUE_LENGTH_MAX)
+        fault = find_fault(variable, value)
+        assert fault is not None
+        return RowError(row, column, "invalid_variable", fault)
 
     def _warn(self, warning: RowError) -> None:
         if len(self.warnings) < REPORT_ERRORS_MAX:

@@ -8,8 +8,16 @@ checkpoints between, so that calls in progress do not notice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,24 +28,33 @@ from engine.ids import IdSource
 from engine.intake.archive import is_archive
 from engine.intake.bodies import VARIABLE_PREFIX, make_call_candidate, read_call
 from engine.intake.numbers import NumberProblem, read_number
+from engine.intake.preview import Forecaster, Preview, no_forecast
 from engine.intake.refused import Refused
-from engine.intake.rows import Draft, RowReader, Rules
+from engine.intake.rows import RowReader, Rules
+from engine.intake.taking import (
+    DoNotCallCheck,
+    ListReceiver,
+    Taking,
+    make_contact,
+    without_contacts,
+)
 from engine.intake.validation import (
     Form,
+    Piece,
+    Purpose,
+    Refusal,
     Submitted,
-    Validated,
+    Verdict,
     pack_submitted,
-    read_drafts,
-    read_rejected,
-    read_result,
+    read_found,
     validate,
 )
 from engine.model import (
+    REPORT_ERRORS_MAX,
     CallList,
     Contact,
     ContactStatus,
     Flow,
-    RejectedRow,
     Report,
     RowError,
     Source,
@@ -45,6 +62,7 @@ from engine.model import (
 )
 from engine.ports.clock import WallClock
 from engine.ports.store import (
+    DUPLICATE_S,
     IdempotentAnswer,
     IntakeStore,
     NewList,
@@ -61,8 +79,6 @@ COMMIT_S_MAX: Final = 30.0
 NAME_LENGTH_MAX: Final = 200
 """Characters of a list's name; a longer one is cut."""
 
-Taking = Literal["row_by_row", "all_or_nothing"]
-"""Whether good rows are taken beside bad ones."""
 OnAccepted = Callable[[str, str, str, float], None]
 """Called after a commit with account, flow, list and the earliest `due_at` of what was accepted. It
 must not block."""
@@ -88,6 +104,18 @@ class CallReceipt(Struct, frozen=True):
     warnings: tuple[RowError, ...] = ()
 
 
+class _Arrival(Struct, frozen=True):
+    """A list at its door."""
+
+    flow: Flow
+    rules: Rules
+    form: Form
+    name: str
+    data: bytes
+    source: Source
+    taking: Taking
+
+
 class Intake:
     """Takes triggers. Every method but `preview_file` returns after the commit, or has taken nothing.
 
@@ -103,6 +131,7 @@ class Intake:
         workers: Workers,
         destinations: tuple[str, ...],
         on_accepted: OnAccepted,
+        forecast: Forecaster = no_forecast,
     ) -> None:
         """
         Args:
@@ -112,6 +141,7 @@ class Intake:
             workers: where large lists are judged.
             destinations: prefixes that may be called; empty refuses every number.
             on_accepted: hears of what was accepted.
+            forecast: tells when a list would end.
         """
         self._store = store
         self._clock = clock
@@ -119,6 +149,7 @@ class Intake:
         self._workers = workers
         self._destinations = destinations
         self._on_accepted = on_accepted
+        self._forecast = forecast
 
     async def submit_file(
         self,
@@ -143,15 +174,37 @@ class Intake:
             answer_for: makes the answer that the request's Idempotency-Key reserves. Where the key
                 is taken already nothing is stored, and the earlier answer is returned.
         """
-        found = await self._validate(flow, "file", _last_step(name), data)
-        return await self._accept(flow, found, source, taking, answer_for, repeats)
+        arrival = self._begin_list(flow, "file", _last_step(name), data, source, taking)
+        return await self._take(arrival, answer_for, repeats)
 
     async def preview_file(
         self, flow: Flow, *, name: str, data: bytes, taking: Taking = "row_by_row"
-    ) -> Report:
-        """The report that `submit_file` would give; nothing is stored."""
-        found = await self._validate(flow, "file", _last_step(name), data)
-        return _choose(found, taking).report
+    ) -> Preview:
+        """What `submit_file` would report and come to; nothing is stored."""
+        arrival = self._begin_list(flow, "file", _last_step(name), data, "upload", taking)
+        now = arrival.rules.now
+        check = DoNotCallCheck(self._store, flow, now)
+        verdict = await self._judge(arrival, "preview", lambda piece: check.look_at(piece.drafts))
+        if taking == "all_or_nothing" and verdict.report.errors:
+            return Preview(without_contacts(verdict).report)
+        outline = verdict.outline
+        assert outline is not None  # a preview has one
+        assert verdict.content_sha256 is not None  # a file has one
+        earlier = await self._store.find_list_of_content(
+            flow.account, flow.id, verdict.content_sha256, now - DUPLICATE_S
+        )
+        return Preview(
+            report=_add_warnings(verdict.report, [*_note_earlier(earlier), *check.warnings]),
+            numbers=outline.numbers,
+            countries=outline.countries,
+            do_not_call_numbers=check.numbers,
+            do_not_call_contacts=check.contacts,
+            starts_now=sum(count for at, count in outline.starts if at <= now),
+            earliest_at=verdict.earliest_at,
+            latest_at=outline.latest_at,
+            duplicate_of=None if earlier is None else earlier.id,
+            forecast=await self._forecast(flow, outline.starts, now),
+        )
 
     async def submit_contacts(
         self,
@@ -175,8 +228,8 @@ class Intake:
             taking: whether one bad contact rejects all.
             answer_for: as of `submit_file`.
         """
-        found = await self._validate(flow, form, name, data)
-        return await self._accept(flow, found, source, taking, answer_for)
+        arrival = self._begin_list(flow, form, name, data, source, taking)
+        return await self._take(arrival, answer_for)
 
     async def submit_call(
         self,
@@ -204,11 +257,13 @@ class Intake:
         )
         if isinstance(draft, list):
             raise Refused(draft[0].code, draft[0].detail, draft)
-        contact = _make_contact(draft, flow, flow.calls_list, self._ids.new("cnt"))
+        contact = make_contact(draft, flow, flow.calls_list, self._ids.new("cnt"))
         if request.agent is not None:
             agent = _read_agent(flow, str(request.agent), self._destinations)
             contact = structs.replace(contact, agent=agent)
-        warnings = tuple(reader.warnings)
+        check = DoNotCallCheck(self._store, flow, rules.now)
+        await check.look_at([draft])
+        warnings = (*reader.warnings, *check.warnings)
         receipt = CallReceipt(contact, status_of(contact, rules.now), warnings)
         answer = answer_for(receipt) if answer_for else None
         with _commit():
@@ -227,62 +282,93 @@ class Intake:
             read_variables(flow.definition), flow.timezone, self._destinations, self._clock.now()
         )
 
-    async def _validate(self, flow: Flow, form: Form, name: str, data: bytes) -> Validated:
-        rules = self._begin(flow)
-        submitted = pack_submitted(Submitted(form, _clean(name), data, rules))
-        if len(data) <= INLINE_BYTES_MAX and not is_archive(data):
-            return read_result(validate(submitted))
-        return read_result(await self._workers.run(validate, submitted))
+    def _begin_list(
+        self, flow: Flow, form: Form, name: str, data: bytes, source: Source, taking: Taking
+    ) -> _Arrival:
+        return _Arrival(flow, self._begin(flow), form, _clean(name), data, source, taking)
 
-    async def _accept(
+    async def _take(
         self,
-        flow: Flow,
-        found: Validated,
-        source: Source,
-        taking: Taking,
+        arrival: _Arrival,
         answer_for: Callable[[Receipt], IdempotentAnswer] | None,
         repeats: Repeats = "refused",
     ) -> Receipt | IdempotentAnswer:
-        chosen = _choose(found, taking)
-        list_id = self._ids.new("lst")
-        contacts = await self._make_contacts(flow, list_id, chosen)
-        rejected: list[RejectedRow] = []
-        for piece in chosen.rejected:
-            rejected.extend(read_rejected(piece))
-            await trio.lowlevel.checkpoint()
-        now = self._clock.now()
-        call_list = CallList(
-            id=list_id,
-            account=flow.account,
-            flow=flow.id,
-            flow_version=flow.version,
-            name=_clean(chosen.name) or list_id,
-            source=source,
-            status=_status_of(chosen.earliest_at, now),
-            report=chosen.report,
-            created_at=now,
-            header=chosen.header,
-        )
-        receipt = Receipt(call_list, chosen.earliest_at)
-        answer = answer_for(receipt) if answer_for else None
-        with _commit():
-            new = NewList(call_list, contacts, rejected, chosen.content_sha256, repeats)
-            earlier = await self._store.accept_list(new, answer)
-            if earlier is None and chosen.earliest_at is not None:
-                self._on_accepted(flow.account, flow.id, list_id, chosen.earliest_at)
+        """Judge a list and store it, the one while the other goes on."""
+        flow, list_id = arrival.flow, self._ids.new("lst")
+        check = DoNotCallCheck(self._store, flow, arrival.rules.now)
+        async with ListReceiver(self._store, self._ids, flow, list_id, arrival.taking) as receiver:
+
+            async def keep(piece: Piece) -> None:
+                await receiver.add(piece)
+                await check.look_at(piece.drafts)
+
+            verdict = await receiver.settle(await self._judge(arrival, "taking", keep))
+            now = self._clock.now()
+            call_list = CallList(
+                id=list_id,
+                account=flow.account,
+                flow=flow.id,
+                flow_version=flow.version,
+                name=_clean(verdict.name) or list_id,
+                source=arrival.source,
+                status=_status_of(verdict.earliest_at, now),
+                report=_add_warnings(verdict.report, check.warnings),
+                created_at=now,
+                header=verdict.header,
+            )
+            receipt = Receipt(call_list, verdict.earliest_at)
+            new = NewList(call_list, (), (), verdict.content_sha256, repeats)
+            answer = answer_for(receipt) if answer_for else None
+            with _commit():
+                earlier = await receiver.finish(new, answer)
+                if earlier is None and verdict.earliest_at is not None:
+                    self._on_accepted(flow.account, flow.id, list_id, verdict.earliest_at)
         return receipt if earlier is None else earlier
 
-    async def _make_contacts(self, flow: Flow, list_id: str, found: Validated) -> list[Contact]:
-        contacts: list[Contact] = []
-        for piece in found.drafts:
-            drafts = read_drafts(piece)
-            ids = self._ids.new_many("cnt", len(drafts))
-            contacts.extend(
-                _make_contact(draft, flow, list_id, contact_id)
-                for draft, contact_id in zip(drafts, ids, strict=True)
-            )
-            await trio.lowlevel.checkpoint()
-        return contacts
+    async def _judge(
+        self, arrival: _Arrival, purpose: Purpose, keep: Callable[[Piece], Awaitable[None]]
+    ) -> Verdict:
+        """What becomes of a list, whose pieces go to `keep` as they are found."""
+        submitted = pack_submitted(
+            Submitted(arrival.form, arrival.name, arrival.data, arrival.rules, purpose)
+        )
+        told: Verdict | Refusal | None = None
+        async with self._open_stream(submitted, arrival.data) as stream:
+            async for found in stream:
+                part = read_found(found)
+                if isinstance(part, Piece):
+                    await keep(part)
+                else:
+                    told = part
+        assert told is not None  # it is the last of every list
+        if isinstance(told, Refusal):
+            raise told.as_raised()
+        return told
+
+    def _open_stream(
+        self, submitted: bytes, data: bytes
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        if len(data) <= INLINE_BYTES_MAX and not is_archive(data):
+            return aclosing(_judge_here(submitted))
+        return self._workers.stream(validate, submitted)
+
+
+async def _judge_here(submitted: bytes) -> AsyncGenerator[bytes, None]:
+    for found in validate(submitted):
+        yield found
+        await trio.lowlevel.checkpoint()
+
+
+def _add_warnings(report: Report, warnings: Sequence[RowError]) -> Report:
+    """The report with more warnings, those of the first rows as ever."""
+    both = sorted((*report.warnings, *warnings), key=lambda one: one.row)
+    return structs.replace(report, warnings=tuple(both[:REPORT_ERRORS_MAX]))
+
+
+def _note_earlier(earlier: CallList | None) -> Iterator[RowError]:
+    if earlier is not None:
+        detail = f"The same file came in within 24 hours, as the list {earlier.id}; it is refused."
+        yield RowError(0, None, "duplicate_list", detail)
 
 
 def read_variables(definition: Mapping[str, Any]) -> dict[str, Variable]:
@@ -315,32 +401,6 @@ def _commit() -> Iterator[None]:
             yield
     except trio.TooSlowError:
         raise StoreUnavailable(f"the commit took longer than {COMMIT_S_MAX:g} s") from None
-
-
-def _choose(found: Validated, taking: Taking) -> Validated:
-    """What is taken of a list: all good rows, or nothing where every row must be good."""
-    if taking == "row_by_row" or not found.report.errors:
-        return found
-    report = structs.replace(found.report, accepted=0, rejected=found.report.rows)
-    return structs.replace(found, report=report, drafts=[], earliest_at=None)
-
-
-def _make_contact(draft: Draft, flow: Flow, list_id: str, contact_id: str) -> Contact:
-    return Contact(
-        id=contact_id,
-        account=flow.account,
-        list=list_id,
-        flow=flow.id,
-        row=draft.row,
-        tel=draft.tel,
-        variables=draft.variables,
-        starttime=draft.starttime,
-        reference=draft.reference,
-        state="open",
-        due_at=draft.starttime,
-        wait_code="starttime",
-        flow_version=flow.version,
-    )
 
 
 def _status_of(

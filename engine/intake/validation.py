@@ -1,12 +1,13 @@
-"""A whole list → a report and drafts: the function that runs in a worker process.
+"""A whole list → drafts, rejected rows and a verdict: the generator that runs in a worker process.
 
 Bytes go in and bytes come out, since pickling a hundred thousand objects would cost more than judging
-them; drafts come in pieces, which the engine unpacks one at a time between its other work.
+them. What is found comes in pieces, each as soon as it is whole: the engine stores one while the next is
+judged, and neither of them ever holds a whole list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from msgspec import Struct, structs
 from engine.intake import bodies, columns
 from engine.intake.bodies import read_contact, read_multicast, split_lines
 from engine.intake.files import TableReader, merge_headers, open_tables
+from engine.intake.outline import Outline
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate, Draft, RowReader, Rules
 from engine.intake.starttime import read_starttime
@@ -26,11 +28,15 @@ from engine.model import REPORT_ERRORS_MAX, RejectedRow, Report, RowError
 ROWS_MAX: Final = 500_000
 """Rows of one list. A 5 MB file of nothing but numbers has fewer."""
 PIECE_ROWS: Final = 500
-"""Drafts or rejected rows in one piece; unpacking it takes about a millisecond."""
+"""Rows in one piece; unpacking it takes about a millisecond."""
+PIECE_CHARS: Final = 1_000_000
+"""Characters of rejected rows in one piece; the row that reaches it is the piece's last."""
 CONTACT_HEADER: Final = ("contact",)
 """What a list that came as JSON has in place of a header: its rejected rows are its contacts' JSON."""
 
 Form = Literal["file", "json", "ndjson"]
+Purpose = Literal["taking", "preview"]
+"""Whether its contacts are to be called, or only counted."""
 
 
 class Submitted(Struct, frozen=True):
@@ -41,53 +47,73 @@ class Submitted(Struct, frozen=True):
     """The file's name, or what the list is to be called."""
     data: bytes
     rules: Rules
+    purpose: Purpose = "taking"
 
 
-class Validated(Struct, frozen=True, tag="validated"):
-    """What became of a list."""
+class Piece(Struct, frozen=True, tag="piece", gc=False):
+    """Some rows of a list, up to `PIECE_ROWS`."""
+
+    drafts: list[Draft]
+    """Rows that were taken."""
+    rejected: list[RejectedRow]
+
+
+class OutlineTold(Struct, frozen=True):
+    """What `engine.intake.outline` counted."""
+
+    numbers: int
+    countries: dict[str, int]
+    """Numbers by region, the most frequent first."""
+    starts: tuple[tuple[float, int], ...]
+    """(moment, contacts that start then), rising."""
+    latest_at: float | None
+
+
+class Verdict(Struct, frozen=True, tag="verdict"):
+    """What became of a list: the last that is told of it."""
 
     name: str
     """As its sender called it; may be empty."""
     header: tuple[str, ...]
     """The titles above the cells of its rejected rows."""
     report: Report
-    drafts: list[bytes]
-    """Pieces for `read_drafts`."""
-    rejected: list[bytes]
-    """Pieces for `read_rejected`."""
     earliest_at: float | None
     """The first start time among the drafts, seconds since the epoch; None without drafts."""
+    outline: OutlineTold | None = None
+    """Of a preview."""
     content_sha256: bytes | None = None
     """Of a file; None for a body, which a program sends that has an Idempotency-Key for it."""
 
 
 class Refusal(Struct, frozen=True, tag="refused"):
-    """A `Refused` on its way out of the worker."""
+    """A `Refused` on its way out of the worker; the last that is told of its list."""
 
     code: str
     detail: str
     errors: tuple[RowError, ...]
 
+    def as_raised(self) -> Refused:
+        """The exception."""
+        return Refused(self.code, self.detail, self.errors)
+
 
 _SUBMITTED: Final = msgspec.msgpack.Decoder(Submitted)
-_RESULT: Final[msgspec.msgpack.Decoder[Validated | Refusal]] = msgspec.msgpack.Decoder(
-    Validated | Refusal
+_FOUND: Final[msgspec.msgpack.Decoder[Piece | Verdict | Refusal]] = msgspec.msgpack.Decoder(
+    Piece | Verdict | Refusal
 )
-_DRAFTS: Final = msgspec.msgpack.Decoder(list[Draft])
-_REJECTED: Final = msgspec.msgpack.Decoder(list[RejectedRow])
 _PACK: Final = msgspec.msgpack.Encoder()
 
 
-def validate(submitted: bytes) -> bytes:
-    """Judge a list. Takes what `pack_submitted` gives and gives what `read_result` takes."""
+def validate(submitted: bytes) -> Iterator[bytes]:
+    """Judge a list. Takes what `pack_submitted` gives, and gives what `read_found` takes: pieces and, in the
+    end, the verdict or why the list is refused as a whole."""
     job = _SUBMITTED.decode(submitted)
+    del submitted
     try:
-        found = _validate(job)
-        if job.form == "file":
-            found = structs.replace(found, content_sha256=sha256(job.data).digest())
-        return _PACK.encode(found)
+        for found in _validate(job):
+            yield _PACK.encode(found)
     except Refused as refused:
-        return _PACK.encode(Refusal(refused.code, refused.detail, refused.errors))
+        yield _PACK.encode(Refusal(refused.code, refused.detail, refused.errors))
 
 
 def pack_submitted(submitted: Submitted) -> bytes:
@@ -95,53 +121,23 @@ def pack_submitted(submitted: Submitted) -> bytes:
     return _PACK.encode(submitted)
 
 
-def read_result(result: bytes) -> Validated:
-    """What `validate` found. Raises the `Refused` that it met."""
-    found = _RESULT.decode(result)
-    if isinstance(found, Refusal):
-        raise Refused(found.code, found.detail, found.errors)
-    return found
-
-
-def read_drafts(piece: bytes) -> list[Draft]:
-    """One piece of `Validated.drafts`."""
-    return _DRAFTS.decode(piece)
-
-
-def read_rejected(piece: bytes) -> list[RejectedRow]:
-    """One piece of `Validated.rejected`."""
-    return _REJECTED.decode(piece)
-
-
-class _Pieces:
-    """Values, packed as they come, so that memory holds few of them as objects."""
-
-    def __init__(self) -> None:
-        self.packed: list[bytes] = []
-        self._open: list[object] = []
-
-    def add(self, value: object) -> None:
-        self._open.append(value)
-        if len(self._open) == PIECE_ROWS:
-            self.close()
-
-    def close(self) -> None:
-        """Pack what is left."""
-        if self._open:
-            self.packed.append(_PACK.encode(self._open))
-            self._open.clear()
+def read_found(found: bytes) -> Piece | Verdict | Refusal:
+    """What `validate` has to tell."""
+    return _FOUND.decode(found)
 
 
 class _Tally:
-    """Counts and keeps what became of the rows."""
+    """Counts the rows and what became of them, and keeps those that have not been told yet."""
 
-    def __init__(self, reader: RowReader) -> None:
+    def __init__(self, reader: RowReader, purpose: Purpose) -> None:
         self._reader = reader
+        self._outline = Outline() if purpose == "preview" else None
         self._rows = 0
         self._accepted = 0
         self._earliest_at: float | None = None
-        self._drafts = _Pieces()
-        self._rejected = _Pieces()
+        self._drafts: list[Draft] = []
+        self._rejected: list[RejectedRow] = []
+        self._rejected_chars = 0
         self._errors: list[RowError] = []
         self.warnings: list[RowError] = []
 
@@ -154,7 +150,9 @@ class _Tally:
         if isinstance(found, list):
             return found
         self._accepted += 1
-        self._drafts.add(found)
+        self._drafts.append(found)
+        if self._outline is not None:
+            self._outline.note(found)
         if self._earliest_at is None or found.starttime < self._earliest_at:
             self._earliest_at = found.starttime
         return []
@@ -164,28 +162,46 @@ class _Tally:
         self.note(errors)
         first = errors[0]
         detail = " ".join(error.detail for error in errors)
-        self._rejected.add(RejectedRow(first.row, first.column, first.code, detail, cells))
+        self._rejected.append(RejectedRow(first.row, first.column, first.code, detail, cells))
+        self._rejected_chars += sum(map(len, cells))
 
     def note(self, errors: Iterable[RowError]) -> None:
         """Keep errors for the report, as long as it has room."""
         self._errors.extend(errors)
         del self._errors[REPORT_ERRORS_MAX:]
 
-    def close(self, name: str, header: tuple[str, ...]) -> Validated:
-        """Everything. Raises `Refused("no_rows")`."""
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time for `take_piece`."""
+        return (
+            len(self._drafts) + len(self._rejected) >= PIECE_ROWS
+            or self._rejected_chars > PIECE_CHARS
+        )
+
+    def take_piece(self) -> Iterator[Piece]:
+        """What came since the last piece, if anything did."""
+        if self._drafts or self._rejected:
+            yield Piece(self._drafts, self._rejected)
+            self._drafts, self._rejected, self._rejected_chars = [], [], 0
+
+    def close(self, name: str, header: tuple[str, ...]) -> Verdict:
+        """What became of the list. Raises `Refused("no_rows")`."""
         if not self._rows:
             raise Refused("no_rows", "The list has no contacts.")
-        self._drafts.close()
-        self._rejected.close()
         warnings = (*self.warnings, *self._reader.warnings)[:REPORT_ERRORS_MAX]
         rejected = self._rows - self._accepted
         report = Report(self._rows, self._accepted, rejected, tuple(self._errors), warnings)
-        return Validated(
-            name, header, report, self._drafts.packed, self._rejected.packed, self._earliest_at
-        )
+        return Verdict(name, header, report, self._earliest_at, self._tell_outline())
+
+    def _tell_outline(self) -> OutlineTold | None:
+        seen = self._outline
+        if seen is None:
+            return None
+        countries = dict(sorted(seen.regions.items(), key=lambda one: (-one[1], one[0])))
+        return OutlineTold(seen.numbers, countries, seen.starts, seen.latest_at)
 
 
-def _validate(job: Submitted) -> Validated:
+def _validate(job: Submitted) -> Iterator[Piece | Verdict]:
     match job.form:
         case "file":
             return _validate_file(job)
@@ -195,7 +211,7 @@ def _validate(job: Submitted) -> Validated:
             return _validate_ndjson(job)
 
 
-def _validate_json(job: Submitted) -> Validated:
+def _validate_json(job: Submitted) -> Iterator[Piece | Verdict]:
     request = read_multicast(job.data)
     starttime = None
     if request.starttime is not None:
@@ -204,39 +220,42 @@ def _validate_json(job: Submitted) -> Validated:
             detail = "`starttime` is not a time as ISO 8601 writes it."
             raise Refused("invalid_starttime", detail)
     contacts = enumerate(request.contacts, start=1)
-    return _validate_contacts(job.rules, request.name or job.name, starttime, contacts)
+    return _validate_contacts(job, request.name or job.name, starttime, contacts)
 
 
-def _validate_ndjson(job: Submitted) -> Validated:
-    return _validate_contacts(job.rules, job.name, None, split_lines(job.data))
+def _validate_ndjson(job: Submitted) -> Iterator[Piece | Verdict]:
+    return _validate_contacts(job, job.name, None, split_lines(job.data))
 
 
 def _validate_contacts(
-    rules: Rules,
+    job: Submitted,
     name: str,
     starttime: float | None,
     contacts: Iterable[tuple[int, bytes | msgspec.Raw]],
-) -> Validated:
-    reader = RowReader(rules, bodies.VARIABLE_PREFIX)
-    tally = _Tally(reader)
+) -> Iterator[Piece | Verdict]:
+    reader = RowReader(job.rules, bodies.VARIABLE_PREFIX)
+    tally = _Tally(reader, job.purpose)
     default = reader.place_default(starttime)
-    names = tuple(rules.variables)
+    names = tuple(job.rules.variables)
     for row, contact in contacts:
         errors = tally.judge(read_contact(row, contact, names), default)
         if errors:
             tally.reject(errors, (_show_contact(contact),))
-    return tally.close(name, CONTACT_HEADER)
+        if tally.is_full:
+            yield from tally.take_piece()
+    yield from tally.take_piece()
+    yield tally.close(name, CONTACT_HEADER)
 
 
 def _show_contact(contact: bytes | msgspec.Raw) -> str:
     return bytes(contact)[:RECORD_CHARS_MAX].decode("utf-8", "replace").strip()
 
 
-def _validate_file(job: Submitted) -> Validated:
+def _validate_file(job: Submitted) -> Iterator[Piece | Verdict]:
     tables, ignored = open_tables(job.name, job.data)
     header, places = merge_headers([table.header for table in tables])
     reader = RowReader(job.rules, columns.VARIABLE_PREFIX)
-    tally = _Tally(reader)
+    tally = _Tally(reader, job.purpose)
     for name in ignored:
         detail = f"{name!r} in the archive is not a .csv file; it was not read."
         tally.warnings.append(RowError(0, None, "not_csv", detail))
@@ -250,9 +269,13 @@ def _validate_file(job: Submitted) -> Validated:
             errors = tally.judge(candidate, default)
             if errors:
                 tally.reject(table_reader.locate(errors), _place(cells, own_places))
+            if tally.is_full:
+                yield from tally.take_piece()
         tally.warnings += table_reader.warnings
         rows = table_reader.rows
-    return tally.close(job.name, header)
+    yield from tally.take_piece()
+    verdict = tally.close(job.name, header)
+    yield structs.replace(verdict, content_sha256=sha256(job.data).digest())
 
 
 def _place(cells: list[str], places: list[int]) -> tuple[str, ...]:

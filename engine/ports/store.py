@@ -12,6 +12,7 @@ that does not exist raises `LookupError`, and of a flow that is deleted `Conflic
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -256,8 +257,28 @@ class SettingsStore(Protocol):
         """Who listed what and struck what off, in the order of doing."""
 
 
+class ListTaking(Protocol):
+    """A list that comes in piece by piece. Nobody sees it before it is published, and what is never published
+    is cleared away."""
+
+    async def add(self, contacts: Sequence[Contact], rejected: Sequence[RejectedRow]) -> None:
+        """Keep a piece of it, a thousand rows or so."""
+
+    async def drop_contacts(self) -> None:
+        """Forget the contacts that came so far; its rejected rows stay."""
+
+    async def publish(
+        self, new: NewList, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make the list of what was added, as `accept_list` does, and with it what `new` brings."""
+
+
 class IntakeStore(Protocol):
     """The commit that an accepted trigger waits for."""
+
+    def take_list(self, account: str, flow: str) -> AbstractAsyncContextManager[ListTaking]:
+        """Take a list in piece by piece; what is not published when the block ends is given up. Raises
+        `Conflict("flow_deleted")`, and LookupError for an unknown flow."""
 
     async def accept_list(
         self, new: NewList, answer: IdempotentAnswer | None = None
@@ -272,6 +293,11 @@ class IntakeStore(Protocol):
     ) -> CallList | None:
         """The newest list of the flow that this file made after `since`; lists that nothing was taken of
         do not count."""
+
+    async def find_listed(
+        self, account: str, flow: str, numbers: Sequence[str], at: float
+    ) -> frozenset[str]:
+        """Those of some numbers (thousands at the most) that the flow must not call at a moment."""
 
     async def accept_call(
         self, contact: Contact, answer: IdempotentAnswer | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
@@ -24,3 +25,9 @@ class Workers(Protocol):
             function: a pure function at the top level of its module.
             args: cheap to pickle, as bytes are.
         """
+
+    def stream(
+        self, function: Callable[[*Ts], Iterable[bytes]], *args: *Ts
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """What `function(*args)` yields, each as soon as it is there; arguments as of `run`. The work waits
+        for whoever reads, and ends with the block. Raises `WorkerFailed`, and what the function raises."""

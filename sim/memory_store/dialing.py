@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Literal
 
 import msgspec
@@ -13,16 +14,44 @@ from engine.agent import Leg
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
-from engine.model import Attempt, BlockerCode, CallList, Contact
+from engine.model import Attempt, BlockerCode, CallList, Contact, RejectedRow
 from engine.ports.store import (
     Deferral,
     IdempotentAnswer,
+    IntakeStore,
     NewList,
     OpenList,
     RecentStart,
     Refusal,
 )
 from sim.memory_store.tables import ListEntry, Tables
+
+
+class MemoryListTaking:
+    """What came of a list so far. See `engine.ports.store.ListTaking`."""
+
+    def __init__(self, store: IntakeStore) -> None:
+        self._store = store
+        self._contacts: list[Contact] = []
+        self._rejected: list[RejectedRow] = []
+
+    async def add(self, contacts: Sequence[Contact], rejected: Sequence[RejectedRow]) -> None:
+        """Keep a piece."""
+        await trio.lowlevel.checkpoint()
+        self._contacts += contacts
+        self._rejected += rejected
+
+    async def drop_contacts(self) -> None:
+        """Forget the contacts."""
+        await trio.lowlevel.checkpoint()
+        self._contacts.clear()
+
+    async def publish(
+        self, new: NewList, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
+        """Make the list."""
+        whole = msgspec.structs.replace(new, contacts=self._contacts, rejected=self._rejected)
+        return await self._store.accept_list(whole, answer)
 
 
 class MemoryDialing:
@@ -46,6 +75,21 @@ class MemoryDialing:
         tables.keep_answer(answer)
         tables.commit()
         return None
+
+    @asynccontextmanager
+    async def take_list(self, account: str, flow: str) -> AsyncIterator[MemoryListTaking]:
+        """Take a list in piece by piece."""
+        await trio.lowlevel.checkpoint()
+        self._tables.check_flow(account, flow)
+        yield MemoryListTaking(self)
+
+    async def find_listed(
+        self, account: str, flow: str, numbers: Sequence[str], at: float
+    ) -> frozenset[str]:
+        """Those of some numbers that the flow must not call at a moment."""
+        await trio.lowlevel.checkpoint()
+        is_listed = self._tables.is_listed
+        return frozenset(one for one in numbers if is_listed(account, one, flow, at))
 
     async def find_list_of_content(
         self, account: str, flow: str, content_sha256: bytes, since: float

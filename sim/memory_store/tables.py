@@ -219,7 +219,7 @@ class Tables:
 
     def accept(self, new: NewList) -> None:
         """Make the list of a trigger."""
-        call_list = rules.accepted(new)
+        call_list = rules.accepted(new.call_list, len(new.contacts))
         entry = self.add_list(call_list, new.contacts)
         entry.rejected = tuple(new.rejected)
         if new.contacts:
@@ -228,7 +228,7 @@ class Tables:
 
     def check_repeat(self, new: NewList) -> None:
         """Raises `DuplicateList` where the file came in for its flow before, and that matters."""
-        since = rules.repeats_since(new)
+        since = rules.repeats_since(new, len(new.contacts))
         if since is not None and new.content_sha256 is not None:
             one = new.call_list
             earlier = self.list_of_content(one.account, one.flow, new.content_sha256, since)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NoReturn
 
 import pytest
@@ -20,6 +20,26 @@ from engine.ports.workers import WorkerFailed, Workers
 
 def add(first: int, second: int) -> int:
     return first + second
+
+
+def count_to(last: int) -> Iterator[bytes]:
+    """Numbers, each 10 kB long, so that few fit into a socket."""
+    for number in range(1, last + 1):
+        yield b"%d %s" % (number, bytes(10_000))
+
+
+def count_to_and_fail(last: int) -> Iterator[bytes]:
+    yield from count_to(last)
+    raise LookupError("not there")
+
+
+def count_to_and_die(last: int) -> Iterator[bytes]:
+    yield from count_to(last)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def say_pid(_: bytes) -> Iterator[bytes]:
+    yield b"%d" % os.getpid()
 
 
 def get_pid(_: bytes) -> int:
@@ -72,6 +92,60 @@ async def test_what_the_function_raises_comes_back(either: Workers) -> None:
     with pytest.raises(LookupError, match="not here"):
         await either.run(fail, "not here")
     assert await either.run(add, 2, 3) == 5
+
+
+async def read(
+    workers: Workers, function: Callable[[int], Iterator[bytes]], last: int
+) -> list[int]:
+    async with workers.stream(function, last) as pieces:
+        return [int(piece.partition(b" ")[0]) async for piece in pieces]
+
+
+@pytest.mark.parametrize("last", [0, 1, 300])
+async def test_all_that_is_found_comes_piece_by_piece(either: Workers, last: int) -> None:
+    assert await read(either, count_to, last) == list(range(1, last + 1))
+
+
+async def test_what_a_finder_raises_comes_after_what_it_found(either: Workers) -> None:
+    found: list[bytes] = []
+
+    async def gather() -> None:
+        async with either.stream(count_to_and_fail, 3) as pieces:
+            async for piece in pieces:
+                found.append(piece[:1])  # noqa: PERF401, all that came before the failure
+
+    with pytest.raises(LookupError, match="not there"):
+        await gather()
+    assert found == [b"1", b"2", b"3"]
+    assert await read(either, count_to, 2) == [1, 2]
+
+
+async def test_what_its_reader_raises_goes_past_the_worker(either: Workers) -> None:
+    async def stumble() -> None:
+        async with either.stream(count_to, 1_000) as pieces:
+            async for _ in pieces:
+                raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await stumble()
+    assert await read(either, count_to, 2) == [1, 2]
+
+
+async def test_a_finder_that_dies_is_told_of(processes: ProcessWorkers) -> None:
+    with pytest.raises(WorkerFailed, match="died at its work"):
+        await read(processes, count_to_and_die, 3)
+    assert await read(processes, count_to, 2) == [1, 2]
+
+
+async def test_the_process_stays_for_the_next_stream_and_its_socket_goes(
+    processes: ProcessWorkers,
+) -> None:
+    pids = set()
+    for _ in range(3):
+        async with processes.stream(say_pid, b"") as pieces:
+            pids |= {int(piece) async for piece in pieces}
+    assert len(pids) == 1
+    assert list(processes._folder.iterdir()) == []
 
 
 async def test_inline_work_is_done_here_after_others_had_their_turn() -> None:

@@ -36,10 +36,10 @@ from api.config import Trunk, read_config
 from api.config_keys import TrunkUri
 from engine.flow.definition import read_definition
 from engine.intake.rows import Rules
-from engine.intake.validation import Submitted, pack_submitted, read_result, validate
 from engine.model import FlowSettings, Report, RowError
 from engine.variable import Variable
 from sim.call_log import CallRecord
+from tests.engine.intake.judging import judge
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SAID = SipView(486, "Busy Here", "call-1")
@@ -54,8 +54,7 @@ def test_the_list_is_taken_as_it_was_meant(contacts: int, seed: int) -> None:
         variables={"name": Variable("there")},
         now=1.8e9,
     )
-    job = Submitted("file", "demo.csv", planned.content, rules)
-    report = read_result(validate(pack_submitted(job))).report
+    report = judge("file", planned.content, "demo.csv", rules).verdict.report
     assert (report.accepted, tuple(sorted(error.code for error in report.errors))) == (
         contacts,
         planned.codes,

@@ -19,6 +19,7 @@ from engine.disposition import Disposition
 from engine.model import ListCounts, Report
 from engine.ports.store import (
     DUPLICATE_S,
+    Conflict,
     Deferral,
     DuplicateList,
     IdempotentAnswer,
@@ -127,6 +128,51 @@ async def test_two_equal_requests_at_once_make_one_list(kit: Kit, contacts: int)
     assert len(lists) == 1
     assert len(kit.events_of("list.accepted")) == 1
     assert [one.list for one in await kit.store.open_lists()] == [lists[0].id]
+
+
+async def test_a_list_that_comes_in_pieces_is_there_when_it_is_published(kit: Kit) -> None:
+    new = a_new_list(5)
+    async with kit.store.take_list(ACME, FLOW) as taking:
+        await taking.add(new.contacts[:3], new.rejected)
+        assert await kit.store.get_list(ACME, LIST) is None
+        await taking.add(new.contacts[3:], (a_rejected(7),))
+        assert kit.events == []
+        published = NewList(new.call_list, (), (), SHA256)
+        assert await taking.publish(published, an_answer()) is None
+    assert await counts(kit.store) == ListCounts(5, 0, 5, 0, 0, {})
+    assert await kit.store.due_contacts(LIST, NOW, 10) == new.contacts
+    rejected = (await kit.store.list_rejected(ACME, LIST, 10, None)).items
+    assert rejected == (a_rejected(6), a_rejected(7))
+    assert [event["data"]["contacts"] for event in kit.events_of("list.accepted")] == [5]
+    async with kit.store.take_list(ACME, FLOW) as taking:
+        await taking.add([a_contact(1, "lst_2000")], ())
+        assert await taking.publish(published, an_answer()) == an_answer()
+    async with kit.store.take_list(ACME, FLOW) as taking:
+        await taking.add([a_contact(1, "lst_3000")], ())
+        with pytest.raises(DuplicateList):
+            await taking.publish(msgspec.structs.replace(published, call_list=a_list("lst_3000")))
+    assert await kit.store.get_contact(ACME, a_contact(1, "lst_3000").id) is None
+
+
+async def test_contacts_of_a_list_that_comes_in_can_be_dropped(kit: Kit) -> None:
+    async with kit.store.take_list(ACME, FLOW) as taking:
+        await taking.add([a_contact(row) for row in range(1, LARGE)], (a_rejected(LARGE),))
+        await taking.drop_contacts()
+        await taking.publish(NewList(a_list(accepted=0), ()))
+    found = await kit.store.get_list(ACME, LIST)
+    assert found is not None
+    assert (found.status, await counts(kit.store)) == ("rejected", ListCounts(0, 0, 0, 0, 0, {}))
+    assert (await kit.store.list_rejected(ACME, LIST, 10, None)).items == (a_rejected(LARGE),)
+
+
+async def test_no_list_comes_in_for_a_flow_that_is_not_there(kit: Kit) -> None:
+    with pytest.raises(LookupError):
+        async with kit.store.take_list(OTHER, FLOW):
+            raise AssertionError
+    await kit.store.delete_flow(ACME, FLOW)
+    with pytest.raises(Conflict, match="flow_deleted"):
+        async with kit.store.take_list(ACME, FLOW):
+            raise AssertionError
 
 
 @pytest.mark.parametrize("contacts", [3, LARGE])

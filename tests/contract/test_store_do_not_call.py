@@ -58,6 +58,28 @@ async def test_a_range_bars_every_number_that_begins_so(kit: Kit, flow: str | No
     await begin(kit.store, a_contact(1))
 
 
+async def test_those_of_many_numbers_are_found_that_are_listed(kit: Kit) -> None:
+    numbers = [f"+9198000{number:05d}" for number in range(3000)]
+    entries = [
+        DoNotCall(numbers[1], None, NOW),
+        DoNotCall(numbers[2], FLOW, NOW),
+        DoNotCall(numbers[3], "flw_77", NOW),
+        DoNotCall(numbers[4], None, NOW, NOW + 60),
+        DoNotCall("+919800002*", None, NOW),
+        DoNotCall("+1*", None, NOW),
+    ]
+    assert await kit.store.find_listed(ACME, FLOW, numbers, NOW + 60) == frozenset()
+    await kit.store.put_do_not_call(ACME, entries)
+    await kit.store.put_do_not_call(OTHER, [DoNotCall("+9*", None, NOW)])
+    in_range = numbers[2000:]
+    assert await kit.store.find_listed(ACME, FLOW, numbers, NOW + 60) == frozenset(
+        [numbers[1], numbers[2], *in_range]
+    )
+    now = await kit.store.find_listed(ACME, FLOW, numbers[:6], NOW)
+    assert now == frozenset([numbers[1], numbers[2], numbers[4]])
+    assert await kit.store.find_listed(ACME, FLOW, [], NOW) == frozenset()
+
+
 @pytest.mark.parametrize("number", [FIRST, "+91*"])
 async def test_an_entry_ends_when_it_expires(kit: Kit, number: str) -> None:
     await kit.store.accept_list(a_new_list(1))

@@ -7,7 +7,8 @@ from typing import Final, Literal
 from api.http.exchange import Answer, Exchange, answer
 from api.http.resources.flows import find_flow
 from api.http.views import CallView, ListView, MulticastView, show_preview, show_receipt
-from engine.intake.submission import CallReceipt, Receipt, Taking
+from engine.intake.submission import CallReceipt, Receipt
+from engine.intake.taking import Taking
 
 FORMS: Final[dict[str, Literal["json", "ndjson"]]] = {
     "application/json": "json",
@@ -54,8 +55,8 @@ async def upload(exchange: Exchange) -> Answer:
     assert file is not None  # the route's body is a form with a file
     intake = exchange.engine.intake
     if exchange.parameters.read_flag("dry_run"):
-        report = await intake.preview_file(flow, name=file.name, data=file.data, taking=taking)
-        return answer(show_preview(flow, file.name, report, exchange.now), 202)
+        preview = await intake.preview_file(flow, name=file.name, data=file.data, taking=taking)
+        return answer(show_preview(flow, file.name, preview, exchange.now), 202)
     return await exchange.make(
         202,
         lambda receipt: _show_list(exchange, receipt),

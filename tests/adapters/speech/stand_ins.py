@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from adapters.speech.synthesiser import Description, Sound, SynthesiserMissing
+from adapters.workers import InlineWorkers
 from engine.ports.speech import Voice
 
 Ts = TypeVarTuple("Ts")
@@ -69,7 +70,7 @@ class Board(Struct, eq=False):
         return [lying for lying in self.lying.values() if lying.prompt_id.startswith(prefix)]
 
 
-class GatedWorkers:
+class GatedWorkers(InlineWorkers):
     """Does the work where it stands, but waits before work whose name is in `closed`."""
 
     def __init__(self) -> None:

@@ -138,6 +138,59 @@ async def test_a_dry_run_reports_and_keeps_nothing(world: World) -> None:
     assert world.engine.accepted == []
 
 
+async def test_a_dry_run_says_what_the_list_would_come_to(world: World) -> None:
+    flow = await world.make_flow()
+    operator, path = world.client("operator"), f"/v1/flows/{flow}/lists"
+    await operator.post("/v1/dnc", {"numbers": ["+14155550123", "+919876543211"]})
+    rows = (
+        b"tel1,tel2,starttime\n"
+        b"+919876543210,+14155550123,\n"
+        b"+919876543211,,2026-01-01T12:00:00Z\n"
+        b"+14165550123,,2026-01-01T09:00:00Z\n"
+        b"+14165550124,,2025-12-31T12:00:00Z\n"
+    )
+    first = await operator.upload(path, "june.csv", rows)
+    reply = await operator.upload(f"{path}?dry_run=true", "june.csv", rows)
+    assert reply.json["preflight"] == {
+        "numbers": 5,
+        "countries": {"CA": 2, "IN": 2, "US": 1},
+        "do_not_call": {"numbers": 2, "contacts": 1},
+        "starts": {
+            "now": 2,
+            "earliest": "2026-01-01T00:00:00.000Z",
+            "latest": "2026-01-01T12:00:00.000Z",
+        },
+        "duplicate_of": first.json["id"],
+        "forecast": None,
+    }
+    assert reply.json["counts"]["scheduled"] == 2
+    listed = "{} is on the do-not-call list; it is not called as long as it is there."
+    warnings = [
+        {
+            "row": row,
+            "column": column,
+            "code": "do_not_call",
+            "detail": listed.format(number),
+        }
+        for row, column, number in (
+            (1, None, "+14155550123"),
+            (2, "tel1", "+919876543211"),
+        )
+    ]
+    assert first.json["report"]["warnings"][:2] == warnings
+    [duplicate, *others] = reply.json["report"]["warnings"]
+    assert (duplicate["code"], others) == ("duplicate_list", first.json["report"]["warnings"])
+    assert [one["code"] for one in others] == ["do_not_call", "do_not_call", "starttime_past"]
+
+
+async def test_a_single_call_to_a_listed_number_is_taken_with_a_warning(world: World) -> None:
+    flow, operator = await world.make_flow(), world.client("operator")
+    await operator.post("/v1/dnc", {"numbers": ["+919876543210"]})
+    reply = await operator.post(f"/v1/flows/{flow}/calls", {"to": "+919876543210"})
+    assert reply.status == 202
+    assert [warning["code"] for warning in reply.json["warnings"]] == ["do_not_call"]
+
+
 async def test_the_same_file_is_refused_unless_it_is_insisted_on(world: World) -> None:
     flow, other = await world.make_flow(), await world.make_flow()
     operator, path = world.client("operator"), f"/v1/flows/{flow}/lists"

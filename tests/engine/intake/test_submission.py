@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
 from typing import TypeVar, TypeVarTuple
@@ -24,14 +25,15 @@ from engine.intake.submission import (
     CallReceipt,
     Intake,
     Receipt,
-    Taking,
     read_variables,
 )
+from engine.intake.taking import Taking
 from engine.intake.validation import PIECE_ROWS
 from engine.model import CallList, Contact, Flow, FlowSettings, RejectedRow, Report, RowError
 from engine.ports.store import IdempotentAnswer, NewList, StoreUnavailable
 from engine.ports.workers import WorkerFailed
 from engine.variable import Variable
+from sim.memory_store.dialing import MemoryListTaking
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
 FLOW = Flow(
@@ -72,6 +74,7 @@ class RecordingStore:
         self.earlier: IdempotentAnswer | None = None
         self.before_commit: Callable[[], None] = lambda: None
         self.commit_s = 0.0
+        self.listed: set[str] = set()
 
     async def accept_list(
         self, new: NewList, answer: IdempotentAnswer | None = None
@@ -80,6 +83,15 @@ class RecordingStore:
         await trio.sleep(self.commit_s)
         self.lists.append((new, answer))
         return self.earlier
+
+    @asynccontextmanager
+    async def take_list(self, account: str, flow: str) -> AsyncIterator[MemoryListTaking]:
+        yield MemoryListTaking(self)
+
+    async def find_listed(
+        self, account: str, flow: str, numbers: Sequence[str], at: float
+    ) -> frozenset[str]:
+        return frozenset(numbers) & self.listed
 
     async def find_list_of_content(
         self, account: str, flow: str, content_sha256: bytes, since: float
@@ -104,6 +116,14 @@ class CountingWorkers(InlineWorkers):
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
         self.jobs += 1
         return await super().run(function, *args)
+
+    @asynccontextmanager
+    async def stream(
+        self, function: Callable[[*Ts], Iterable[bytes]], *args: *Ts
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.jobs += 1
+        async with super().stream(function, *args) as pieces:
+            yield pieces
 
 
 class World:
@@ -254,14 +274,14 @@ async def test_all_or_nothing_takes_all_of_a_good_list(world: World) -> None:
 async def test_a_preview_reports_what_the_real_thing_would_and_stores_nothing(
     world: World, data: bytes, taking: Taking
 ) -> None:
-    report = await world.intake.preview_file(FLOW, name="a.csv", data=data, taking=taking)
+    preview = await world.intake.preview_file(FLOW, name="a.csv", data=data, taking=taking)
     assert (world.store.lists, world.accepted) == ([], [])
     receipt = receipt_of(
         await world.intake.submit_file(
             FLOW, name="a.csv", data=data, source="upload", taking=taking
         )
     )
-    assert report == receipt.call_list.report
+    assert preview.report == receipt.call_list.report
 
 
 async def test_json_and_ndjson_are_stored_as_lists_of_their_names(world: World) -> None:
@@ -457,11 +477,10 @@ async def test_small_lists_are_judged_in_place_and_large_ones_and_archives_by_wo
 async def test_a_broken_worker_stores_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def run(*_: object) -> bytes:
-        await trio.lowlevel.checkpoint()
+    def stream(*_: object) -> object:
         raise WorkerFailed("the worker process died at its work")
 
-    monkeypatch.setattr(world.workers, "run", run)
+    monkeypatch.setattr(world.workers, "stream", stream)
     with pytest.raises(WorkerFailed):
         await world.intake.submit_file(
             FLOW, name="a.csv", data=GOOD + b"\n" * INLINE_BYTES_MAX, source="upload"

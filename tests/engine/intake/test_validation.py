@@ -16,19 +16,11 @@ from engine.intake import validation
 from engine.intake.files import MERGED_COLUMNS_MAX
 from engine.intake.refused import Refused
 from engine.intake.rows import Draft, Rules
-from engine.intake.validation import (
-    PIECE_ROWS,
-    Form,
-    Submitted,
-    Validated,
-    pack_submitted,
-    read_drafts,
-    read_rejected,
-    read_result,
-    validate,
-)
+from engine.intake.validation import PIECE_ROWS, Form, Verdict
 from engine.model import REPORT_ERRORS_MAX, RejectedRow, Report, RowError
 from engine.variable import Variable
+from tests.engine.intake import judging
+from tests.engine.intake.judging import Judged
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
 RULES = Rules({"name": Variable("there")}, "Asia/Kolkata", ("+91", "+1"), NOW)
@@ -36,19 +28,8 @@ INVALID = "{!r} is not a phone number with its country code."
 NOT_READ = "The flow has no variable for the column {!r}; it is not read."
 
 
-def judge(
-    form: Form, data: bytes | str, name: str = "people.csv", rules: Rules = RULES
-) -> Validated:
-    raw = data.encode() if isinstance(data, str) else data
-    return read_result(validate(pack_submitted(Submitted(form, name, raw, rules))))
-
-
-def drafts_of(found: Validated) -> list[Draft]:
-    return [draft for piece in found.drafts for draft in read_drafts(piece)]
-
-
-def rejected_of(found: Validated) -> list[RejectedRow]:
-    return [row for piece in found.rejected for row in read_rejected(piece)]
+def judge(form: Form, data: bytes | str, name: str = "people.csv", rules: Rules = RULES) -> Judged:
+    return judging.judge(form, data, name, rules)
 
 
 def refusal_of(form: Form, data: bytes | str, name: str = "people.csv") -> tuple[str, str]:
@@ -74,11 +55,11 @@ def test_cells_that_excel_was_to_take_for_text_are_the_text_in_them() -> None:
         "file",
         '="tel1",name\n="00919876543210","=""007 """"Bond"""""""\n\'="919876543211",=2+2\n="12",x\n',
     )
-    assert drafts_of(found) == [
+    assert found.drafts == [
         draft(1, "+919876543210", '007 "Bond"'),
         draft(2, "+919876543211", "=2+2"),
     ]
-    assert [row.cells for row in rejected_of(found)] == [('="12"', "x")]
+    assert [row.cells for row in found.rejected] == [('="12"', "x")]
 
 
 def test_good_rows_are_taken_and_bad_ones_reported_one_by_one() -> None:
@@ -105,7 +86,7 @@ def test_good_rows_are_taken_and_bad_ones_reported_one_by_one() -> None:
         RowError(5, "tel1", "duplicate_number", "+14155552671 is called first in row 4 already."),
         RowError(6, None, "too_many_columns", "The row has 5 cells, the header 4."),
     )
-    assert msgspec.structs.replace(found, drafts=[], rejected=[], content_sha256=None) == Validated(
+    assert msgspec.structs.replace(found.verdict, content_sha256=None) == Verdict(
         name="people.csv",
         header=("Tel1", "$flow.name", "city", "starttime"),
         report=Report(
@@ -119,16 +100,14 @@ def test_good_rows_are_taken_and_bad_ones_reported_one_by_one() -> None:
                 ),
             ),
         ),
-        drafts=[],
-        rejected=[],
         earliest_at=NOW,
     )
-    assert drafts_of(found) == [
+    assert found.drafts == [
         draft(1, "+919876543210", "Zoë"),
         draft(4, "+14155552671", at=NOW + 3600),
         draft(7, "+919876543212", "Uma"),
     ]
-    assert rejected_of(found) == [
+    assert found.rejected == [
         RejectedRow(
             3,
             "tel1",
@@ -156,13 +135,13 @@ def test_good_rows_are_taken_and_bad_ones_reported_one_by_one() -> None:
 def test_the_name_of_the_file_times_the_rows_that_have_no_time() -> None:
     text = "tel1,starttime\n+919876543210,\n+919876543211,2030-07-01T13:00\n"
     found = judge("file", text, "upload_02072030090000.csv")
-    assert [row.starttime for row in drafts_of(found)] == [NOW + 21 * 3600, NOW + 3600]
-    assert found.earliest_at == NOW + 3600
+    assert [row.starttime for row in found.drafts] == [NOW + 21 * 3600, NOW + 3600]
+    assert found.verdict.earliest_at == NOW + 3600
 
 
 def test_a_name_whose_time_has_passed_is_warned_of_once() -> None:
     found = judge("file", "tel1\n+919876543210\n+919876543211\n", "upload_01072030090000.csv")
-    assert found.report == Report(
+    assert found.verdict.report == Report(
         2, 2, 0, (), (RowError(0, "starttime", "starttime_past", "The list starts now."),)
     )
 
@@ -170,8 +149,10 @@ def test_a_name_whose_time_has_passed_is_warned_of_once() -> None:
 def test_a_name_whose_time_passed_long_ago_rejects_the_rows_that_have_no_time() -> None:
     found = judge("file", "tel1\n+919876543210\n", "upload_01062030090000.csv")
     detail = "The start time passed more than 24 hours ago."
-    assert found.report == Report(1, 0, 1, (RowError(1, "starttime", "starttime_past", detail),))
-    assert (drafts_of(found), found.earliest_at) == ([], None)
+    assert found.verdict.report == Report(
+        1, 0, 1, (RowError(1, "starttime", "starttime_past", detail),)
+    )
+    assert (found.drafts, found.verdict.earliest_at) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +182,8 @@ def test_the_lists_of_an_archive_are_one_list_whose_rows_are_counted_on() -> Non
         }
     )
     found = judge("file", data, "lists.zip")
-    assert (found.name, found.header) == ("lists.zip", ("tel1", "name", "city"))
-    assert found.report == Report(
+    assert (found.verdict.name, found.verdict.header) == ("lists.zip", ("tel1", "name", "city"))
+    assert found.verdict.report == Report(
         rows=4,
         accepted=2,
         rejected=2,
@@ -230,11 +211,11 @@ def test_the_lists_of_an_archive_are_one_list_whose_rows_are_counted_on() -> Non
             ),
         ),
     )
-    assert drafts_of(found) == [
+    assert found.drafts == [
         draft(1, "+919876543210", "Ann", NOW + 21 * 3600),
         draft(3, "+919876543211", "Eve"),
     ]
-    assert [row.cells for row in rejected_of(found)] == [
+    assert [row.cells for row in found.rejected] == [
         ("12", "Bob"),
         ("+919876543210", "Uma", "Pune"),
     ]
@@ -249,8 +230,9 @@ def test_one_hopeless_file_refuses_its_archive_and_is_named() -> None:
 def test_an_archive_of_one_list_reports_as_the_list_alone() -> None:
     text = "tel1,name\n+919876543210,Ann\n12,Bob\n"
     alone, packed = judge("file", text), judge("file", pack({"people.csv": text}), "people.zip")
-    as_alone = {"name": alone.name, "content_sha256": alone.content_sha256}
-    assert msgspec.structs.replace(packed, **as_alone) == alone
+    as_alone = {"name": "people.csv", "content_sha256": alone.verdict.content_sha256}
+    assert msgspec.structs.replace(packed.verdict, **as_alone) == alone.verdict
+    assert packed.pieces == alone.pieces
 
 
 def test_headers_that_differ_without_end_refuse_their_archive() -> None:
@@ -276,12 +258,16 @@ def test_a_json_body_is_a_list() -> None:
         ],
     }
     found = judge("json", msgspec.json.encode(body))
-    assert (found.name, found.header, found.earliest_at) == ("July", ("contact",), NOW + 3600)
-    assert drafts_of(found) == [
+    assert (found.verdict.name, found.verdict.header, found.verdict.earliest_at) == (
+        "July",
+        ("contact",),
+        NOW + 3600,
+    )
+    assert found.drafts == [
         draft(1, "+919876543210", "Zoë", NOW + 3600),
         draft(2, "+919876543211", at=NOW + 7200),
     ]
-    assert found.report == Report(
+    assert found.verdict.report == Report(
         rows=5,
         accepted=2,
         rejected=3,
@@ -291,7 +277,7 @@ def test_a_json_body_is_a_list() -> None:
             RowError(5, None, "invalid_contact", "Expected `object`, got `int`."),
         ),
     )
-    assert rejected_of(found)[0] == RejectedRow(
+    assert found.rejected[0] == RejectedRow(
         3,
         "variables.city",
         "unknown_column",
@@ -302,11 +288,11 @@ def test_a_json_body_is_a_list() -> None:
 
 def test_a_line_of_ndjson_that_is_no_json_costs_itself_only() -> None:
     found = judge("ndjson", '{"tel":"+919876543210"}\n\n{oops\n{"tel":"+919876543211"}\n', "July")
-    assert drafts_of(found) == [draft(1, "+919876543210"), draft(4, "+919876543211")]
-    assert found.report == Report(
+    assert found.drafts == [draft(1, "+919876543210"), draft(4, "+919876543211")]
+    assert found.verdict.report == Report(
         3, 2, 1, (RowError(3, None, "invalid_json", "The contact is not JSON."),)
     )
-    assert rejected_of(found) == [
+    assert found.rejected == [
         RejectedRow(3, None, "invalid_json", "The contact is not JSON.", ("{oops",))
     ]
 
@@ -330,7 +316,7 @@ def test_a_hopeless_body_is_refused(form: Form, body: str, code: str) -> None:
 def test_a_list_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "ROWS_MAX", 2)
     rows = '{"tel":"+919876543210"}\n{"tel":"12"}\n'
-    assert judge("ndjson", rows).report.rows == 2
+    assert judge("ndjson", rows).verdict.report.rows == 2
     assert refusal_of("ndjson", f"{rows}x\n")[0] == "too_many_contacts"
 
 
@@ -338,11 +324,14 @@ def test_a_long_list_comes_in_pieces_and_its_report_is_short() -> None:
     rows = 2 * PIECE_ROWS + 1
     good = "\n".join(f"+9198765{row:05}" for row in range(rows))
     found = judge("file", f"tel1\n{good}\n")
-    assert [len(read_drafts(piece)) for piece in found.drafts] == [PIECE_ROWS, PIECE_ROWS, 1]
+    assert [len(piece.drafts) for piece in found.pieces] == [PIECE_ROWS, PIECE_ROWS, 1]
     bad = "\n".join(str(row + 1) for row in range(rows))
     found = judge("file", f"tel1\n{bad}\n")
-    assert [len(read_rejected(piece)) for piece in found.rejected] == [PIECE_ROWS, PIECE_ROWS, 1]
-    assert (found.report.rejected, len(found.report.errors)) == (rows, REPORT_ERRORS_MAX)
+    assert [len(piece.rejected) for piece in found.pieces] == [PIECE_ROWS, PIECE_ROWS, 1]
+    assert (found.verdict.report.rejected, len(found.verdict.report.errors)) == (
+        rows,
+        REPORT_ERRORS_MAX,
+    )
 
 
 TELS = st.sampled_from(
@@ -385,9 +374,9 @@ def test_the_same_people_are_the_same_through_every_door(people: list[Person]) -
         judge("json", f'{{"contacts":[{",".join(lines)}]}}'),
         judge("ndjson", "\n".join(lines)),
     ]
-    first = (drafts_of(doors[0]), doors[0].report, doors[0].earliest_at)
+    first = (doors[0].drafts, doors[0].verdict.report, doors[0].verdict.earliest_at)
     for door in doors[1:]:
-        assert (drafts_of(door), door.report, door.earliest_at) == first
+        assert (door.drafts, door.verdict.report, door.verdict.earliest_at) == first
 
 
 @settings(deadline=None)
@@ -406,6 +395,6 @@ def test_any_bytes_through_any_door_give_a_report_or_are_refused(
         found = judge(form, data, name)
     except Refused:
         return
-    report = found.report
+    report = found.verdict.report
     assert report.rows == report.accepted + report.rejected
-    assert (len(drafts_of(found)), len(rejected_of(found))) == (report.accepted, report.rejected)
+    assert (len(found.drafts), len(found.rejected)) == (report.accepted, report.rejected)

@@ -1,0 +1,149 @@
+"""What a worker found of a list → the store, piece by piece, while it finds more.
+
+A list of one piece is stored in one commit. A longer one goes in as it comes, and comes to be with its last
+commit: at no moment is more of it in memory than two pieces.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Final, Literal, Self
+
+from msgspec import structs
+
+from engine.ids import IdSource
+from engine.intake.rows import Draft
+from engine.intake.validation import Piece, Verdict
+from engine.model import REPORT_ERRORS_MAX, Contact, Flow, RejectedRow, RowError
+from engine.ports.store import IdempotentAnswer, IntakeStore, ListTaking, NewList
+
+Taking = Literal["row_by_row", "all_or_nothing"]
+"""Whether good rows are taken beside bad ones."""
+
+TEL1: Final = "tel1"
+
+
+def make_contact(draft: Draft, flow: Flow, list_id: str, contact_id: str) -> Contact:
+    """The contact of a row that was taken."""
+    return Contact(
+        id=contact_id,
+        account=flow.account,
+        list=list_id,
+        flow=flow.id,
+        row=draft.row,
+        tel=draft.tel,
+        variables=draft.variables,
+        starttime=draft.starttime,
+        reference=draft.reference,
+        state="open",
+        due_at=draft.starttime,
+        wait_code="starttime",
+        flow_version=flow.version,
+    )
+
+
+def without_contacts(verdict: Verdict) -> Verdict:
+    """The same of a list of which nothing is taken."""
+    report = structs.replace(verdict.report, accepted=0, rejected=verdict.report.rows)
+    return structs.replace(verdict, report=report, earliest_at=None)
+
+
+class DoNotCallCheck:
+    """Which rows name numbers that must not be called at this moment. They are taken all the same: the check
+    that counts is made when they are dialled."""
+
+    def __init__(self, store: IntakeStore, flow: Flow, at: float) -> None:
+        self._store = store
+        self._flow = flow
+        self._at = at
+        self.numbers = 0
+        """Numbers that are listed, each as often as it is there."""
+        self.contacts = 0
+        """Contacts of which no number may be called."""
+        self.warnings: list[RowError] = []
+        """The first `REPORT_ERRORS_MAX`."""
+
+    async def look_at(self, drafts: list[Draft]) -> None:
+        """Look up all numbers of some rows at once."""
+        numbers = [number for draft in drafts for number in draft.tel]
+        listed = await self._store.find_listed(self._flow.account, self._flow.id, numbers, self._at)
+        if listed:
+            for draft in drafts:
+                self._note(draft, listed)
+
+    def _note(self, draft: Draft, listed: frozenset[str]) -> None:
+        found = [number for number in draft.tel if number in listed]
+        self.numbers += len(found)
+        self.contacts += len(found) == len(draft.tel)
+        for number in found[: REPORT_ERRORS_MAX - len(self.warnings)]:
+            column = TEL1 if number == draft.tel[0] else None
+            detail = (
+                f"{number} is on the do-not-call list; it is not called as long as it is there."
+            )
+            self.warnings.append(RowError(draft.row, column, "do_not_call", detail))
+
+
+class ListReceiver:
+    """Takes one list into the store. What was added when the block ends without `finish` is given up."""
+
+    def __init__(
+        self, store: IntakeStore, ids: IdSource, flow: Flow, list_id: str, taking: Taking
+    ) -> None:
+        self._store = store
+        self._ids = ids
+        self._flow = flow
+        self._list_id = list_id
+        self._taking = taking
+        self._stack = AsyncExitStack()
+        self._held: tuple[list[Contact], list[RejectedRow]] | None = None
+        self._open: ListTaking | None = None
+        self._is_spoilt = False
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._stack.aclose()
+
+    async def add(self, piece: Piece) -> None:
+        """Keep a piece; of a list that is to be all or nothing only its bad rows, once there is one."""
+        if self._taking == "all_or_nothing" and piece.rejected:
+            self._is_spoilt = True
+        drafts = [] if self._is_spoilt else piece.drafts
+        ids = self._ids.new_many("cnt", len(drafts))
+        contacts = [
+            make_contact(draft, self._flow, self._list_id, contact_id)
+            for draft, contact_id in zip(drafts, ids, strict=True)
+        ]
+        if self._open is None and self._held is None:
+            self._held = contacts, piece.rejected
+            return
+        if self._open is None:
+            self._open = await self._stack.enter_async_context(
+                self._store.take_list(self._flow.account, self._flow.id)
+            )
+        if self._held is not None:
+            await self._open.add(*self._held)
+            self._held = None
+        await self._open.add(contacts, piece.rejected)
+
+    async def settle(self, verdict: Verdict) -> Verdict:
+        """What is taken in the end: all good rows, or nothing where every row must be good."""
+        if self._taking == "row_by_row" or not verdict.report.errors:
+            return verdict
+        if self._open is not None:
+            await self._open.drop_contacts()
+        if self._held is not None:
+            self._held = [], self._held[1]
+        return without_contacts(verdict)
+
+    async def finish(
+        self, new: NewList, answer: IdempotentAnswer | None
+    ) -> IdempotentAnswer | None:
+        """Let the list be. Raises and returns what the store's `accept_list` does."""
+        if self._open is not None:
+            return await self._open.publish(new, answer)
+        contacts, rejected = self._held or ([], [])
+        whole = NewList(new.call_list, contacts, rejected, new.content_sha256, new.repeats)
+        return await self._store.accept_list(whole, answer)
