@@ -104,6 +104,8 @@ KINDS: Final[dict[str, Kind]] = {
     "spreadsheet_damage": Kind(422, "A spreadsheet has damaged a number"),
     "not_csv": Kind(422, "The file is no call list"),
     "bad_zip": Kind(422, "The archive cannot be read"),
+    "bad_xlsx": Kind(422, "The workbook cannot be read"),
+    "unknown_sheet": Kind(422, "The workbook has no such sheet"),
     "no_rows": Kind(422, "There is nobody to call"),
     "file_too_large": Kind(413, "The file is too large"),
     "sender_not_allowed": Kind(403, "This sender's lists are not taken"),

@@ -126,7 +126,7 @@ ROUTES: Final = (
         triggers.upload,
         UPLOAD,
         creates=True,
-        query=("again", "dry_run", "strict"),
+        query=("again", "dry_run", "sheet", "strict"),
     ),
     Route("GET", "/v1/lists", "viewer", lists.list_lists, query=("flow", *PAGE)),
     Route("GET", "/v1/lists/{list}", "viewer", lists.get_list),

@@ -27,7 +27,7 @@ _MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL_HEADER_BYTES: Final = 30
 _ENCRYPTED: Final = 0x1
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_DAMAGED: Final = (
+DAMAGED: Final = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -64,15 +64,13 @@ def unpack(name: str, data: bytes) -> tuple[list[Unpacked], list[str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not _is_noise(entry)]
-            if any(entry.filename == "[Content_Types].xml" for entry in entries):
-                raise Refused("not_csv", f"{name!r} is an Office file; save the list as CSV.")
-            _check_entries(name, entries)
+            check_entries(name, entries, "bad_zip", bytes_max=UNPACKED_BYTES_MAX)
             lists = [entry for entry in entries if entry.filename.lower().endswith(".csv")]
             others = [entry.filename for entry in entries if entry not in lists]
             if not lists:
                 raise Refused("bad_zip", f"{name!r} holds no .csv file.")
             unpacked = [_read_entry(name, archive, entry) for entry in lists]
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise Refused("bad_zip", f"{name!r} cannot be unpacked: {error}.") from None
     return unpacked, others
 
@@ -83,20 +81,24 @@ def _is_noise(entry: zipfile.ZipInfo) -> bool:
     return entry.is_dir() or entry.filename.startswith("__MACOSX/") or last == ".DS_Store"
 
 
-def _check_entries(name: str, entries: Sequence[zipfile.ZipInfo]) -> None:
+def check_entries(
+    name: str, entries: Sequence[zipfile.ZipInfo], code: str, bytes_max: int | None
+) -> None:
+    """See that an archive is what it seems to be. Raises `Refused` with the code, or `file_too_large` where
+    all files together are larger than `bytes_max`."""
     if len(entries) > ENTRIES_MAX:
-        raise Refused("bad_zip", f"{name!r} holds more than {ENTRIES_MAX} files.")
-    if sum(entry.file_size for entry in entries) > UNPACKED_BYTES_MAX:
-        size = f"{UNPACKED_BYTES_MAX >> 20} MB"
+        raise Refused(code, f"{name!r} holds more than {ENTRIES_MAX} files.")
+    if bytes_max is not None and sum(entry.file_size for entry in entries) > bytes_max:
+        size = f"{bytes_max >> 20} MB"
         raise Refused("file_too_large", f"{name!r} is larger than {size} when it is unpacked.")
     free_from = 0
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset < free_from:
-            raise Refused("bad_zip", f"{name!r} has files that share their bytes.")
+            raise Refused(code, f"{name!r} has files that share their bytes.")
         if entry.flag_bits & _ENCRYPTED:
-            raise Refused("bad_zip", f"{name!r} is encrypted; send it without a password.")
+            raise Refused(code, f"{name!r} is encrypted; send it without a password.")
         if entry.compress_type not in _METHODS:
-            raise Refused("bad_zip", f"{name!r} is packed in a way that is not read; use deflate.")
+            raise Refused(code, f"{name!r} is packed in a way that is not read; use deflate.")
         free_from = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
 
 

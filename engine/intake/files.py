@@ -1,5 +1,5 @@
-"""An uploaded file → candidates: one .csv, or those in a .zip, whose rows are counted on from file to
-file."""
+"""An uploaded file → candidates: one .csv, a sheet of an .xlsx, or the .csv files in a .zip, whose rows are
+counted on from file to file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,30 @@ from engine.intake.refused import Refused
 from engine.intake.rows import Candidate, Rules
 from engine.intake.starttime import read_name_time
 from engine.intake.table import Table, read_table, unwrap
+from engine.intake.workbook import is_workbook, read_workbook
 from engine.model import REPORT_ERRORS_MAX, RowError
 
 MERGED_COLUMNS_MAX: Final = 100
 """Columns of all files of an archive together, where their headers differ."""
 
 
-def open_tables(name: str, data: bytes) -> tuple[list[Table], list[str]]:
-    """The tables of a file, and the names of files in an archive that are none. Raises `Refused` as
-    `read_table` and `unpack` do."""
+def open_tables(name: str, data: bytes, sheet: str) -> tuple[list[Table], list[RowError]]:
+    """The tables of a file, and warnings about what of it is not read. What it is follows from its bytes, not
+    from its name. Raises `Refused` as `read_table`, `unpack` and `read_workbook` do.
+
+    Args:
+        name: the file's name.
+        data: the file.
+        sheet: which sheet of a workbook is read; empty for the first.
+    """
     if is_archive(data):
+        if is_workbook(data):
+            table, notes = read_workbook(name, data, sheet)
+            return [table], notes
         unpacked, others = unpack(name, data)
-        return [read_table(file.name, file.data) for file in unpacked], others
+        details = (f"{one!r} in the archive is not a .csv file; it was not read." for one in others)
+        notes = [RowError(0, None, "not_csv", detail) for detail in details]
+        return [read_table(file.name, file.data) for file in unpacked], notes
     if name.lower().endswith(".zip"):
         raise Refused("bad_zip", f"{name!r} is not a ZIP archive.")
     return [read_table(name, data)], []

@@ -10,7 +10,8 @@ from engine.model import RowError
 class Refused(Exception):
     """Nothing of a submission was taken, and why. `code` is stable; `detail` says what to do.
 
-    Codes: `listener_inactive`, `file_too_large`, `not_csv`, `bad_zip`, `no_rows`, `missing_tel`,
+    Codes: `listener_inactive`, `file_too_large`, `not_csv`, `bad_zip`, `bad_xlsx`,
+    `unknown_sheet`, `no_rows`, `missing_tel`,
     `too_many_columns`, `invalid_starttime` (of the file's name or of the whole body), `body_too_large`,
     `invalid_json`, `invalid_body`, `too_many_contacts`. A single call is refused with the code of
     its first row error, and carries them all.

@@ -14,7 +14,7 @@ LATE_S_MAX: Final = 86_400
 LATEST_AT: Final = 4_102_444_800.0
 """2100-01-01T00:00:00Z: a later moment is a slip of the pen."""
 _TEXT_LENGTH_MAX: Final = 64
-_NAME: Final = re.compile(r"upload_([0-9]{14})\.csv", re.IGNORECASE)
+_NAME: Final = re.compile(r"upload_([0-9]{14})\.(?:csv|xlsx)", re.IGNORECASE)
 
 
 def read_starttime(text: str, zone: ZoneInfo) -> float | None:

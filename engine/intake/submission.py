@@ -114,6 +114,7 @@ class _Arrival(Struct, frozen=True):
     data: bytes
     source: Source
     taking: Taking
+    sheet: str = ""
 
 
 class Intake:
@@ -159,10 +160,12 @@ class Intake:
         data: bytes,
         source: Source,
         taking: Taking = "row_by_row",
+        sheet: str = "",
         repeats: Repeats = "refused",
         answer_for: Callable[[Receipt], IdempotentAnswer] | None = None,
     ) -> Receipt | IdempotentAnswer:
-        """Take a .csv file, or a .zip of such. Raises `DuplicateList` for one that came in before.
+        """Take a .csv file, a .zip of such, or an .xlsx file. Raises `DuplicateList` for one that came in
+        before.
 
         Args:
             flow: which flow its contacts run through.
@@ -170,18 +173,25 @@ class Intake:
             data: the file.
             source: the door it came through.
             taking: whether one bad row rejects all.
+            sheet: which sheet of a workbook is read; empty for the first.
             repeats: what becomes of a file that the flow took within the last 24 hours.
             answer_for: makes the answer that the request's Idempotency-Key reserves. Where the key
                 is taken already nothing is stored, and the earlier answer is returned.
         """
-        arrival = self._begin_list(flow, "file", _last_step(name), data, source, taking)
+        arrival = self._begin_list(flow, "file", _last_step(name), data, source, taking, sheet)
         return await self._take(arrival, answer_for, repeats)
 
     async def preview_file(
-        self, flow: Flow, *, name: str, data: bytes, taking: Taking = "row_by_row"
+        self,
+        flow: Flow,
+        *,
+        name: str,
+        data: bytes,
+        taking: Taking = "row_by_row",
+        sheet: str = "",
     ) -> Preview:
         """What `submit_file` would report and come to; nothing is stored."""
-        arrival = self._begin_list(flow, "file", _last_step(name), data, "upload", taking)
+        arrival = self._begin_list(flow, "file", _last_step(name), data, "upload", taking, sheet)
         now = arrival.rules.now
         check = DoNotCallCheck(self._store, flow, now)
         verdict = await self._judge(arrival, "preview", lambda piece: check.look_at(piece.drafts))
@@ -283,9 +293,16 @@ class Intake:
         )
 
     def _begin_list(
-        self, flow: Flow, form: Form, name: str, data: bytes, source: Source, taking: Taking
+        self,
+        flow: Flow,
+        form: Form,
+        name: str,
+        data: bytes,
+        source: Source,
+        taking: Taking,
+        sheet: str = "",
     ) -> _Arrival:
-        return _Arrival(flow, self._begin(flow), form, _clean(name), data, source, taking)
+        return _Arrival(flow, self._begin(flow), form, _clean(name), data, source, taking, sheet)
 
     async def _take(
         self,
@@ -330,7 +347,9 @@ class Intake:
     ) -> Verdict:
         """What becomes of a list, whose pieces go to `keep` as they are found."""
         submitted = pack_submitted(
-            Submitted(arrival.form, arrival.name, arrival.data, arrival.rules, purpose)
+            Submitted(
+                arrival.form, arrival.name, arrival.data, arrival.rules, purpose, arrival.sheet
+            )
         )
         told: Verdict | Refusal | None = None
         async with self._open_stream(submitted, arrival.data) as stream:

@@ -76,7 +76,14 @@ def read_table(name: str, data: bytes) -> Table:
     if "\x00" in text:
         raise _not_csv(name)
     lines = _Lines(text)
-    records = _read_records(lines, _find_delimiter(lines))
+    table = make_table(name, _read_records(lines, _find_delimiter(lines)))
+    rows = _reject_unreadable(table.rows) if has_unreadable(text) else table.rows
+    return Table(name, table.header, rows, has_wrapped='="' in text)
+
+
+def make_table(name: str, records: Iterator[tuple[list[str], RowProblem | None]]) -> Table:
+    """A table of records, of which the first that is not blank is the header. Raises `Refused`: `not_csv` for
+    a header that is none, `too_many_columns`, `no_rows`."""
     for cells, problem in records:
         if problem is None and not "".join(cells).strip():
             continue
@@ -85,10 +92,7 @@ def read_table(name: str, data: bytes) -> Table:
         header = _trim([unwrap(replace_unreadable(cell)).strip() for cell in cells])
         if len(header) > COLUMNS_MAX:
             raise Refused("too_many_columns", f"{name!r} has more than {COLUMNS_MAX} columns.")
-        rows = _read_rows(records, len(header))
-        if has_unreadable(text):
-            rows = _reject_unreadable(rows)
-        return Table(name, tuple(header), rows, has_wrapped='="' in text)
+        return Table(name, tuple(header), _read_rows(records, len(header)))
     raise Refused("no_rows", f"{name!r} is empty.")
 
 

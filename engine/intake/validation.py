@@ -48,6 +48,8 @@ class Submitted(Struct, frozen=True):
     data: bytes
     rules: Rules
     purpose: Purpose = "taking"
+    sheet: str = ""
+    """Which sheet of a workbook; empty for the first."""
 
 
 class Piece(Struct, frozen=True, tag="piece", gc=False):
@@ -252,13 +254,11 @@ def _show_contact(contact: bytes | msgspec.Raw) -> str:
 
 
 def _validate_file(job: Submitted) -> Iterator[Piece | Verdict]:
-    tables, ignored = open_tables(job.name, job.data)
+    tables, notes = open_tables(job.name, job.data, job.sheet)
     header, places = merge_headers([table.header for table in tables])
     reader = RowReader(job.rules, columns.VARIABLE_PREFIX)
     tally = _Tally(reader, job.purpose)
-    for name in ignored:
-        detail = f"{name!r} in the archive is not a .csv file; it was not read."
-        tally.warnings.append(RowError(0, None, "not_csv", detail))
+    tally.warnings += notes
     rows = 0
     for table, own_places in zip(tables, places, strict=True):
         label = table.name if len(tables) > 1 else ""

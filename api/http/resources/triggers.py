@@ -54,8 +54,11 @@ async def upload(exchange: Exchange) -> Answer:
     file = exchange.file
     assert file is not None  # the route's body is a form with a file
     intake = exchange.engine.intake
+    sheet = exchange.parameters.read_text("sheet") or ""
     if exchange.parameters.read_flag("dry_run"):
-        preview = await intake.preview_file(flow, name=file.name, data=file.data, taking=taking)
+        preview = await intake.preview_file(
+            flow, name=file.name, data=file.data, taking=taking, sheet=sheet
+        )
         return answer(show_preview(flow, file.name, preview, exchange.now), 202)
     return await exchange.make(
         202,
@@ -66,6 +69,7 @@ async def upload(exchange: Exchange) -> Answer:
             data=file.data,
             source="upload",
             taking=taking,
+            sheet=sheet,
             repeats="allowed" if exchange.parameters.read_flag("again") else "refused",
             answer_for=remember,
         ),

@@ -60,11 +60,6 @@ def test_an_archive_without_a_list_is_refused() -> None:
     assert refusal_of(pack({"readme.txt": b"hello"})) == expected
 
 
-def test_a_workbook_is_not_taken_for_an_archive_of_lists() -> None:
-    files = {"[Content_Types].xml": b"<x/>", "xl/a.csv": PEOPLE}
-    assert refusal_of(pack(files))[0] == "not_csv"
-
-
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     size = UNPACKED_BYTES_MAX // 4 + 1
     bomb = pack({f"{number}.csv": b"0" * size for number in range(4)})
