@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from engine.form import Mistake
 from engine.model import Account, AccountRules, CallingWindow, CallingWindows
+from engine.number_series import NumberSeries
 from engine.timezone import is_timezone
 from engine.window_form import find_never_open, find_window_mistakes
 
@@ -27,6 +28,7 @@ class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str
     email: EmailAddress
     calling_window: CallingWindow | CallingWindows | None = None
+    number_series: NumberSeries | None = None
 
 
 class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +37,7 @@ class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = ""
     email: EmailAddress = ""
     calling_window: CallingWindow | CallingWindows | None = None
+    number_series: NumberSeries | None = None
 
 
 def make_account_change(

@@ -37,6 +37,7 @@ from engine.model import (
     Prompt,
 )
 from engine.number_form import ANY_DESTINATION, find_number_mistakes, find_pace_mistakes
+from engine.number_series import SeriesRule
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
 from engine.ports.speech import Speech
@@ -49,12 +50,14 @@ Remember = Callable[[T], IdempotentAnswer]
 
 DEFAULT_ACCOUNT: Final = "default"
 """The name of the account that every installation has."""
-DIDS_MAX: Final = 1_000
+DIDS_MAX: Final = 10_000
 """Of one flow."""
 NUMBERS_MAX: Final = 10_000
 """Of one change of the do-not-call list."""
 CAPS_MAX: Final = 16
 """Of one DID."""
+NUMBERS_SHOWN_MAX: Final = 5
+"""That a sentence names."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
 
@@ -121,7 +124,7 @@ class Administration:
         mistakes = list(find_mistakes(raw, AccountForm))
         require(mistakes + list(find_account_mistakes(raw, "UTC", now)))
         form = read_form(raw, AccountForm)
-        rules = AccountRules(form.calling_window)
+        rules = AccountRules(form.calling_window, form.number_series)
         account = Account(self._ids.new("acc"), form.name, form.timezone, form.email, now, rules)
         answer = remember(account) if remember else None
         earlier = await self._store.add_account(account, answer)
@@ -236,8 +239,8 @@ class Administration:
 
     async def attach_dids(self, account: Account, flow: str, numbers: Sequence[str]) -> Flow | None:
         """The flow with just these DIDs, in this order; None when there is no such flow. Raises `Invalid`
-        (`unknown_did` for those that the account does not have), and `Conflict("no_dids")` for taking
-        the last from an active flow."""
+        (`unknown_did` for those that the account does not have), and `Conflict`: `no_dids` for taking the
+        last from an active flow, `wrong_number_series` for those that could never be called from."""
         each = _read_each_number(numbers, DIDS_MAX)
         wanted = tuple(dict.fromkeys(each))
         found = {did.number for did in await self._store.find_dids(account.id, wanted)}
@@ -252,6 +255,11 @@ class Administration:
         def change(old: Flow) -> Flow:
             if old.listener_active and not wanted:
                 raise _no_dids()
+            rule = SeriesRule(account.rules.number_series, old.settings.purpose)
+            useless = rule.find_useless(wanted)
+            if useless:
+                detail = f"{_list_some(useless)} can call nobody in India for this flow. {rule.explain()}"
+                raise Conflict("wrong_number_series", detail)
             return msgspec.structs.replace(old, dids=wanted)
 
         return await self._change(account, flow, change)
@@ -305,6 +313,12 @@ class Administration:
             place = Mistake("/account", "unknown_account", detail)
             raise Invalid("unknown_account", detail, (place,))
         return account
+
+
+def _list_some(numbers: Sequence[str]) -> str:
+    shown = ", ".join(numbers[:NUMBERS_SHOWN_MAX])
+    more = len(numbers) - NUMBERS_SHOWN_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _no_dids() -> Conflict:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 
 from engine.amd import AmdParameters
 from engine.disposition import Disposition
+from engine.number_series import NumberSeries, Purpose
 
 FlowKind = Literal["multicast", "dialer"]
 Role = Literal["administrator", "owner", "operator", "viewer"]
@@ -94,6 +95,8 @@ class AccountRules(Struct, frozen=True, omit_defaults=True):
 
     calling_window: CallingWindow | CallingWindows | None = None
     """When callees may be called, beside what their flow says; None is always."""
+    number_series: NumberSeries | None = None
+    """The country whose rule on series of caller numbers is kept to; None for no such rule."""
 
 
 class Account(Struct, frozen=True):
@@ -201,6 +204,10 @@ Dialing = Literal["preview", "progressive", "power"]
 when an agent is free, or several calls for each free agent."""
 
 
+CallerNumbers = Literal["rotate", "local"]
+"""How a flow chooses the DID of a call."""
+
+
 class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
     """How a flow dials. A setting that is not known is refused, never ignored."""
 
@@ -219,8 +226,10 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """What follows an attempt that a crash interrupted."""
     calling_window: CallingWindow | CallingWindows | None = None
     """When callees may be called; None is always."""
-    caller_numbers: Literal["rotate"] = "rotate"
-    """How a DID is chosen."""
+    caller_numbers: CallerNumbers = "rotate"
+    """How a DID is chosen: in turn, or the one whose number is most like the callee's."""
+    purpose: Purpose | None = None
+    """What calls are for, where the account keeps to a country's number series."""
     presentation: PresentationSettings = PresentationSettings()
     """How calls show who is calling."""
     dialing: Dialing = "progressive"

@@ -456,7 +456,8 @@ class Engine:
             self._scheduler.offer_all(flow)
 
     def _note_hours(self, account: str, flow: str) -> None:
-        """The calling windows of a flow are others now: what waits for the old ones is looked at again."""
+        """The calling windows of a flow, or its caller numbers, are others now: what waits for the old ones
+        is looked at again."""
         self._scheduler.aside.recall(flow, self.clock.now())
         self._reopening.add(account, flow)
 

@@ -47,6 +47,7 @@ from engine.model import (
     Step,
     status_of,
 )
+from engine.number_series import NumberSeries
 from engine.outlook import Forecast
 
 encode = msgspec.json.Encoder().encode
@@ -61,6 +62,7 @@ class AccountView(Struct, frozen=True):
     email: str
     created_at: str
     calling_window: CallingWindow | CallingWindows | None
+    number_series: NumberSeries | None
     stopped_at: str | None
     """Since when an administrator lets it make no call."""
 
@@ -335,6 +337,7 @@ def show_account(account: Account) -> AccountView:
         email=account.email,
         created_at=rfc3339(account.created_at),
         calling_window=account.rules.calling_window,
+        number_series=account.rules.number_series,
         stopped_at=_show_time(account.stopped_at),
     )
 

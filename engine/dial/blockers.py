@@ -15,6 +15,7 @@ from msgspec import Struct
 from engine.dial.limits import ROUNDING_S, Block, Limits
 from engine.dial.route import Route
 from engine.model import Blocker, BlockerCode, Contact
+from engine.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook
 from engine.schedule.zones import zones_of
 
@@ -60,6 +61,10 @@ class Case(Struct, frozen=True):
     flow: Limits
     engine: Limits
     did: Limits
+    caller: str = ""
+    """The DID's number; empty where the flow has none."""
+    series: SeriesRule = SeriesRule()
+    """Which numbers the flow may call from."""
     agents: Block | None = None
     """Why the contact waits for agents, if it does."""
 
@@ -72,9 +77,23 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
         wall_now: seconds since the epoch, which the contact's own times are in.
     """
     own = find_own_blocker(contact, case, now, wall_now)
-    if own is not None:
-        return own
+    return own or find_way_blocker(contact.number, case, now)
+
+
+def find_way_blocker(number: str, case: Case, now: float) -> Block | None:
+    """The part of `find_blocker` that hangs on the DID: whether it may call this number at all, and the
+    limits before it."""
+    unfit = find_unfit(number, case)
+    if unfit is not None:
+        return unfit
     return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+
+
+def find_unfit(number: str, case: Case) -> Block | None:
+    """What forbids that this number is called from this DID, whoever has room for it."""
+    if case.caller and not case.series.allows(case.caller, number):
+        return Block("no_trunk", math.inf, detail=case.series.explain())
+    return None
 
 
 def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
@@ -99,7 +118,11 @@ def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Bl
 def find_ban(number: str, case: Case, now: float, wall_now: float) -> Block | None:
     """What forbids a call to this number, whoever has room for it. Asked once more of each call directly
     before its INVITE leaves, and of second legs as of first ones."""
-    return find_hold(case) or find_closed(number, case.hours, now, wall_now)
+    return (
+        find_hold(case)
+        or find_closed(number, case.hours, now, wall_now)
+        or find_unfit(number, case)
+    )
 
 
 def find_hold(case: Case) -> Block | None:

@@ -18,8 +18,10 @@ from engine.dial.blockers import (
     find_ban,
     find_blocker,
     find_line_blocker,
+    find_unfit,
     opening_of,
 )
+from engine.dial.callers import Callers
 from engine.dial.floor import Floor
 from engine.dial.limits import Block, Limits, Permit, limits_of_did
 from engine.dial.presentation import read_presentation
@@ -27,6 +29,7 @@ from engine.dial.route import Route
 from engine.dial.trunk import TrunkCall
 from engine.flow.definition import Definition
 from engine.model import Did, Flow, windows_of
+from engine.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook, Party
 from engine.schedule.feed import Work
 
@@ -54,6 +57,9 @@ class FlowDesk:
         self._parties: tuple[Party, ...] = ()
         self.hours = CallingBook(())
         """When the flow and its account let callees be called."""
+        self.callers = Callers((), SeriesRule(), by_prefix=False)
+        """The flow's DIDs, for `Router` to choose from."""
+        self._callers_made_of: tuple[object, ...] = ()
         self.set_flow(flow, definition)
         self.limits = limits
         self.floor = floor
@@ -61,11 +67,26 @@ class FlowDesk:
         """Contacts of the flow that lie in mailboxes."""
 
     def set_flow(self, flow: Flow, definition: Definition) -> bool:
-        """Take a version of the flow into operation. Whether its calling windows are others now."""
+        """Take a version of the flow into operation. Whether contacts that were set aside are to be looked
+        at again for that."""
         self.flow = flow
         self.definition = definition
         self.presentation = read_presentation(flow.settings.presentation)
-        return self.set_hours()
+        return self.set_callers() | self.set_hours()
+
+    def set_callers(self) -> bool:
+        """Go by the DIDs that the flow has now, and by the number series that its account keeps to. Whether
+        some may be called for that who could not."""
+        settings = self.flow.settings
+        rule = SeriesRule(self.account.account.rules.number_series, settings.purpose)
+        made_of = (self.flow.dids, rule, settings.caller_numbers)
+        if made_of == self._callers_made_of:
+            return False
+        self._callers_made_of = made_of
+        by_prefix = settings.caller_numbers == "local"
+        was_bound = self.callers.rule.series is not None
+        self.callers = Callers(self.flow.dids, rule, by_prefix=by_prefix)
+        return was_bound
 
     def set_hours(self) -> bool:
         """Go by the calling windows that the flow and its account have now. Whether they are others."""
@@ -135,12 +156,14 @@ class DidActor:
         return Case(
             account_stopped=desk.account.is_stopped,
             list_paused=list_paused,
-            flow_active=desk.flow.listener_active and self.did.number in desk.flow.dids,
+            flow_active=desk.flow.listener_active and self.did.number in desk.callers.numbers,
             hours=desk.hours,
             route=self.route,
             flow=desk.limits,
             engine=self._engine,
             did=self.limits,
+            caller=self.did.number,
+            series=desk.callers.rule,
             agents=agents,
         )
 
@@ -213,6 +236,9 @@ class DidActor:
             block = find_blocker(work.contact, case, now, services.clock.now())
             if block is None:
                 return self._assign(work, desk, case, services, now)
+            if find_unfit(work.contact.number, case) is not None:
+                services.put_back(work, work.contact)  # the flow may have other DIDs
+                return None
             is_the_lines = block.line is not None or block.code in TRUNK_BLOCKERS
             if block.line is desk.limits or not is_the_lines:
                 self._put_back(work, block, services, now)

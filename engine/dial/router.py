@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import trio
@@ -16,8 +17,8 @@ from engine.dial.blockers import (
     describe,
     find_closed,
     find_hold,
-    find_line_blocker,
     find_own_blocker,
+    find_way_blocker,
     opening_of,
 )
 from engine.dial.did import DidActor, FlowDesk
@@ -41,6 +42,9 @@ ERRANDS_MAX: Final = 10_000
 """Contacts whose agents are about to be called."""
 AGENT_WAIT_S: Final = 5.0
 """How long a contact waits whose agent is not free, and a flow when there are too many of those."""
+UNFIT_WAIT_S: Final = 86_400.0
+"""How soon a contact is looked at again that none of its flow's DIDs may call; sooner when the flow, its DIDs
+or its account are changed."""
 
 
 class Errand(Struct, frozen=True):
@@ -67,6 +71,8 @@ class Router:
         self._routes = make_routes(self.trunks, routes)
         self._desks: dict[str, FlowDesk] = {}
         self._actors: dict[str, DidActor] = {}
+        self._flows_of: dict[str, dict[str, None]] = {}
+        """Flows in operation, by the DIDs that they call from."""
         self._accounts: dict[str, AccountDesk] = {}
         self._waiting_for_channel: set[str] = set()
         self._send_errand, self.errands = trio.open_memory_channel[Errand](ERRANDS_MAX)
@@ -75,16 +81,15 @@ class Router:
         self._has_freed = trio.Event()
 
     def set_account(self, account: Account) -> list[str]:
-        """Take an account, or its change, into operation. Which of its flows have other calling windows for
-        that."""
+        """Take an account, or its change, into operation. Of which of its flows contacts that were set aside
+        are to be looked at again for that."""
         desk = self._accounts.get(account.id)
         if desk is None:
             self._accounts[account.id] = AccountDesk(account)
             return []
         desk.set_account(account)
-        return [
-            id_ for id_, flow in self._desks.items() if flow.account is desk and flow.set_hours()
-        ]
+        flows = [(id_, flow) for id_, flow in self._desks.items() if flow.account is desk]
+        return [id_ for id_, flow in flows if flow.set_callers() | flow.set_hours()]
 
     def flows_of_account(self, account: str) -> list[str]:
         """Flows in operation of an account."""
@@ -96,10 +101,11 @@ class Router:
 
     def set_flow(self, flow: Flow) -> bool:
         """Take a flow, or its change, into operation. Its limits keep their count across a change. Whether
-        that changed the calling windows of a flow that was there."""
+        contacts of a flow that was there are to be looked at again that were set aside."""
         cps, channels = flow.settings.cps, flow.settings.channels
         definition = read_definition(flow.definition)
         desk = self._desks.get(flow.id)
+        self._note_callers(flow.id, () if desk is None else desk.flow.dids, flow.dids)
         if desk is None:
             limits, account = limits_of_flow(cps, channels), self._accounts[flow.account]
             floor = Floor(flow, self._note_freed)
@@ -116,17 +122,33 @@ class Router:
         """Take a deleted flow out of operation."""
         desk = self._desks.pop(flow, None)
         if desk is not None:
+            self._note_callers(flow, desk.flow.dids, ())
             desk.floor.ask_all_to_leave()
 
     def add_did(self, did: Did) -> DidActor:
         """Make the actor of a DID; `run_did` runs it."""
         actor = DidActor(did, self._routes.get(did.trunk), self._engine, self._desks.get)
         self._actors[did.number] = actor
+        self._put_back_caller(did.number)
         return actor
 
     def flows_of(self, number: str) -> list[str]:
         """Flows in operation that call from this DID."""
-        return [flow for flow, desk in self._desks.items() if number in desk.flow.dids]
+        return [*self._flows_of.get(number, ())]
+
+    def _note_callers(self, flow: str, before: Iterable[str], now: Iterable[str]) -> None:
+        """A flow calls from other DIDs now."""
+        for number in before:
+            self._flows_of[number].pop(flow)
+            if not self._flows_of[number]:
+                del self._flows_of[number]
+        for number in now:
+            self._flows_of.setdefault(number, {})[flow] = None
+
+    def _put_back_caller(self, number: str) -> None:
+        """A DID may have room for a contact, of any of its flows."""
+        for flow in self._flows_of.get(number, ()):
+            self._desks[flow].callers.put(number)
 
     def knows_did(self, number: str) -> bool:
         """Whether this DID has its actor."""
@@ -144,6 +166,7 @@ class Router:
         """Run a DID's actor until cancelled, and keep its mailbox filled from all its flows in turn."""
 
         def fill(actor: DidActor) -> None:
+            self._put_back_caller(actor.did.number)
             while actor.has_room and actor.hungry:
                 flow = next(iter(actor.hungry))
                 del actor.hungry[flow]
@@ -211,7 +234,7 @@ class Router:
         ticket = floor.reserve(work, seat, trio.current_time())
         if ticket is None:
             return Aside(self._clock.now() + AGENT_WAIT_S, "agents_busy")
-        hold: Hold | None = None
+        hold: Hold | Aside | None = None
         if desk.flow.settings.first == "customer":
             hold = self._post(work, desk)
         else:
@@ -228,7 +251,7 @@ class Router:
         self._freed[flow] = None
         self._has_freed.set()
 
-    def _post(self, work: Work, desk: FlowDesk) -> Hold | None:
+    def _post(self, work: Work, desk: FlowDesk) -> Hold | Aside | None:
         now, wall_now = trio.current_time(), self._clock.now()
         if desk.is_full:
             self._waiting_for_channel.add(desk.flow.id)
@@ -236,16 +259,32 @@ class Router:
         blocked = desk.limits.blocked_by(now)
         if blocked is not None and math.isfinite(blocked.until):
             return Hold(wall_now + blocked.until - now)
-        actors = [self._actors[number] for number in desk.flow.dids if number in self._actors]
-        free = [actor for actor in actors if actor.has_room]
-        if not free:
-            for actor in actors:
-                actor.hungry.setdefault(desk.flow.id)
+        callee = work.contact.number
+        pool = desk.callers.pool_for(callee)
+        if not pool.numbers and desk.callers.numbers:
+            return Aside(wall_now + UNFIT_WAIT_S, "no_trunk")
+        chosen = pool.choose(callee, self._has_room, partial(self._expected_wait_s, now))
+        if chosen is None:
+            for number in pool.numbers:
+                if number in self._actors:
+                    self._actors[number].hungry.setdefault(desk.flow.id)
             return Hold(None)
         if work.claim is None and desk.flow.kind == "dialer" and desk.floor.admit(work) is None:
             return Hold(None)
-        min(free, key=lambda actor: _expected_wait_s(actor, now)).post(work, desk)
+        self._actors[chosen].post(work, desk)
         return None
+
+    def _has_room(self, number: str) -> bool:
+        actor = self._actors.get(number)
+        return actor is not None and actor.has_room
+
+    def _expected_wait_s(self, now: float, number: str) -> float:
+        actor = self._actors[number]
+        if actor.route is None or actor.route.down_by(now) is not None:
+            return math.inf
+        blocked = actor.limits.blocked_by(now)
+        held_s = 0.0 if blocked is None else min(blocked.until - now, 1e6)
+        return actor.backlog_s + held_s
 
     def explain(self, contacts: Iterable[Contact], paused: Container[str]) -> list[Blocker]:
         """Why each of these open contacts is not dialled now: what holds it at the DID that is free soonest.
@@ -254,8 +293,8 @@ class Router:
             paused: lists that are.
         """
         now, wall_now = trio.current_time(), self._clock.now()
-        lines: dict[str, Block] = {}
-        """What holds a flow's DIDs back is the same for all its contacts."""
+        lines: dict[tuple[str, bool], Block] = {}
+        """What holds a flow's DIDs back is the same for all its contacts that may be called from them."""
         found = []
         for contact in contacts:
             desk = self._desks.get(contact.flow)
@@ -263,9 +302,14 @@ class Router:
             if desk is not None:
                 case = self._case_of(desk, contact.list in paused, desk.floor.blocked_by(contact))
                 own = find_own_blocker(contact, case, now, wall_now)
-                if own is None and contact.flow not in lines:
-                    lines[contact.flow] = self._find_line(desk, now)
-                block = own or lines[contact.flow]
+                if own is not None and own.code != "no_trunk":
+                    found.append(describe(own, now, wall_now))
+                    continue
+                # Whether there is a DID for it may have changed since it was set aside for want of one.
+                way = contact.flow, desk.callers.rule.binds(contact.number)
+                if way not in lines:
+                    lines[way] = self._find_line(desk, contact.number, now)
+                block = lines[way]
             found.append(describe(block, now, wall_now))
         return found
 
@@ -282,14 +326,15 @@ class Router:
                 return self._actors[number].case_of(list_paused, desk, agents)
         return _case_without_did(desk, self._engine, list_paused, agents)
 
-    def _find_line(self, desk: FlowDesk, now: float) -> Block:
-        """What holds a flow's contacts back that nothing of their own does."""
-        numbers = [number for number in desk.flow.dids if number in self._actors]
-        cases = [self._actors[number].case_of(False, desk) for number in numbers]
+    def _find_line(self, desk: FlowDesk, callee: str, now: float) -> Block:
+        """What holds a flow's contacts back that nothing of their own does: all those that this callee's
+        may be called from."""
+        fitting = desk.callers.pool_for(callee).numbers or desk.callers.numbers
+        numbers = [number for number in desk.flow.dids if number in fitting]
+        actors = [self._actors[number] for number in numbers if number in self._actors]
+        cases = [actor.case_of(False, desk) for actor in actors]
         cases = cases or [_case_without_did(desk, self._engine, False)]
-        blocks = [
-            find_line_blocker(case.route, (case.flow, case.engine), case.did, now) for case in cases
-        ]
+        blocks = [find_way_blocker(callee, case, now) for case in cases]
         standing = [block for block in blocks if block is not None]
         if len(standing) < len(blocks):
             # A DID is free this very moment: the contact is next, behind those that were due before.
@@ -338,14 +383,6 @@ class Router:
             for limits in parties:
                 if limits is not None:
                     limits.restore(at)
-
-
-def _expected_wait_s(actor: DidActor, now: float) -> float:
-    if actor.route is None or actor.route.down_by(now) is not None:
-        return math.inf
-    blocked = actor.limits.blocked_by(now)
-    held_s = 0.0 if blocked is None else min(blocked.until - now, 1e6)
-    return actor.backlog_s + held_s
 
 
 _UNKNOWN_FLOW: Final = Block("flow_paused", math.inf)

@@ -1,4 +1,4 @@
-"""When calling windows are changed, contacts that wait for the old ones to open are looked at again."""
+"""When calling windows or caller numbers change, contacts that wait for the old ones are looked at again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 import trio
 
+from engine.model import BlockerCode
 from engine.ports.clock import WallClock
 from engine.ports.store import DialStore, StoreUnavailable
 
@@ -15,12 +16,15 @@ log = structlog.get_logger(__name__)
 
 CHUNK: Final = 500
 """Contacts of one transaction."""
+SET_ASIDE_FOR: Final[tuple[BlockerCode, ...]] = ("calling_window", "no_trunk")
+"""What contacts wait for in the store that a change of their flow may end."""
 STORE_RETRY_S: Final = 1.0
 """How soon a store that could not do it is asked again."""
 
 
 class Reopening:
-    """Brings forward what waits behind the calling windows of flows, a chunk at a time."""
+    """Brings forward what waits behind the calling windows of flows, or for a DID that may call it, a chunk
+    at a time."""
 
     def __init__(
         self,
@@ -36,7 +40,7 @@ class Reopening:
         self._woken = trio.Event()
 
     def add(self, account: str, flow: str) -> None:
-        """The calling windows of a flow are others now."""
+        """The calling windows of a flow, or its caller numbers, are others now."""
         self._flows[account, flow] = None
         self._woken.set()
 
@@ -48,14 +52,15 @@ class Reopening:
             while self._flows:
                 account, flow = next(iter(self._flows))
                 del self._flows[account, flow]  # before it is done: it may change again meanwhile
-                await self._bring_forward(account, flow)
+                for code in SET_ASIDE_FOR:
+                    await self._bring_forward(account, flow, code)
 
-    async def _bring_forward(self, account: str, flow: str) -> None:
+    async def _bring_forward(self, account: str, flow: str, code: BlockerCode) -> None:
         """All that waits at this moment. What is set aside from here on goes by the new windows."""
         now = self._clock.now()
         while True:
             try:
-                lists = await self._store.bring_forward(account, flow, "calling_window", now, CHUNK)
+                lists = await self._store.bring_forward(account, flow, code, now, CHUNK)
             except StoreUnavailable as error:
                 log.error("cannot bring contacts forward", flow=flow, error=str(error))
                 await trio.sleep(STORE_RETRY_S)

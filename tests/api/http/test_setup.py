@@ -26,6 +26,7 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
         "id": reply.json["id"],
         "created_at": "2026-01-01T00:00:00.000Z",
         "calling_window": None,
+        "number_series": None,
         "stopped_at": None,
     }
     assert reply.json["id"].startswith("acc_")
