@@ -213,6 +213,9 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3
     """Attempts on one contact, over all its numbers and all reasons."""
+    attempts_max_per_day: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """Of those, on one calendar day of the contact (`engine.schedule.day_budget`); None is as many as there
+    are."""
     retry: dict[RetriedDisposition, RetryRule] = field(default_factory=dict)
     ring_timeout_s: Annotated[float, Meta(ge=5, le=180)] = 45
     call_max_s: Annotated[float, Meta(ge=1, le=14_400)] = 3600
@@ -391,6 +394,10 @@ class Contact(Struct, frozen=True, gc=False):
     """E.164: who is to talk with this contact; None is any agent, or nobody."""
     flow_version: int = 1
     """The version of the flow whose graph its calls run: that of the moment at which it came in."""
+    spent_at: tuple[float, ...] = ()
+    """When the latest calls were made that count, oldest first (`engine.schedule.day_budget`)."""
+    dead: tuple[str, ...] = ()
+    """E.164: numbers that trunks redirected its calls to and that turned out to be invalid."""
 
     @property
     def number(self) -> str:

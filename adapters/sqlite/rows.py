@@ -67,6 +67,16 @@ class _Detail(Struct, omit_defaults=True):
     steps: tuple[Step, ...] = ()
 
 
+class _History(Struct, omit_defaults=True):
+    """What a contact remembers of its calls, kept as one JSON text, because nothing looks for it."""
+
+    spent_at: tuple[float, ...] = ()
+    dead: tuple[str, ...] = ()
+
+
+_read_history = msgspec.json.Decoder(_History).decode
+
+
 _read_detail = msgspec.json.Decoder(_Detail).decode
 
 
@@ -260,17 +270,17 @@ def to_counts(dispositions: str) -> dict[Disposition, int]:
 CONTACT_INSERT: Final = (
     "INSERT INTO contacts (id, list, row, tel, variables, starttime, reference, state, due_at, "
     "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured, agent, "
-    "flow_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "flow_version, history) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 CONTACT_COLUMNS: Final = (
     "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
     "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured, "
-    "c.agent, c.flow_version"
+    "c.agent, c.flow_version, c.history"
 )
-CONTACT_WIDTH: Final = 21
+CONTACT_WIDTH: Final = 22
 CONTACT_PROGRESS: Final = (
     "state = ?, due_at = ?, wait_code = ?, tel_index = ?, spent = ?, tries = ?, disposition = ?, "
-    "completed_at = ?, detour = ?, detoured = ?"
+    "completed_at = ?, detour = ?, detoured = ?, history = ?"
 )
 
 
@@ -296,7 +306,14 @@ def contact_row(one: Contact, list_n: int, row: int) -> Row:
         one.detoured,
         one.agent,
         one.flow_version,
+        _history_text(one),
     )
+
+
+def _history_text(one: Contact) -> str | None:
+    if not one.spent_at and not one.dead:
+        return None
+    return text(_History(one.spent_at, one.dead))
 
 
 def contact_progress_row(one: Contact) -> Row:
@@ -312,6 +329,7 @@ def contact_progress_row(one: Contact) -> Row:
         one.completed_at,
         one.detour,
         one.detoured,
+        _history_text(one),
     )
 
 
@@ -326,6 +344,7 @@ def to_contact(row: Row) -> Contact:
         *row[15:18],
         bool(row[18]),
         *row[19:21],
+        *(msgspec.structs.astuple(_read_history(row[21])) if row[21] is not None else ()),
     )
     return Contact(*values)
 

@@ -360,6 +360,8 @@ _CONTENTS: Final = (
     "WHERE content_sha256 IS NOT NULL",
 )
 
+_HISTORY: Final = ("ALTER TABLE contacts ADD COLUMN history TEXT",)  # JSON; NULL for none
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -372,6 +374,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0009 numbers that were reached", _REACHED),
     Migration("0010 contents of lists", _CONTENTS),
     Migration("0011 waits of contacts", WAITS),
+    Migration("0012 what contacts remember", _HISTORY),
 )
 """In the order in which they run."""
 

@@ -238,7 +238,7 @@ class _AttemptRunner:
             await services.store.complete_contacts([self._contact.id], "skipped", now, reason)
             services.finish(work)
             return
-        after = after_attempt(self._contact, self._assignment.flow.settings, Outcome("failed"), now)
+        after = after_attempt(self._contact, self._assignment.flow, Outcome("failed"), now)
         event = following_event(after, now, reason)
         if await services.store.settle_contact(after, [event], now) and after.state == "open":
             services.put_back(work, after)
@@ -351,6 +351,10 @@ class _AttemptRunner:
             refused = "The number was redirected before."
         elif number == self._attempt.number:
             refused = "It leads to the same number."
+        elif number in self._contact.tel:
+            refused = "It leads to another of the contact's numbers, which has its own turn."
+        elif number in self._contact.dead:
+            refused = "It leads to a number that was found to be invalid."
         else:
             return number
         log.info("a redirection is not followed", reason=refused, **self.names)
@@ -363,15 +367,18 @@ class _AttemptRunner:
 
     async def _settle(self, outcome: Outcome, stall: Stall | None = None) -> None:
         now, work = self._services.clock.now(), self._assignment.work
-        settings = self._assignment.flow.settings
+        flow, made_at = self._assignment.flow, self._attempt.initiated_at
         if stall is None:
             work.refused_by = ()
-            await self._write_end(outcome, after_attempt(self._contact, settings, outcome, now))
+            after = after_attempt(self._contact, flow, outcome, now, made_at=made_at)
+            await self._write_end(outcome, after)
             return
         chance = self._services.randomness.random()
         route, trunk = self._assignment.route, self._attempt.trunk
         wait_s = wait_after(stall, work, route, trunk, chance, trio.current_time())
-        outcome, contact = after_stall(self._contact, settings, outcome, now, wait_s, stall.stalls)
+        outcome, contact = after_stall(
+            self._contact, flow, outcome, now, wait_s, stall.stalls, made_at
+        )
         if contact.spent > self._contact.spent:
             work.refused_by = ()
         await self._write_end(outcome, contact)

@@ -17,6 +17,7 @@ from engine.dial.route import Route
 from engine.model import Blocker, BlockerCode, Contact
 from engine.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook
+from engine.schedule.day_budget import DayBudget
 from engine.schedule.zones import zones_of
 
 LOOK_AGAIN_S: Final = 86_400.0
@@ -44,6 +45,8 @@ DETAILS: Final[dict[BlockerCode, str]] = {
     "list_canceled": "The list was canceled; the contact is about to be completed.",
 }
 
+DAY_SPENT: Final = "It was called as often as the flow allows on one of its days."
+
 LIST_CANCELED: Final = Block("list_canceled", math.inf)
 """What holds the contacts of a canceled list until each of them has its disposition."""
 
@@ -67,6 +70,8 @@ class Case(Struct, frozen=True):
     """Which numbers the flow may call from."""
     agents: Block | None = None
     """Why the contact waits for agents, if it does."""
+    day_budget: DayBudget | None = None
+    """How many calls of one contact the flow allows in a day, if it says."""
 
 
 def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
@@ -101,9 +106,8 @@ def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) 
     held = find_hold(case)
     if held is not None:
         return held
-    if contact.due_at > wall_now + ROUNDING_S:
-        return Block(contact.wait_code, now + contact.due_at - wall_now)
-    return find_closed(contact.number, case.hours, now, wall_now) or case.agents
+    waits = find_wait(contact, case.day_budget, now, wall_now)
+    return waits or find_closed(contact.number, case.hours, now, wall_now) or case.agents
 
 
 def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Block | None:
@@ -133,6 +137,18 @@ def find_hold(case: Case) -> Block | None:
         return Block("list_paused", math.inf)
     if not case.flow_active:
         return Block("flow_paused", math.inf)
+    return None
+
+
+def find_wait(
+    contact: Contact, budget: DayBudget | None, now: float, wall_now: float
+) -> Block | None:
+    """That a contact's own time has not come, or not again on this day."""
+    next_day = None if budget is None else budget.spent_until(contact, wall_now)
+    if next_day is not None and next_day >= contact.due_at:
+        return Block("retry_wait", now + next_day - wall_now, detail=DAY_SPENT)
+    if contact.due_at > wall_now + ROUNDING_S:
+        return Block(contact.wait_code, now + contact.due_at - wall_now)
     return None
 
 

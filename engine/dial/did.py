@@ -31,6 +31,7 @@ from engine.flow.definition import Definition
 from engine.model import Did, Flow, windows_of
 from engine.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook, Party
+from engine.schedule.day_budget import DayBudget, budget_of
 from engine.schedule.feed import Work
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,8 @@ MAILBOX_MIN: Final = 2
 MAILBOX_MAX: Final = 500
 TRUNK_CHECK_S: Final = 1.0
 """How often a DID without a trunk, or before trunks that are down, looks again at the least."""
+LONG_WAITS: Final = ("calling_window", "retry_wait")
+"""Blockers of a contact that waits for them in the store."""
 TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
 PATIENCE_S: Final = 2.0
 """How long contacts wait in a mailbox for the DID. Before a longer wait they go back to the scheduler, as
@@ -55,6 +58,7 @@ class FlowDesk:
     ) -> None:
         self.account = account
         self._parties: tuple[Party, ...] = ()
+        self.day_budget: DayBudget | None = None
         self.hours = CallingBook(())
         """When the flow and its account let callees be called."""
         self.callers = Callers((), SeriesRule(), by_prefix=False)
@@ -71,6 +75,7 @@ class FlowDesk:
         at again for that."""
         self.flow = flow
         self.definition = definition
+        self.day_budget = budget_of(flow)
         self.presentation = read_presentation(flow.settings.presentation)
         return self.set_callers() | self.set_hours()
 
@@ -165,6 +170,7 @@ class DidActor:
             caller=self.did.number,
             series=desk.callers.rule,
             agents=agents,
+            day_budget=desk.day_budget,
         )
 
     async def run(
@@ -305,7 +311,7 @@ class DidActor:
 
     def _put_back(self, work: Work, block: Block, services: AttemptServices, now: float) -> None:
         """Only this contact, or its flow, is held back: the DID goes on with others."""
-        if block.code == "calling_window":
+        if block.code in LONG_WAITS:
             services.set_aside(work, opening_of(block, now, services.clock.now()), block.code)
             return
         wait_s = TRUNK_CHECK_S if math.isinf(block.until) else block.until - now

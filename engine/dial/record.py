@@ -80,7 +80,7 @@ async def end_interrupted(
     if flow is None:
         after = complete(contact, "unknown", now)
     else:
-        after = after_attempt(contact, flow.settings, Outcome("unknown"), now)
+        after = after_attempt(contact, flow, Outcome("unknown"), now, made_at=attempt.initiated_at)
     events = [ended_event(ended, now)]
     if after.state == "open":
         events.append(following_event(after, now))

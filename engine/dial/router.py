@@ -18,6 +18,7 @@ from engine.dial.blockers import (
     find_closed,
     find_hold,
     find_own_blocker,
+    find_wait,
     find_way_blocker,
     opening_of,
 )
@@ -212,9 +213,10 @@ class Router:
         if desk is None or not desk.flow.listener_active or desk.account.is_stopped:
             return Hold(None)
         now, wall_now = trio.current_time(), self._clock.now()
-        closed = find_closed(work.contact.number, desk.hours, now, wall_now)
-        if closed is not None:
-            return Aside(opening_of(closed, now, wall_now), closed.code)
+        waits = find_wait(work.contact, desk.day_budget, now, wall_now)
+        barred = waits or find_closed(work.contact.number, desk.hours, now, wall_now)
+        if barred is not None:
+            return Aside(opening_of(barred, now, wall_now), barred.code)
         if work.claim is None and desk.flow.kind == "dialer":
             if work.contact.agent is not None:
                 return self._bring_to_agent(work, desk)
@@ -404,4 +406,5 @@ def _case_without_did(
         engine=engine,
         did=nobody,
         agents=agents,
+        day_budget=desk.day_budget,
     )

@@ -3,7 +3,8 @@
 One rule each, in the order of CONTRACT.md: what the network caused costs no budget, but a number that comes
 to nothing again and again while its trunk takes other calls is given up; a call that a trunk redirected costs
 none either; a callee who was reached is done; one who refused is left alone; a number is tried again
-as often as the flow says for that disposition; then the next number; then it is over.
+as often as the flow says for that disposition; then the next number; then it is over. What is left over of a
+day's budget waits for the contact's next day.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Final, cast
 import msgspec
 
 from engine.disposition import Disposition, Outcome
-from engine.model import Contact, FlowSettings, RetriedDisposition
+from engine.model import Contact, Flow, FlowSettings, RetriedDisposition
+from engine.schedule.day_budget import budget_of, note_spent
 
 CONGESTION_WAIT_S: Final = 1.0
 """How long a contact is put back at the most when the first trunk refuses it as congested …"""
@@ -43,15 +45,17 @@ def congestion_wait_s(rounds: int, chance: float) -> float:
 
 def after_attempt(
     contact: Contact,
-    settings: FlowSettings,
+    flow: Flow,
     outcome: Outcome,
     now: float,
     kept_wait_s: float = 0.0,
+    made_at: float | None = None,
 ) -> Contact:
     """The contact as it stands after an attempt that ended at `now`, seconds since the epoch.
 
     Args:
         kept_wait_s: how long it waits where the attempt cost no budget.
+        made_at: when the attempt was made, on whose day it counts; None is `now`.
     """
     disposition = outcome.disposition
     if outcome.redirected_to is not None:
@@ -61,16 +65,17 @@ def after_attempt(
         return _wait(detour, now, 0.0)
     if disposition is None or not outcome.spends_budget:
         return _wait(contact, now, kept_wait_s)
-    return _spend(contact, settings, disposition, now)
+    return _spend(contact, flow, disposition, now, made_at)
 
 
 def after_stall(
     contact: Contact,
-    settings: FlowSettings,
+    flow: Flow,
     outcome: Outcome,
     now: float,
     kept_wait_s: float,
     stalls: int,
+    made_at: float | None = None,
 ) -> tuple[Outcome, Contact]:
     """The outcome of an attempt that came to nothing for want of the network, and the contact as it stands
     after it. The last stall of a number that is given up costs its budget; where there was no answer at
@@ -82,11 +87,11 @@ def after_stall(
     if stalls < STALLS_MAX:
         tries: dict[Disposition, int] = {**contact.tries, "congested": stalls}
         counted = msgspec.structs.replace(contact, tries=tries)
-        return outcome, after_attempt(counted, settings, outcome, now, kept_wait_s)
+        return outcome, after_attempt(counted, flow, outcome, now, kept_wait_s)
     if outcome.disposition is None:
         outcome = Outcome("failed")
     assert outcome.disposition is not None
-    return outcome, _spend(contact, settings, outcome.disposition, now)
+    return outcome, _spend(contact, flow, outcome.disposition, now, made_at)
 
 
 def stalls_of(contact: Contact) -> int | None:
@@ -104,18 +109,32 @@ def complete(contact: Contact, disposition: Disposition, now: float) -> Contact:
 
 
 def _spend(
-    contact: Contact, settings: FlowSettings, disposition: Disposition, now: float
+    contact: Contact, flow: Flow, disposition: Disposition, now: float, made_at: float | None
 ) -> Contact:
+    dead = contact.dead
+    if disposition == "invalid-number" and contact.detour is not None:
+        dead = (*dead, contact.detour)
     spent = msgspec.structs.replace(
         contact,
         spent=contact.spent + 1,
+        spent_at=note_spent(contact, now if made_at is None else made_at),
+        dead=dead,
         detour=None,
         detoured=False,
         tries=_without_stalls(contact),
     )
-    if _is_final(disposition, settings) or spent.spent >= settings.attempts_max:
+    if _is_final(disposition, flow.settings) or spent.spent >= flow.settings.attempts_max:
         return complete(spent, disposition, now)
-    return _try_again(spent, settings, disposition, now)
+    return _wait_for_day(_try_again(spent, flow.settings, disposition, now), flow)
+
+
+def _wait_for_day(contact: Contact, flow: Flow) -> Contact:
+    """The contact on the first day, from the one on which it is due, that has a call left."""
+    budget = budget_of(flow)
+    if budget is None or contact.state != "open":
+        return contact
+    next_day = budget.spent_until(contact, contact.due_at)
+    return contact if next_day is None else msgspec.structs.replace(contact, due_at=next_day)
 
 
 def _without_stalls(contact: Contact) -> dict[Disposition, int]:

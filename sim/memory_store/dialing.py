@@ -349,4 +349,6 @@ def _progressed(kept: Contact, after: Contact) -> Contact:
         completed_at=after.completed_at,
         detour=after.detour,
         detoured=after.detoured,
+        spent_at=after.spent_at,
+        dead=after.dead,
     )
