@@ -374,7 +374,7 @@ class Engine:
                 break
         flows = {}
         while True:
-            page = await self.store.list_flows(None, PAGE, cursor)
+            page = await self.store.list_all_flows(PAGE, cursor)
             for flow in page.items:
                 flows[flow.id] = flow
                 self._take_flow(flow)
@@ -390,7 +390,7 @@ class Engine:
         dids: list[Did] = []
         cursor: str | None = None
         while True:
-            page: Page[Did] = await self.store.list_dids(None, PAGE, cursor)
+            page: Page[Did] = await self.store.list_all_dids(PAGE, cursor)
             dids += page.items
             cursor = page.next
             if cursor is None:

@@ -23,7 +23,9 @@ _AGENT: Final = (
 )
 _OF_FLOW: Final = "FROM agents g JOIN accounts a ON a.n = g.account JOIN flows f ON f.n = g.flow"
 GET_AGENT: Final = f"{_AGENT} {_OF_FLOW} WHERE g.id = ? AND f.id = ? AND a.id = ?"
-LIST_AGENTS: Final = f"{_AGENT} {_OF_FLOW} WHERE g.id > ? {{of}} ORDER BY g.id LIMIT ?"
+LIST_AGENTS: Final = (
+    f"{_AGENT} {_OF_FLOW} WHERE g.id > ? AND a.id = ? AND f.id = ? ORDER BY g.id LIMIT ?"
+)
 FIND_AGENT: Final = f"{_AGENT}, f.calls_list {_OF_FLOW} WHERE g.id = ?"
 PRESENT_AGENTS: Final = (
     f"{_AGENT}, f.calls_list {_OF_FLOW} WHERE g.presence != 'away' ORDER BY g.id"
@@ -61,18 +63,12 @@ class SqliteAgents(Connected):
         return await self._readers.row(GET_AGENT, (agent, flow, account), _to_agent)
 
     async def list_agents(
-        self, account: str | None, flow: str | None, limit: int, cursor: str | None
+        self, account: str, flow: str, limit: int, cursor: str | None
     ) -> Page[Agent]:
-        """In the order of their ids."""
-        narrowed: Row = ()
-        of = ""
-        for column, value in (("a.id", account), ("f.id", flow)):
-            if value is not None:
-                of += f" AND {column} = ?"
-                narrowed = (*narrowed, value)
+        """Those of one flow, in the order of their ids."""
         return await self._readers.page(
-            LIST_AGENTS.format(of=of),
-            (id_after(cursor), *narrowed),
+            LIST_AGENTS,
+            (id_after(cursor), account, flow),
             limit,
             _to_agent,
             lambda one: rules.cursor_of(one.id),

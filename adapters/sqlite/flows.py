@@ -8,7 +8,7 @@ from typing import Any, Final
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.intake import insert_list
-from adapters.sqlite.paging import IN_ACCOUNT, of_account
+from adapters.sqlite.paging import IN_ACCOUNT, of_account, of_all
 from adapters.sqlite.rows import FLOW_CHANGE, FLOW_COLUMNS, flow_change_row, to_definition, to_flow
 from adapters.sqlite.rules import (
     VERSIONS_MAX,
@@ -62,10 +62,19 @@ class SqliteFlows(Connected):
         """One flow of the account."""
         return await self._readers.row(FIND_FLOW, (flow, account), to_flow)
 
-    async def list_flows(self, account: str | None, limit: int, cursor: str | None) -> Page[Flow]:
-        """In the order of their ids."""
+    async def list_flows(self, account: str, limit: int, cursor: str | None) -> Page[Flow]:
+        """Those of the account, in the order of their ids."""
         return await self._readers.page(
             *of_account(LIST_FLOWS, account, "f.id", cursor),
+            limit,
+            to_flow,
+            lambda one: cursor_of(one.id),
+        )
+
+    async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
+        """In the order of their ids."""
+        return await self._readers.page(
+            *of_all(LIST_FLOWS, "f.id", cursor),
             limit,
             to_flow,
             lambda one: cursor_of(one.id),

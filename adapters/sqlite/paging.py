@@ -16,10 +16,12 @@ def id_after(cursor: str | None) -> str:
     return key[0]
 
 
-def of_account(sql: str, account: str | None, order: str, cursor: str | None) -> tuple[str, Row]:
+def of_account(sql: str, account: str, order: str, cursor: str | None) -> tuple[str, Row]:
     """A page's statement and its parameters but for the limit, given one that asks for what comes after
     an id, in every account."""
-    after = id_after(cursor)
-    if account is None:
-        return f"{sql} ORDER BY {order} LIMIT ?", (after,)
-    return f"{sql} AND a.id = ? ORDER BY {order} LIMIT ?", (after, account)
+    return f"{sql} AND a.id = ? ORDER BY {order} LIMIT ?", (id_after(cursor), account)
+
+
+def of_all(sql: str, order: str, cursor: str | None) -> tuple[str, Row]:
+    """As `of_account`, over all accounts."""
+    return f"{sql} ORDER BY {order} LIMIT ?", (id_after(cursor),)

@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.sqlite.answers import FIND_ANSWER, earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
-from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account
+from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account, of_all
 from adapters.sqlite.rows import (
     ACCOUNT_CHANGE,
     ACCOUNT_COLUMNS,
@@ -38,6 +38,7 @@ _SELECT_ACCOUNT: Final = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a"
 _SELECT_DID: Final = f"SELECT {DID_COLUMNS} FROM dids d {IN_ACCOUNT} d.account"
 _SELECT_PROMPT: Final = f"SELECT {PROMPT_COLUMNS} FROM prompts p {IN_ACCOUNT} p.account"
 
+DIDS_AFTER: Final = f"{_SELECT_DID} WHERE d.number > ?"
 FIND_KEY: Final = (
     f"SELECT {KEY_COLUMNS} FROM keys k LEFT JOIN accounts a ON a.n = k.account WHERE k.sha256 = ?"
 )
@@ -88,10 +89,19 @@ class SqliteSettings(Connected):
         """Make a DID. Raises LookupError for an unknown account."""
         return await self._writer.submit(lambda unit: _add_did(unit, did, answer))
 
-    async def list_dids(self, account: str | None, limit: int, cursor: str | None) -> Page[Did]:
+    async def list_dids(self, account: str, limit: int, cursor: str | None) -> Page[Did]:
+        """Those of the account, in the order of their numbers."""
+        return await self._readers.page(
+            *of_account(DIDS_AFTER, account, "d.number", cursor),
+            limit,
+            to_did,
+            lambda one: cursor_of(one.number),
+        )
+
+    async def list_all_dids(self, limit: int, cursor: str | None) -> Page[Did]:
         """In the order of their numbers."""
         return await self._readers.page(
-            *of_account(f"{_SELECT_DID} WHERE d.number > ?", account, "d.number", cursor),
+            *of_all(DIDS_AFTER, "d.number", cursor),
             limit,
             to_did,
             lambda one: cursor_of(one.number),

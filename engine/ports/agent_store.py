@@ -28,9 +28,9 @@ class AgentStore(Protocol):
         """One agent of the flow."""
 
     async def list_agents(
-        self, account: str | None, flow: str | None, limit: int, cursor: str | None
+        self, account: str, flow: str, limit: int, cursor: str | None
     ) -> Page[Agent]:
-        """Of one flow, or, for the engine, of all; in the order of their ids."""
+        """Those of one flow, in the order of their ids."""
 
     async def change_agent(
         self, account: str, flow: str, agent: str, change: Callable[[Agent], Agent], at: float

@@ -184,8 +184,8 @@ class SettingsStore(Protocol):
     ) -> IdempotentAnswer | None:
         """Raises `Conflict("did_exists")` when the number is there already, in any account."""
 
-    async def list_dids(self, account: str | None, limit: int, cursor: str | None) -> Page[Did]:
-        """In the order of their numbers; None is every account, for the engine and administrator."""
+    async def list_dids(self, account: str, limit: int, cursor: str | None) -> Page[Did]:
+        """Those of the account, in the order of their numbers."""
 
     async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
         """Those of the numbers that the account has."""
@@ -198,8 +198,8 @@ class SettingsStore(Protocol):
     async def get_flow(self, account: str, flow: str) -> Flow | None:
         """One flow of the account."""
 
-    async def list_flows(self, account: str | None, limit: int, cursor: str | None) -> Page[Flow]:
-        """In the order of their ids; None is every account, for the engine."""
+    async def list_flows(self, account: str, limit: int, cursor: str | None) -> Page[Flow]:
+        """Those of the account, in the order of their ids."""
 
     async def change_flow(
         self, account: str, flow: str, change: Callable[[Flow], Flow]
@@ -271,6 +271,17 @@ class ListTaking(Protocol):
         self, new: NewList, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
         """Make the list of what was added, as `accept_list` does, and with it what `new` brings."""
+
+
+class InstallationStore(Protocol):
+    """Questions over all accounts: for the engine, and for the installation's administrator. Nothing that
+    any other key causes may ask them."""
+
+    async def list_all_dids(self, limit: int, cursor: str | None) -> Page[Did]:
+        """In the order of their numbers."""
+
+    async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
+        """In the order of their ids."""
 
 
 class IntakeStore(Protocol):
@@ -439,7 +450,16 @@ class ReadStore(Protocol):
         """The number of the account's newest event; 0 when there is none."""
 
 
-class Store(SettingsStore, IntakeStore, DialStore, AgentStore, RecordingStore, ReadStore, Protocol):
+class Store(
+    SettingsStore,
+    InstallationStore,
+    IntakeStore,
+    DialStore,
+    AgentStore,
+    RecordingStore,
+    ReadStore,
+    Protocol,
+):
     """All of it. An implementation is made with a function that is called, in the engine's thread and
     after each commit, with the events that the commit brought, in their order."""
 

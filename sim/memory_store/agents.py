@@ -45,14 +45,14 @@ class MemoryAgents:
         return self._find(account, flow, agent)
 
     async def list_agents(
-        self, account: str | None, flow: str | None, limit: int, cursor: str | None
+        self, account: str, flow: str, limit: int, cursor: str | None
     ) -> Page[Agent]:
-        """In the order of their ids."""
+        """Those of one flow, in the order of their ids."""
         await trio.lowlevel.checkpoint()
         found = [
             one
             for one in self._tables.agents.values()
-            if account in (None, one.account) and flow in (None, one.flow)
+            if (one.account, one.flow) == (account, flow)
         ]
         return page_by_text(found, lambda one: one.id, limit, cursor)
 

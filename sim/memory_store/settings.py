@@ -86,11 +86,16 @@ class MemorySettings:
         tables.keep_answer(answer)
         return None
 
-    async def list_dids(self, account: str | None, limit: int, cursor: str | None) -> Page[Did]:
+    async def list_dids(self, account: str, limit: int, cursor: str | None) -> Page[Did]:
+        """Those of the account, in the order of their numbers."""
+        await trio.lowlevel.checkpoint()
+        dids = [one for one in self._tables.dids.values() if one.account == account]
+        return page_by_text(dids, lambda one: one.number, limit, cursor)
+
+    async def list_all_dids(self, limit: int, cursor: str | None) -> Page[Did]:
         """In the order of their numbers."""
         await trio.lowlevel.checkpoint()
-        dids = [one for one in self._tables.dids.values() if account in (None, one.account)]
-        return page_by_text(dids, lambda one: one.number, limit, cursor)
+        return page_by_text(self._tables.dids.values(), lambda one: one.number, limit, cursor)
 
     async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
         """Those of the numbers that the account has, in the order in which they were asked for."""
@@ -119,16 +124,16 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         return self._find_flow(account, flow)
 
-    async def list_flows(self, account: str | None, limit: int, cursor: str | None) -> Page[Flow]:
+    async def list_flows(self, account: str, limit: int, cursor: str | None) -> Page[Flow]:
+        """Those of the account, in the order of their ids."""
+        await trio.lowlevel.checkpoint()
+        flows = [one for one in self._present_flows() if one.account == account]
+        return page_by_text(flows, lambda one: one.id, limit, cursor)
+
+    async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
         """In the order of their ids."""
         await trio.lowlevel.checkpoint()
-        tables = self._tables
-        flows = [
-            one
-            for one in tables.flows.values()
-            if account in (None, one.account) and one.id not in tables.deleted_flows
-        ]
-        return page_by_text(flows, lambda one: one.id, limit, cursor)
+        return page_by_text(self._present_flows(), lambda one: one.id, limit, cursor)
 
     async def change_flow(
         self, account: str, flow: str, change: Callable[[Flow], Flow]
@@ -250,6 +255,10 @@ class MemorySettings:
             changes, after, limit, lambda one: one[0], lambda one: rules.cursor_of(one[0])
         )
         return Page(tuple([change for _, change in page.items]), page.next)
+
+    def _present_flows(self) -> list[Flow]:
+        tables = self._tables
+        return [one for one in tables.flows.values() if one.id not in tables.deleted_flows]
 
     def _find_flow(self, account: str, flow: str) -> Flow | None:
         found = self._tables.flows.get(flow)

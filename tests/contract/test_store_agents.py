@@ -46,8 +46,8 @@ async def test_agents_are_kept_in_order_and_found_only_in_their_flow(kit: Kit) -
     assert await kit.store.get_agent(ACME, FLOW, made[0].id) == made[0]
     assert await kit.store.get_agent(OTHER, FLOW, made[0].id) is None
     assert await kit.store.get_agent(ACME, FLOW, others.id) is None
-    page = await kit.store.list_agents(None, None, 1000, None)
-    assert list(page.items) == [*made, others]
+    assert (await kit.store.list_agents(ACME, OTHER_FLOW, 1000, None)).items == ()
+    assert (await kit.store.list_agents(OTHER, OTHER_FLOW, 1000, None)).items == (others,)
     assert kit.events_of("agent.added")[0]["data"] == {
         "agent": made[0].id,
         "name": "Agent 1",

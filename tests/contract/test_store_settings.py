@@ -117,7 +117,7 @@ async def test_dids_are_paged_in_the_order_of_their_numbers(kit: Kit) -> None:
         await kit.store.add_did(did)
     assert await all_pages(lambda *page: kit.store.list_dids(ACME, *page), 1) == ours
     everyone = sorted((*ours, *theirs), key=lambda did: did.number)
-    assert await all_pages(lambda *page: kit.store.list_dids(None, *page), 2) == everyone
+    assert await all_pages(kit.store.list_all_dids, 2) == everyone
 
 
 async def test_an_account_finds_only_its_own_dids(kit: Kit) -> None:
@@ -151,7 +151,7 @@ async def test_flows_are_paged_in_the_order_of_their_ids(kit: Kit) -> None:
         await kit.store.add_flow(a_flow(f"flw_{number}", calls=f"lst_000{number}"))
     ours = await all_pages(lambda *page: kit.store.list_flows(ACME, *page), 2)
     assert [flow.id for flow in ours] == [FLOW, "flw_3", "flw_4"]
-    everyone = await all_pages(lambda *page: kit.store.list_flows(None, *page), 3)
+    everyone = await all_pages(kit.store.list_all_flows, 3)
     assert [flow.id for flow in everyone] == [FLOW, OTHER_FLOW, "flw_3", "flw_4"]
 
 
@@ -279,8 +279,8 @@ CREATIONS: dict[str, Creation] = {
 async def count_of_everything(store: Store) -> list[int]:
     pages: list[Page[Any]] = [
         await store.list_accounts(100, None),
-        await store.list_dids(None, 100, None),
-        await store.list_flows(None, 100, None),
+        await store.list_all_dids(100, None),
+        await store.list_all_flows(100, None),
         await store.list_prompts(ACME, 100, None),
         await store.list_lists(ACME, None, 100, None),
         await store.list_contacts(ACME, CALLS, 100, None),

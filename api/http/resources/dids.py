@@ -19,8 +19,11 @@ async def create_did(exchange: Exchange) -> Answer:
 
 async def list_dids(exchange: Exchange) -> Answer:
     """GET /v1/dids: an administrator who names no account sees those of all."""
-    account = exchange.account.id if exchange.names_account else None
-    page = await exchange.store.list_dids(account, *exchange.parameters.read_page())
+    limit, cursor = exchange.parameters.read_page()
+    if exchange.names_account:
+        page = await exchange.store.list_dids(exchange.account.id, limit, cursor)
+    else:
+        page = await exchange.store.list_all_dids(limit, cursor)
     return answer_page(page, lambda did: _show(exchange, did))
 
 

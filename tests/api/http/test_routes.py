@@ -4,82 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from api.http.auth import ROLES
 from api.http.routes import ROUTES, Route
-from engine.model import Recording
-from tests.api.http.world import ADMIN_KEY, EPOCH, Client, Reply, World
+from tests.api.http.neighbours import NAMES
+from tests.api.http.world import World
 
 KEYED = [route for route in ROUTES if route.least is not None]
-NAMES = ("account", "flow", "list", "contact", "attempt", "recording", "agent")
-OF_ACCOUNTS = [route for route in KEYED if "{" in route.path and route.least != "administrator"]
 SOME_ID = "flw_00000000000000000000000000000001"
 
 
 def label(route: Route) -> str:
     return f"{route.method} {route.path}"
-
-
-async def send(client: Client, route: Route, names: dict[str, str]) -> Reply:
-    """A request whose body is empty but of the right type."""
-    path = route.path.format_map({"number": "+14155550199", **names})
-    if route.body is not None and route.body.is_form:
-        return await client.upload(path, "x.csv", b"")
-    return await client.send(route.method, path, {} if route.body else None)
-
-
-@pytest.mark.parametrize("route", KEYED, ids=label)
-async def test_a_route_asks_for_a_key(world: World, route: Route) -> None:
-    reply = await send(world.stranger, route, dict.fromkeys(NAMES, SOME_ID))
-    assert reply.problem == (401, "unauthenticated")
-    assert reply.headers["WWW-Authenticate"] == 'Bearer realm="callwheel"'
-
-
-@pytest.mark.parametrize("route", KEYED, ids=label)
-async def test_a_role_below_the_least_is_forbidden_and_the_least_is_not(
-    world: World, route: Route
-) -> None:
-    allowed = {}
-    for role in ROLES:
-        key = ADMIN_KEY if role == "administrator" else f"{role}-ours"
-        reply = await send(Client(world.app, key), route, dict.fromkeys(NAMES, SOME_ID))
-        allowed[role] = reply.status != 403
-        assert reply.status < 500
-    assert route.least is not None
-    least = ROLES.index(route.least)
-    assert allowed == {role: place >= least for place, role in enumerate(ROLES)}
-
-
-@pytest.mark.parametrize("route", OF_ACCOUNTS, ids=label)
-async def test_what_belongs_to_another_account_is_not_found(world: World, route: Route) -> None:
-    flow = await world.make_flow(kind="dialer")
-    call_list = await world.make_list(flow)
-    [contact] = await world.contacts(call_list)
-    attempt = await world.begin_attempt(contact)
-    await world.client("owner").post("/v1/dnc", {"numbers": ["+14155550199"]})
-    names = {
-        "flow": flow,
-        "list": call_list,
-        "contact": contact.id,
-        "attempt": attempt.id,
-        "recording": "rec_1",
-        "agent": await world.make_agent(flow),
-    }
-    await world.store.add_recording(Recording("rec_1", attempt.account, attempt.id, EPOCH))
-
-    theirs = world.client("owner", "theirs")
-    bodies = {
-        "/v1/flows/{flow}": {"name": "x", "definition": {}},
-        "/v1/flows/{flow}/dids": {"numbers": []},
-        "/v1/flows/{flow}/listener": {"active": False},
-        "/v1/flows/{flow}/calls": {"to": "+919876543210"},
-    }
-    path = route.path.format_map({**names, "number": "+14155550199"})
-    if route.body is not None and route.body.is_form:
-        reply = await theirs.upload(path, "x.csv", b"tel1\n+919876543210\n")
-    else:
-        body = bodies.get(route.path, {"contacts": []}) if route.body else None
-        reply = await theirs.send(route.method, path, body)
-    assert reply.problem == (404, "not_found")
 
 
 async def test_an_address_that_does_not_exist_is_not_found(world: World) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 from quart_trio import QuartTrio
 from werkzeug.datastructures import Headers
 
+from adapters.sqlite.store import open_sqlite_store
 from adapters.workers import InlineWorkers
 from api.http.app import make_app
 from api.http.auth import hash_key
@@ -220,9 +222,12 @@ class Reply(Struct, frozen=True):
 class Client:
     """Speaks to the application with one key."""
 
-    def __init__(self, app: QuartTrio, key: str | None) -> None:
+    def __init__(self, app: QuartTrio, key: str | None, acts_for: str | None = None) -> None:
+        """`acts_for` is the account that an administrator's key names."""
         self._client = app.test_client()
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        if acts_for is not None:
+            self._headers["Callwheel-Account"] = acts_for
 
     async def send(
         self,
@@ -294,6 +299,12 @@ class World:
         self.app = make_app(self.engine, settings, hub, self.keeper)
         self.administrator = Client(self.app, ADMIN_KEY)
         self.stranger = Client(self.app, None)
+
+    @classmethod
+    def bare(cls) -> World:
+        """A world with nothing in it, to look at."""
+        hub, clock = FeedHub(), Clock()
+        return cls(MemoryStore(hub.publish, clock), hub, clock)
 
     async def furnish(self) -> None:
         """Two accounts, with keys `ROLE-ACCOUNT`, and a DID each."""
@@ -372,9 +383,14 @@ class World:
 
 
 @asynccontextmanager
-async def opened_world() -> AsyncIterator[World]:
-    """A furnished world."""
+async def opened_world(folder: Path | None = None) -> AsyncIterator[World]:
+    """A furnished world, in memory or on a database in a folder."""
     hub, clock = FeedHub(), Clock()
-    world = World(MemoryStore(hub.publish, clock), hub, clock)
-    await world.furnish()
-    yield world
+    async with AsyncExitStack() as stack:
+        store: Store = MemoryStore(hub.publish, clock)
+        if folder is not None:
+            opening = open_sqlite_store(folder / "callwheel.db", hub.publish, clock)
+            store = await stack.enter_async_context(opening)
+        world = World(store, hub, clock)
+        await world.furnish()
+        yield world
