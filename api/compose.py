@@ -205,10 +205,12 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                     trunk.channels,
                     trunk.cps,
                     trunk.outcomes,
+                    trunk.caps,
                 )
                 for trunk in config.trunks
             ),
             routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
+            caps=config.limits.caps,
             drain_s=config.drain_s,
         )
         parts = await _open_flow_parts(config, stack)

@@ -33,6 +33,7 @@ from api.config_source import (
     read_source,
 )
 from engine.disposition import AS_EVERYWHERE, OutcomeTable
+from engine.model import Cap
 
 ADMIN_KEY_VARIABLE: Final = "CALLWHEEL_ADMIN_KEY"
 
@@ -88,6 +89,8 @@ class Limits(Struct, frozen=True):
     """Calls a second."""
     destinations: tuple[str, ...] = ()
     """Prefixes that may be called, each with `+`; none refuses every number."""
+    caps: tuple[Cap, ...] = ()
+    """Calls in windows."""
 
 
 class Trunk(Struct, frozen=True):
@@ -99,6 +102,8 @@ class Trunk(Struct, frozen=True):
     """Calls at once."""
     cps: float = 200
     """Calls a second."""
+    caps: tuple[Cap, ...] = ()
+    """Calls in windows."""
     username: str | None = None
     """For digest; None where the carrier knows us by our address."""
     password: str | None = None
@@ -215,6 +220,7 @@ KEYS: Final[dict[str, Key]] = {
     "media.planes": keys.PLANES,
     "limits.channels": keys.CHANNELS,
     "limits.cps": keys.CPS,
+    "limits.caps": flow_keys.CAPS,
     "limits.destinations": keys.DESTINATIONS,
     "speech.voice": flow_keys.VOICE,
     "speech.piper": flow_keys.VOICES,
@@ -224,6 +230,7 @@ KEYS: Final[dict[str, Key]] = {
     "trunks.*.uri": keys.TRUNK_URI,
     "trunks.*.channels": keys.CHANNELS,
     "trunks.*.cps": keys.CPS,
+    "trunks.*.caps": flow_keys.CAPS,
     "trunks.*.username": keys.SECRET,
     "trunks.*.password": keys.SECRET,
     "trunks.*.realm": sip_keys.REALM,

@@ -1,4 +1,4 @@
-"""What the keys of speech and of flows' requests take; see `api.config_keys`."""
+"""What the keys of speech, of flows' requests and of caps take; see `api.config_keys`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
+import msgspec
+
 from api.config_keys import as_text, number_from_text, say, texts_from_text, toml_from_text
 from api.config_source import Key, Refused
+from engine.model import CAPS_MAX, Cap
 
 NETWORKS_MAX: Final = 100
 VOICES_MAX: Final = 50
@@ -58,6 +61,28 @@ def read_speech_bytes(raw: object) -> int:
     return raw
 
 
+def read_caps(raw: object) -> tuple[Cap, ...]:
+    """At most so many calls in any window of so many seconds; several at once."""
+    if not isinstance(raw, list):
+        raise Refused(
+            "wrong_type", f"This is a list, as [{{calls = 3, per_s = 900}}], not {say(raw)}."
+        )
+    if len(raw) > CAPS_MAX:
+        raise Refused("too_many", f"At most {CAPS_MAX} caps are taken.")
+    try:
+        return msgspec.convert(tuple(raw), tuple[Cap, ...])
+    except msgspec.ValidationError:
+        detail = (
+            "A cap is as {calls = 3, per_s = 900}: 1 to 1,000,000 calls in any window of more than 0 and"
+            " at most 2,678,400 seconds."
+        )
+        raise Refused("invalid_cap", detail) from None
+
+
+def _caps_from_text(text: str) -> Any:
+    return toml_from_text(text, "a list")
+
+
 def _voices_from_text(text: str) -> Any:
     return toml_from_text(text, "a table")
 
@@ -65,4 +90,5 @@ def _voices_from_text(text: str) -> Any:
 NETWORKS: Final = Key(read_networks, texts_from_text)
 VOICE: Final = Key(read_voice)
 VOICES: Final = Key(read_voices, _voices_from_text)
+CAPS: Final = Key(read_caps, _caps_from_text)
 SPEECH_BYTES: Final = Key(read_speech_bytes, number_from_text)

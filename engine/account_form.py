@@ -9,7 +9,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.form import Mistake
-from engine.model import Account, AccountRules, CallingWindow, CallingWindows
+from engine.model import (
+    Account,
+    AccountRules,
+    CallingWindow,
+    CallingWindows,
+    CallsPerSecond,
+    Caps,
+    Channels,
+)
+from engine.number_form import find_pace_mistakes
 from engine.number_series import NumberSeries
 from engine.timezone import is_timezone
 from engine.window_form import find_never_open, find_window_mistakes
@@ -29,6 +38,9 @@ class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
     email: EmailAddress
     calling_window: CallingWindow | CallingWindows | None = None
     number_series: NumberSeries | None = None
+    channels: Channels | None = None
+    cps: CallsPerSecond | None = None
+    caps: Caps = ()
 
 
 class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +50,16 @@ class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
     email: EmailAddress = ""
     calling_window: CallingWindow | CallingWindows | None = None
     number_series: NumberSeries | None = None
+    channels: Channels | None = None
+    cps: CallsPerSecond | None = None
+    caps: Caps = ()
+
+
+def rules_of(form: AccountForm) -> AccountRules:
+    """What an account that is made so says of its calls."""
+    return AccountRules(
+        **{name: getattr(form, name) for name in AccountRules.__struct_fields__},
+    )
 
 
 def make_account_change(
@@ -75,6 +97,7 @@ def find_account_mistakes(raw: Any, timezone: str, now: float) -> Iterator[Mista
     if not isinstance(raw, dict):
         return
     yield from find_timezone_mistakes(raw.get("timezone"))
+    yield from find_pace_mistakes(raw.get("cps"), "/cps")
     window = raw.get("calling_window")
     yield from find_window_mistakes(window, "/calling_window")
     yield from find_never_open(window, raw.get("timezone") or timezone, (), now, "/calling_window")

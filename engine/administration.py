@@ -8,18 +8,19 @@ nothing is made and the earlier answer comes back instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 import structlog
 import trio
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from engine.account_form import (
     AccountChangeForm,
     AccountForm,
     find_account_mistakes,
     make_account_change,
+    rules_of,
 )
 from engine.flow_form import FlowReader
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
@@ -27,10 +28,9 @@ from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import (
     Account,
-    AccountRules,
     ApiKey,
     CallsPerSecond,
-    Cap,
+    Caps,
     Channels,
     Did,
     Flow,
@@ -54,8 +54,6 @@ DIDS_MAX: Final = 10_000
 """Of one flow."""
 NUMBERS_MAX: Final = 10_000
 """Of one change of the do-not-call list."""
-CAPS_MAX: Final = 16
-"""Of one DID."""
 NUMBERS_SHOWN_MAX: Final = 5
 """That a sentence names."""
 PROMPT_NAME_MAX: Final = 200
@@ -79,7 +77,7 @@ class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
     trunk: str
     cps: CallsPerSecond = 1
     channels: Channels = 30
-    caps: Annotated[tuple[Cap, ...], Meta(max_length=CAPS_MAX)] = ()
+    caps: Caps = ()
 
 
 class Administration:
@@ -124,8 +122,8 @@ class Administration:
         mistakes = list(find_mistakes(raw, AccountForm))
         require(mistakes + list(find_account_mistakes(raw, "UTC", now)))
         form = read_form(raw, AccountForm)
-        rules = AccountRules(form.calling_window, form.number_series)
-        account = Account(self._ids.new("acc"), form.name, form.timezone, form.email, now, rules)
+        id_ = self._ids.new("acc")
+        account = Account(id_, form.name, form.timezone, form.email, now, rules_of(form))
         answer = remember(account) if remember else None
         earlier = await self._store.add_account(account, answer)
         if earlier is None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.model import Did, Flow, windows_of
+from engine.model import AccountRules, Cap, Did, Flow, windows_of
 from engine.outlook import Forecast, Starts
 from engine.ports.store import SettingsStore
 from engine.schedule.calling_hours import CallingHours, Party
@@ -21,6 +21,11 @@ class Capacity(Struct, frozen=True):
 
     cps: float
     channels: float
+
+
+def capacity_of(cps: float | None, channels: int | None, caps: Iterable[Cap]) -> Capacity:
+    """What limits let go, over a long time."""
+    return Capacity(min(cps or UNLIMITED, _per_s(caps)), channels or UNLIMITED)
 
 
 def sum_capacities(parts: Iterable[Capacity]) -> Capacity:
@@ -49,12 +54,13 @@ class Forecaster:
         """When contacts of the flow that start then would have been called."""
         account = await self._store.get_account(flow.account)
         dids = await self._store.find_dids(flow.account, flow.dids)
+        rules = AccountRules() if account is None else account.rules
         parties = [Party(windows_of(flow.settings.calling_window), flow.timezone)]
         if account is not None:
             parties.append(Party(windows_of(account.rules.calling_window), account.timezone))
-        return forecast(starts, self._pace(flow, dids), CallingHours(parties, ()), now)
+        return forecast(starts, self._pace(flow, dids, rules), CallingHours(parties, ()), now)
 
-    def _pace(self, flow: Flow, dids: Iterable[Did]) -> Pace:
+    def _pace(self, flow: Flow, dids: Iterable[Did], rules: AccountRules) -> Pace:
         by_trunk: dict[str, list[Did]] = {}
         for did in dids:
             by_trunk.setdefault(did.trunk, []).append(did)
@@ -64,19 +70,21 @@ class Forecaster:
         settings = flow.settings
         all_dids = [did for some in known.values() for did in some]
         trunks = [self._trunks[name] for name in known]
-        own = Capacity(settings.cps or UNLIMITED, settings.channels or UNLIMITED)
+        own = capacity_of(settings.cps, settings.channels, settings.caps)
+        together = capacity_of(rules.cps, rules.channels, rules.caps)
         return narrowest(
             [
                 ("did_cps", sum(did.cps for did in all_dids)),
                 ("did_channels", sum(did.channels for did in all_dids) / CALL_S),
-                ("did_cap", sum(map(_cap_per_s, all_dids))),
+                ("did_cap", sum(_per_s(did.caps) for did in all_dids)),
                 ("trunk_cps", sum(one.cps for one in trunks)),
                 ("trunk_channels", sum(one.channels for one in trunks) / CALL_S),
                 ("flow_limit", min(own.cps, own.channels / CALL_S)),
+                ("account_limit", min(together.cps, together.channels / CALL_S)),
                 ("engine_limit", min(self._engine.cps, self._engine.channels / CALL_S)),
             ]
         )
 
 
-def _cap_per_s(did: Did) -> float:
-    return min((cap.calls / cap.per_s for cap in did.caps), default=UNLIMITED)
+def _per_s(caps: Iterable[Cap]) -> float:
+    return min((cap.calls / cap.per_s for cap in caps), default=UNLIMITED)

@@ -31,6 +31,7 @@ BlockerCode = Literal[
     "did_channels",
     "did_cap",
     "trunk_cps",
+    "trunk_cap",
     "trunk_channels",
     "trunk_down",
     "no_trunk",
@@ -90,6 +91,25 @@ def windows_of(setting: CallingWindow | CallingWindows | None) -> tuple[CallingW
     return (setting,) if isinstance(setting, CallingWindow) else setting
 
 
+class Cap(Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many calls in any window of so many seconds."""
+
+    calls: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per_s: Annotated[float, Meta(gt=0, le=31 * 86_400)]
+
+
+CAPS_MAX = 16
+"""Of one DID, flow, account or trunk, or of the installation."""
+Caps = Annotated[tuple[Cap, ...], Meta(max_length=CAPS_MAX)]
+"""All of them hold."""
+
+CallsPerSecond = Annotated[float, Meta(gt=0, le=100_000)]
+"""A whole number of calls in any sliding second, or, below one, a call every 1/cps seconds."""
+
+Channels = Annotated[int, Meta(ge=1, le=1_000_000)]
+"""Calls at once."""
+
+
 class AccountRules(Struct, frozen=True, omit_defaults=True):
     """What holds for all calls of an account."""
 
@@ -97,6 +117,12 @@ class AccountRules(Struct, frozen=True, omit_defaults=True):
     """When callees may be called, beside what their flow says; None is always."""
     number_series: NumberSeries | None = None
     """The country whose rule on series of caller numbers is kept to; None for no such rule."""
+    channels: Channels | None = None
+    """Calls at once of all its flows."""
+    cps: CallsPerSecond | None = None
+    """Calls a second of all its flows."""
+    caps: Caps = ()
+    """Calls of all its flows in windows."""
 
 
 class Account(Struct, frozen=True):
@@ -124,20 +150,6 @@ class ApiKey(Struct, frozen=True):
     sha256: bytes
     """Of the whole key; 32 bytes."""
     created_at: float
-
-
-class Cap(Struct, frozen=True, forbid_unknown_fields=True):
-    """At most so many calls in any window of so many seconds."""
-
-    calls: Annotated[int, Meta(ge=1, le=1_000_000)]
-    per_s: Annotated[float, Meta(gt=0, le=31 * 86_400)]
-
-
-CallsPerSecond = Annotated[float, Meta(gt=0, le=100_000)]
-"""A whole number of calls in any sliding second, or, below one, a call every 1/cps seconds."""
-
-Channels = Annotated[int, Meta(ge=1, le=1_000_000)]
-"""Calls at once."""
 
 
 class Did(Struct, frozen=True):
@@ -223,6 +235,8 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """The flow's own limit of calls at once."""
     cps: CallsPerSecond | None = None
     """The flow's own limit of calls a second."""
+    caps: Caps = ()
+    """The flow's own limits of calls in windows."""
     declined: Literal["stop", "next"] = "stop"
     """Whether a callee who refuses is tried on another number."""
     on_unknown: Literal["stop", "retry"] = "stop"

@@ -28,10 +28,20 @@ from engine.dial.versions import FlowVersions
 from engine.dial.workforce import Workforce
 from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
-from engine.forecaster import Capacity, Forecaster, sum_capacities
+from engine.forecaster import Capacity, Forecaster, capacity_of, sum_capacities
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.model import Account, Blocker, BlockerCode, CallList, Contact, Did, Flow, ListCounts
+from engine.model import (
+    Account,
+    Blocker,
+    BlockerCode,
+    CallList,
+    Cap,
+    Contact,
+    Did,
+    Flow,
+    ListCounts,
+)
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
@@ -60,18 +70,20 @@ class EngineSettings(Struct, frozen=True):
     trunks: tuple[TrunkSettings, ...]
     routes: tuple[RouteSettings, ...] = ()
     """Their names and those of the trunks are all different."""
+    caps: tuple[Cap, ...] = ()
+    """Of all calls of the installation."""
     drain_s: float = 30.0
     """How long calls that are up may go on when the engine stops."""
 
 
 def capacities_of(settings: EngineSettings) -> tuple[Capacity, dict[str, Capacity]]:
     """What the engine as a whole, and each trunk and route, can carry."""
-    trunks = {one.name: Capacity(one.cps, one.channels) for one in settings.trunks}
+    trunks = {one.name: capacity_of(one.cps, one.channels, one.caps) for one in settings.trunks}
     routes = {
         route.name: sum_capacities(trunks[name] for group in route.groups for name in group)
         for route in settings.routes
     }
-    return Capacity(settings.cps, settings.channels), trunks | routes
+    return capacity_of(settings.cps, settings.channels, settings.caps), trunks | routes
 
 
 class EngineStatistics(Struct, frozen=True):
@@ -110,7 +122,7 @@ class Engine:
         self.store = store
         self.clock = clock
         ids = IdSource(clock, randomness)
-        engine_limits = limits_of_engine(settings.cps, settings.channels)
+        engine_limits = limits_of_engine(settings.cps, settings.channels, settings.caps)
         self._router = Router(clock, engine_limits, settings.trunks, settings.routes)
         self._scheduler = Scheduler(store, clock, self._router.take)
         self._live = LiveAttempts()
@@ -428,6 +440,8 @@ class Engine:
     ) -> None:
         if kind == "did":
             if not self._router.knows_did(name):
+                if not self._router.knows_account(account):
+                    await self._take_account(account)
                 for did in await self.store.find_dids(account, [name]):
                     self._start_actor(self._router.add_did(did), nursery, attempts)
                     for flow_id in self._router.flows_of(name):
@@ -453,6 +467,7 @@ class Engine:
     def _operate_account(self, account: Account) -> None:
         for flow in self._router.set_account(account):
             self._note_hours(account.id, flow)
+        for flow in self._router.flows_of_account(account.id):
             self._scheduler.offer_all(flow)
 
     def _note_hours(self, account: str, flow: str) -> None:

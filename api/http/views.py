@@ -63,6 +63,9 @@ class AccountView(Struct, frozen=True):
     created_at: str
     calling_window: CallingWindow | CallingWindows | None
     number_series: NumberSeries | None
+    channels: int | None
+    cps: float | None
+    caps: tuple[Cap, ...]
     stopped_at: str | None
     """Since when an administrator lets it make no call."""
 
@@ -338,6 +341,9 @@ def show_account(account: Account) -> AccountView:
         created_at=rfc3339(account.created_at),
         calling_window=account.rules.calling_window,
         number_series=account.rules.number_series,
+        channels=account.rules.channels,
+        cps=account.rules.cps,
+        caps=account.rules.caps,
         stopped_at=_show_time(account.stopped_at),
     )
 

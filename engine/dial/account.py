@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.dial.limits import limits_of_account, windows_of_account
 from engine.model import Account, windows_of
 from engine.schedule.calling_hours import Party
 
@@ -10,10 +11,15 @@ class AccountDesk:
     """An account as the dialler knows it."""
 
     def __init__(self, account: Account) -> None:
+        self.limits = limits_of_account(account.rules)
+        """Shared by all its DIDs."""
         self.set_account(account)
 
     def set_account(self, account: Account) -> None:
         """Take the account, as it is now, into operation."""
+        windows = windows_of_account(account.rules)
+        if self.limits.channels != account.rules.channels or not self.limits.are(windows):
+            self.limits.change(account.rules.channels, windows)
         self.account = account
         self.is_stopped = account.stopped_at is not None
         """Whether no call of it may be made."""

@@ -30,6 +30,7 @@ DETAILS: Final[dict[BlockerCode, str]] = {
     "did_channels": "The caller number is at its calls at once.",
     "did_cap": "The caller number is at its cap of calls in a period.",
     "trunk_cps": "The trunk is at its calls per second.",
+    "trunk_cap": "The trunk is at its cap of calls in a period.",
     "trunk_channels": "The trunk is at its calls at once.",
     "trunk_down": "The trunk does not answer; it is tried again after a while.",
     "no_trunk": "No trunk carries the flow's caller numbers; the configuration has to name one.",
@@ -62,6 +63,7 @@ class Case(Struct, frozen=True):
     route: Route | None
     """None where what the DID names as its trunk is not configured."""
     flow: Limits
+    account: Limits
     engine: Limits
     did: Limits
     caller: str = ""
@@ -72,6 +74,11 @@ class Case(Struct, frozen=True):
     """Why the contact waits for agents, if it does."""
     day_budget: DayBudget | None = None
     """How many calls of one contact the flow allows in a day, if it says."""
+
+    @property
+    def shared(self) -> tuple[Limits, ...]:
+        """What the DID shares with others, but for its trunks."""
+        return self.flow, self.account, self.engine
 
 
 def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> Block | None:
@@ -91,7 +98,7 @@ def find_way_blocker(number: str, case: Case, now: float) -> Block | None:
     unfit = find_unfit(number, case)
     if unfit is not None:
         return unfit
-    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+    return find_line_blocker(case.route, case.shared, case.did, now)
 
 
 def find_unfit(number: str, case: Case) -> Block | None:
@@ -116,7 +123,7 @@ def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Bl
     banned = find_ban(number, case, now, wall_now)
     if banned is not None:
         return banned
-    return find_line_blocker(case.route, (case.flow, case.engine), case.did, now)
+    return find_line_blocker(case.route, case.shared, case.did, now)
 
 
 def find_ban(number: str, case: Case, now: float, wall_now: float) -> Block | None:

@@ -126,6 +126,7 @@ class DidActor:
         self,
         did: Did,
         route: Route | None,
+        account: AccountDesk,
         engine: Limits,
         desk_of: Callable[[str], FlowDesk | None],
     ) -> None:
@@ -134,6 +135,7 @@ class DidActor:
         self.limits = limits_of_did(did.cps, did.channels, did.caps)
         self.hungry: dict[str, None] = {}
         """Flows that had work for this DID when its mailbox was full, in the order of asking."""
+        self._account = account
         self._engine = engine
         self._desk_of = desk_of
         size = min(MAILBOX_MAX, max(MAILBOX_MIN, math.ceil(did.cps * MAILBOX_S)))
@@ -165,6 +167,7 @@ class DidActor:
             hours=desk.hours,
             route=self.route,
             flow=desk.limits,
+            account=self._account.limits,
             engine=self._engine,
             did=self.limits,
             caller=self.did.number,
@@ -224,7 +227,8 @@ class DidActor:
         """Let the wait pass that no contact waits through in the mailbox."""
         while True:
             now = trio.current_time()
-            block = find_line_blocker(self.route, (self._engine,), self.limits, now)
+            shared = self._account.limits, self._engine
+            block = find_line_blocker(self.route, shared, self.limits, now)
             if block is None or not _is_long(block, now):
                 break
             await _wait_out(block, now, math.inf)
@@ -269,7 +273,7 @@ class DidActor:
         assert route is not None
         trunk = route.choose(now, refused_by)
         call = trunk.admit(caller)
-        parties = (self.limits, case.flow, trunk.limits, self._engine)
+        parties = (self.limits, trunk.limits, *case.shared)
         moment = max(now, *(limits.earliest() for limits in parties))
         assert moment - now < 1.0, "a slot is reserved only when it is near"
         return Clearance(self.did, route, call, Permit(parties, moment))

@@ -12,7 +12,7 @@ import trio
 from msgspec import Struct
 
 from engine.dial.windows import Pacer, SlidingWindow, Slot, mark_sent, window_for_cps
-from engine.model import BlockerCode, Cap
+from engine.model import AccountRules, BlockerCode, Cap, FlowSettings
 
 LEAD_S: Final = 0.05
 """How long before its moment a call gets its slot, so that its media port and the commit of its intent
@@ -113,10 +113,18 @@ class Limits:
         for _, window in self.windows:
             window.restore(at)
 
+    def are(self, windows: Sequence[Window]) -> bool:
+        """Whether the windows are such as these."""
+        kinds = [(code, one.calls, one.per_s) for code, one in self.windows]
+        return kinds == [(code, one.calls, one.per_s) for code, one in windows]
+
     def change(self, channels: int | None, windows: Sequence[Window]) -> None:
-        """Set other limits. Calls that are up, and those still in the old windows, go on counting."""
-        for (_, window), (_, before) in zip(windows, self.windows, strict=False):
-            window.inherit(before)
+        """Set other limits. Calls that are up, and those still in the old windows, go on counting: a window
+        takes over what that one remembers which remembers most."""
+        if self.windows:
+            _, before = max(self.windows, key=lambda one: one[1].remembered)
+            for _, window in windows:
+                window.inherit(before)
         self.channels = channels
         self.windows = list(windows)
         self.look_again()
@@ -161,36 +169,53 @@ class Permit:
 
 def limits_of_did(cps: float, channels: int, caps: Sequence[Cap]) -> Limits:
     """The limits that a DID has of its own."""
-    windows: list[Window] = [("did_cps", window_for_cps(cps))]
-    windows += [("did_cap", SlidingWindow(cap.calls, cap.per_s)) for cap in caps]
+    windows = _windows("did_cps", cps, caps, "did_cap")
     return Limits(channels=channels, channels_code="did_channels", windows=windows)
 
 
-def limits_of_trunk(cps: float, channels: int, pacer: Pacer) -> Limits:
+def limits_of_trunk(cps: float, channels: int, pacer: Pacer, caps: Sequence[Cap] = ()) -> Limits:
     """The limits of a trunk, shared by all DIDs on it."""
     return Limits(
         channels=channels,
         channels_code="trunk_channels",
-        windows=[("trunk_cps", window_for_cps(cps))],
+        windows=_windows("trunk_cps", cps, caps, "trunk_cap"),
         pacer=pacer,
     )
 
 
-def limits_of_engine(cps: float, channels: int) -> Limits:
+def limits_of_engine(cps: float, channels: int, caps: Sequence[Cap] = ()) -> Limits:
     """The limits of the whole installation."""
     return Limits(
         channels=channels,
         channels_code="engine_limit",
-        windows=[("engine_limit", window_for_cps(cps))],
+        windows=_windows("engine_limit", cps, caps),
     )
 
 
-def limits_of_flow(cps: float | None, channels: int | None) -> Limits:
+def limits_of_account(rules: AccountRules) -> Limits:
+    """The limits that an account has of its own, if any."""
+    windows = windows_of_account(rules)
+    return Limits(channels=rules.channels, channels_code="account_limit", windows=windows)
+
+
+def windows_of_account(rules: AccountRules) -> list[Window]:
+    """The windows of an account's own limits."""
+    return _windows("account_limit", rules.cps, rules.caps)
+
+
+def limits_of_flow(settings: FlowSettings) -> Limits:
     """The limits that a flow has of its own, if any."""
-    windows = windows_of_flow(cps)
-    return Limits(channels=channels, channels_code="flow_limit", windows=windows)
+    windows = windows_of_flow(settings)
+    return Limits(channels=settings.channels, channels_code="flow_limit", windows=windows)
 
 
-def windows_of_flow(cps: float | None) -> list[Window]:
+def windows_of_flow(settings: FlowSettings) -> list[Window]:
     """The windows of a flow's own limits."""
-    return [] if cps is None else [("flow_limit", window_for_cps(cps))]
+    return _windows("flow_limit", settings.cps, settings.caps)
+
+
+def _windows(
+    code: BlockerCode, cps: float | None, caps: Sequence[Cap], cap_code: BlockerCode | None = None
+) -> list[Window]:
+    windows: list[Window] = [] if cps is None else [(code, window_for_cps(cps))]
+    return windows + [(cap_code or code, SlidingWindow(cap.calls, cap.per_s)) for cap in caps]

@@ -22,7 +22,7 @@ from engine.dial.blockers import (
     find_way_blocker,
     opening_of,
 )
-from engine.dial.did import DidActor, FlowDesk
+from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
 from engine.dial.floor import Floor, Ticket
 from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.route import RouteSettings, make_routes
@@ -103,12 +103,11 @@ class Router:
     def set_flow(self, flow: Flow) -> bool:
         """Take a flow, or its change, into operation. Its limits keep their count across a change. Whether
         contacts of a flow that was there are to be looked at again that were set aside."""
-        cps, channels = flow.settings.cps, flow.settings.channels
         definition = read_definition(flow.definition)
         desk = self._desks.get(flow.id)
         self._note_callers(flow.id, () if desk is None else desk.flow.dids, flow.dids)
         if desk is None:
-            limits, account = limits_of_flow(cps, channels), self._accounts[flow.account]
+            limits, account = limits_of_flow(flow.settings), self._accounts[flow.account]
             floor = Floor(flow, self._note_freed)
             self._desks[flow.id] = FlowDesk(flow, definition, limits, account, floor)
             return False
@@ -116,7 +115,9 @@ class Router:
         desk.floor.flow = flow
         if desk.floor.is_standing != was_standing:
             desk.floor.ask_all_to_leave()  # agents are reached in another way from now on
-        desk.limits.change(channels, windows_of_flow(cps))
+        windows = windows_of_flow(flow.settings)
+        if desk.limits.channels != flow.settings.channels or not desk.limits.are(windows):
+            desk.limits.change(flow.settings.channels, windows)
         return desk.set_flow(flow, definition)
 
     def remove_flow(self, flow: str) -> None:
@@ -127,8 +128,9 @@ class Router:
             desk.floor.ask_all_to_leave()
 
     def add_did(self, did: Did) -> DidActor:
-        """Make the actor of a DID; `run_did` runs it."""
-        actor = DidActor(did, self._routes.get(did.trunk), self._engine, self._desks.get)
+        """Make the actor of a DID, whose account is in operation; `run_did` runs it."""
+        route, account = self._routes.get(did.trunk), self._accounts[did.account]
+        actor = DidActor(did, route, account, self._engine, self._desks.get)
         self._actors[did.number] = actor
         self._put_back_caller(did.number)
         return actor
@@ -261,6 +263,14 @@ class Router:
         blocked = desk.limits.blocked_by(now)
         if blocked is not None and math.isfinite(blocked.until):
             return Hold(wall_now + blocked.until - now)
+        # Many flows wait for their account together, as for the other limits that they share; but not long.
+        blocked = desk.account.limits.blocked_by(now)
+        if (
+            blocked is not None
+            and math.isfinite(blocked.until)
+            and blocked.until - now > PATIENCE_S
+        ):
+            return Hold(wall_now + blocked.until - now)
         callee = work.contact.number
         pool = desk.callers.pool_for(callee)
         if not pool.numbers and desk.callers.numbers:
@@ -361,6 +371,7 @@ class Router:
         intent and its call."""
         parties = [self._engine]
         parties += [trunk.limits for trunk in self.trunks.values()]
+        parties += [desk.limits for desk in self._accounts.values()]
         parties += [desk.limits for desk in self._desks.values()]
         parties += [actor.limits for actor in self._actors.values()]
         longest_s = max(window.per_s for limits in parties for _, window in limits.windows)
@@ -375,11 +386,12 @@ class Router:
         for start in starts:
             at = min(now, start.initiated_at + INTENT_MAX_S - lag)
             actor, desk = self._actors.get(start.did), self._desks.get(start.flow)
-            trunk = self.trunks.get(start.trunk)
+            trunk, account = self.trunks.get(start.trunk), self._accounts.get(start.account)
             parties = [
                 actor.limits if actor is not None else None,
                 desk.limits if desk is not None else None,
                 trunk.limits if trunk is not None else None,
+                account.limits if account is not None else None,
                 self._engine,
             ]
             for limits in parties:
@@ -403,6 +415,7 @@ def _case_without_did(
         hours=desk.hours,
         route=None,
         flow=desk.limits,
+        account=desk.account.limits,
         engine=engine,
         did=nobody,
         agents=agents,

@@ -18,6 +18,7 @@ from engine.dial.congestion import Congestion, Mark
 from engine.dial.limits import Block, limits_of_trunk
 from engine.dial.windows import Pacer
 from engine.disposition import AS_EVERYWHERE, CongestionKind, OutcomeTable
+from engine.model import Cap
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class TrunkSettings(Struct, frozen=True):
     cps: float
     outcomes: OutcomeTable = AS_EVERYWHERE
     """What its refusals mean."""
+    caps: tuple[Cap, ...] = ()
 
 
 class Trunk:
@@ -53,7 +55,7 @@ class Trunk:
         self.outcomes = settings.outcomes
         self._settings = settings
         self._pacer = Pacer()
-        self.limits = limits_of_trunk(settings.cps, settings.channels, self._pacer)
+        self.limits = limits_of_trunk(settings.cps, settings.channels, self._pacer, settings.caps)
         self._congestion = Congestion(settings.cps, settings.channels)
         self._unusable: str | None = None
         """Why its adapter says that it cannot be used."""
@@ -215,6 +217,8 @@ class Trunk:
             if channels == self._settings.channels:
                 return ""
             return f"The trunk refuses calls: it is given {channels} at once {SLOWED}."
+        if block.code == "trunk_cap":
+            return ""
         if block.until == self._pacer.not_before:
             return "The trunk refused a call and asked for a pause; nothing goes to it before."
         cps = self._congestion.cps

@@ -67,6 +67,11 @@ class SlidingWindow:
         left yet, as they are the last to leave."""
         self._slots.extend(sorted(old._slots, key=lambda slot: (not slot.sent, slot.at)))
 
+    @property
+    def remembered(self) -> int:
+        """Calls that it knows of."""
+        return len(self._slots)
+
     def count(self, now: float) -> int:
         """Calls that left, or are about to, within the window that ends now. O(calls)."""
         return sum(slot.at > now - self.per_s for slot in self._slots)

@@ -25,6 +25,7 @@ from api.config import (
 )
 from api.config_keys import Address, PortRange, TrunkUri
 from engine.disposition import OutcomeTable
+from engine.model import Cap
 from tests.api.config_mistakes import find_mistakes
 
 WHOLE = """\
@@ -54,6 +55,7 @@ planes = 3
 [limits]
 channels = 40
 cps = 0.5
+caps = [{calls = 3, per_s = 900}, {calls = 20, per_s = 86400}]
 destinations = ["+91", "+1"]
 
 [speech]
@@ -69,6 +71,7 @@ name = "main"
 uri = "sip:127.0.0.1:5070"
 channels = 10
 cps = 3
+caps = [{calls = 5, per_s = 0.5}]
 username = "u"
 password = "p"
 realm = "carrier.example.com"
@@ -121,7 +124,7 @@ WHOLE_CONFIG = Config(
         trace_bytes_max=1_048_576,
     ),
     media=Media("192.0.2.7", PortRange(30000, 30999), 3),
-    limits=Limits(40, 0.5, ("+91", "+1")),
+    limits=Limits(40, 0.5, ("+91", "+1"), (Cap(3, 900), Cap(20, 86_400))),
     speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
     webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
     trunks=(
@@ -130,6 +133,7 @@ WHOLE_CONFIG = Config(
             uri=TrunkUri("127.0.0.1", 5070),
             channels=10,
             cps=3,
+            caps=(Cap(5, 0.5),),
             username="u",
             password="p",
             realm="carrier.example.com",
@@ -245,6 +249,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_MEDIA__PLANES": "3",
         "CALLWHEEL_LIMITS__CHANNELS": "40",
         "CALLWHEEL_LIMITS__CPS": "0.5",
+        "CALLWHEEL_LIMITS__CAPS": "[{calls = 3, per_s = 900}, {calls = 20, per_s = 86400}]",
         "CALLWHEEL_LIMITS__DESTINATIONS": "+91, +1",
         "CALLWHEEL_SPEECH__VOICE": "en-gb",
         "CALLWHEEL_SPEECH__PIPER": '{asha = "/voices/asha.onnx"}',
@@ -254,6 +259,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_TRUNKS__0__URI": "sip:127.0.0.1:5070",
         "CALLWHEEL_TRUNKS__0__CHANNELS": "10",
         "CALLWHEEL_TRUNKS__0__CPS": "3",
+        "CALLWHEEL_TRUNKS__0__CAPS": "[{calls = 5, per_s = 0.5}]",
         "CALLWHEEL_TRUNKS__0__USERNAME": "u",
         "CALLWHEEL_TRUNKS__0__PASSWORD": "p",
         "CALLWHEEL_TRUNKS__0__REALM": "carrier.example.com",
@@ -312,7 +318,7 @@ def test_the_environment_goes_before_the_file_key_by_key() -> None:
         Trunk("other", TrunkUri("192.0.2.5", 5080)),
     )
     assert config.routes == WHOLE_CONFIG.routes
-    assert config.limits == Limits(40, 0.5, ("+44",))
+    assert config.limits == Limits(40, 0.5, ("+44",), (Cap(3, 900), Cap(20, 86_400)))
     assert config.admin_key == "cw-abc_1"
 
 
@@ -419,6 +425,11 @@ def test_what_is_not_built_yet_is_no_known_key_as_well() -> None:
         ({"CALLWHEEL_LIMITS__CPS": "true"}, "wrong_type"),
         ({"CALLWHEEL_LIMITS__DESTINATIONS": "+1,+1x"}, "invalid_destination"),
         ({"CALLWHEEL_LIMITS__DESTINATIONS": "[5"}, "wrong_type"),
+        ({"CALLWHEEL_LIMITS__CAPS": "3 in 900"}, "wrong_type"),
+        ({"CALLWHEEL_LIMITS__CAPS": "3"}, "wrong_type"),
+        ({"CALLWHEEL_LIMITS__CAPS": "[{calls = 3}]"}, "invalid_cap"),
+        ({"CALLWHEEL_LIMITS__CAPS": "[{calls = 0, per_s = 1}]"}, "invalid_cap"),
+        ({"CALLWHEEL_LIMITS__CAPS": str(["x"] * 17)}, "too_many"),
         ({"CALLWHEEL_HTTP__BIND": ""}, "invalid_text"),
         ({"CALLWHEEL_ADMIN_KEY": "two words"}, "invalid_key"),
     ],

@@ -14,7 +14,7 @@ from adapters.workers import InlineWorkers
 from engine.dial.conversation import FlowParts
 from engine.dial.trunk import TrunkSettings
 from engine.events import StoredEvent
-from engine.model import Contact, Did, Flow
+from engine.model import AccountRules, Contact, Did, Flow
 from engine.ports.store import NewList
 from engine.ports.telephony import CallRequest
 from engine.runtime import Engine, EngineSettings
@@ -117,9 +117,14 @@ def make_store() -> MemoryStore:
     return MemoryStore(no_events, VirtualClock())
 
 
-async def furnish(store: MemoryStore, flows: Sequence[Flow], dids: Sequence[Did]) -> None:
+async def furnish(
+    store: MemoryStore,
+    flows: Sequence[Flow],
+    dids: Sequence[Did],
+    rules: AccountRules = AccountRules(),  # noqa: B008 (it is frozen)
+) -> None:
     """Put an account, flows and DIDs into a store."""
-    await store.add_account(account())
+    await store.add_account(account(rules=rules))
     for one in dids:
         await store.add_did(one)
     for one_flow in flows:
