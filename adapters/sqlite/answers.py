@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.sqlite.rows import ANSWER_COLUMNS, answer_row, to_answer
-from adapters.sqlite.rules import ANSWER_KEPT_S, is_remembered
+from adapters.sqlite.rules import ANSWER_KEPT_S, stands
 from adapters.sqlite.unit import Unit
 from engine.ports.store import IdempotentAnswer
 
@@ -27,7 +27,7 @@ def earlier_answer(unit: Unit, answer: IdempotentAnswer | None) -> IdempotentAns
     if row is None:
         return None
     earlier = to_answer(row)
-    return earlier if is_remembered(earlier, answer.created_at) else None
+    return earlier if stands(earlier, answer.created_at) else None
 
 
 def keep_answer(unit: Unit, answer: IdempotentAnswer | None) -> None:

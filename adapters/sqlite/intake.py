@@ -26,6 +26,7 @@ from adapters.sqlite.rows import (
     contact_row,
     list_row,
     rejected_row,
+    text,
     to_list,
 )
 from adapters.sqlite.rules import (
@@ -39,11 +40,13 @@ from adapters.sqlite.unit import Unit
 from adapters.sqlite.writer import Writer
 from engine.model import CallList, Contact, RejectedRow
 from engine.ports.clock import WallClock
-from engine.ports.store import IdempotentAnswer, NewList
+from engine.ports.store import Conflict, IdempotentAnswer, NewList, Promise
 
 PIECE_ROWS: Final = 1000
 """Contacts, or rejected rows, of one piece: about 6 ms of the writer's time."""
 
+_read_list: Final = msgspec.json.Decoder(CallList).decode
+_PROMISE: Final = "INSERT OR REPLACE INTO promised_lists (list, call_list) VALUES (?, ?)"
 _FIND_CONTENT: Final = (
     f"SELECT {LIST_COLUMNS} FROM lists l "  # noqa: S608, a constant
     "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow "
@@ -87,7 +90,7 @@ class SqliteIntake(Connected):
         try:
             yield taking
         finally:
-            if not taking.is_published:
+            if not taking.is_settled:
                 self._abandoned.append(n)
 
     async def find_list_of_content(
@@ -106,7 +109,13 @@ class SqliteIntake(Connected):
         return await self._writer.submit(lambda unit: _accept_call(unit, contact, answer))
 
     async def clear_unfinished(self) -> None:
-        """Clear away what a crash left of lists that were being taken in. Called once, at the start."""
+        """Publish what was promised of lists that a crash interrupted, and clear away the rest. Called once,
+        at the start."""
+        promised = await self._readers.rows(
+            "SELECT list, call_list FROM promised_lists", (), lambda row: (int(row[0]), row[1])
+        )
+        for n, call_list in promised:
+            await self._writer.submit(partial(_keep_promise, n, _read_list(call_list)))
         sql = "SELECT n FROM lists WHERE id IS NULL"
         self._abandoned += await self._readers.rows(sql, (), lambda row: int(row[0]))
         await self._clear_away()
@@ -130,9 +139,15 @@ class SqliteListTaking:
         self._n = n
         self._contacts = 0
         self._rejected = 0
-        self.is_published = False
+        self.is_settled = False
+        """Whether it is published, or will be without its caller."""
 
-    async def add(self, contacts: Sequence[Contact], rejected: Sequence[RejectedRow]) -> None:
+    async def add(
+        self,
+        contacts: Sequence[Contact],
+        rejected: Sequence[RejectedRow],
+        promise: Promise | None = None,
+    ) -> None:
         """Keep a piece."""
         n, place = self._n, self._rejected
         self._contacts += len(contacts)
@@ -141,8 +156,12 @@ class SqliteListTaking:
         def add(unit: Unit) -> None:
             _add_contacts(n, contacts, unit)
             _add_rejected(n, place, rejected, unit)
+            if promise is not None:
+                unit.execute(_PROMISE, (n, text(promise.call_list)))
+                keep_answer(unit, promise.answer)
 
         await self._writer.submit(add, len(contacts) + len(rejected))
+        self.is_settled = promise is not None
 
     async def drop_contacts(self) -> None:
         """Forget the contacts, a piece at a time."""
@@ -157,7 +176,7 @@ class SqliteListTaking:
         earlier = await self._writer.submit(
             lambda unit: _publish(unit, self._n, new, self._contacts, answer)
         )
-        self.is_published = earlier is None
+        self.is_settled = earlier is None
         return earlier
 
 
@@ -215,9 +234,19 @@ def _publish(
     _name(unit, n, call_list, contacts)
     if contacts and new.content_sha256 is not None:
         unit.execute("UPDATE lists SET content_sha256 = ? WHERE n = ?", (new.content_sha256, n))
+    unit.execute("DELETE FROM promised_lists WHERE list = ?", (n,))
     unit.tell(list_accepted(call_list, contacts))
     keep_answer(unit, answer)
     return None
+
+
+def _keep_promise(n: int, call_list: CallList, unit: Unit) -> None:
+    counted = unit.row("SELECT count(*) FROM contacts WHERE list = ?", (n,))
+    assert counted is not None
+    try:
+        _publish(unit, n, NewList(call_list, ()), counted[0], None)
+    except Conflict:  # the flow was deleted meanwhile
+        unit.execute("DELETE FROM promised_lists WHERE list = ?", (n,))
 
 
 def _check_repeat(unit: Unit, new: NewList, contacts: int) -> None:
@@ -260,8 +289,12 @@ def _find_flow(unit: Unit, account: str, flow: str) -> tuple[int, int]:
 
 def _clear_piece(n: int, unit: Unit) -> bool:
     """Delete a piece of an abandoned list; whether nothing is left of it."""
-    if unit.row("SELECT 1 FROM lists WHERE n = ? AND id IS NULL", (n,)) is None:
-        return True  # it came to be after all: its caller had gone, but the commit came through
+    sql = (
+        "SELECT 1 FROM lists WHERE n = ? AND id IS NULL "
+        "AND n NOT IN (SELECT list FROM promised_lists)"
+    )
+    if unit.row(sql, (n,)) is None:
+        return True  # its caller had gone, but the commit that made or promised it came through
     if _drop_contacts(n, unit):
         return False
     sql = (

@@ -24,6 +24,7 @@ from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Report
 from engine.ports.store import (
     DUPLICATE_S,
     PAGE_MAX,
+    PARTIAL,
     Conflict,
     DuplicateList,
     IdempotentAnswer,
@@ -343,6 +344,11 @@ def too_many_agents() -> Conflict:
 def is_remembered(answer: IdempotentAnswer, now: float) -> bool:
     """Whether this answer still stands for its key."""
     return now - answer.created_at < ANSWER_KEPT_S
+
+
+def stands(answer: IdempotentAnswer, now: float) -> bool:
+    """Whether nothing is made any more under this answer's key."""
+    return answer.status != PARTIAL and is_remembered(answer, now)
 
 
 def superfluous_versions(kept: Sequence[int], needed: Iterable[int]) -> list[int]:

@@ -361,6 +361,15 @@ _CONTENTS: Final = (
 )
 
 _HISTORY: Final = ("ALTER TABLE contacts ADD COLUMN history TEXT",)  # JSON; NULL for none
+_PROMISES: Final = (
+    # Of lists without an id: what they are to be if nothing more of them comes.
+    """
+    CREATE TABLE promised_lists (
+        list INTEGER PRIMARY KEY REFERENCES lists (n),
+        call_list TEXT NOT NULL  -- JSON
+    )
+    """,
+)
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
@@ -375,6 +384,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0010 contents of lists", _CONTENTS),
     Migration("0011 waits of contacts", WAITS),
     Migration("0012 what contacts remember", _HISTORY),
+    Migration("0013 promised lists", _PROMISES),
 )
 """In the order in which they run."""
 

@@ -18,13 +18,21 @@ from werkzeug.exceptions import HTTPException
 
 from api.http.auth import Caller, Keyring, Tickets, require_role
 from api.http.engine_front import EngineFront
-from api.http.exchange import KEY_LENGTH_MAX, Answer, Exchange, Front, HttpSettings, Once
+from api.http.exchange import (
+    KEY_LENGTH_MAX,
+    Answer,
+    BodyStream,
+    Exchange,
+    Front,
+    HttpSettings,
+    Once,
+)
 from api.http.feed import FeedHub
 from api.http.gate import GatedRequest, set_up_gate
 from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_status
 from api.http.resources.feed import serve_feed
-from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, Body, Route
+from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, STREAM_BYTES_MAX, Body, Route
 from api.http.uploads import read_uploaded_file
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
@@ -139,6 +147,8 @@ async def _answer(
     media_type = _choose_media_type(request, route.body)
     async with AsyncExitStack() as stack:
         await _wait_turn(front, caller, request, route.body, stack)
+        if media_type in route.body.streamed:
+            return await _answer_stream(front, route, caller, path, parameters, request, stack)
         request.body.open(route.body.bytes_max)
         body = await request.body.read(BODY_TIMEOUT_S)
         file = None
@@ -156,14 +166,34 @@ async def _answer(
         return await _answer_once(route, request, exchange)
 
 
+async def _answer_stream(
+    front: Front,
+    route: Route,
+    caller: Caller | None,
+    path: dict[str, str],
+    parameters: Parameters,
+    request: GatedRequest,
+    turn: AsyncExitStack,
+) -> Answer:
+    """Let the route read the body as it comes. Whether it was answered before is for the route to say, since
+    that shows when all of it has come."""
+    request.body.open_stream(STREAM_BYTES_MAX)
+    exchange = Exchange(front, caller, path, parameters, request.accept_mimetypes)
+    key = _read_key(route, request)
+    once = None
+    if key is not None:
+        assert caller is not None  # nothing is created without a key
+        about = _digest_head(request).digest()
+        once = Once(_find_scope(route, caller), key, about, exchange.now)
+    stream = BodyStream(request.body, once, turn)
+    return await route.handler(structs.replace(exchange, stream=stream))
+
+
 async def _answer_once(route: Route, request: GatedRequest, exchange: Exchange) -> Answer:
     """Let the route answer, unless it has answered the same request before."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None or not route.creates:
+    key = _read_key(route, request)
+    if key is None:
         return await route.handler(exchange)
-    if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
-        detail = f"An Idempotency-Key has 1 to {KEY_LENGTH_MAX} characters."
-        raise Problem("invalid_parameter", detail)
     assert exchange.caller is not None  # nothing is created without a key
     once = Once(
         account=_find_scope(route, exchange.caller),
@@ -177,16 +207,32 @@ async def _answer_once(route: Route, request: GatedRequest, exchange: Exchange) 
     return await route.handler(structs.replace(exchange, once=once))
 
 
+def _read_key(route: Route, request: GatedRequest) -> str | None:
+    """The Idempotency-Key of a request that makes something."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None or not route.creates:
+        return None
+    if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        detail = f"An Idempotency-Key has 1 to {KEY_LENGTH_MAX} characters."
+        raise Problem("invalid_parameter", detail)
+    return key
+
+
 def _find_scope(route: Route, caller: Caller) -> str:
     return "" if route.least == "administrator" else caller.account.id
+
+
+def _digest_head(request: GatedRequest) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    for part in (request.method, request.path, request.query_string.decode("latin1")):
+        digest.update(part.encode() + b"\0")
+    return digest
 
 
 def _fingerprint(request: GatedRequest, exchange: Exchange) -> bytes:
     """What makes a request the same. Of a form it is the file: each client that repeats a form draws a
     new boundary for it."""
-    digest = hashlib.sha256()
-    for part in (request.method, request.path, request.query_string.decode("latin1")):
-        digest.update(part.encode() + b"\0")
+    digest = _digest_head(request)
     if exchange.file is None:
         digest.update(exchange.body)
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from werkzeug.datastructures import MIMEAccept
 from api.http.auth import Caller, Keyring, Tickets
 from api.http.engine_front import EngineFront
 from api.http.feed import FeedHub
+from api.http.gate import GatedBody
 from api.http.parameters import Parameters
 from api.http.problem import Problem
 from api.http.uploads import UploadedFile
@@ -60,6 +62,8 @@ class Front(Struct, frozen=True):
     """Bodies of more than a usual size that are in memory at once."""
     large_bodies_of: defaultdict[str, trio.CapacityLimiter]
     """The same of each account, by its id."""
+    open_streams: set[tuple[str, str]] = field(default_factory=set)
+    """Account and Idempotency-Key of streams that go on."""
 
 
 class Answer(Struct, frozen=True):
@@ -90,6 +94,16 @@ class Once(Struct, frozen=True):
         return Answer(earlier.status, earlier.body, headers={"Idempotent-Replayed": "true"})
 
 
+class BodyStream(Struct, frozen=True):
+    """A body that is read as it comes, by its handler."""
+
+    source: GatedBody
+    once: Once | None
+    """With the fingerprint of all but the body; None where there is no Idempotency-Key."""
+    turn: AsyncExitStack
+    """Held while it is read: a handler that goes on after its return takes it along (`pop_all`)."""
+
+
 class Exchange(Struct, frozen=True):
     """One request."""
 
@@ -108,6 +122,8 @@ class Exchange(Struct, frozen=True):
     file: UploadedFile | None = None
     """What a form brought."""
     once: Once | None = None
+    stream: BodyStream | None = None
+    """A body that is read as it comes; `body` is empty then."""
 
     @property
     def engine(self) -> EngineFront:

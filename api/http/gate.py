@@ -11,15 +11,26 @@ has left neither fails nor waits, so that a task that only sends would keep all 
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+)
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
 from api.http.problem import Problem
+
+STREAM_BUFFER_BYTES: Final = 1_000_000
+"""Of a body that is read as it comes; a sender that is ahead of its reader waits."""
+STREAM_IDLE_S: Final = 30.0
+"""How long nothing may come of such a body."""
 
 
 class GatedBody(TrioBody):
@@ -31,6 +42,9 @@ class GatedBody(TrioBody):
         self._bytes_max = 0
         self._received_bytes = 0
         self._decided = trio.Event()
+        self._room = trio.Event()
+        self.is_stream = False
+        """Whether it is read as it comes, also while it is answered."""
 
     def open(self, bytes_max: int) -> None:
         """Let up to `bytes_max` in. Raises a `body_too_large` problem when more is announced."""
@@ -41,6 +55,8 @@ class GatedBody(TrioBody):
 
     def discard(self) -> None:
         """Let it in only to throw it away: nobody will read it any more."""
+        self.is_stream = False
+        self._room.set()
         self._bytes_max = 0
         self.clear()
         self._decided.set()
@@ -57,6 +73,43 @@ class GatedBody(TrioBody):
         else:
             self.clear()
             self.set_complete()
+
+    def open_stream(self, bytes_max: int) -> None:
+        """Let it in as fast as it is read with `receive`. Raises as `open`."""
+        self.is_stream = True
+        self.open(bytes_max)
+
+    async def wait_room(self) -> None:
+        """Wait until more of it may come."""
+        while self.is_stream and len(self._data) >= STREAM_BUFFER_BYTES:
+            self._room = trio.Event()
+            await self._room.wait()
+
+    async def receive(self) -> bytes:
+        """What came of a stream; nothing at its end. Raises the problems `body_too_large` and
+        `body_timeout`."""
+        with trio.move_on_after(STREAM_IDLE_S) as scope:
+            await self._has_data.wait()
+        if scope.cancelled_caught:
+            raise Problem("body_timeout", f"Nothing came of the body for {STREAM_IDLE_S:g} s.")
+        return self.receive_nowait()
+
+    def receive_nowait(self) -> bytes:
+        """What is there of a stream; nothing where nothing is."""
+        if self._received_bytes > self._bytes_max:
+            raise _too_large(self._bytes_max)
+        data = bytes(self._data)
+        self._data.clear()
+        if not self._complete.is_set():
+            self._has_data.clear()
+        self._room.set()
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """What was received and belongs to whoever receives next."""
+        if data:
+            self._data[:0] = data
+            self._has_data.set()
 
     async def read(self, timeout_s: float) -> bytes:
         """All of it. Raises the problems `body_too_large` and `body_timeout`."""
@@ -89,8 +142,14 @@ class ShieldedConnection(TrioASGIHTTPConnection):
         self, nursery: trio.Nursery, request: GatedRequest, receive: ASGIReceiveCallable
     ) -> None:
         """Take what the client sends, from when its body is wanted; a client that leaves ends it all."""
-        await request.body.wait_decided()
-        await super().handle_messages(nursery, request, receive)
+        body = request.body
+        await body.wait_decided()
+
+        async def receive_into_room() -> ASGIReceiveEvent:
+            await body.wait_room()
+            return await receive()
+
+        await super().handle_messages(nursery, request, receive_into_room)
 
     async def handle_request(  # type: ignore[override]
         self, nursery: trio.Nursery, request: GatedRequest, send: ASGISendCallable
@@ -99,8 +158,10 @@ class ShieldedConnection(TrioASGIHTTPConnection):
         response = await self.app.handle_request(request)
         # From here on somebody must take the rest of the body, or hypercorn's queue to this request
         # stays full and its connection can never be closed.
-        request.body.discard()
+        if not request.body.is_stream:
+            request.body.discard()
         await self._send_response(partial(_send_shielded, send), response)
+        request.body.discard()
         nursery.cancel_scope.cancel()
 
 

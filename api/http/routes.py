@@ -13,11 +13,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from api.http.exchange import Answer, Exchange
+from api.http.exchange import JSON_TYPE, Answer, Exchange
 from api.http.resources import (
     accounts,
     agents,
     attempts,
+    contact_stream,
     contacts,
     dids,
     dnc,
@@ -42,6 +43,8 @@ class Body(Struct, frozen=True):
     media_types: tuple[str, ...]
     """The first is assumed where none is said."""
     bytes_max: int
+    streamed: tuple[str, ...] = ()
+    """Those of the media types whose bodies the handler reads as they come."""
 
     @property
     def is_form(self) -> bool:
@@ -51,12 +54,17 @@ class Body(Struct, frozen=True):
 
 JSON_BYTES_MAX: Final = 1_000_000
 CONTACTS_BYTES_MAX: Final = 16_000_000
+"""Of contacts as one JSON body."""
+STREAM_BYTES_MAX: Final = 2_000_000_000
+"""Of contacts as NDJSON, of which no more than a block is in memory."""
 UPLOAD_BYTES_MAX: Final = 6_000_000
 """A call list of 5 MB, and the form around it."""
 RECORDING_BYTES_MAX: Final = 16_000_000
 
 JSON: Final = Body(("application/json",), JSON_BYTES_MAX)
-CONTACTS: Final = Body(tuple(triggers.FORMS), CONTACTS_BYTES_MAX)
+CONTACTS: Final = Body(
+    (JSON_TYPE, *contact_stream.MEDIA_TYPES), CONTACTS_BYTES_MAX, contact_stream.MEDIA_TYPES
+)
 UPLOAD: Final = Body(("multipart/form-data",), UPLOAD_BYTES_MAX)
 RECORDING: Final = Body(("multipart/form-data",), RECORDING_BYTES_MAX)
 

@@ -16,7 +16,7 @@ from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
 from engine.events import rfc3339
 from engine.intake.preview import Preview
-from engine.intake.submission import Receipt
+from engine.intake.receipt import Receipt
 from engine.model import (
     Account,
     ApiKey,
@@ -438,6 +438,12 @@ def show_list(
         finished_at=_show_time(call_list.finished_at),
         blocked=blocked,
     )
+
+
+def show_multicast(receipt: Receipt) -> MulticastView:
+    """What became of a multicast trigger."""
+    report = receipt.call_list.report
+    return MulticastView(receipt.call_list.id, report.accepted, report.errors)
 
 
 def show_receipt(receipt: Receipt, now: float) -> ListView:

@@ -17,8 +17,8 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
-from typing import Any, Final, Literal
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -27,15 +27,20 @@ from msgspec import Struct, structs
 from engine.ids import IdSource
 from engine.intake.archive import is_archive
 from engine.intake.bodies import VARIABLE_PREFIX, make_call_candidate, read_call
+from engine.intake.lines import ByteSource
 from engine.intake.numbers import NumberProblem, read_number
 from engine.intake.preview import Forecaster, Preview, no_forecast
+from engine.intake.receipt import OnAccepted, Receipt, committing
 from engine.intake.refused import Refused
 from engine.intake.rows import RowReader, Rules
+from engine.intake.stream import INLINE_BYTES_MAX, ContactStream, StreamServices
 from engine.intake.taking import (
     DoNotCallCheck,
     ListReceiver,
     Taking,
+    first_of_rows,
     make_contact,
+    status_of_new,
     without_contacts,
 )
 from engine.intake.validation import (
@@ -50,7 +55,6 @@ from engine.intake.validation import (
     validate,
 )
 from engine.model import (
-    REPORT_ERRORS_MAX,
     CallList,
     Contact,
     ContactStatus,
@@ -67,32 +71,14 @@ from engine.ports.store import (
     IntakeStore,
     NewList,
     Repeats,
-    StoreUnavailable,
 )
 from engine.ports.workers import Workers
 from engine.variable import Variable
 
-INLINE_BYTES_MAX: Final = 2_048
-"""A list of up to this size, a few dozen contacts, is judged in place: about a millisecond."""
-COMMIT_S_MAX: Final = 30.0
-"""How long a commit may take, seconds. A client that hangs up meanwhile does not undo it."""
 NAME_LENGTH_MAX: Final = 200
 """Characters of a list's name; a longer one is cut."""
 
-OnAccepted = Callable[[str, str, str, float], None]
-"""Called after a commit with account, flow, list and the earliest `due_at` of what was accepted. It
-must not block."""
-
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-class Receipt(Struct, frozen=True):
-    """What became of a list. It is stored, whatever its status."""
-
-    call_list: CallList
-    """With its report; its status is `rejected` when nothing of it was taken."""
-    earliest_due_at: float | None
-    """When its first contact is due, seconds since the epoch; None when nothing was taken."""
 
 
 class CallReceipt(Struct, frozen=True):
@@ -151,6 +137,7 @@ class Intake:
         self._destinations = destinations
         self._on_accepted = on_accepted
         self._forecast = forecast
+        self._services = StreamServices(store, clock, ids, workers, on_accepted)
 
     async def submit_file(
         self,
@@ -204,7 +191,7 @@ class Intake:
             flow.account, flow.id, verdict.content_sha256, now - DUPLICATE_S
         )
         return Preview(
-            report=_add_warnings(verdict.report, [*_note_earlier(earlier), *check.warnings]),
+            report=_with_warnings(verdict.report, [*_note_earlier(earlier), *check.warnings]),
             numbers=outline.numbers,
             countries=outline.countries,
             do_not_call_numbers=check.numbers,
@@ -221,25 +208,36 @@ class Intake:
         flow: Flow,
         *,
         data: bytes,
-        form: Literal["json", "ndjson"],
         name: str = "",
         source: Source = "api",
         taking: Taking = "row_by_row",
         answer_for: Callable[[Receipt], IdempotentAnswer] | None = None,
     ) -> Receipt | IdempotentAnswer:
-        """Take a body: a `MulticastRequest` as JSON, or one `ContactRequest` a line as NDJSON.
+        """Take a `MulticastRequest` as JSON.
 
         Args:
             flow: which flow the contacts run through.
             data: the body.
-            form: how to read it.
             name: of the list, where the body names none.
             source: the door it came through.
             taking: whether one bad contact rejects all.
             answer_for: as of `submit_file`.
         """
-        arrival = self._begin_list(flow, form, name, data, source, taking)
+        arrival = self._begin_list(flow, "json", name, data, source, taking)
         return await self._take(arrival, answer_for)
+
+    def open_stream(
+        self, flow: Flow, source: ByteSource, *, name: str = "", taking: Taking = "row_by_row"
+    ) -> ContactStream:
+        """Take one `ContactRequest` a line, as NDJSON, as they come; see `ContactStream`.
+
+        Args:
+            flow: which flow the contacts run through.
+            source: the lines.
+            name: of the list.
+            taking: whether one bad contact rejects all.
+        """
+        return ContactStream(self._services, flow, self._begin(flow), source, _clean(name), taking)
 
     async def submit_call(
         self,
@@ -276,7 +274,7 @@ class Intake:
         warnings = (*reader.warnings, *check.warnings)
         receipt = CallReceipt(contact, status_of(contact, rules.now), warnings)
         answer = answer_for(receipt) if answer_for else None
-        with _commit():
+        with committing():
             earlier = await self._store.accept_call(contact, answer)
             if earlier is None:
                 self._on_accepted(flow.account, flow.id, flow.calls_list, contact.due_at)
@@ -328,15 +326,15 @@ class Intake:
                 flow_version=flow.version,
                 name=_clean(verdict.name) or list_id,
                 source=arrival.source,
-                status=_status_of(verdict.earliest_at, now),
-                report=_add_warnings(verdict.report, check.warnings),
+                status=status_of_new(verdict.earliest_at, now),
+                report=_with_warnings(verdict.report, check.warnings),
                 created_at=now,
                 header=verdict.header,
             )
             receipt = Receipt(call_list, verdict.earliest_at)
             new = NewList(call_list, (), (), verdict.content_sha256, repeats)
             answer = answer_for(receipt) if answer_for else None
-            with _commit():
+            with committing():
                 earlier = await receiver.finish(new, answer)
                 if earlier is None and verdict.earliest_at is not None:
                     self._on_accepted(flow.account, flow.id, list_id, verdict.earliest_at)
@@ -378,10 +376,8 @@ async def _judge_here(submitted: bytes) -> AsyncGenerator[bytes, None]:
         await trio.lowlevel.checkpoint()
 
 
-def _add_warnings(report: Report, warnings: Sequence[RowError]) -> Report:
-    """The report with more warnings, those of the first rows as ever."""
-    both = sorted((*report.warnings, *warnings), key=lambda one: one.row)
-    return structs.replace(report, warnings=tuple(both[:REPORT_ERRORS_MAX]))
+def _with_warnings(report: Report, warnings: Sequence[RowError]) -> Report:
+    return structs.replace(report, warnings=first_of_rows(report.warnings, warnings))
 
 
 def _note_earlier(earlier: CallList | None) -> Iterator[RowError]:
@@ -408,26 +404,6 @@ def _read_agent(flow: Flow, text: str, destinations: tuple[str, ...]) -> str:
             number.code, number.detail, [RowError(1, "agent", number.code, number.detail)]
         )
     return number
-
-
-@contextmanager
-def _commit() -> Iterator[None]:
-    """A block that a cancellation from outside does not interrupt, within `COMMIT_S_MAX`: what was
-    committed must also be heard of. Raises `StoreUnavailable` when it takes longer."""
-    try:
-        with trio.fail_after(COMMIT_S_MAX) as scope:
-            scope.shield = True
-            yield
-    except trio.TooSlowError:
-        raise StoreUnavailable(f"the commit took longer than {COMMIT_S_MAX:g} s") from None
-
-
-def _status_of(
-    earliest_at: float | None, now: float
-) -> Literal["scheduled", "running", "rejected"]:
-    if earliest_at is None:
-        return "rejected"
-    return "scheduled" if earliest_at > now else "running"
 
 
 def _clean(name: str) -> str:

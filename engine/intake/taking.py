@@ -6,6 +6,7 @@ commit: at no moment is more of it in memory than two pieces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final, Literal, Self
 
@@ -15,7 +16,7 @@ from engine.ids import IdSource
 from engine.intake.rows import Draft
 from engine.intake.validation import Piece, Verdict
 from engine.model import REPORT_ERRORS_MAX, Contact, Flow, RejectedRow, RowError
-from engine.ports.store import IdempotentAnswer, IntakeStore, ListTaking, NewList
+from engine.ports.store import IdempotentAnswer, IntakeStore, ListTaking, NewList, Promise
 
 Taking = Literal["row_by_row", "all_or_nothing"]
 """Whether good rows are taken beside bad ones."""
@@ -40,6 +41,21 @@ def make_contact(draft: Draft, flow: Flow, list_id: str, contact_id: str) -> Con
         wait_code="starttime",
         flow_version=flow.version,
     )
+
+
+def status_of_new(
+    earliest_at: float | None, now: float
+) -> Literal["scheduled", "running", "rejected"]:
+    """The status of a list that comes to be now, by its first start time."""
+    if earliest_at is None:
+        return "rejected"
+    return "scheduled" if earliest_at > now else "running"
+
+
+def first_of_rows(*some: Sequence[RowError]) -> tuple[RowError, ...]:
+    """Errors, or warnings, from several places as a report has them."""
+    both = sorted((one for each in some for one in each), key=lambda one: one.row)
+    return tuple(both[:REPORT_ERRORS_MAX])
 
 
 def without_contacts(verdict: Verdict) -> Verdict:
@@ -106,8 +122,9 @@ class ListReceiver:
     async def __aexit__(self, *failure: object) -> None:
         await self._stack.aclose()
 
-    async def add(self, piece: Piece) -> None:
-        """Keep a piece; of a list that is to be all or nothing only its bad rows, once there is one."""
+    async def add(self, piece: Piece, promise: Promise | None = None) -> None:
+        """Keep a piece; of a list that is to be all or nothing only its bad rows, once there is one. With a
+        promise it is durable when this returns."""
         if self._taking == "all_or_nothing" and piece.rejected:
             self._is_spoilt = True
         drafts = [] if self._is_spoilt else piece.drafts
@@ -116,7 +133,7 @@ class ListReceiver:
             make_contact(draft, self._flow, self._list_id, contact_id)
             for draft, contact_id in zip(drafts, ids, strict=True)
         ]
-        if self._open is None and self._held is None:
+        if promise is None and self._open is None and self._held is None:
             self._held = contacts, piece.rejected
             return
         if self._open is None:
@@ -126,7 +143,7 @@ class ListReceiver:
         if self._held is not None:
             await self._open.add(*self._held)
             self._held = None
-        await self._open.add(contacts, piece.rejected)
+        await self._open.add(contacts, piece.rejected, promise)
 
     async def settle(self, verdict: Verdict) -> Verdict:
         """What is taken in the end: all good rows, or nothing where every row must be good."""

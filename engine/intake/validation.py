@@ -50,6 +50,8 @@ class Submitted(Struct, frozen=True):
     purpose: Purpose = "taking"
     sheet: str = ""
     """Which sheet of a workbook; empty for the first."""
+    rows_before: int = 0
+    """Lines of the stream that came before these."""
 
 
 class Piece(Struct, frozen=True, tag="piece", gc=False):
@@ -58,6 +60,15 @@ class Piece(Struct, frozen=True, tag="piece", gc=False):
     drafts: list[Draft]
     """Rows that were taken."""
     rejected: list[RejectedRow]
+
+
+class JudgedLines(Struct, frozen=True, gc=False):
+    """What became of some lines of a stream."""
+
+    drafts: list[Draft]
+    rejected: list[RejectedRow]
+    errors: list[RowError]
+    warnings: list[RowError]
 
 
 class OutlineTold(Struct, frozen=True):
@@ -103,6 +114,7 @@ _SUBMITTED: Final = msgspec.msgpack.Decoder(Submitted)
 _FOUND: Final[msgspec.msgpack.Decoder[Piece | Verdict | Refusal]] = msgspec.msgpack.Decoder(
     Piece | Verdict | Refusal
 )
+_LINES: Final = msgspec.msgpack.Decoder(JudgedLines)
 _PACK: Final = msgspec.msgpack.Encoder()
 
 
@@ -116,6 +128,39 @@ def validate(submitted: bytes) -> Iterator[bytes]:
             yield _PACK.encode(found)
     except Refused as refused:
         yield _PACK.encode(Refusal(refused.code, refused.detail, refused.errors))
+
+
+def judge_lines(submitted: bytes) -> bytes:
+    """Judge some lines of NDJSON. Takes what `pack_submitted` gives, gives what `read_lines` takes."""
+    job = _SUBMITTED.decode(submitted)
+    reader = RowReader(job.rules, bodies.VARIABLE_PREFIX)
+    names = tuple(job.rules.variables)
+    default = reader.place_default(None)
+    drafts: list[Draft] = []
+    rejected: list[RejectedRow] = []
+    errors: list[RowError] = []
+    for number, line in split_lines(job.data):
+        row = number + job.rows_before
+        candidate = read_contact(row, line, names)
+        found = candidate if isinstance(candidate, list) else reader.read(candidate, default)
+        if isinstance(found, list):
+            errors += found
+            rejected.append(make_rejected(found, (show_contact(line),)))
+        else:
+            drafts.append(found)
+    return _PACK.encode(JudgedLines(drafts, rejected, errors[:REPORT_ERRORS_MAX], reader.warnings))
+
+
+def read_lines(found: bytes) -> JudgedLines:
+    """What `judge_lines` found."""
+    return _LINES.decode(found)
+
+
+def make_rejected(errors: Sequence[RowError], cells: tuple[str, ...]) -> RejectedRow:
+    """A row that was not taken, with everything that is wrong with it."""
+    first = errors[0]
+    detail = " ".join(error.detail for error in errors)
+    return RejectedRow(first.row, first.column, first.code, detail, cells)
 
 
 def pack_submitted(submitted: Submitted) -> bytes:
@@ -162,9 +207,7 @@ class _Tally:
     def reject(self, errors: Sequence[RowError], cells: tuple[str, ...]) -> None:
         """Keep a row that was not taken."""
         self.note(errors)
-        first = errors[0]
-        detail = " ".join(error.detail for error in errors)
-        self._rejected.append(RejectedRow(first.row, first.column, first.code, detail, cells))
+        self._rejected.append(make_rejected(errors, cells))
         self._rejected_chars += sum(map(len, cells))
 
     def note(self, errors: Iterable[RowError]) -> None:
@@ -242,14 +285,15 @@ def _validate_contacts(
     for row, contact in contacts:
         errors = tally.judge(read_contact(row, contact, names), default)
         if errors:
-            tally.reject(errors, (_show_contact(contact),))
+            tally.reject(errors, (show_contact(contact),))
         if tally.is_full:
             yield from tally.take_piece()
     yield from tally.take_piece()
     yield tally.close(name, CONTACT_HEADER)
 
 
-def _show_contact(contact: bytes | msgspec.Raw) -> str:
+def show_contact(contact: bytes | msgspec.Raw) -> str:
+    """A contact as it came, to be given back."""
     return bytes(contact)[:RECORD_CHARS_MAX].decode("utf-8", "replace").strip()
 
 

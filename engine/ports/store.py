@@ -92,6 +92,11 @@ Repeats = Literal["refused", "allowed"]
 """What becomes of a file that came in for its flow within the last `DUPLICATE_S`."""
 
 
+PARTIAL = 206
+"""The status of an answer that stands for what came so far of a request that broke off. It is read like any
+other, and keeps nothing from being made: whoever takes the rest up puts another in its place."""
+
+
 class NewList(Struct, frozen=True):
     """A trigger that was validated: what `accept_list` makes durable at once."""
 
@@ -257,12 +262,28 @@ class SettingsStore(Protocol):
         """Who listed what and struck what off, in the order of doing."""
 
 
+class Promise(Struct, frozen=True):
+    """What a list is to be, should nothing more of it come, and the answer that stands for its key until it
+    is published."""
+
+    call_list: CallList
+    answer: IdempotentAnswer | None = None
+    """Its status is `PARTIAL`."""
+
+
 class ListTaking(Protocol):
     """A list that comes in piece by piece. Nobody sees it before it is published, and what is never published
-    is cleared away."""
+    is cleared away, unless it was promised."""
 
-    async def add(self, contacts: Sequence[Contact], rejected: Sequence[RejectedRow]) -> None:
-        """Keep a piece of it, a thousand rows or so."""
+    async def add(
+        self,
+        contacts: Sequence[Contact],
+        rejected: Sequence[RejectedRow],
+        promise: Promise | None = None,
+    ) -> None:
+        """Keep a piece of it, a thousand rows or so. With a promise it is durable when this returns: should
+        the list neither be published nor grow, it is published as the promise says when the store is opened
+        the next time."""
 
     async def drop_contacts(self) -> None:
         """Forget the contacts that came so far; its rejected rows stay."""

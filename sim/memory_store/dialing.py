@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -21,6 +21,7 @@ from engine.ports.store import (
     IntakeStore,
     NewList,
     OpenList,
+    Promise,
     RecentStart,
     Refusal,
 )
@@ -30,14 +31,24 @@ from sim.memory_store.tables import ListEntry, Tables
 class MemoryListTaking:
     """What came of a list so far. See `engine.ports.store.ListTaking`."""
 
-    def __init__(self, store: IntakeStore) -> None:
+    def __init__(
+        self, store: IntakeStore, keep: Callable[[IdempotentAnswer | None], None] = lambda _: None
+    ) -> None:
         self._store = store
+        self._keep = keep
         self._contacts: list[Contact] = []
         self._rejected: list[RejectedRow] = []
 
-    async def add(self, contacts: Sequence[Contact], rejected: Sequence[RejectedRow]) -> None:
-        """Keep a piece."""
+    async def add(
+        self,
+        contacts: Sequence[Contact],
+        rejected: Sequence[RejectedRow],
+        promise: Promise | None = None,
+    ) -> None:
+        """Keep a piece. A promise binds nobody here: this store is never opened again."""
         await trio.lowlevel.checkpoint()
+        if promise is not None:
+            self._keep(promise.answer)
         self._contacts += contacts
         self._rejected += rejected
 
@@ -81,7 +92,7 @@ class MemoryDialing:
         """Take a list in piece by piece."""
         await trio.lowlevel.checkpoint()
         self._tables.check_flow(account, flow)
-        yield MemoryListTaking(self)
+        yield MemoryListTaking(self, self._tables.keep_answer)
 
     async def find_listed(
         self, account: str, flow: str, numbers: Sequence[str], at: float

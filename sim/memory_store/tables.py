@@ -189,7 +189,7 @@ class Tables:
         if answer is None:
             return None
         earlier = self.answers.get((answer.account, answer.key))
-        if earlier is not None and rules.is_remembered(earlier, answer.created_at):
+        if earlier is not None and rules.stands(earlier, answer.created_at):
             return earlier
         return None
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
-
 from api.http.exchange import Answer, Exchange, answer
+from api.http.resources.contact_stream import take_stream
 from api.http.resources.flows import find_flow
-from api.http.views import CallView, ListView, MulticastView, show_preview, show_receipt
-from engine.intake.submission import CallReceipt, Receipt
+from api.http.views import CallView, ListView, show_multicast, show_preview, show_receipt
+from engine.intake.receipt import Receipt
+from engine.intake.submission import CallReceipt
 from engine.intake.taking import Taking
-
-FORMS: Final[dict[str, Literal["json", "ndjson"]]] = {
-    "application/json": "json",
-    "application/x-ndjson": "ndjson",
-    "application/ndjson": "ndjson",
-}
 
 
 async def multicast(exchange: Exchange) -> Answer:
     """POST /v1/flows/{flow}/multicast"""
     flow = await find_flow(exchange)
     taking = _read_taking(exchange)
+    if exchange.stream is not None:
+        return await take_stream(exchange, exchange.stream, flow, taking)
     return await exchange.make(
         202,
-        _show_multicast,
+        show_multicast,
         lambda remember: exchange.engine.intake.submit_contacts(
             flow,
             data=exchange.body,
-            form=FORMS[exchange.media_type],
             name=exchange.parameters.read_text("name") or "",
             taking=taking,
             answer_for=remember,
@@ -82,11 +77,6 @@ def _read_taking(exchange: Exchange) -> Taking:
 
 def _show_list(exchange: Exchange, receipt: Receipt) -> ListView:
     return show_receipt(receipt, exchange.now)
-
-
-def _show_multicast(receipt: Receipt) -> MulticastView:
-    report = receipt.call_list.report
-    return MulticastView(receipt.call_list.id, report.accepted, report.errors)
 
 
 def _show_call(receipt: CallReceipt) -> CallView:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -16,6 +17,7 @@ from adapters.sqlite.lock import DatabaseInUse
 from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import SWITCH_INTERVAL_S
 from engine.model import ListCounts
+from engine.ports.store import PARTIAL, Promise
 from tests.adapters.sqlite.conftest import Opened, opened_at
 from tests.contract.store_samples import (
     ACME,
@@ -25,9 +27,11 @@ from tests.contract.store_samples import (
     NOW,
     a_contact,
     a_flow,
+    a_list,
     a_new_list,
     an_answer,
     begin,
+    counts,
     dial_to_end,
     furnish,
 )
@@ -238,6 +242,26 @@ async def test_what_a_crash_left_of_a_large_list_is_cleared_at_the_start(path: P
         contacts = await opened.run(lambda unit: unit.row("SELECT count(*) FROM contacts", ()))
         assert contacts == (0,)
         await opened.store.accept_list(a_new_list(LARGE))
+
+
+async def test_what_was_promised_of_a_list_is_published_at_the_next_start(path: Path) -> None:
+    partial = msgspec.structs.replace(an_answer(), status=PARTIAL)
+    async with opened_at(path) as opened:
+        await furnish(opened.store)
+        for call_list, promised in ((LIST, True), ("lst_5000", False)):
+            async with opened.store.take_list(ACME, FLOW) as taking:
+                for row in (1, 2):
+                    so_far = Promise(a_list(call_list, accepted=row), partial)
+                    await taking.add([a_contact(row, call_list)], (), so_far if promised else None)
+        assert len(await unfinished(opened)) == 2
+        assert await opened.store.get_answer(ACME, "key-1") == partial
+    async with opened_at(path) as opened:
+        assert await unfinished(opened) == []
+        assert await opened.store.get_list(ACME, LIST) == a_list(accepted=2)
+        assert await opened.store.get_list(ACME, "lst_5000") is None
+        assert await counts(opened.store) == ListCounts(2, 0, 2, 0, 0, {})
+        assert [one.list for one in await opened.store.open_lists()] == [LIST]
+        assert await opened.store.accept_list(a_new_list(1, "lst_2000"), an_answer()) is None
 
 
 async def test_expired_answers_are_cleared_a_few_at_a_time(opened: Opened) -> None:

@@ -18,13 +18,13 @@ import trio.testing
 from adapters.workers import InlineWorkers
 from engine.ids import IdSource
 from engine.intake.bodies import CallRequest
+from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
+from engine.intake.stream import INLINE_BYTES_MAX
 from engine.intake.submission import (
-    INLINE_BYTES_MAX,
     NAME_LENGTH_MAX,
     CallReceipt,
     Intake,
-    Receipt,
     read_variables,
 )
 from engine.intake.taking import Taking
@@ -34,6 +34,7 @@ from engine.ports.store import IdempotentAnswer, NewList, StoreUnavailable
 from engine.ports.workers import WorkerFailed
 from engine.variable import Variable
 from sim.memory_store.dialing import MemoryListTaking
+from tests.engine.intake.byte_sources import Pieces
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
 FLOW = Flow(
@@ -288,12 +289,12 @@ async def test_json_and_ndjson_are_stored_as_lists_of_their_names(world: World) 
     contact = b'{"tel":"+919876543210"}'
     for name, expected in (("Evening", "Evening"), ("", None)):
         receipt = receipt_of(
-            await world.intake.submit_contacts(FLOW, data=contact, form="ndjson", name=name)
+            await world.intake.open_stream(FLOW, Pieces(contact), name=name).take_whole()
         )
         assert receipt.call_list.name == (expected or receipt.call_list.id)
         assert receipt.call_list.source == "api"
     body = b'{"name":"Mo\\u0000rning","contacts":[' + contact + b"]}"
-    receipt = receipt_of(await world.intake.submit_contacts(FLOW, data=body, form="json"))
+    receipt = receipt_of(await world.intake.submit_contacts(FLOW, data=body))
     assert receipt.call_list.name == "Mo rning"
     assert [len(new.contacts) for new, _ in world.store.lists] == [1, 1, 1]
 
@@ -313,8 +314,8 @@ async def test_every_door_of_an_inactive_listener_is_shut_before_anything_is_loo
     doors: list[Callable[[], Awaitable[object]]] = [
         lambda: world.intake.submit_file(flow, name="", data=b"", source="email"),
         lambda: world.intake.preview_file(flow, name="", data=b""),
-        lambda: world.intake.submit_contacts(flow, data=b"", form="json"),
-        lambda: world.intake.submit_contacts(flow, data=b"", form="ndjson"),
+        lambda: world.intake.submit_contacts(flow, data=b""),
+        lambda: world.intake.open_stream(flow, Pieces()).take_whole(),
         lambda: world.intake.submit_call(flow, data=b""),
     ]
     for door in doors:
