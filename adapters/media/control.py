@@ -248,6 +248,8 @@ class PlaneStatistics(msgspec.Struct, frozen=True):
     """Sent for bridges, beside `packets_sent`."""
     bridges: int = 0
     """Pairs of streams that are bridged now."""
+    packets_flooded: int = 0
+    """Packets of callees that were thrown away unread: they came faster than any sound is spoken."""
     srtp_rejected: int = 0
     """Packets to secure streams that were forged, replayed or in the clear."""
     strangers_packets: int = 0

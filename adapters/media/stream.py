@@ -234,6 +234,8 @@ class PlaneStream:
     def note_over(self, statistics: MediaStatistics) -> None:
         """The plane has closed the stream, and these are its last figures."""
         self._statistics = statistics
+        if statistics.flooded:
+            log.warning("callee_flooded", port=self._port, packets=statistics.flooded)
         self._over.set()
         self.listening.note_over()
         self.pressing.note_over()

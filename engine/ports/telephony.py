@@ -98,6 +98,9 @@ class MediaStatistics(Struct, frozen=True):
     """Round trip to the callee by its reports (RFC 3550 §6.4.1), milliseconds."""
     mos: float | None = None
     """How well the callee was probably heard, 1 to 4.5 (ITU-T G.107); None before anything was heard."""
+    flooded: int = 0
+    """Packets of the callee's that were thrown away unread: they came faster than any sound is spoken. They
+    are not among those received."""
 
 
 RecordingEnding = Literal["silence", "max", "key", "call_ended", "stopped", "failed"]

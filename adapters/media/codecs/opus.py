@@ -106,8 +106,9 @@ class OpusDecoder:
         """Each sixth sample of what is left of the sound below 4 kHz."""
         whole = np.concatenate([self._before, sound.astype(np.float32)])
         self._before = whole[len(whole) - len(self._before) :]
-        windows = np.lib.stride_tricks.sliding_window_view(whole, _TAPS)[::_RATIO]
-        return np.clip(np.rint(windows @ self._filter), -32_768, 32_767).astype(np.int16)
+        # Five in six are computed for nothing, and still it takes half as long as without them.
+        filtered = np.convolve(whole, self._filter, "valid")[::_RATIO]
+        return np.clip(np.rint(filtered), -32_768, 32_767).astype(np.int16)
 
 
 def encode_opus(samples: NDArray[np.int16]) -> NDArray[np.uint8]:

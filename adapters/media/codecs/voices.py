@@ -78,6 +78,8 @@ class Translator:
         else:
             self._encode = LAWS[spoken].encode if spoken in LAWS else G722Coder().encode
         self._waiting = np.zeros(0, np.int16)
+        self.heard = 0
+        """Samples that the latest payload held; 0 where it was not decoded."""
 
     @property
     def joins(self) -> bool:
@@ -94,6 +96,7 @@ class Translator:
         if self._is_same:
             return [payload]
         samples = self._decode(payload)
+        self.heard = len(samples)
         if self._encode is not None:
             return [self._encode(samples).tobytes()] if len(samples) else []
         assert self._encoder is not None

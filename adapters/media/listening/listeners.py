@@ -7,6 +7,7 @@ into frames (`frames.py`), which all that listen to it then hear; with the last 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -45,14 +46,20 @@ _NOTHING: Final = 0xFF
 class Listening:
     """The listeners of up to `capacity` streams."""
 
-    def __init__(self, capacity: int, recorder: RecorderLink | None = None) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        recorder: RecorderLink | None = None,
+        note_length: Callable[[int, int], None] = lambda row, samples: None,
+    ) -> None:
+        """`note_length` is told how many samples a packet of a row held that was decoded by itself."""
         self.rows = 0
         """Streams that are listened to."""
         self.presses: list[Press] = []
         """Digits heard in the sound; whoever takes them empties the list."""
         self.events: list[ListeningEvent] = []
         """Answers to questions; whoever takes them empties the list."""
-        self._decoders = Decoders(capacity)
+        self._decoders = Decoders(capacity, note_length)
         self._frames = FrameTable(capacity)
         self._voice = np.full(capacity, _NOTHING, np.uint8)
         self._hears_digits = np.zeros(capacity, np.bool_)

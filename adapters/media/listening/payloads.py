@@ -89,7 +89,11 @@ def _find_payloads(batch: Batch, places: Places) -> tuple[Places, Places]:
 class Decoders:
     """What each of up to `capacity` streams speaks."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(
+        self, capacity: int, note_length: Callable[[int, int], None] = lambda row, samples: None
+    ) -> None:
+        """`note_length` is told how many samples a packet of a row held that was decoded by itself."""
+        self._note_length = note_length
         self._payload_type = np.zeros(capacity, np.uint8)
         self._ticks_per_sample = np.ones(capacity, np.int64)
         self._decoders: dict[int, Callable[[bytes], NDArray[np.int16]]] = {}
@@ -131,6 +135,7 @@ class Decoders:
         by_length: dict[int, list[tuple[int, NDArray[np.int16]]]] = {}
         for row, at in zip(rows[those].tolist(), those.tolist(), strict=True):
             samples = self._decoders[row](payloads.octets[at].tobytes())
+            self._note_length(row, len(samples))
             by_length.setdefault(len(samples), []).append((at, samples))
         by_length.pop(0, None)
         for alike in by_length.values():

@@ -2,7 +2,7 @@
 
 A stream's row has two slots of the receiver, one for the socket of its RTP and one for that of its
 RTCP. A pass over all of them is a handful of array operations; a packet is looked at by itself only
-where it carries an event, which is rare.
+where it carries an event, which is rare. What is beyond its row's `Allowance` is not looked at at all.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from adapters.media.codecs.codec import CODECS_BY_NUMBER
 from adapters.media.listening.listeners import Listening
+from adapters.media.plane.allowance import Allowance
 from adapters.media.plane.ears import Ears
 from adapters.media.plane.latch import Source
-from adapters.media.plane.shields import ShieldedReceiver, Shields
+from adapters.media.plane.shields import Shields
 from adapters.media.sockets.endpoint import Endpoints
 from adapters.media.sockets.receiver import RECEIVE_BYTES_MAX, Batch, Receiver
 from adapters.media.wire.numbers import EVENT, Numbers, NumberTable
@@ -68,13 +69,15 @@ class Hearing:
         make_receiver: Callable[[int], Receiver],
         listening: Listening,
         shields: Shields,
+        allowance: Allowance,
     ) -> None:
         self.packets_received = 0
         self.rtcp_received = 0
         self._capacity = capacity
         self.reception = ReceptionTable(capacity)
         self._shields = shields
-        self._receiver = ShieldedReceiver(make_receiver(SLOTS_PER_ROW * capacity), shields)
+        self._allowance = allowance
+        self._receiver = make_receiver(SLOTS_PER_ROW * capacity)
         self._numbers = NumberTable(capacity)
         self._listening = listening
         self._ears = Ears(capacity, shields.open, self._numbers.read_one)
@@ -90,6 +93,7 @@ class Hearing:
         """Make a row a new stream's."""
         self.reception.clear(row)
         self._numbers.clear(row)
+        self._allowance.clear(row)
 
     def expect(self, row: int, numbers: Numbers) -> None:
         """What the callee speaks in, and which packets of it are events."""
@@ -126,7 +130,7 @@ class Hearing:
         heard = Heard()
         batch = self._receiver.receive()
         if len(batch.slots):
-            self._take(batch, heard)
+            self._take(self._open(batch), heard)
         heard.moves = self._ears.listen(now_ns)
         return heard
 
@@ -135,7 +139,7 @@ class Hearing:
         heard = Heard()
         for length in self._lengths_of_waiting(endpoint):
             batch = Batch(np.array([row]), self._drained, np.array([length]))
-            self._take_rtp(self._shields.open_batch(batch), heard)
+            self._take_rtp(self._open(batch), heard)
         return heard
 
     def discard(self, endpoints: Endpoints) -> None:
@@ -163,12 +167,16 @@ class Hearing:
             except OSError:
                 continue
 
+    def _open(self, batch: Batch) -> Batch:
+        """What is within everybody's allowance, and authentic where it is secure."""
+        good = self._allowance.take(batch.slots, self._now_ns)
+        return self._shields.open_batch(batch if good is None else batch.only(good))
+
     def _take(self, batch: Batch, heard: Heard) -> None:
         beside = batch.slots >= self._capacity
         if beside.any():
             self._take_rtcp(batch, np.flatnonzero(beside), heard)
-            rtp = ~beside
-            batch = Batch(batch.slots[rtp], batch.packets[rtp], batch.lengths[rtp])
+            batch = batch.only(~beside)
         self._take_rtp(batch, heard)
 
     def _take_rtcp(self, batch: Batch, places: NDArray[np.intp], heard: Heard) -> None:

@@ -166,6 +166,7 @@ class Plane:
             rtcp_malformed=self._board.desk.malformed,
             packets_relayed=self._board.relay.packets,
             bridges=self._board.relay.bridges,
+            packets_flooded=self._board.allowance.packets_flooded,
             srtp_rejected=self._board.shields.packets_rejected,
             strangers_packets=self._board.hearing.strangers_packets,
             ticks=self._ticks,

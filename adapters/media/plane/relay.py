@@ -82,13 +82,20 @@ class Relay:
     """The bridges of one plane, up to half as many as it has rows."""
 
     def __init__(
-        self, table: StreamTable, sender: Sender, capacity: int, settle: Callable[[int], None]
+        self,
+        table: StreamTable,
+        sender: Sender,
+        capacity: int,
+        settle: Callable[[int], None],
+        note_length: Callable[[int, int], None],
     ) -> None:
         """`settle` is called when a row begins or ends being spoken for by another one, so that its own
-        pace ends or goes on."""
+        pace ends or goes on; `note_length` is told how many samples a packet of a row held that was
+        translated."""
         self._table = table
         self._sender = sender
         self._settle = settle
+        self._note_length = note_length
         self._sides: dict[int, Side] = {}
         self._translators: dict[int, tuple[tuple[int, int], Translator]] = {}
         """From which codec to which, and what does it. One that remembers lasts as long as both do."""
@@ -292,6 +299,7 @@ class Relay:
         per_sample = self._table.ticks_per_ms(to) // TIMESTAMPS_PER_MS
         at -= translator.waiting * per_sample
         payloads = translator.translate(payload)
+        self._note_length(int(self._partner[to]), translator.heard)
         kind = self._sides[to].wire_type
         for number, one in enumerate(payloads):
             first = marker if number == 0 else 0

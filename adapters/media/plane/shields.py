@@ -1,7 +1,7 @@
 """SRTP of the streams of a plane that have it, between the sockets and everything else.
 
-Sending and receiving stay what they are: `ShieldedSender` stands before a sender and `ShieldedReceiver`
-behind a receiver, and neither the tick nor whoever hears knows which streams are secure. A stream in
+Sending and receiving stay what they are: `ShieldedSender` stands before a sender, `open_batch` behind a
+receiver, and neither the tick nor whoever hears knows which streams are secure. A stream in
 the clear costs one look at an array in each batch, and nothing at all while no stream is secure.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from adapters.media.sockets.receiver import Batch, Receiver
+from adapters.media.sockets.receiver import Batch
 from adapters.media.sockets.sender import Sender
 from adapters.media.types import SrtpKeys
 from adapters.media.wire.rtp import RTCP_TYPE_MAX, RTCP_TYPE_MIN
@@ -102,27 +102,7 @@ class Shields:
             lengths[place] = len(opened)
         if good.all():
             return Batch(batch.slots, batch.packets, lengths)
-        return Batch(batch.slots[good], batch.packets[good], lengths[good])
-
-
-class ShieldedReceiver:
-    """A receiver whose packets are opened before anybody sees them."""
-
-    def __init__(self, receiver: Receiver, shields: Shields) -> None:
-        self._receiver = receiver
-        self._shields = shields
-
-    def attach(self, slot: int, endpoint: socket.socket) -> None:
-        self._receiver.attach(slot, endpoint)
-
-    def detach(self, slot: int, endpoint: socket.socket) -> None:
-        self._receiver.detach(slot, endpoint)
-
-    def receive(self) -> Batch:
-        return self._shields.open_batch(self._receiver.receive())
-
-    def close(self) -> None:
-        self._receiver.close()
+        return Batch(batch.slots, batch.packets, lengths).only(good)
 
 
 class _SecureRow(Struct, eq=False):

@@ -21,6 +21,7 @@ import numpy as np
 from adapters.media import control, control_listening
 from adapters.media.codecs.codec import CODECS_BY_NUMBER
 from adapters.media.listening.listeners import Listening
+from adapters.media.plane.allowance import Allowance
 from adapters.media.plane.arena import SoundArena
 from adapters.media.plane.hearing import EventPacket, Hearing
 from adapters.media.plane.latch import Source
@@ -76,12 +77,17 @@ class Switchboard:
         self._capacity = capacity
         self._arena = SoundArena(prompts)
         self._table = StreamTable(capacity, self._arena.frames, chance)
-        self.listening = Listening(capacity, recorder)
+        self.allowance = Allowance(capacity)
+        self.listening = Listening(capacity, recorder, self.allowance.note_length)
         self.shields = Shields(capacity)
         self._sender = ShieldedSender(way.make_sender(capacity), self.shields)
-        self.hearing = Hearing(capacity, way.make_receiver, self.listening, self.shields)
+        self.hearing = Hearing(
+            capacity, way.make_receiver, self.listening, self.shields, self.allowance
+        )
         self.desk = ReportDesk(self._table, self.hearing.reception, chance, unix_minus_monotonic_ns)
-        self.relay = Relay(self._table, self._sender, capacity, self._settle_row)
+        self.relay = Relay(
+            self._table, self._sender, capacity, self._settle_row, self.allowance.note_length
+        )
         self._presses = Presses(self._table, capacity, self._send_one_of)
         self._player = Player(self._table, self._arena, self._presses, self)
         self._rows = RowPicker(capacity)
@@ -412,6 +418,7 @@ class Switchboard:
             remote_jitter_ms=remote.jitter_ms,
             rtt_ms=remote.rtt_ms,
             mos=mos,
+            flooded=self.allowance.read_flooded(line.row),
         )
 
 

@@ -30,6 +30,10 @@ class Batch(Struct):
     lengths: NDArray[np.intp]
     """Octets of each packet that were kept."""
 
+    def only(self, which: NDArray[np.bool_]) -> Batch:
+        """Those packets of them."""
+        return Batch(self.slots[which], self.packets[which], self.lengths[which])
+
 
 class Receiver(Protocol):
     """Takes what has arrived at many sockets."""

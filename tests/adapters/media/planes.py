@@ -14,6 +14,7 @@ from adapters.media import control
 from adapters.media.client import PlaneSettings, RtpMediaPlane, open_media_plane
 from adapters.media.codecs.voices import VOICES
 from adapters.media.plane.switchboard import Switchboard
+from adapters.media.recording.link import RecorderLink
 from adapters.media.sockets.endpoint import PortPicker
 from adapters.media.sockets.way import PLAIN, RING, Way, choose_way
 from adapters.media.types import SrtpKeys
@@ -113,9 +114,14 @@ class Board:
 
     STEP_NS = 2_000_000
 
-    def __init__(self, folder: Path, way: Way, capacity: int = 20) -> None:
+    def __init__(
+        self, folder: Path, way: Way, capacity: int = 20, recordings: Path | None = None
+    ) -> None:
         chance = np.random.default_rng(1)
-        self.board = Switchboard(folder, HOST, PortPicker(0, 0), way, capacity, chance)
+        self.recorder = None if recordings is None else RecorderLink(recordings)
+        self.board = Switchboard(
+            folder, HOST, PortPicker(0, 0), way, capacity, chance, self.recorder
+        )
         self.now_ns = 0
         self._streams = 0
 
@@ -190,10 +196,14 @@ class Board:
 
 
 @contextmanager
-def open_board(folder: Path, way: Way, capacity: int = 20) -> Iterator[Board]:
+def open_board(
+    folder: Path, way: Way, capacity: int = 20, recordings: Path | None = None
+) -> Iterator[Board]:
     """A switchboard that is closed in the end."""
-    board = Board(folder, way, capacity)
+    board = Board(folder, way, capacity, recordings)
     try:
         yield board
     finally:
         board.board.close_all()
+        if board.recorder is not None:
+            board.recorder.wait_ended(GUARD_S)

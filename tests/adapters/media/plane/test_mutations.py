@@ -1,5 +1,6 @@
-"""Callees and strangers whose packets are garbage, with a key or without: the plane lives, whoever else calls
-hears and is heard as always, and nothing is left behind. A failure names its seed and shows the packet."""
+"""Callees and strangers whose packets are garbage, with a key or without, or come by the thousand: the plane
+lives, whoever else calls hears and is heard as always, and nothing is left behind. A failure names its seed
+and shows the packet."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from pathlib import Path
 from random import Random
 from time import thread_time
 
+import numpy as np
 import pytest
 
 from adapters.media import control
-from adapters.media.control_listening import AwaitBeep, Detect
+from adapters.media.codecs.opus import OpusEncoder
+from adapters.media.control_listening import AwaitBeep, Detect, Record
 from adapters.media.sockets.receiver import RECEIVE_BYTES_MAX
 from adapters.media.sockets.way import Way
 from adapters.media.types import SrtpKeys
@@ -29,7 +32,7 @@ from tests.sizes import size
 
 SEEDS = range(2)
 STEPS = size(1_500, 20_000)
-"""Of 2 ms. In each of them seven attackers send two packets each: 42,000 on each way under `make test`."""
+"""Of 2 ms. In each of them twelve attackers send two packets each: 72,000 on each way under `make test`."""
 WARM_UP_STEPS = 1_000
 """Until then caches fill, and what is kept of each callee comes to its bound."""
 STEP_MS = 2
@@ -40,11 +43,18 @@ LATE_STEPS_MAX = STEPS // 100
 BLOCKS_MAX = 1_000
 """Blocks of memory by which a run may grow after that: what is kept of a call is bounded, and changes."""
 FOREVER_MS = 3_600_000
+FLOODERS = 10
+FLOOD_STEPS = size(600, 6_000)
+FLOOD_CPU_S_MEAN_MAX = 0.002
+"""Of a step while ten flood; it was 5 ms when all that they sent was decoded."""
+OPUS = 111
 
 OURS = SrtpKeys("AES_CM_128_HMAC_SHA1_80", sent=b"o" * 30, heard=b"t" * 30)
+SECURE = (5, 11)
+"""The attackers who have a key, from 0 on."""
 THEIRS = SrtpKeys("AES_CM_128_HMAC_SHA1_80", sent=b"t" * 30, heard=b"o" * 30)
 
-KINDS = (0, 0, 0, 8, 8, 9, 9, 13, 72, 73, 101, 101, 127)
+KINDS = (0, 0, 0, 8, 8, 9, 9, 13, 72, 73, 101, 101, 111, 111, 111, 127)
 JUMPS = (
     0,
     1,
@@ -234,16 +244,25 @@ class World:
             board.open(bad[5], srtp=OURS),
             # Where the SDP says there is nobody; the attacker wants to be taken for the callee.
             board.open(nobody),
+            board.open(bad[7], payload_type=OPUS),
+            board.open(bad[8], payload_type=OPUS),
+            board.open(bad[9]),
+            board.open(bad[10], payload_type=9),
+            board.open(bad[11], payload_type=OPUS, srtp=OURS),
         ]
         self._attackers = [
-            (peer, port, Attacker(dice, Shield(THEIRS) if place == 5 else None))
+            (peer, port, Attacker(dice, Shield(THEIRS) if place in SECURE else None))
             for place, (peer, port) in enumerate(zip(bad, self._ports, strict=True))
         ]
         self.bystander = Bystander(good, board.open(good))
-        for stream in (1, 2, 3, 6):
+        for stream in (1, 2, 3, 6, 8):
             board.board.obey(Detect(stream, 1, AmdParameters(total_analysis_time=FOREVER_MS)))
             board.board.obey(AwaitBeep(stream, 2))
-        board.board.obey(control.Bridge(4, 5))
+        for stream in (1, 8):
+            record(board, stream)
+        # One between two laws, and two that translate.
+        for one, other in ((4, 5), (9, 10), (11, 12)):
+            board.board.obey(control.Bridge(one, other))
         self.packet = b""
         """The latest, for a failure to show."""
 
@@ -268,9 +287,13 @@ class World:
         return took_s
 
 
+def record(board: Board, stream: int) -> None:
+    board.board.obey(Record(stream, 3, f"rec_{stream}", FOREVER_MS, None, ""))
+
+
 @contextmanager
 def world(folder: Path, way: Way, seed: int) -> Iterator[World]:
-    with open_board(folder, way) as board, open_peers(9) as peers:
+    with open_board(folder, way, recordings=folder) as board, open_peers(14) as peers:
         yield World(board, peers, Random(seed))
 
 
@@ -298,5 +321,56 @@ def test_garbage_harms_nobody_but_its_sender_and_leaves_nothing(
             gc.enable()
         assert grown < BLOCKS_MAX
         assert sum(step_s > CPU_S_MAX for step_s in took_s) <= LATE_STEPS_MAX
-        received = one.board.close(8).statistics
+        received = one.board.close(13).statistics
         assert (received.packets_received, received.loss) == (one.bystander.sent, 0.0)
+
+
+def make_long_opus() -> bytes:
+    """The dearest packet: 120 ms of Opus, six frames of equal length (RFC 6716 §3.2.5)."""
+    noise = np.random.default_rng(1).integers(-9_000, 9_000, 160).astype(np.int16)
+    frame = OpusEncoder().encode(noise)
+    return bytes([frame[0] | 3, 6]) + frame[1:101] * 6
+
+
+@pytest.mark.parametrize("srtp", [None, OURS], ids=["clear", "secure"])
+@pytest.mark.parametrize("task", ["record", "bridge"])
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_ten_who_flood_with_the_dearest_packets_harm_only_themselves(
+    tmp_path: Path, way: Way, task: str, srtp: SrtpKeys | None
+) -> None:
+    """At each step something waits of each of them: more packets a second would be dropped by the kernel."""
+    payload = make_long_opus()
+    with open_board(tmp_path, way, recordings=tmp_path) as board, open_peers(11) as peers:
+        good, *bad = peers
+        bystander = Bystander(good, board.open(good))
+        ports = []
+        for number, peer in enumerate(bad):
+            speaks_opus = task == "record" or number % 2 == 0
+            ports.append(board.open(peer, payload_type=OPUS if speaks_opus else 0, srtp=srtp))
+            if task == "record":
+                record(board, 2 + number)
+            elif number % 2:
+                board.board.obey(control.Bridge(1 + number, 2 + number))
+        shields = [None if srtp is None else Shield(THEIRS) for _ in bad]
+        took_s = []
+        for step in range(FLOOD_STEPS):
+            for peer, port, shield in zip(bad, ports, shields, strict=True):
+                packet = build_packet(
+                    Header(OPUS, step & 0xFFFF, 5_760 * step & 0xFFFF_FFFF, 7), payload
+                )
+                packet = packet if shield is None else shield.protect(packet) or packet
+                peer.endpoint.sendto(packet, ("127.0.0.1", port))
+                peer.count_heard()
+            if step % 10 == 0:
+                bystander.speak()
+            began = thread_time()
+            board.run(STEP_MS)
+            took_s.append(thread_time() - began)
+            bystander.listen()
+            board.take_events()
+        flooded = [board.close(stream).statistics.flooded for stream in range(2, 12)]
+        received = board.close(1).statistics
+    assert min(flooded) > FLOOD_STEPS // 2
+    assert (received.packets_received, received.loss, received.flooded) == (bystander.sent, 0.0, 0)
+    assert sum(step_s > CPU_S_MAX for step_s in took_s) <= FLOOD_STEPS // 20
+    assert sum(took_s) / FLOOD_STEPS < FLOOD_CPU_S_MEAN_MAX

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.media import control
+from adapters.media.plane.allowance import TURN_NS
 from adapters.media.plane.latch import PROOF_PACKETS
 from adapters.media.types import SrtpKeys, SuiteName
 from adapters.media.wire.rtcp import Compound, build, parse
@@ -112,7 +113,7 @@ def test_ten_thousand_forged_packets_change_nothing(board: Board) -> None:
         for number in range(10_000):
             forged = build_packet(Header(101, number & 0xFFFF, 7, 5), event) + os.urandom(10)
             callee.endpoint.sendto(forged, (HOST, port))
-            board.now_ns += 100_000
+            board.now_ns += TURN_NS
             board.board.hear(board.now_ns)
         assert board.board.shields.packets_rejected == 10_000
         say(board, callee, port, secure.protect(voice(2)))
