@@ -24,6 +24,7 @@ from api.commands import (
     trace,
     upload,
     watch,
+    webhooks,
 )
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -35,6 +36,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     results.COMMAND,
     trace.COMMAND,
     keys.COMMAND,
+    webhooks.COMMAND,
     flow.CHECK,
     flow.DRAW,
     config_check.COMMAND,
@@ -43,6 +45,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
 
 GROUPS: Final = {
     "keys": "keys of accounts",
+    "webhooks": "webhooks of flows",
     "config": "the configuration",
     "flow": "definitions of flows",
 }

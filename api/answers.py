@@ -169,6 +169,20 @@ class FeedEvent(Struct, frozen=True):
     data: dict[str, Any] = field(default_factory=dict)
 
 
+class SentEvent(Struct, frozen=True):
+    """One event with everything that is said of it; encoded again it is what came."""
+
+    seq: int
+    time: str
+    type: str
+    account: str
+    flow: str | None
+    list: str | None
+    contact: str | None
+    attempt: str | None
+    data: dict[str, Any]
+
+
 def error_of(status: int, body: bytes) -> ApiError:
     """A refusal, in the engine's own words where it has sent some."""
     try:

@@ -26,6 +26,7 @@ from api.answers import (
     ListView,
     MulticastView,
     PromptView,
+    SentEvent,
     error_of,
 )
 from api.feed_client import follow_feed
@@ -189,7 +190,14 @@ class CallwheelClient:
             since: events with a higher number; None for those from now on.
         """
         filters = {} if call_list is None else {"list": call_list}
-        return follow_feed(self._url, self._key, self._tls, filters, since)
+        return follow_feed(self._url, self._key, self._tls, filters, since, FeedEvent)
+
+    def follow_sent(
+        self, flow: str | None = None, since: int | None = None
+    ) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[SentEvent]]:
+        """As `follow`, of all flows or one, with everything that a webhook is told."""
+        filters = {} if flow is None else {"flow": flow}
+        return follow_feed(self._url, self._key, self._tls, filters, since, SentEvent)
 
     async def _get_pages(self, path: str, query: Mapping[str, str], kind: type[T]) -> list[T]:
         items: list[T] = []

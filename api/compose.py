@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from adapters.speech.synthesiser import Synthesiser
 from adapters.sqlite.lock import DatabaseInUse
 from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import open_sqlite_store
+from adapters.webhook import WebhookNotifier
 from adapters.workers import open_process_workers
 from api.config import Config
 from api.config import Trunk as TrunkConfig
@@ -51,6 +52,9 @@ from api.supervisor import keep_running
 from engine.dial.conversation import FlowParts
 from engine.dial.route import RouteSettings
 from engine.dial.trunk import TrunkSettings
+from engine.events import StoredEvent
+from engine.notify.courier import AT_ONCE_MAX as HOOKS_AT_ONCE_MAX
+from engine.notify.courier import Courier
 from engine.ports.prompts import PromptRefused
 from engine.ports.workers import Workers
 from engine.runtime import Engine, EngineSettings
@@ -114,21 +118,44 @@ async def _run_installation(
     nothing that a call needs goes before the call does."""
     hub = FeedHub()
     with trio.CancelScope(shield=True):
-        async with _open_parts(config, hub) as parts, trio.open_nursery() as nursery:
-            engine = parts.engine
-            await engine.administration.ensure_default_account()
-            dialing = await nursery.start(_host_engine, engine)
-            made_key, admin_sha256 = _find_admin_key(config)
-            host, port = _choose_http_address(config)
-            url = config.http.public_url or f"http://{_in_url(host)}:{port}"
-            settings = HttpSettings(public_url=url, admin_sha256=admin_sha256)
-            app = make_app(engine, settings, hub, parts.prompts, parts.traces, parts.recordings)
-            serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
-            await nursery.start(keep_running, "http", serve)
-            sip_host, sip_port = parts.sip_address
-            task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
-            await stopping.wait()
-            dialing.cancel()
+        async with _open_parts(config, hub) as parts, trio.open_nursery() as couriers:
+            await couriers.start(keep_running, "webhooks", parts.courier.run)
+            await _serve(config, parts, hub, stopping, task_status)
+            # What has not been sent by then is sent after the next start.
+            couriers.cancel_scope.cancel()
+
+
+async def _serve(
+    config: Config,
+    parts: _Parts,
+    hub: FeedHub,
+    stopping: trio.Event,
+    task_status: trio.TaskStatus[Started],
+) -> None:
+    """Dial, and answer over HTTP, until `stopping`; then let calls end."""
+    engine = parts.engine
+    async with trio.open_nursery() as nursery:
+        await engine.administration.ensure_default_account()
+        dialing = await nursery.start(_host_engine, engine)
+        made_key, admin_sha256 = _find_admin_key(config)
+        host, port = _choose_http_address(config)
+        url = config.http.public_url or f"http://{_in_url(host)}:{port}"
+        settings = HttpSettings(public_url=url, admin_sha256=admin_sha256)
+        app = make_app(
+            engine,
+            settings,
+            hub,
+            parts.prompts,
+            parts.traces,
+            parts.recordings,
+            parts.courier.wake,
+        )
+        serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
+        await nursery.start(keep_running, "http", serve)
+        sip_host, sip_port = parts.sip_address
+        task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
+        await stopping.wait()
+        dialing.cancel()
 
 
 async def _host_engine(engine: Engine, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
@@ -143,8 +170,24 @@ async def _run(engine: Engine, *, task_status: trio.TaskStatus[None]) -> None:
     await engine.run(task_status=task_status)
 
 
+class _Listeners:
+    """Those who hear of what the store commits."""
+
+    def __init__(self, hub: FeedHub) -> None:
+        self._hub = hub
+        self.courier: Courier | None = None
+        """Made over the store, and so after it."""
+
+    def publish(self, events: Sequence[StoredEvent]) -> None:
+        """Pass on what one commit brought."""
+        self._hub.publish(events)
+        if self.courier is not None:
+            self.courier.note(events)
+
+
 class _Parts(Struct, frozen=True):
     engine: Engine
+    courier: Courier
     prompts: _PromptsInWorkers
     traces: TraceArchive
     recordings: RecordingArchive
@@ -156,10 +199,11 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
     """The engine over its adapters, which live as long as the block. Raises `CannotStart`."""
     data = _make_data_dir(config)
     clock, chance = SystemClock(), secrets.SystemRandom()
+    listeners = _Listeners(hub)
     async with AsyncExitStack() as stack:
         try:
             store = await stack.enter_async_context(
-                open_sqlite_store(data / DATABASE, hub.publish, clock)
+                open_sqlite_store(data / DATABASE, listeners.publish, clock)
             )
             plane = await stack.enter_async_context(
                 open_media_plane(
@@ -223,8 +267,11 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             workers=workers,
             parts=parts,
         )
+        http = GuardedHttp(config.webhooks.allow, at_once_max=HOOKS_AT_ONCE_MAX)
+        courier = listeners.courier = Courier(store, WebhookNotifier(http), clock, chance)
         yield _Parts(
             engine,
+            courier,
             _PromptsInWorkers(data / PROMPTS, codecs, workers),
             traces,
             RecordingArchive(data / RECORDINGS),

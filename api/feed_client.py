@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -13,7 +13,7 @@ import trio_websocket as websocket
 from msgspec import Struct
 
 from adapters.http_client import HttpFailed, reason_of
-from api.answers import FeedEvent, error_of
+from api.answers import FeedEvent, SentEvent, error_of
 
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 """The longest frame that is read."""
@@ -26,7 +26,7 @@ AWAY_S_MAX: Final = 60.0
 WAITS_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits between attempts to reach it again; the last one is repeated."""
 
-_decoder = msgspec.json.Decoder(list[FeedEvent])
+E = TypeVar("E", bound=FeedEvent | SentEvent)
 
 
 class _End(Struct):
@@ -39,8 +39,13 @@ class _End(Struct):
 
 @trio.as_safe_channel
 async def follow_feed(
-    url: str, key: str, tls: ssl.SSLContext, filters: Mapping[str, str], since: int | None
-) -> AsyncGenerator[FeedEvent, None]:
+    url: str,
+    key: str,
+    tls: ssl.SSLContext,
+    filters: Mapping[str, str],
+    since: int | None,
+    kind: type[E],
+) -> AsyncGenerator[E, None]:
     """Events in order, each once, across connections that break.
 
     Raises `ApiError` when the engine refuses, and `HttpFailed` when it is gone for `AWAY_S_MAX` or says
@@ -50,7 +55,9 @@ async def follow_feed(
         url: where the engine's HTTP front is.
         filters: parameters of the feed, as `list`.
         since: events with a higher number; None for those from now on.
+        kind: as what events are read.
     """
+    decoder: msgspec.json.Decoder[list[E]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
     failures = 0
     away_since = trio.current_time()
     while True:
@@ -64,7 +71,7 @@ async def follow_feed(
                 async with trio.open_nursery() as nursery:
                     target = f"/v1/feed?{urlencode({**filters, **seen})}"
                     connection = await _shake_hands(nursery, stream, url, target, key, end)
-                    while (events := await _next_events(connection, end)) is not None:
+                    while (events := await _next_events(connection, decoder, end)) is not None:
                         failures = 0
                         for event in _leave_out_seen(events, since):
                             since = event.seq
@@ -85,7 +92,7 @@ async def follow_feed(
         failures += 1
 
 
-def _leave_out_seen(events: list[FeedEvent], since: int | None) -> list[FeedEvent]:
+def _leave_out_seen(events: list[E], since: int | None) -> list[E]:
     """Without what was sent again after a reconnection."""
     return [event for event in events if since is None or event.seq > since]
 
@@ -147,8 +154,10 @@ def _note_refusal(errors: BaseExceptionGroup[websocket.HandshakeError], end: _En
 
 
 async def _next_events(
-    connection: websocket.WebSocketConnection | None, end: _End
-) -> list[FeedEvent] | None:
+    connection: websocket.WebSocketConnection | None,
+    decoder: msgspec.json.Decoder[list[E]],
+    end: _End,
+) -> list[E] | None:
     """The events of the next frame; None where none will follow."""
     if connection is None:
         return None
@@ -156,7 +165,7 @@ async def _next_events(
     if frame is None:
         return None
     try:
-        return _decoder.decode(frame)
+        return decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         end.error = HttpFailed("broken_answer", f"The feed cannot be understood: {error}.")
         return None

@@ -23,6 +23,7 @@ from engine.account_form import (
     rules_of,
 )
 from engine.flow_form import FlowReader
+from engine.flow_secrets import keep_secrets
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
@@ -180,6 +181,7 @@ class Administration:
     ) -> Flow | IdempotentAnswer:
         """A flow as `raw`, a `FlowForm`, asks for, with its standing list. Raises `Invalid`."""
         form = await self._flow_reader.read(account, raw)
+        settings = keep_secrets(form.settings, None)
         flow = Flow(
             id=self._ids.new("flw"),
             account=account.id,
@@ -187,7 +189,7 @@ class Administration:
             kind=form.kind,
             timezone=form.timezone or account.timezone,
             definition=form.definition,
-            settings=form.settings,
+            settings=settings,
             version=1,
             listener_active=False,
             dids=(),
@@ -214,14 +216,15 @@ class Administration:
         def change(old: Flow) -> Flow:
             if kind not in (None, old.kind):
                 raise Conflict("kind_fixed", f"The flow is of the kind {old.kind!r} for good.")
+            settings = keep_secrets(form.settings, old.settings)
             before = (old.definition, old.settings, old.timezone)
-            is_new = before != (form.definition, form.settings, timezone)
+            is_new = before != (form.definition, settings, timezone)
             return msgspec.structs.replace(
                 old,
                 name=form.name,
                 timezone=timezone,
                 definition=form.definition,
-                settings=form.settings,
+                settings=settings,
                 version=old.version + is_new,
             )
 

@@ -40,6 +40,7 @@ EventType = Literal[
     "agent.changed",
     "agent.presence",
     "agent.removed",
+    "webhook.disabled",
 ]
 
 
@@ -69,6 +70,8 @@ class StoredEvent(Struct, frozen=True, gc=False):
     type: EventType
     body: bytes
     """The JSON object of CONTRACT.md, UTF-8."""
+    has_delivery: bool = False
+    """Whether it was written down for a webhook; known only to those who hear of the commit."""
 
 
 def rfc3339(at: float) -> str:
@@ -86,7 +89,7 @@ def _whole_second(at: int) -> str:
 _encoder = msgspec.json.Encoder()
 
 
-def number_event(event: Event, seq: int) -> StoredEvent:
+def number_event(event: Event, seq: int, has_delivery: bool = False) -> StoredEvent:
     """Give an event its number and its wire form."""
     body = _encoder.encode(
         {
@@ -101,4 +104,4 @@ def number_event(event: Event, seq: int) -> StoredEvent:
             "data": event.data,
         }
     )
-    return StoredEvent(event.account, seq, event.flow, event.list, event.type, body)
+    return StoredEvent(event.account, seq, event.flow, event.list, event.type, body, has_delivery)

@@ -28,6 +28,7 @@ from engine.ports.clock import WallClock
 from engine.ports.speech import Speech, SpeechFailed, SpeechRefused
 from engine.ports.store import SettingsStore
 from engine.schedule.calling_hours import Party
+from engine.webhook import find_webhook_mistakes
 from engine.window_form import find_never_open, find_window_mistakes
 
 DEFAULTS_LENGTH_MAX: Final = 4_096
@@ -122,6 +123,7 @@ def find_flow_mistakes(raw: Any) -> list[Mistake]:
         shown = settings.get("presentation")
         mistakes += find_presentation_mistakes(shown, "/settings/presentation")
         mistakes += find_dialer_mistakes(raw.get("kind", "multicast"), settings)
+        mistakes += find_webhook_mistakes(settings.get("webhook"), "/settings/webhook")
     definition = raw.get("definition")
     if isinstance(definition, dict):
         found = find_definition_mistakes(definition, raw.get("kind", "multicast"))

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 from engine.amd import AmdParameters
 from engine.disposition import Disposition
 from engine.number_series import NumberSeries, Purpose
+from engine.webhook import Webhook
 
 FlowKind = Literal["multicast", "dialer"]
 Role = Literal["administrator", "owner", "operator", "viewer"]
@@ -273,6 +274,8 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     only after the beep, and hangs up where none comes."""
     amd_parameters: AmdParameters = AmdParameters()
     """The limits that tell a machine from a person."""
+    webhook: Webhook | None = None
+    """Where the flow's events are sent."""
 
 
 class Flow(Struct, frozen=True):

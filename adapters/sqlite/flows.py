@@ -119,6 +119,8 @@ def _change_flow(
         return None
     present = to_flow(row)
     changed = change(present)
+    if changed.settings.webhook != present.settings.webhook:
+        unit.forget_hooks()
     unit.execute(f"UPDATE flows SET {FLOW_CHANGE} WHERE id = ?", (*flow_change_row(changed), flow))
     if changed.definition != present.definition:
         unit.execute(KEEP_DEFINITION, (flow,))

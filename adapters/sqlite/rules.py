@@ -323,6 +323,12 @@ def leg_ended(leg: Leg) -> Event:
     )
 
 
+def hook_disabled(flow: Flow, url: str, at: float, detail: str) -> Event:
+    """What is told of a webhook that is sent nothing more."""
+    data = {"url": url, "detail": detail}
+    return Event("webhook.disabled", at, flow.account, flow.id, flow.calls_list, data=data)
+
+
 def counts_as_answered(attempt: Attempt) -> bool:
     """Whether an attempt that has ended is one of the calls that a person answered, and for which an agent
     was wanted. One that was abandoned stays one where a crash has left it `unknown`."""

@@ -28,6 +28,7 @@ from msgspec import Struct
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from adapters.sqlite.hook_tables import WEBHOOKS
 from adapters.sqlite.waits import WAITS
 
 MIGRATION_SET: Final = "callwheel"
@@ -385,6 +386,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0011 waits of contacts", WAITS),
     Migration("0012 what contacts remember", _HISTORY),
     Migration("0013 promised lists", _PROMISES),
+    Migration("0014 webhooks", WEBHOOKS),
 )
 """In the order in which they run."""
 

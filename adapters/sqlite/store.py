@@ -14,6 +14,7 @@ import trio
 from sqlite_utils import Database
 
 from adapters.sqlite.agents import SqliteAgents
+from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.dialing import SqliteDialing
 from adapters.sqlite.do_not_call import SqliteDoNotCall
 from adapters.sqlite.flows import SqliteFlows
@@ -53,6 +54,7 @@ class SqliteStore(
     SqliteDialing,
     SqliteAgents,
     SqliteRecordings,
+    SqliteDeliveries,
     SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from adapters.sqlite.hooks import DELIVERY_INSERT, FIND_HOOK, delivery_row, read_hook
 from adapters.sqlite.rows import (
     COUNTS_SET,
     EVENT_INSERT,
@@ -25,6 +26,7 @@ from adapters.sqlite.rows import (
 )
 from adapters.sqlite.rules import ListState
 from engine.events import Event, StoredEvent, number_event
+from engine.webhook import Webhook
 
 REMEMBERED_MAX: Final = 1024
 """Lists that are kept between commits, and as many accounts; with more, all are read anew."""
@@ -74,6 +76,8 @@ class Unit:
         self._changed_lists: dict[int, ListRow] = {}
         self._changes = 0
         self._event_rows: list[Row] = []
+        self._delivery_rows: list[Row] = []
+        self._hooks: dict[int, Webhook | None] = {}
         self._told: list[StoredEvent] = []
 
     @property
@@ -122,13 +126,24 @@ class Unit:
         """Number these events and keep them. Raises LookupError for an unknown account or list."""
         for event in events:
             account = self._account(event.account)
-            list_n = self.the_list(event.list).n
+            row = self.the_list(event.list)
             account.last_seq += 1
             self._changes += 1
             self._changed_accounts[account.n] = account
-            stored = number_event(event, account.last_seq)
+            hook = self._hook_of(row.flow_n)
+            is_wanted = hook is not None and hook.wants(event.type)
+            stored = number_event(event, account.last_seq, is_wanted)
             self._told.append(stored)
-            self._event_rows.append((account.n, stored.seq, list_n, stored.type, stored.body))
+            self._event_rows.append((account.n, stored.seq, row.n, stored.type, stored.body))
+            if is_wanted:
+                subject = event.contact or event.list
+                self._delivery_rows.append(
+                    delivery_row(account.n, stored.seq, row.flow_n, subject, event.time)
+                )
+
+    def forget_hooks(self) -> None:
+        """The hook of a flow is another now."""
+        self._hooks.clear()
 
     def mark(self) -> tuple[int, int]:
         """Equal to an earlier mark as long as nothing was changed in between."""
@@ -136,7 +151,8 @@ class Unit:
 
     def begin(self) -> None:
         """Start a group; it has the right to write from here on."""
-        if len(self._lists) > REMEMBERED_MAX or len(self._accounts) > REMEMBERED_MAX:
+        kept = (self._lists, self._accounts, self._hooks)
+        if any(len(one) > REMEMBERED_MAX for one in kept):
             self._forget()
         self.execute("BEGIN IMMEDIATE")
 
@@ -152,6 +168,9 @@ class Unit:
         if self._event_rows:
             rows, self._event_rows = self._event_rows, []
             self.executemany(EVENT_INSERT, rows)
+        if self._delivery_rows:
+            rows, self._delivery_rows = self._delivery_rows, []
+            self.executemany(DELIVERY_INSERT, rows)
         if self._changed_accounts:
             self.executemany(
                 "UPDATE accounts SET last_seq = ? WHERE n = ?",
@@ -178,6 +197,8 @@ class Unit:
         self._changed_accounts.clear()
         self._changed_lists.clear()
         self._event_rows.clear()
+        self._delivery_rows.clear()
+        self._hooks.clear()
         self._told.clear()
 
     def _account(self, account: str) -> AccountRow:
@@ -188,6 +209,12 @@ class Unit:
                 raise LookupError(f"there is no account {account}")
             found = self._accounts[account] = AccountRow(*row)
         return found
+
+    def _hook_of(self, flow_n: int) -> Webhook | None:
+        """Where events of a flow are sent; None where nowhere."""
+        if flow_n not in self._hooks:
+            self._hooks[flow_n] = read_hook(self.row(FIND_HOOK, (flow_n,)))
+        return self._hooks[flow_n]
 
     def _remember(self, row: Row | None) -> ListRow | None:
         if row is None:

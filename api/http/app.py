@@ -50,6 +50,10 @@ HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-stor
 """Of every answer, unless it says otherwise."""
 
 
+def _wake_nobody(_account: str, _flow: str) -> None:
+    """Where nobody sends webhooks."""
+
+
 def make_app(
     engine: EngineFront,
     settings: HttpSettings,
@@ -57,6 +61,7 @@ def make_app(
     prompts: PromptKeeper,
     traces: CallTraces | None = None,
     recordings: RecordingReader | None = None,
+    wake_hook: Callable[[str, str], None] = _wake_nobody,
 ) -> QuartTrio:
     """The application over an engine.
 
@@ -67,6 +72,7 @@ def make_app(
         prompts: where prompts are kept.
         traces: where calls' messages are kept; None where they are not.
         recordings: where what callees said is kept; None where it is not.
+        wake_hook: see `Front`.
     """
     front = Front(
         engine=engine,
@@ -75,6 +81,7 @@ def make_app(
         prompts=prompts,
         traces=traces,
         recordings=recordings,
+        wake_hook=wake_hook,
         keyring=Keyring(engine.store, settings.admin_sha256),
         tickets=Tickets(),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),

@@ -56,6 +56,8 @@ class Front(Struct, frozen=True):
     """None where no messages are kept."""
     recordings: RecordingReader | None
     """None where nothing is recorded."""
+    wake_hook: Callable[[str, str], None]
+    """Called with an account and a flow for whose webhook there may be something to be sent."""
     keyring: Keyring
     tickets: Tickets
     large_bodies: trio.CapacityLimiter

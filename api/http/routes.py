@@ -31,6 +31,7 @@ from api.http.resources import (
     recordings,
     traces,
     triggers,
+    webhooks,
 )
 from engine.model import Role
 
@@ -90,6 +91,9 @@ RECORDS: Final = ("flow", "list", "contact", "from", "to")
 
 AGENTS: Final = "/v1/flows/{flow}/agents"
 AGENT: Final = f"{AGENTS}/{{agent}}"
+HOOK: Final = "/v1/flows/{flow}/webhook"
+DELIVERIES: Final = f"{HOOK}/deliveries"
+DELIVERY: Final = f"{DELIVERIES}/{{delivery}}"
 
 ROUTES: Final = (
     Route("POST", "/v1/accounts", "administrator", accounts.create_account, JSON, creates=True),
@@ -117,6 +121,11 @@ ROUTES: Final = (
     Route("POST", f"{AGENT}/dial", "operator", agents.accept, JSON),
     Route("POST", f"{AGENT}/skip", "operator", agents.skip, JSON),
     Route("POST", f"{AGENT}/hangup", "operator", agents.hang_up),
+    Route("GET", HOOK, "viewer", webhooks.get_hook),
+    Route("POST", f"{HOOK}/enable", "owner", webhooks.enable_hook),
+    Route("GET", DELIVERIES, "viewer", webhooks.list_deliveries, query=("state", *PAGE)),
+    Route("GET", DELIVERY, "viewer", webhooks.get_delivery),
+    Route("POST", f"{DELIVERY}/replay", "operator", webhooks.replay_delivery),
     Route("GET", "/v1/flows/{flow}/floor", "viewer", agents.get_floor),
     Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),
     Route("GET", "/v1/flows/{flow}/diagram.svg", "viewer", flows.get_diagram),

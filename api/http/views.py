@@ -15,6 +15,7 @@ from api.http.engine_front import DidLoad
 from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
 from engine.events import rfc3339
+from engine.flow_secrets import hide_secrets
 from engine.intake.preview import Preview
 from engine.intake.receipt import Receipt
 from engine.model import (
@@ -402,7 +403,7 @@ def show_flow(flow: Flow, public_url: str) -> FlowView:
         kind=flow.kind,
         timezone=flow.timezone,
         definition=flow.definition,
-        settings=flow.settings,
+        settings=hide_secrets(flow.settings),
         version=flow.version,
         listener=ListenerView(flow.listener_active),
         dids=flow.dids,

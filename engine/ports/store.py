@@ -36,6 +36,7 @@ from engine.model import (
 )
 from engine.ports.agent_store import AgentStore
 from engine.ports.recordings import RecordingKeeper, RecordingStore
+from engine.ports.webhooks import WebhookStore
 
 T = TypeVar("T")
 
@@ -478,6 +479,7 @@ class Store(
     DialStore,
     AgentStore,
     RecordingStore,
+    WebhookStore,
     ReadStore,
     Protocol,
 ):

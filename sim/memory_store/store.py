@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.ports.clock import WallClock
 from engine.ports.store import EventListener
 from sim.memory_store.agents import MemoryAgents
+from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
 from sim.memory_store.reading import MemoryReading
 from sim.memory_store.recordings import MemoryRecordings
@@ -12,7 +13,14 @@ from sim.memory_store.settings import MemorySettings
 from sim.memory_store.tables import EVENTS_KEPT_MAX, Tables
 
 
-class MemoryStore(MemorySettings, MemoryDialing, MemoryAgents, MemoryRecordings, MemoryReading):
+class MemoryStore(
+    MemorySettings,
+    MemoryDialing,
+    MemoryAgents,
+    MemoryRecordings,
+    MemoryDeliveries,
+    MemoryReading,
+):
     """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a
     virtual clock.
 

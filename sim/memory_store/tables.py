@@ -38,6 +38,7 @@ from engine.model import (
 )
 from engine.ports.clock import WallClock
 from engine.ports.store import EventListener, IdempotentAnswer, NewList, Page
+from engine.webhook import Delivery, Webhook
 
 T = TypeVar("T")
 
@@ -110,6 +111,12 @@ class Tables:
         self.reached: dict[tuple[str, str], set[str]] = {}
         """By list and number: contacts through which somebody was reached on it."""
         self.open_attempts: dict[str, None] = {}
+        self.deliveries: dict[str, dict[int, Delivery]] = {}
+        """By flow and number of the event."""
+        self.done_deliveries: dict[tuple[str, int], float] = {}
+        """By account and number: when they were done."""
+        self.disabled_hooks: dict[str, tuple[str, float]] = {}
+        """By flow: the address to which nothing is sent, and since when."""
         self.agents: dict[str, Agent] = {}
         self.legs: dict[str, Leg] = {}
         self.open_legs: dict[str, None] = {}
@@ -340,12 +347,44 @@ class Tables:
         for event in events:
             seq = self.seqs.get(self.the_account(event.account).id, 0) + 1
             self.seqs[event.account] = seq
-            stored = number_event(event, seq)
+            hook = self.hook_of(event.flow)
+            is_wanted = hook is not None and hook.wants(event.type)
+            stored = number_event(event, seq, is_wanted)
             self._told.append(stored)
+            if is_wanted:
+                self._add_delivery(event, seq)
             kept = self.events.setdefault(event.account, [])
             kept.append(stored)
             if len(kept) >= 2 * self._events_kept_max:
                 del kept[: -self._events_kept_max]
+
+    def hook_of(self, flow: str) -> Webhook | None:
+        """Where events of a flow are sent; None where nowhere."""
+        found = self.flows.get(flow)
+        hook = found.settings.webhook if found is not None else None
+        url, _ = self.disabled_hooks.get(flow, ("", 0.0))
+        return None if hook is None or hook.url == url else hook
+
+    def body_of(self, account: str, seq: int) -> bytes:
+        """The JSON of an event that is kept."""
+        kept = self.events[account]
+        return kept[seq - kept[0].seq].body
+
+    def _add_delivery(self, event: Event, seq: int) -> None:
+        subject = event.contact or event.list
+        kept = self.deliveries.setdefault(event.flow, {})
+        waits = any(one.subject == subject and one.state == "pending" for one in kept.values())
+        kept[seq] = Delivery(
+            event.account,
+            event.flow,
+            seq,
+            event.type,
+            subject,
+            "pending",
+            event.time,
+            event.time,
+            None if waits else event.time,
+        )
 
     def commit(self) -> None:
         """Pass on what was told since the last commit."""

@@ -37,6 +37,7 @@ NAMES: Final = (
     "agent",
     "attempt",
     "contact",
+    "delivery",
     "flow",
     "list",
     "number",
@@ -52,7 +53,10 @@ async def settle(world: World, account: str) -> Belongings:
     """Give the account one of everything."""
     owner = world.client("owner", account)
     place = {"ours": 1, "theirs": 2}[account]
-    flow = await world.make_flow(account=account, kind="dialer", name=f"flow-of-{account}")
+    hook = {"url": f"https://hook-of-{account}.example/", "secret": f"secret-of-{account}"}
+    flow = await world.make_flow(
+        account=account, kind="dialer", name=f"flow-of-{account}", settings={"webhook": hook}
+    )
     agent = await owner.post(
         f"/v1/flows/{flow}/agents", {"number": f"+1415555017{place}", "name": f"Ada-of-{account}"}
     )
@@ -68,11 +72,13 @@ async def settle(world: World, account: str) -> Belongings:
     recording = f"rec_of_{account}"
     await world.store.add_recording(Recording(recording, attempt.account, attempt.id, EPOCH))
     prompt = await owner.upload("/v1/prompts", f"prompt-of-{account}.wav", bytes(800))
+    sent = await owner.get(f"/v1/flows/{flow}/webhook/deliveries")
     names = {
         "account": f"acc_{place}",
         "agent": str(agent.json["id"]),
         "attempt": attempt.id,
         "contact": attempt.contact,
+        "delivery": str(sent.json["items"][0]["id"]),
         "flow": flow,
         "list": call_list,
         "number": LISTED[account],

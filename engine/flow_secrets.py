@@ -1,0 +1,54 @@
+"""The secrets among a flow's settings, which are written and never shown."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.form import Invalid, Mistake
+from engine.model import FlowSettings
+from engine.webhook import HIDDEN, Webhook
+
+
+def hide_secrets(settings: FlowSettings) -> FlowSettings:
+    """The settings as they are shown."""
+    hook = settings.webhook
+    if hook is None:
+        return settings
+    secret = HIDDEN if isinstance(hook.secret, str) else (HIDDEN,) * len(hook.secret)
+    return msgspec.structs.replace(settings, webhook=msgspec.structs.replace(hook, secret=secret))
+
+
+def keep_secrets(settings: FlowSettings, present: FlowSettings | None) -> FlowSettings:
+    """Settings as they came in, where what was hidden stands for what it hid.
+
+    Args:
+        present: the settings that the flow has; None for a new one.
+
+    Raises `Invalid` where there is nothing that was hidden.
+    """
+    hook = settings.webhook
+    if hook is None or HIDDEN not in hook.secrets:
+        return settings
+    before = present.webhook if present is not None else None
+    mistakes: list[Mistake] = []
+    secrets = tuple(
+        _find_secret(place, one, before, hook, mistakes) for place, one in enumerate(hook.secrets)
+    )
+    if mistakes:
+        raise Invalid("invalid_body", mistakes[0].detail, tuple(mistakes))
+    secret = secrets[0] if isinstance(hook.secret, str) else secrets
+    return msgspec.structs.replace(settings, webhook=msgspec.structs.replace(hook, secret=secret))
+
+
+def _find_secret(
+    place: int, secret: str, before: Webhook | None, hook: Webhook, mistakes: list[Mistake]
+) -> str:
+    """The secret at one place: as it is, or the one that was hidden at that place."""
+    if secret != HIDDEN:
+        return secret
+    if before is not None and place < len(before.secrets):
+        return before.secrets[place]
+    where = "" if isinstance(hook.secret, str) else f"/{place}"
+    detail = f"`{HIDDEN}` keeps a secret, and there is none here to be kept."
+    mistakes.append(Mistake(f"/settings/webhook/secret{where}", "invalid_value", detail))
+    return secret
