@@ -87,6 +87,8 @@ class ListView(Struct, frozen=True):
     report: Report = Report(0, 0, 0)
     counts: Counts = Counts()
     dispositions: dict[str, int] = field(default_factory=dict)
+    blocked: dict[str, int] = field(default_factory=dict)
+    """How many of its contacts wait for what."""
 
     @property
     def has_ended(self) -> bool:
@@ -147,6 +149,13 @@ class AttemptView(Struct, frozen=True):
     disposition: str | None = None
     sip: SipView | None = None
     """None while it goes on, and where no INVITE ever left."""
+
+
+class CallView(Struct, frozen=True):
+    """What became of a single call's trigger."""
+
+    contact: str
+    status: str
 
 
 class MulticastView(Struct, frozen=True):

@@ -9,7 +9,7 @@ import secrets
 import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -19,6 +19,7 @@ from msgspec import Struct
 from adapters.http_client import HttpAnswer, HttpClient, HttpFailed, make_multipart
 from api.answers import (
     AttemptView,
+    CallView,
     ContactView,
     FeedEvent,
     FlowView,
@@ -145,6 +146,19 @@ class CallwheelClient:
         path = f"/v1/flows/{quote(flow, safe='')}/multicast"
         body = {"name": name, "contacts": list(contacts)}
         return await self._send("POST", path, body, MulticastView)
+
+    async def call(self, flow: str, to: str, **more: Any) -> CallView:
+        """Trigger one call. `more` is what else its JSON may have, as `starttime`."""
+        path = f"/v1/flows/{quote(flow, safe='')}/calls"
+        return await self._send("POST", path, {"to": to, **more}, CallView)
+
+    async def change_list(
+        self, call_list: str, change: Literal["pause", "resume", "cancel"]
+    ) -> ListView:
+        """Pause, resume or cancel a list. None of its calls begins after the answer to the first or the
+        last."""
+        path = f"/v1/lists/{quote(call_list, safe='')}/{change}"
+        return await self._send("POST", path, None, ListView)
 
     async def get_list(self, call_list: str) -> ListView:
         """One list."""

@@ -10,13 +10,13 @@ import msgspec
 import trio
 from rich.console import Console
 
-from bench import amd, busy, dial, listening, media, sip, trigger, waiting, wheel
+from bench import amd, busy, control, dial, listening, media, sip, trigger, waiting, wheel
 from bench.report import show_measurements, write_json
 from bench.scenario import Measurement, Scenario, Size, describe_machine
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     module.SCENARIO.name: module.SCENARIO
-    for module in (wheel, media, listening, amd, busy, sip, dial, trigger, waiting)
+    for module in (wheel, media, listening, amd, busy, sip, dial, trigger, waiting, control)
 }
 """In the order in which they run."""
 
