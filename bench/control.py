@@ -72,7 +72,9 @@ async def run(size: Size, show: Show) -> Measurement:
                 async with open_installation(folder, config) as engine:
                     await watch.over_start(crowd, began, engine.child.pid)
                     if crowd == CROWDS[size][-1]:
-                        await _act(engine.client, watch, flows[2], lists, engine.child.pid, waiting)
+                        await _act(
+                            engine.client, watch, flows[2], lists[-2:], engine.child.pid, waiting
+                        )
     return Measurement("control", watch.metrics)
 
 
@@ -125,9 +127,15 @@ async def _act(
     pid: int,
     waiting: int,
 ) -> None:
-    """Do all that an operator does, with so many contacts that wait."""
-    largest = lists[-1]
-    rows = (await client.get_list(largest)).counts.contacts
+    """Do all that an operator does with these lists, which came last of so many contacts that wait."""
+    views = [await client.get_list(one) for one in lists]
+    largest, rows = views[-1].id, views[-1].counts.contacts
+    of_lists = sum(view.counts.contacts for view in views)
+
+    def count_late(since: float, rows: int) -> float:
+        """Calls that came later, to those who came last: they have the highest numbers."""
+        numbers = [int(one.called[-7:]) for one in watch.log.since(since, CROWD_DID)]
+        return float(sum(number >= waiting - rows for number in numbers))
 
     async def call() -> None:
         await client.call(urgent, "+14158888888")
@@ -140,19 +148,16 @@ async def _act(
     await watch.over("nothing", trio.lowlevel.checkpoint)
     await watch.over("urgent_call", call)
     paused_at = await watch.over("pause", lambda: change("pause"))
-    watch.metrics["invites_after_pause"] = float(len(watch.log.since(paused_at, CROWD_DID)))
+    watch.metrics["invites_after_pause"] = count_late(paused_at, of_lists)
     await watch.over("resume", lambda: change("resume"))
     await watch.over("ask", lambda: client.get_list(largest))
     used = usage_alone(pid)
     canceled_at = await watch.over("cancel", lambda: client.change_list(largest, "cancel"))
     await watch.over("closing", lambda: wait_completed(client, largest))
     spent_s = usage_alone(pid).since(used)
-    # The list that came last has the highest numbers.
-    numbers = [int(one.called[-7:]) for one in watch.log.since(canceled_at, CROWD_DID)]
-    late = sum(number >= waiting - rows for number in numbers)
     watch.metrics |= {
         "contacts_canceled": float(rows),
-        "invites_after_cancel": float(late),
+        "invites_after_cancel": count_late(canceled_at, rows),
         "closing_cpu_us_per_contact": spent_s / rows * 1e6,
     }
 

@@ -26,7 +26,7 @@ async def add_crowd(data_dir: Path, flow: str, rows: int, first: int = 0) -> str
     clock = SystemClock()
     ids = IdSource(clock, Random(first))  # noqa: S311 - ids of a load, not secrets
     async with open_sqlite_store(data_dir / DATABASE, _ignore, clock) as store:
-        flows = (await store.list_flows(None, 1000, None)).items
+        flows = (await store.list_all_flows(1000, None)).items
         [owner] = [one for one in flows if one.id == flow]
         now = clock.now()
         call_list = CallList(

@@ -20,6 +20,7 @@ EventType = Literal[
     "list.accepted",
     "list.started",
     "list.paused",
+    "list.rescheduled",
     "list.completed",
     "contact.waiting",
     "contact.completed",

@@ -46,6 +46,7 @@ from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Conflict, Page, Store, StoreUnavailable
 from engine.ports.telephony import Telephony
 from engine.ports.workers import Workers
+from engine.rescheduling import Rescheduling
 from engine.schedule.feed import Work
 from engine.schedule.reopening import Reopening
 from engine.schedule.scheduler import Scheduler
@@ -165,6 +166,7 @@ class Engine:
         )
         self._blocked = BlockedContacts(store, clock, self._router, self._scheduler.is_paused)
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
+        self.rescheduling = Rescheduling(store, clock, self._scheduler)
         self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
         self._changed = trio.Event()
@@ -342,6 +344,7 @@ class Engine:
             nursery.start_soon(self._close_canceled)
             nursery.start_soon(self._scheduler.aside.run)
             nursery.start_soon(self._reopening.run)
+            nursery.start_soon(self.rescheduling.run)
             nursery.start_soon(self._scheduler.run)
             nursery.start_soon(self._workforce.run, attempts)
             nursery.start_soon(self._offer_freed)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from adapters.sqlite import rules
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.do_not_call import LISTED, RANGES_OF, listed_row, put_do_not_call
+from adapters.sqlite.moving_rules import ROUNDING_S, bars_attempts
 from adapters.sqlite.rows import (
     ATTEMPT_COLUMNS,
     ATTEMPT_INSERT,
@@ -70,7 +71,9 @@ REACHED: Final = (
 )
 """Whether another contact of the list has reached somebody on the number."""
 BEGIN_CONTACT: Final = (
-    f"UPDATE contacts SET state = 'dialing' WHERE id = ? AND state = 'open' AND NOT {LISTED} "
+    "UPDATE contacts SET state = 'dialing' "
+    "WHERE id = ? AND state = 'open' AND NOT (wait_code = 'starttime' AND due_at > ?) "
+    f"AND NOT {LISTED} "
     f"AND NOT {REACHED}"
 )
 WHY_NOT_BEGUN: Final = f"SELECT c.state, {LISTED}, {REACHED} FROM contacts c WHERE c.id = ?"
@@ -90,7 +93,8 @@ COUNT_ANSWER: Final = (
 END_CONTACT: Final = f"UPDATE contacts SET {CONTACT_PROGRESS} WHERE id = ?"
 SETTLE_CONTACT: Final = f"{END_CONTACT} AND state = 'open'"
 DEFER_CONTACT: Final = (
-    "UPDATE contacts SET due_at = ?, wait_code = ? WHERE id = ? AND state = 'open'"
+    "UPDATE contacts SET due_at = max(?1, starttime), "
+    "wait_code = iif(?1 < starttime, 'starttime', ?2) WHERE id = ?3 AND state = 'open'"
 )
 WAITS_FOR: Final = (
     "SELECT c.id, l.id FROM lists l JOIN contact_waits w ON w.list = l.n "
@@ -247,7 +251,7 @@ def _to_pair(row: Row) -> tuple[Attempt, Contact]:
 
 def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None:
     row = unit.find_list(attempt.list)
-    if row is None:
+    if row is None or bars_attempts(row.state, attempt.initiated_at):
         return "gone"
     redirected_from = attempt.redirected_from or attempt.number
     among = NO_LIST if row.state.standing else row.n
@@ -258,11 +262,12 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
         *(among, attempt.number, attempt.contact),
     )
     if row.state.status in DIALABLE:
-        unit.execute(BEGIN_CONTACT, (attempt.contact, *callee))
+        unit.execute(BEGIN_CONTACT, (attempt.contact, attempt.initiated_at + ROUNDING_S, *callee))
     if row.state.status not in DIALABLE or not unit.rowcount:
         found = unit.row(WHY_NOT_BEGUN, (*callee, attempt.contact))
         state, listed, reached = found or ("completed", 0, 0)
-        return rules.refusal(state, row.state, bool(listed), bool(reached))
+        # With no other reason the contact was given a later start time since it was let go.
+        return rules.refusal(state, row.state, bool(listed), bool(reached)) or "gone"
     unit.execute(ATTEMPT_INSERT, attempt_row(attempt, row.account_n, row.flow_n, row.n))
     started = rules.begin(unit.change(row), attempt.initiated_at)
     unit.tell((event, *started))

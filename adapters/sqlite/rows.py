@@ -228,10 +228,13 @@ def to_list(row: Row) -> CallList:
 
 STATE_COLUMNS: Final = (
     "l.id, a.id, f.id, l.status, l.standing, l.started_at, l.finished_at, l.contacts, l.open, "
-    "l.dialing, l.completed, l.dispositions"
+    "l.dialing, l.completed, l.dispositions, l.moving_to, l.moved_row, l.moved_id"
 )
 COUNTS_SET: Final = "contacts = ?, open = ?, dialing = ?, completed = ?, dispositions = ?"
-STATUS_SET: Final = "status = ?, started_at = ?, finished_at = ?, has_open = ?, unfinished = ?"
+STATUS_SET: Final = (
+    "status = ?, started_at = ?, finished_at = ?, has_open = ?, unfinished = ?, moving_to = ?, "
+    "moved_row = ?, moved_id = ?"
+)
 
 
 def counts_row(state: ListState) -> Row:
@@ -253,12 +256,15 @@ def status_row(state: ListState) -> Row:
         state.finished_at,
         state.open > 0,
         state.completed < state.contacts,
+        state.moving_to,
+        state.moved_row,
+        state.moved_id,
     )
 
 
 def to_state(row: Row) -> ListState:
     """The state of a list."""
-    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]))
+    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]), *row[12:15])
     return ListState(*values)
 
 
@@ -279,8 +285,9 @@ CONTACT_COLUMNS: Final = (
 )
 CONTACT_WIDTH: Final = 22
 CONTACT_PROGRESS: Final = (
-    "state = ?, due_at = ?, wait_code = ?, tel_index = ?, spent = ?, tries = ?, disposition = ?, "
-    "completed_at = ?, detour = ?, detoured = ?, history = ?"
+    "state = ?, due_at = max(?, starttime), wait_code = iif(? < starttime, 'starttime', ?), "
+    "tel_index = ?, spent = ?, tries = ?, disposition = ?, completed_at = ?, detour = ?, detoured = ?, "
+    "history = ?"
 )
 
 
@@ -320,6 +327,7 @@ def contact_progress_row(one: Contact) -> Row:
     """Values for `CONTACT_PROGRESS`: what an attempt changes on its contact."""
     return (
         one.state,
+        one.due_at,
         one.due_at,
         one.wait_code,
         one.tel_index,

@@ -85,6 +85,11 @@ class ListState(Struct):
     dialing: int = 0
     completed: int = 0
     dispositions: dict[Disposition, int] = field(default_factory=dict)
+    moving_to: float | None = None
+    """The start time that its contacts are being given; see `moving_rules`."""
+    moved_row: int = 0
+    moved_id: str = ""
+    """Up to which contact, by row and id, they have it."""
 
     @property
     def is_open(self) -> bool:
@@ -182,7 +187,7 @@ def begin(row: ListState, at: float) -> list[Event]:
         return []
     row.started_at = at
     row.status = "running"
-    return [_list_event("list.started", row, at)]
+    return [list_event("list.started", row, at)]
 
 
 def reopen(row: ListState) -> None:
@@ -208,7 +213,7 @@ def _finish(row: ListState, at: float) -> list[Event]:
     if row.status != "canceled":
         row.status = "completed"
     row.finished_at = at
-    return [_list_event("list.completed", row, at, dispositions=dict(row.dispositions))]
+    return [list_event("list.completed", row, at, dispositions=dict(row.dispositions))]
 
 
 def contact_completed(
@@ -274,15 +279,16 @@ def change_status(row: ListState, change: ListChange, at: float) -> list[Event]:
     row.status = after
     if change == "cancel":
         return _finish(row, at)
-    return [_list_event("list.paused" if change == "pause" else "list.started", row, at)]
+    return [list_event("list.paused" if change == "pause" else "list.started", row, at)]
 
 
-def _list_event(
-    kind: Literal["list.started", "list.paused", "list.completed"],
+def list_event(
+    kind: Literal["list.started", "list.paused", "list.rescheduled", "list.completed"],
     row: ListState,
     at: float,
     **more: Any,
 ) -> Event:
+    """Something that happened to a list."""
     data = {"status": row.status, **more}
     return Event(kind, at, row.account, row.flow, row.id, data=data)
 

@@ -29,6 +29,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from adapters.sqlite.hook_tables import WEBHOOKS
+from adapters.sqlite.moving import MOVING
 from adapters.sqlite.waits import WAITS
 
 MIGRATION_SET: Final = "callwheel"
@@ -387,6 +388,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0012 what contacts remember", _HISTORY),
     Migration("0013 promised lists", _PROMISES),
     Migration("0014 webhooks", WEBHOOKS),
+    Migration("0015 start times that are being changed", MOVING),
 )
 """In the order in which they run."""
 

@@ -20,6 +20,7 @@ from adapters.sqlite.do_not_call import SqliteDoNotCall
 from adapters.sqlite.flows import SqliteFlows
 from adapters.sqlite.intake import SqliteIntake
 from adapters.sqlite.lock import hold_lock
+from adapters.sqlite.moving import SqliteMoving
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.reading import SqliteReading
 from adapters.sqlite.recordings import SqliteRecordings
@@ -52,6 +53,7 @@ class SqliteStore(
     SqliteDoNotCall,
     SqliteIntake,
     SqliteDialing,
+    SqliteMoving,
     SqliteAgents,
     SqliteRecordings,
     SqliteDeliveries,

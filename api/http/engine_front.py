@@ -11,6 +11,7 @@ from engine.intake.submission import Intake
 from engine.model import Account, Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
+from engine.rescheduling import Rescheduling
 from engine.staffing import Staffing
 
 
@@ -44,6 +45,10 @@ class EngineFront(Protocol):
     @property
     def staffing(self) -> Staffing:
         """Where agents are made and changed, and ask for what they need."""
+
+    @property
+    def rescheduling(self) -> Rescheduling:
+        """Where lists and contacts are given other start times."""
 
     @property
     def clock(self) -> WallClock:

@@ -68,7 +68,7 @@ KINDS: Final[dict[str, Kind]] = {
     "listener_inactive": Kind(409, "The flow's listener is not active"),
     "flow_deleted": Kind(409, "The flow was deleted"),
     "list_finished": Kind(409, "The list is finished"),
-    "list_standing": Kind(409, "The flow's list of single calls cannot be canceled"),
+    "list_standing": Kind(409, "The flow's list of single calls cannot be changed as a whole"),
     "contact_finished": Kind(409, "The contact is finished"),
     "contact_dialing": Kind(409, "The contact is being called"),
     "agent_exists": Kind(409, "The flow has an agent with this number"),

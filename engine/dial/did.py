@@ -238,7 +238,7 @@ class DidActor:
         """Wait until this contact may go; None when it goes back to the scheduler instead."""
         while True:
             desk = self._desk_of(work.feed.flow)
-            if desk is None or work.feed.closed:
+            if desk is None or work.is_void:
                 services.finish(work)
                 return None
             case = self.case_of(work.feed.paused, desk, _void_of(work))
@@ -286,7 +286,7 @@ class DidActor:
 
         def recheck() -> Block | None:
             """The limits were taken with the permit; everything else is asked again."""
-            if work.feed.paused or work.feed.closed:
+            if work.feed.paused or work.is_void:
                 return Block("list_paused", math.inf)
             present = self._desk_of(work.feed.flow)
             if present is None:

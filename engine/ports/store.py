@@ -35,6 +35,7 @@ from engine.model import (
     RejectedRow,
 )
 from engine.ports.agent_store import AgentStore
+from engine.ports.moving import MovingStore
 from engine.ports.recordings import RecordingKeeper, RecordingStore
 from engine.ports.webhooks import WebhookStore
 
@@ -110,10 +111,10 @@ class NewList(Struct, frozen=True):
 
 
 Refusal = Literal["gone", "list_paused", "do_not_call", "duplicate_number"]
-"""Why an attempt may not begin: the contact is no longer open (dialing, completed, its list canceled),
-its list is paused, the number, or the one it was redirected from, is on the do-not-call list of the
-account or the flow, or somebody was reached on it by another contact of the list, which is not a standing
-one."""
+"""Why an attempt may not begin: the contact is no longer open (dialing, completed, its list canceled), or
+was given a later start time; its list is paused; the number, or the one it was redirected from, is on the
+do-not-call list of the account or the flow; or somebody was reached on it by another contact of the list,
+which is not a standing one."""
 
 
 class RecentStart(Struct, frozen=True):
@@ -477,6 +478,7 @@ class Store(
     InstallationStore,
     IntakeStore,
     DialStore,
+    MovingStore,
     AgentStore,
     RecordingStore,
     WebhookStore,

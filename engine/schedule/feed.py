@@ -23,7 +23,9 @@ class ListFeed:
         self.paused = False
         self.closed = False
         """Whether the list was canceled: nothing of it is dialled any more."""
-        self.held: set[str] = set()
+        self.moving = False
+        """Whether its contacts are being given another start time: none of them is brought forward."""
+        self.held: dict[str, Work] = {}
         """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
         self.next_due_at = math.inf
         """No contact that is not held is due before this; seconds since the epoch."""
@@ -57,3 +59,9 @@ class Work(Struct, eq=False, gc=False):
     call, the latest last; `REFUSALS_KEPT` at the most. Not kept in the store: a restart forgets it."""
     claim: Claim | None = None
     """Of a dialer flow's contact that was let go."""
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it must not be dialled any more: its list was canceled, or its contact was given another
+        start time, and is in hand as another piece of work, or not at all."""
+        return self.feed.closed or self.feed.held.get(self.contact.id) is not self

@@ -119,6 +119,29 @@ class Scheduler:
             feed.closed = True
             self._drop_ready(feed)
 
+    def hold_list(self, call_list: str) -> None:
+        """Its contacts are being given another start time: what is in hand goes back to the store, and
+        nothing is brought forward until `release_list`."""
+        feed = self._feeds.get(call_list)
+        if feed is not None:
+            feed.moving = True
+            self._drop_ready(feed)
+            feed.held.clear()
+
+    def release_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
+        """Its contacts have their other start time; as `open_list`."""
+        feed = self._feeds.get(call_list)
+        if feed is not None:
+            feed.moving = False
+        self.open_list(account, flow, call_list, due_at)
+
+    def recall(self, contact: Contact) -> None:
+        """The contact, which waits, is due at another moment than before."""
+        feed = self._feeds.get(contact.list)
+        if feed is not None:
+            feed.held.pop(contact.id, None)
+        self.open_list(contact.account, contact.flow, contact.list, contact.due_at)
+
     def is_paused(self, call_list: str) -> bool:
         """Whether the list is paused, as far as it is in memory."""
         feed = self._feeds.get(call_list)
@@ -127,12 +150,12 @@ class Scheduler:
     def put_back(self, work: Work, contact: Contact) -> None:
         """A contact that was taken waits again, as `contact` says."""
         feed = work.feed
-        feed.held.discard(contact.id)
+        is_void = work.is_void
+        self._let_go(work)
         if feed.closed:
             return
-        if not feed.paused and contact.due_at <= self._clock.now() + HORIZON_S:
-            feed.held.add(contact.id)
-            self._wheel.schedule(contact.due_at, Work(contact, feed, work.refused_by))
+        if not is_void and self._may_hold(feed, contact):
+            self._hold(Work(contact, feed, work.refused_by))
             self._wake()
         else:
             feed.next_due_at = min(feed.next_due_at, contact.due_at)
@@ -140,7 +163,7 @@ class Scheduler:
 
     def finish(self, work: Work) -> None:
         """A contact that was taken is completed, or not open any more."""
-        work.feed.held.discard(work.contact.id)
+        self._let_go(work)
         self._consider_loading(work.feed)
 
     def offer(self, flow: str) -> bool:
@@ -221,7 +244,7 @@ class Scheduler:
 
     def _make_ready(self, work: Work) -> _FlowQueue | None:
         feed = work.feed
-        if feed.paused or feed.closed:
+        if feed.paused or work.is_void:
             self._forget(work)
             return None
         queue = self._queues.get(feed.flow)
@@ -236,6 +259,9 @@ class Scheduler:
 
     def _offer_next(self, queue: _FlowQueue) -> None:
         if not queue.ready:
+            return
+        if queue.ready[0].is_void:
+            self._forget(queue.ready.popleft())
             return
         answer = self._outlet(queue.ready[0])
         if isinstance(answer, Hold):
@@ -262,13 +288,26 @@ class Scheduler:
 
     def _forget(self, work: Work) -> None:
         """Leave a contact to the store."""
-        feed = work.feed
-        feed.held.discard(work.contact.id)
-        feed.next_due_at = min(feed.next_due_at, work.contact.due_at)
+        self._let_go(work)
+        work.feed.next_due_at = min(work.feed.next_due_at, work.contact.due_at)
+
+    def _let_go(self, work: Work) -> None:
+        """The contact is not in hand any more; where it is as another piece of work, that stays."""
+        held = work.feed.held
+        if held.get(work.contact.id) is work:
+            del held[work.contact.id]
+
+    def _hold(self, work: Work) -> None:
+        work.feed.held[work.contact.id] = work
+        self._wheel.schedule(work.contact.due_at, work)
+
+    def _may_hold(self, feed: ListFeed, contact: Contact) -> bool:
+        is_stopped = feed.paused or feed.moving
+        return not is_stopped and contact.due_at <= self._clock.now() + HORIZON_S
 
     def _consider_loading(self, feed: ListFeed) -> None:
         """Have the feed filled when there is something to fetch soon, and room for it."""
-        if feed.closed:
+        if feed.closed or feed.moving:
             return
         if feed.next_due_at == math.inf:
             is_idle = not feed.held and not feed.loading
@@ -329,7 +368,7 @@ class Scheduler:
         A contact that was held when the question was asked is passed over even if it is free again by
         the time of the answer, because the answer may be older than what became of it.
         """
-        if feed.paused or feed.closed:
+        if feed.paused or feed.closed or feed.moving:
             return
         held_before = set(feed.held)
         feed.next_due_at = math.inf
@@ -345,10 +384,9 @@ class Scheduler:
         for contact in contacts:
             if contact.id in held_before or contact.id in feed.held or contact.id in listed:
                 continue
-            if contact.due_at > horizon or feed.paused or feed.closed:
+            if contact.due_at > horizon or feed.paused or feed.closed or feed.moving:
                 beyond = min(beyond, contact.due_at)
                 break
-            feed.held.add(contact.id)
-            self._wheel.schedule(contact.due_at, Work(contact, feed))
+            self._hold(Work(contact, feed))
         feed.next_due_at = min(feed.next_due_at, beyond)
         self._consider_loading(feed)

@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from adapters.sqlite import rules
+from adapters.sqlite.moving_rules import ROUNDING_S, bars_attempts, not_before_start
 from engine.agent import Leg
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
@@ -162,6 +163,8 @@ class MemoryDialing:
         if contact is None:
             return "gone"
         entry = tables.lists[contact.list]
+        if bars_attempts(entry.state, attempt.initiated_at):
+            return "gone"
         listed = any(
             tables.is_listed(attempt.account, number, attempt.flow, attempt.initiated_at)
             for number in (attempt.number, attempt.redirected_from)
@@ -171,6 +174,9 @@ class MemoryDialing:
         refused = rules.refusal(contact.state, entry.state, listed, bool(reached))
         if refused is not None:
             return refused
+        is_early = contact.due_at > attempt.initiated_at + ROUNDING_S
+        if is_early and contact.wait_code == "starttime":
+            return "gone"
         tables.contacts[contact.id] = msgspec.structs.replace(contact, state="dialing")
         tables.add_attempt(attempt)
         tables.tell((event, *rules.begin(entry.state, attempt.initiated_at)))
@@ -221,7 +227,7 @@ class MemoryDialing:
         tables.tell(rules.told_of_end(settled, entry.state, events))
         if settled.disposition is None:
             rules.reopen(entry.state)
-            tables.push_due(entry, settled)
+            tables.push_due(entry, tables.contacts[contact.id])
         else:
             tables.tell(rules.complete(entry.state, "dialing", settled.disposition, at))
         tables.sort_in(entry)
@@ -239,6 +245,7 @@ class MemoryDialing:
                 continue
             moved.add(contact.id)
             deferred = msgspec.structs.replace(contact, due_at=one.due_at, wait_code=one.wait_code)
+            deferred = not_before_start(deferred, contact.starttime)
             tables.contacts[contact.id] = deferred
             tables.push_due(tables.lists[contact.list], deferred)
         tables.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
@@ -259,6 +266,7 @@ class MemoryDialing:
                     limit -= 1
                     lists.append(entry.state.id)
                     earlier = msgspec.structs.replace(contact, due_at=at)
+                    earlier = not_before_start(earlier, contact.starttime)
                     tables.contacts[contact.id] = earlier
                     tables.push_due(entry, earlier)
         return list(dict.fromkeys(lists))
@@ -275,7 +283,7 @@ class MemoryDialing:
         tables.contacts[contact.id] = _progressed(kept, settled)
         tables.tell(rules.told_of_end(settled, entry.state, events))
         if settled.disposition is None:
-            tables.push_due(entry, settled)
+            tables.push_due(entry, tables.contacts[contact.id])
         else:
             tables.tell(rules.complete(entry.state, "open", settled.disposition, at))
         tables.sort_in(entry)
@@ -348,7 +356,7 @@ class MemoryDialing:
 
 def _progressed(kept: Contact, after: Contact) -> Contact:
     """A contact with what an attempt changes on it."""
-    return msgspec.structs.replace(
+    progressed = msgspec.structs.replace(
         kept,
         state=after.state,
         due_at=after.due_at,
@@ -363,3 +371,4 @@ def _progressed(kept: Contact, after: Contact) -> Contact:
         spent_at=after.spent_at,
         dead=after.dead,
     )
+    return not_before_start(progressed, kept.starttime)

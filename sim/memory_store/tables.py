@@ -102,6 +102,8 @@ class Tables:
         self.open_lists: dict[str, ListEntry] = {}
         self.canceled_lists: dict[str, ListEntry] = {}
         """Canceled, with contacts that are still open."""
+        self.moving_lists: dict[str, ListEntry] = {}
+        """Whose contacts are being given another start time."""
         self.contacts: dict[str, Contact] = {}
         self.attempts: dict[str, Attempt] = {}
         self.attempts_of_account: dict[str, list[str]] = {}

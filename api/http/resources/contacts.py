@@ -19,6 +19,14 @@ async def get_contact(exchange: Exchange) -> Answer:
     return await _answer(exchange, contact)
 
 
+async def change(exchange: Exchange) -> Answer:
+    """PATCH /v1/contacts/{contact}"""
+    contact = await exchange.engine.rescheduling.change_contact(
+        exchange.account.id, exchange.path["contact"], exchange.read_json()
+    )
+    return await _answer(exchange, contact)
+
+
 async def cancel(exchange: Exchange) -> Answer:
     """POST /v1/contacts/{contact}/cancel"""
     contact = await exchange.engine.cancel_contact(exchange.account.id, exchange.path["contact"])

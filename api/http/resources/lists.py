@@ -69,6 +69,15 @@ async def list_contacts(exchange: Exchange) -> Answer:
     return answer({"items": await show_contacts(exchange, page.items), "next": page.next})
 
 
+async def change(exchange: Exchange) -> Answer:
+    """PATCH /v1/lists/{list}"""
+    found = await find_list(exchange)
+    changed = await exchange.engine.rescheduling.change_list(
+        exchange.account.id, found.id, exchange.read_json()
+    )
+    return await _answer(exchange, changed)
+
+
 async def pause(exchange: Exchange) -> Answer:
     """POST /v1/lists/{list}/pause"""
     return await _change(exchange, exchange.engine.pause_list)

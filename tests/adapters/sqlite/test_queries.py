@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 
 import pytest
 from sqlite_utils import Database
 
-from adapters.sqlite import agents, answers, dialing, flows, reading, recordings, settings
+from adapters.sqlite import agents, answers, dialing, flows, moving, reading, recordings, settings
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.schema import migrate
 from engine.ports.store import AttemptFilter
@@ -23,7 +24,8 @@ def database() -> Iterator[sqlite3.Connection]:
 
 
 def plan_of(database: sqlite3.Connection, sql: str) -> list[str]:
-    parameters = [0] * sql.count("?")
+    numbers = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    parameters = [0] * max(numbers, default=sql.count("?"))
     rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
     return [str(row[3]) for row in rows]
 
@@ -63,6 +65,7 @@ STATEMENTS: dict[str, str] = {
                 "EVENTS_AFTER",
             ),
         ),
+        (moving, ("THE_LIST", "THE_CONTACT", "MOVING_LIST", "NEXT_ROWS", "MOVE_CONTACT")),
         (flows, ("FIND_FLOW", "LIST_FLOWS", "UNFINISHED_LISTS")),
         (settings, ("FIND_KEY",)),
         (agents, ("GET_AGENT", "FIND_AGENT", "LEGS_OF", "END_LEG")),

@@ -77,9 +77,18 @@ async def test_a_body_that_is_not_json_is_said_to_be_none(world: World, body: by
 async def test_a_body_of_another_shape_is_said_to_be_wrong(
     world: World, route: Route, body: object
 ) -> None:
-    flow = await world.make_flow(kind="dialer")
-    agent = await world.make_agent(flow)
-    path = route.path.format_map({"flow": flow, "account": "ours", "agent": agent})
+    flow, other = await world.make_flow(kind="dialer"), await world.make_flow()
+    call_list = await world.make_list(other)
+    contacts = await world.client("viewer").get(f"/v1/lists/{call_list}/contacts")
+    path = route.path.format_map(
+        {
+            "flow": flow,
+            "account": "ours",
+            "agent": await world.make_agent(flow),
+            "list": call_list,
+            "contact": contacts.json["items"][0]["id"],
+        }
+    )
     data = b"null" if body is None else None
     reply = await world.administrator.send(
         route.method, path, body, data=data, Callwheel_Account="ours"

@@ -39,6 +39,8 @@ from engine.model import (
 )
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Conflict, Store
+from engine.rescheduling import Rescheduling
+from engine.schedule.scheduler import Hold, Scheduler
 from engine.staffing import Staffing
 from sim.memory_store import MemoryStore
 
@@ -151,6 +153,9 @@ class StillEngine:
             on_did_changed=lambda account, did: self.changed.append(("did", account, did)),
         )
 
+        self.rescheduling = Rescheduling(
+            store, clock, Scheduler(store, clock, lambda _work: Hold(None))
+        )
         self.agents = Lounge()
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self.agents)
 

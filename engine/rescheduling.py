@@ -1,0 +1,86 @@
+"""Other start times for lists and contacts that wait, as users ask for them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import trio
+from msgspec import Struct
+
+from engine.form import Invalid, Mistake, read_form
+from engine.intake.starttime import LATE_S_MAX, read_starttime
+from engine.model import CallList, Contact
+from engine.ports.clock import WallClock
+from engine.ports.store import Store
+from engine.schedule.moving import Moving
+from engine.schedule.scheduler import Scheduler
+
+ANSWER_WAIT_S: Final = 0.3
+"""How long an answer waits for the contacts of a list to have their new start time. A large list goes on
+being moved when it is answered."""
+
+
+class StartForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a list or a contact is to start."""
+
+    starttime: str
+    """ISO 8601; without an offset a time of the flow's zone. Up to a day in the past means now."""
+
+
+class Rescheduling:
+    """Changes start times. `run` is a task of its own."""
+
+    def __init__(self, store: Store, clock: WallClock, scheduler: Scheduler) -> None:
+        self._store = store
+        self._clock = clock
+        self._scheduler = scheduler
+        self._moving = Moving(store, scheduler)
+        self.run = self._moving.run
+        """Moves the contacts of lists, until cancelled."""
+
+    async def change_list(self, account: str, call_list: str, raw: Any) -> CallList | None:
+        """The list, with another start time of all its contacts that wait, as `raw`, a `StartForm`, says. No
+        call of it begins before that time once this has returned; None when there is no such list. Raises
+        `Invalid` and `Conflict`; see the store's port."""
+        found = await self._store.get_list(account, call_list)
+        if found is None:
+            return None
+        starttime = await self._read(account, found.flow, raw)
+        now = self._clock.now()
+        # A client that hangs up must not keep what was changed from being heard of.
+        with trio.CancelScope(shield=True):
+            changed = await self._store.reschedule_list(account, call_list, starttime, now)
+            if changed is not None:
+                self._moving.add(call_list)
+        if changed is not None:
+            with trio.move_on_after(ANSWER_WAIT_S):
+                await self._moving.wait(call_list)
+        return changed
+
+    async def change_contact(self, account: str, contact: str, raw: Any) -> Contact | None:
+        """The contact with another start time, as `change_list`."""
+        found = await self._store.get_contact(account, contact)
+        if found is None:
+            return None
+        starttime = await self._read(account, found.flow, raw)
+        with trio.CancelScope(shield=True):
+            changed = await self._store.reschedule_contact(account, contact, starttime)
+            if changed is not None:
+                self._scheduler.recall(changed)
+        return changed
+
+    async def _read(self, account: str, flow: str, raw: Any) -> float:
+        form = read_form(raw, StartForm)
+        of_flow = await self._store.get_flow(account, flow)
+        at = read_starttime(form.starttime, ZoneInfo(of_flow.timezone if of_flow else "UTC"))
+        if at is None:
+            raise _refuse("invalid_starttime", "The start time is not ISO 8601, or after 2099.")
+        now = self._clock.now()
+        if at < now - LATE_S_MAX:
+            raise _refuse("starttime_past", "The start time is more than a day ago.")
+        return max(at, now)
+
+
+def _refuse(code: str, detail: str) -> Invalid:
+    return Invalid(code, detail, (Mistake("/starttime", code, detail),))
