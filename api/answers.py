@@ -149,6 +149,7 @@ class AttemptView(Struct, frozen=True):
     disposition: str | None = None
     sip: SipView | None = None
     """None while it goes on, and where no INVITE ever left."""
+    ended_at: datetime | None = None
 
 
 class CallView(Struct, frozen=True):

@@ -146,7 +146,7 @@ def _describe(parts: Sequence[Lateness]) -> str:
 
 async def _make_flow(engine: Installation) -> str:
     """A flow that plays for longer than anything here lasts."""
-    prompt = await engine.client.create_prompt("noise.wav", _make_noise())
+    prompt = await engine.client.create_prompt("noise.wav", make_noise())
     names = [f"play{n}" for n in range(PROMPTS)]
     nodes = {
         name: {"type": "play", "play": prompt.id, "next": after}
@@ -157,8 +157,8 @@ async def _make_flow(engine: Installation) -> str:
     return await make_flow(engine.client, dids, definition=definition)
 
 
-def _make_noise() -> bytes:
-    """A prompt as a WAV file."""
+def make_noise() -> bytes:
+    """A prompt of `PROMPT_S` as a WAV file."""
     samples = np.random.default_rng(1).integers(-8_000, 8_000, SAMPLE_RATE_HZ * PROMPT_S, np.int16)
     file = io.BytesIO()
     with wave.open(file, "wb") as wav:
