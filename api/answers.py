@@ -112,12 +112,18 @@ class PromptView(Struct, frozen=True):
 
 
 class KeyView(Struct, frozen=True):
-    """A key, in the one answer that shows it."""
+    """A key as the API shows it."""
 
     id: str
-    key: str
     account: str | None
     role: str
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    last_used_at: str | None = None
+    key: str = ""
+    """The key itself, in the one answer that shows it."""
 
 
 class ContactView(Struct, frozen=True):

@@ -73,9 +73,34 @@ class CallwheelClient:
         body = {"name": name, "timezone": timezone, "email": email}
         return str((await self._send("POST", "/v1/accounts", body, dict[str, Any]))["id"])
 
-    async def create_key(self, account: str, role: Role) -> KeyView:
-        """Make a key of an account (administrator). The answer is the only place that shows it."""
-        return await self._send("POST", "/v1/keys", {"account": account, "role": role}, KeyView)
+    async def create_key(
+        self,
+        account: str,
+        role: Role,
+        *,
+        name: str = "",
+        scopes: Sequence[str] = (),
+        expires_in_s: float | None = None,
+    ) -> KeyView:
+        """Make a key of an account (administrator, or its owner). The answer is the only place that shows
+        it."""
+        more = {"name": name, "scopes": list(scopes), "expires_in_s": expires_in_s}
+        body: dict[str, Any] = {"account": account, "role": role}
+        body |= {field: value for field, value in more.items() if value}
+        return await self._send("POST", "/v1/keys", body, KeyView)
+
+    async def list_keys(self) -> list[KeyView]:
+        """The account's keys, good or not; of all accounts for an administrator."""
+        return await self._get_pages("/v1/keys", {}, KeyView)
+
+    async def rotate_key(self, key: str, overlap_s: float) -> KeyView:
+        """A key in the place of another, which stays good for `overlap_s`; `key` is its id."""
+        path = f"/v1/keys/{quote(key, safe='')}/rotate"
+        return await self._send("POST", path, {"overlap_s": overlap_s}, KeyView)
+
+    async def revoke_key(self, key: str) -> None:
+        """End a key at once; `key` is its id."""
+        await self._request("DELETE", f"/v1/keys/{quote(key, safe='')}")
 
     async def create_did(
         self,

@@ -8,7 +8,7 @@ nothing is made and the earlier answer comes back instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -27,9 +27,9 @@ from engine.flow_secrets import keep_secrets
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
 from engine.intake.numbers import NumberProblem, read_number
+from engine.keys import Keys
 from engine.model import (
     Account,
-    ApiKey,
     CallsPerSecond,
     Caps,
     Channels,
@@ -59,14 +59,6 @@ NUMBERS_SHOWN_MAX: Final = 5
 """That a sentence names."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
-
-
-class KeyForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom a key is for."""
-
-    account: str
-    """Name or id."""
-    role: Literal["owner", "operator", "viewer"]
 
 
 class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +95,8 @@ class Administration:
         self._on_account_changed = on_account_changed
         self._on_flow_changed = on_flow_changed
         self._on_did_changed = on_did_changed
+        self.keys = Keys(store, clock, ids)
+        """Where keys are made and ended."""
         self._flow_reader = FlowReader(store, clock, speech)
 
     async def ensure_default_account(self) -> Account:
@@ -146,14 +140,6 @@ class Administration:
         if changed is not None:
             self._on_account_changed(changed.id)
         return changed
-
-    async def create_key(self, raw: Any, sha256: bytes) -> ApiKey:
-        """Keep the hash of a key for whom `raw`, a `KeyForm`, names. Raises `Invalid`."""
-        form = read_form(raw, KeyForm)
-        account = await self._find_account(form.account)
-        key = ApiKey(self._ids.new("key"), account.id, form.role, sha256, self._clock.now())
-        await self._store.add_key(key)
-        return key
 
     async def create_did(
         self, raw: Any, remember: Remember[Did] | None = None

@@ -141,6 +141,26 @@ class Account(Struct, frozen=True):
     """Since when no call of it is made, by order of an administrator; None while it may call."""
 
 
+Scope = Literal[
+    "accounts",
+    "agents",
+    "attempts",
+    "audit",
+    "contacts",
+    "dids",
+    "dnc",
+    "feed",
+    "flows",
+    "keys",
+    "lists",
+    "prompts",
+    "recordings",
+    "triggers",
+    "webhooks",
+]
+"""A part of the API, as a key is for some of them only."""
+
+
 class ApiKey(Struct, frozen=True):
     """What may be done with a key. The key itself is kept nowhere."""
 
@@ -151,6 +171,19 @@ class ApiKey(Struct, frozen=True):
     sha256: bytes
     """Of the whole key; 32 bytes."""
     created_at: float
+    name: str = ""
+    """What its owner calls it."""
+    scopes: tuple[Scope, ...] = ()
+    """The parts of the API that it is for; none is all that its role may use."""
+    expires_at: float | None = None
+    """From when on it is no key any more."""
+    revoked_at: float | None = None
+    last_used_at: float | None = None
+    """Within about a minute."""
+
+    def is_good(self, now: float) -> bool:
+        """Whether it may still be used."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class Did(Struct, frozen=True):

@@ -95,12 +95,18 @@ def to_account(row: Row) -> Account:
     return Account(*values)
 
 
-KEY_COLUMNS: Final = "k.id, a.id, k.role, k.sha256, k.created_at"
+KEY_COLUMNS: Final = (
+    "k.id, a.id, k.role, k.sha256, k.created_at, "
+    "k.name, k.scopes, k.expires_at, k.revoked_at, k.last_used_at"
+)
 
 
 def to_key(row: Row) -> ApiKey:
     """A key."""
-    return ApiKey(*row)
+    id_, account, role, sha256, created_at, name, scopes, *ends = row
+    return ApiKey(
+        id_, account, role, sha256, created_at, name, tuple(msgspec.json.decode(scopes)), *ends
+    )
 
 
 DID_COLUMNS: Final = "d.number, a.id, d.trunk, d.cps, d.channels, d.caps"

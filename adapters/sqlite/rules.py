@@ -23,6 +23,7 @@ from engine.events import Event, rfc3339
 from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Report
 from engine.ports.store import (
     DUPLICATE_S,
+    KEYS_MAX,
     PAGE_MAX,
     PARTIAL,
     Conflict,
@@ -418,6 +419,11 @@ def flow_in_use() -> Conflict:
 def account_exists(name: str) -> Conflict:
     """What a second account of one name gets."""
     return Conflict("account_exists", f"There is an account named {name!r} already.")
+
+
+def too_many_keys() -> Conflict:
+    """An account that has as many keys as it may."""
+    return Conflict("too_many_keys", f"An account has at most {KEYS_MAX} keys; revoke some.")
 
 
 def did_exists(number: str) -> Conflict:

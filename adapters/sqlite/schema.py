@@ -373,6 +373,15 @@ _PROMISES: Final = (
     """,
 )
 
+_KEYS: Final = (
+    "ALTER TABLE keys ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE keys ADD COLUMN scopes TEXT NOT NULL DEFAULT '[]'",  # JSON
+    "ALTER TABLE keys ADD COLUMN expires_at REAL",
+    "ALTER TABLE keys ADD COLUMN revoked_at REAL",
+    "ALTER TABLE keys ADD COLUMN last_used_at REAL",
+    "CREATE INDEX keys_by_account ON keys (account, id)",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -389,6 +398,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0013 promised lists", _PROMISES),
     Migration("0014 webhooks", WEBHOOKS),
     Migration("0015 start times that are being changed", MOVING),
+    Migration("0016 names, scopes and ends of keys", _KEYS),
 )
 """In the order in which they run."""
 

@@ -1,4 +1,4 @@
-"""Accounts, keys, DIDs and prompts."""
+"""Accounts, DIDs and prompts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from adapters.sqlite.rows import (
     ACCOUNT_CHANGE,
     ACCOUNT_COLUMNS,
     DID_COLUMNS,
-    KEY_COLUMNS,
     PROMPT_COLUMNS,
     account_change_row,
     text,
     to_account,
     to_answer,
     to_did,
-    to_key,
     to_prompt,
 )
 from adapters.sqlite.rules import (
@@ -29,7 +27,7 @@ from adapters.sqlite.rules import (
     is_remembered,
 )
 from adapters.sqlite.unit import Unit
-from engine.model import Account, ApiKey, Did, Prompt
+from engine.model import Account, Did, Prompt
 from engine.ports.store import IdempotentAnswer, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
@@ -39,15 +37,12 @@ _SELECT_DID: Final = f"SELECT {DID_COLUMNS} FROM dids d {IN_ACCOUNT} d.account"
 _SELECT_PROMPT: Final = f"SELECT {PROMPT_COLUMNS} FROM prompts p {IN_ACCOUNT} p.account"
 
 DIDS_AFTER: Final = f"{_SELECT_DID} WHERE d.number > ?"
-FIND_KEY: Final = (
-    f"SELECT {KEY_COLUMNS} FROM keys k LEFT JOIN accounts a ON a.n = k.account WHERE k.sha256 = ?"
-)
 DIDS_ASKED_AT_ONCE: Final = 500
 """Numbers of one question; more are asked for in turn."""
 
 
 class SqliteSettings(Connected):
-    """The methods of `engine.ports.store.SettingsStore` but for flows and do-not-call."""
+    """The methods of `engine.ports.store.SettingsStore` but for keys, flows and do-not-call."""
 
     async def add_account(
         self, account: Account, answer: IdempotentAnswer | None = None
@@ -74,14 +69,6 @@ class SqliteSettings(Connected):
         return await self._readers.page(
             sql, (id_after(cursor),), limit, to_account, lambda one: cursor_of(one.id)
         )
-
-    async def add_key(self, key: ApiKey) -> None:
-        """Keep a key's hash. Raises LookupError for an unknown account."""
-        await self._writer.submit(lambda unit: _add_key(unit, key))
-
-    async def find_key(self, sha256: bytes) -> ApiKey | None:
-        """The key with this hash."""
-        return await self._readers.row(FIND_KEY, (sha256,), to_key)
 
     async def add_did(
         self, did: Did, answer: IdempotentAnswer | None = None
@@ -176,14 +163,6 @@ def _change_account(
         (*account_change_row(changed), account),
     )
     return changed
-
-
-def _add_key(unit: Unit, key: ApiKey) -> None:
-    account_n = None if key.account is None else unit.account_n(key.account)
-    unit.execute(
-        "INSERT INTO keys (id, account, role, sha256, created_at) VALUES (?, ?, ?, ?, ?)",
-        (key.id, account_n, key.role, key.sha256, key.created_at),
-    )
 
 
 def _add_did(unit: Unit, did: Did, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:

@@ -19,6 +19,7 @@ from adapters.sqlite.dialing import SqliteDialing
 from adapters.sqlite.do_not_call import SqliteDoNotCall
 from adapters.sqlite.flows import SqliteFlows
 from adapters.sqlite.intake import SqliteIntake
+from adapters.sqlite.keys import SqliteKeys
 from adapters.sqlite.lock import hold_lock
 from adapters.sqlite.moving import SqliteMoving
 from adapters.sqlite.readers import Readers
@@ -49,6 +50,7 @@ is busy: measured, an operation of three statements took 2.8 ms instead of 0.03.
 
 class SqliteStore(
     SqliteSettings,
+    SqliteKeys,
     SqliteFlows,
     SqliteDoNotCall,
     SqliteIntake,

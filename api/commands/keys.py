@@ -1,32 +1,132 @@
-"""`callwheel keys create`: a key of an account, made by the running engine."""
+"""`callwheel keys …`: keys of accounts, made, listed, replaced and ended by the running engine."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import Final, get_args
 
 import trio
 
+from api.answers import KeyView
+from api.client import CallwheelClient
 from api.commands import Command
 from api.commands.connection import add_connection_arguments, make_client
-from api.commands.terminal import say
+from api.commands.terminal import printable, say
+from engine.keys import LIFE_S_MAX, OVERLAP_S, OVERLAP_S_MAX
+from engine.model import Scope
 
-ROLES = ("owner", "operator", "viewer")
+ROLES: Final = ("owner", "operator", "viewer")
+DAY_S: Final = 86_400
+HOUR_S: Final = 3600
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_create_arguments(parser: ArgumentParser) -> None:
     """Whose key, and what it may do."""
     parser.add_argument("--account", required=True, metavar="NAME", help="the account's name or id")
     parser.add_argument("--role", required=True, choices=ROLES, help="what the key may do")
+    parser.add_argument("--name", default="", help="what you call it")
+    parser.add_argument(
+        "--scope",
+        action="append",
+        default=[],
+        choices=get_args(Scope),
+        dest="scopes",
+        help="a part of the API that it is for; may be given several times (all)",
+    )
+    parser.add_argument(
+        "--expires",
+        type=float,
+        metavar="DAYS",
+        help=f"for how long it is good, up to {LIFE_S_MAX // DAY_S} days (for good)",
+    )
+    add_connection_arguments(parser)
+
+
+def add_list_arguments(parser: ArgumentParser) -> None:
+    """Only who asks."""
+    add_connection_arguments(parser)
+
+
+def add_rotate_arguments(parser: ArgumentParser) -> None:
+    """Which key, and for how long both are good."""
+    parser.add_argument("id", help="the key's id, as `callwheel keys list` shows it")
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=OVERLAP_S / HOUR_S,
+        metavar="HOURS",
+        help=f"how long the old one stays good, up to {OVERLAP_S_MAX // HOUR_S} (%(default)g)",
+    )
+    add_connection_arguments(parser)
+
+
+def add_revoke_arguments(parser: ArgumentParser) -> None:
+    """Which key."""
+    parser.add_argument("id", help="the key's id, as `callwheel keys list` shows it")
     add_connection_arguments(parser)
 
 
 def create_key(args: Namespace) -> int:
     """Print the key alone on standard output, so that a script can take it."""
-    client = make_client(args, "CALLWHEEL_ADMIN_KEY")
-    made = trio.run(client.create_key, args.account, args.role)
+    client = _client(args)
+
+    async def create() -> KeyView:
+        expires_in_s = None if args.expires is None else args.expires * DAY_S
+        return await client.create_key(
+            args.account, args.role, name=args.name, scopes=args.scopes, expires_in_s=expires_in_s
+        )
+
+    made = trio.run(create)
     say(f"A key of {args.account} as {made.role} ({made.id}). It is shown this once; keep it.")
     print(made.key)
     return 0
 
 
-COMMAND = Command("keys create", "make a key and print it once", add_arguments, create_key)
+def list_keys(args: Namespace) -> int:
+    """A key a line: id, account, role, state, last use, scopes and name, with tabs between."""
+    for key in trio.run(_client(args).list_keys):
+        fields = (
+            key.id,
+            key.account or "-",
+            key.role,
+            _describe_state(key),
+            f"used {key.last_used_at}" if key.last_used_at else "never used",
+            ",".join(key.scopes) or "all",
+            printable(key.name),
+        )
+        print("\t".join(fields))
+    return 0
+
+
+def rotate_key(args: Namespace) -> int:
+    """Print the new key alone on standard output, as `create_key`."""
+    made = trio.run(_client(args).rotate_key, args.id, args.overlap * HOUR_S)
+    say(
+        f"{made.id} is there in the place of {args.id}, which stays good for {args.overlap:g} hours. "
+        "It is shown this once; keep it."
+    )
+    print(made.key)
+    return 0
+
+
+def revoke_key(args: Namespace) -> int:
+    """End a key at once."""
+    trio.run(_client(args).revoke_key, args.id)
+    say(f"{args.id} is no key any more.")
+    return 0
+
+
+def _client(args: Namespace) -> CallwheelClient:
+    return make_client(args, "CALLWHEEL_ADMIN_KEY")
+
+
+def _describe_state(key: KeyView) -> str:
+    if key.revoked_at:
+        return f"revoked {key.revoked_at}"
+    return f"until {key.expires_at}" if key.expires_at else "good"
+
+
+COMMAND = Command("keys create", "make a key and print it once", add_create_arguments, create_key)
+LIST = Command("keys list", "show the keys that there are", add_list_arguments, list_keys)
+ROTATE = Command("keys rotate", "replace a key by a new one", add_rotate_arguments, rotate_key)
+REVOKE = Command("keys revoke", "end a key at once", add_revoke_arguments, revoke_key)

@@ -16,7 +16,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
-from api.http.auth import Caller, Keyring, Tickets, require_role
+from api.http.auth import Caller, Keyring, Tickets, require_role, require_scope
 from api.http.engine_front import EngineFront
 from api.http.exchange import (
     KEY_LENGTH_MAX,
@@ -82,7 +82,7 @@ def make_app(
         traces=traces,
         recordings=recordings,
         wake_hook=wake_hook,
-        keyring=Keyring(engine.store, settings.admin_sha256),
+        keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
         tickets=Tickets(),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
         large_bodies_of=defaultdict(lambda: trio.CapacityLimiter(LARGE_BODIES_MAX // 2)),
@@ -145,6 +145,7 @@ async def _answer(
     if route.least is not None:
         caller = await front.keyring.find_caller(request.headers)
         require_role(caller, route.least)
+        require_scope(caller, route.scope)
     parameters = Parameters(request.args)
     parameters.require_known(route.query)
     if route.body is None:

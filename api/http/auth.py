@@ -7,14 +7,18 @@ import hmac
 import secrets
 from typing import Final, Generic, TypeVar
 
+import structlog
 import trio
 from msgspec import Struct
 from werkzeug.datastructures import Headers
 
 from api.http.problem import Problem
 from engine.administration import DEFAULT_ACCOUNT
-from engine.model import Account, Role
-from engine.ports.store import Store
+from engine.model import Account, Role, Scope
+from engine.ports.clock import WallClock
+from engine.ports.store import Store, StoreUnavailable
+
+log = structlog.get_logger()
 
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "owner", "administrator")
 """Each may do what those before it may."""
@@ -29,6 +33,12 @@ CALLERS_MAX: Final = 1_024
 """Callers that are remembered."""
 CALLER_S: Final = 5.0
 """How long: so late a change of a key is noticed."""
+USE_NOTED_S: Final = 60.0
+"""How often at most the use of a key is written down."""
+ENDED_KEPT_S: Final = 100 * 86_400.0
+"""How long the end of a key is remembered here, longer than an overlap may be: from then on it is in the
+store that it has ended, and nobody who was looked up before is left."""
+ENDED_MAX: Final = 10_000
 TICKETS_MAX: Final = 10_000
 """Tickets that wait for their use."""
 TICKET_S: Final = 30.0
@@ -48,6 +58,10 @@ class Caller(Struct, frozen=True):
     """All that it asks for is this account's."""
     is_explicit: bool
     """Whether the account follows from the request; False for an administrator who named none."""
+    scopes: tuple[Scope, ...] = ()
+    """The parts of the API that the key is for; none is all."""
+    expires_at: float | None = None
+    """When the key ends, seconds since the epoch."""
 
 
 class Fleeting(Generic[K, V]):
@@ -93,10 +107,13 @@ class Fleeting(Generic[K, V]):
 class Keyring:
     """Knows callers by their keys."""
 
-    def __init__(self, store: Store, admin_sha256: bytes) -> None:
+    def __init__(self, store: Store, admin_sha256: bytes, clock: WallClock) -> None:
         """`admin_sha256` is the hash of the administrator's key."""
         self._store = store
         self._admin_sha256 = admin_sha256
+        self._clock = clock
+        self._uses: Fleeting[str, float] = Fleeting(USE_NOTED_S, CALLERS_MAX)
+        self._ended: Fleeting[str, float] = Fleeting(ENDED_KEPT_S, ENDED_MAX)
         self._callers: Fleeting[tuple[bytes, str | None], Caller] = Fleeting(CALLER_S, CALLERS_MAX)
 
     async def find_caller(self, headers: Headers) -> Caller:
@@ -108,7 +125,35 @@ class Keyring:
         if caller is None:
             caller = await self._look_up(sha256, named)
             self._callers.put((sha256, named), caller)
+        self.check(caller)
         return caller
+
+    def check(self, caller: Caller) -> None:
+        """Raise the problem `unauthenticated` where its key was revoked or has expired since it was looked
+        up."""
+        now = self._clock.now()
+        ends_at = self._ended.get(caller.key)
+        if (ends_at is not None and now >= ends_at) or (
+            caller.expires_at is not None and now >= caller.expires_at
+        ):
+            raise unauthenticated("The key is not good any more.", "invalid_token")
+
+    def end(self, key: str, at: float) -> None:
+        """Know at once that a key ends at a moment, seconds since the epoch: callers are remembered for a
+        while."""
+        self._ended.put(key, at)
+
+    async def _note_use(self, key: str) -> None:
+        """Write down that a key is used, seldom enough to cost nothing. Who asks is not kept out by a store
+        that cannot write."""
+        if self._uses.get(key) is not None:
+            return
+        now = self._clock.now()
+        self._uses.put(key, now)
+        try:
+            await self._store.note_key_use(key, now)
+        except StoreUnavailable as error:
+            log.warning("key_use_not_noted", key=key, error=repr(error))
 
     async def _look_up(self, sha256: bytes, named: str | None) -> Caller:
         if hmac.compare_digest(sha256, self._admin_sha256):
@@ -116,6 +161,9 @@ class Keyring:
         key = await self._store.find_key(sha256)
         if key is None:
             raise unauthenticated("The key is not known.", "invalid_token")
+        if not key.is_good(self._clock.now()):
+            raise unauthenticated("The key is not good any more.", "invalid_token")
+        await self._note_use(key.id)
         if key.account is None:
             return await self._make_administrator(key.id, named)
         account = await self._store.get_account(key.account)
@@ -123,7 +171,14 @@ class Keyring:
             raise unauthenticated("The key is not known.", "invalid_token")
         if named not in (None, account.id, account.name):
             raise Problem("forbidden", "This key acts for its own account only.")
-        return Caller(key.id, key.role, account, is_explicit=True)
+        return Caller(
+            key.id,
+            key.role,
+            account,
+            is_explicit=True,
+            scopes=key.scopes,
+            expires_at=key.expires_at,
+        )
 
     async def _make_administrator(self, key: str, named: str | None) -> Caller:
         account = await self._store.get_account(named or DEFAULT_ACCOUNT)
@@ -169,6 +224,12 @@ def require_role(caller: Caller, least: Role) -> None:
     """Raise the problem `forbidden` unless the caller has the role `least`, or one above it."""
     if ROLES.index(caller.role) < ROLES.index(least):
         raise Problem("forbidden", f"This takes the role {least}; the key's is {caller.role}.")
+
+
+def require_scope(caller: Caller, scope: Scope) -> None:
+    """Raise the problem `forbidden` unless the key is for this part of the API."""
+    if caller.scopes and scope not in caller.scopes:
+        raise Problem("forbidden", f"This takes the scope {scope}, which the key does not have.")
 
 
 def unauthenticated(detail: str, error: str | None = None) -> Problem:

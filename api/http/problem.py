@@ -58,6 +58,8 @@ KINDS: Final[dict[str, Kind]] = {
     "method_not_allowed": Kind(405, "This address does not take that method"),
     # It contradicts what is there.
     "account_exists": Kind(409, "An account of this name exists"),
+    "key_ended": Kind(409, "The key is not good any more"),
+    "too_many_keys": Kind(409, "The account has as many keys as it can have"),
     "did_exists": Kind(409, "This number exists"),
     "too_many_prefixes": Kind(409, "The do-not-call list has too many ranges"),
     "flow_in_use": Kind(409, "The flow still has contacts to call"),

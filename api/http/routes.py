@@ -9,7 +9,7 @@ it stands for.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from api.http.resources import (
     feed,
     flows,
     health,
+    keys,
     lists,
     pages,
     prompts,
@@ -33,7 +34,7 @@ from api.http.resources import (
     triggers,
     webhooks,
 )
-from engine.model import Role
+from engine.model import Role, Scope
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
 
@@ -70,6 +71,16 @@ UPLOAD: Final = Body(("multipart/form-data",), UPLOAD_BYTES_MAX)
 RECORDING: Final = Body(("multipart/form-data",), RECORDING_BYTES_MAX)
 
 
+PARTS_OF_FLOWS: Final[dict[str, Scope]] = {
+    "agents": "agents",
+    "calls": "triggers",
+    "lists": "triggers",
+    "multicast": "triggers",
+    "webhook": "webhooks",
+}
+"""What is in an address after the flow, and belongs to a part of its own."""
+
+
 class Route(Struct, frozen=True):
     """One method of one address."""
 
@@ -84,6 +95,14 @@ class Route(Struct, frozen=True):
     """Whether an Idempotency-Key is taken."""
     query: tuple[str, ...] = ()
     """The parameters that may follow the question mark."""
+
+    @property
+    def scope(self) -> Scope:
+        """The part of the API that it belongs to: the word after `/v1/`, or what `PARTS_OF_FLOWS` says."""
+        _, _, area, *words = self.path.partition(".")[0].split("/")
+        if area == "flows" and len(words) > 1 and words[1] in PARTS_OF_FLOWS:
+            return PARTS_OF_FLOWS[words[1]]
+        return cast("Scope", area)
 
 
 PAGE: Final = ("limit", "cursor")
@@ -102,7 +121,11 @@ ROUTES: Final = (
     Route("PATCH", "/v1/accounts/{account}", "administrator", accounts.change_account, JSON),
     Route("POST", "/v1/accounts/{account}/stop", "administrator", accounts.stop_account),
     Route("POST", "/v1/accounts/{account}/start", "administrator", accounts.start_account),
-    Route("POST", "/v1/keys", "administrator", accounts.create_key, JSON),
+    Route("POST", "/v1/keys", "owner", keys.create_key, JSON),
+    Route("GET", "/v1/keys", "owner", keys.list_keys, query=PAGE),
+    Route("GET", "/v1/keys/{key}", "owner", keys.get_key),
+    Route("DELETE", "/v1/keys/{key}", "owner", keys.revoke_key),
+    Route("POST", "/v1/keys/{key}/rotate", "owner", keys.rotate_key, JSON),
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
     Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),
     Route("POST", "/v1/flows", "owner", flows.create_flow, JSON, creates=True),
@@ -138,7 +161,14 @@ ROUTES: Final = (
         creates=True,
         query=("name", "strict"),
     ),
-    Route("POST", "/v1/flows/{flow}/calls", "operator", triggers.call, JSON, creates=True),
+    Route(
+        "POST",
+        "/v1/flows/{flow}/calls",
+        "operator",
+        triggers.call,
+        JSON,
+        creates=True,
+    ),
     Route(
         "POST",
         "/v1/flows/{flow}/lists",

@@ -43,6 +43,7 @@ from engine.model import (
     Report,
     Role,
     RowError,
+    Scope,
     SipOutcome,
     Source,
     Step,
@@ -71,14 +72,24 @@ class AccountView(Struct, frozen=True):
     """Since when an administrator lets it make no call."""
 
 
-class KeyView(Struct, frozen=True):
-    """A key, in the one answer that shows it."""
+class KeyView(Struct, frozen=True, kw_only=True):
+    """A key as the API shows it, but for itself."""
 
     id: str
-    key: str
+    name: str
     account: str | None
     role: Role
+    scopes: tuple[Scope, ...]
     created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
+
+
+class NewKeyView(KeyView, frozen=True, kw_only=True):
+    """A key, in the one answer that shows it."""
+
+    key: str
 
 
 class LoadView(Struct, frozen=True):
@@ -376,9 +387,28 @@ def show_do_not_call_change(change: DoNotCallChange) -> DoNotCallChangeView:
     )
 
 
-def show_key(record: ApiKey, key: str) -> KeyView:
+def show_key(record: ApiKey) -> KeyView:
+    """What is known of a key."""
+    return KeyView(**_fields_of_key(record))
+
+
+def show_new_key(record: ApiKey, key: str) -> NewKeyView:
     """A key, for the only time."""
-    return KeyView(record.id, key, record.account, record.role, rfc3339(record.created_at))
+    return NewKeyView(key=key, **_fields_of_key(record))
+
+
+def _fields_of_key(record: ApiKey) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "account": record.account,
+        "role": record.role,
+        "scopes": record.scopes,
+        "created_at": rfc3339(record.created_at),
+        "expires_at": record.expires_at and rfc3339(record.expires_at),
+        "revoked_at": record.revoked_at and rfc3339(record.revoked_at),
+        "last_used_at": record.last_used_at and rfc3339(record.last_used_at),
+    }
 
 
 def show_did(did: Did, load: DidLoad) -> DidView:

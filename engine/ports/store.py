@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 PAGE_MAX = 1000
 """Rows of one page; a larger `limit` is cut to this."""
+KEYS_MAX = 1000
+"""Keys of an account that are not revoked."""
 DUPLICATE_S = 24 * 3600.0
 """How long a file that came in is known again."""
 
@@ -181,7 +183,26 @@ class SettingsStore(Protocol):
         """In the order of their ids."""
 
     async def add_key(self, key: ApiKey) -> None:
-        """Keep a key's hash."""
+        """Keep a key's hash. Raises `Conflict("too_many_keys")` when the account has `KEYS_MAX`."""
+
+    async def get_key(self, account: str, key: str) -> ApiKey | None:
+        """One key of the account, by its id."""
+
+    async def list_keys(self, account: str, limit: int, cursor: str | None) -> Page[ApiKey]:
+        """Those of the account, good or not, in the order of their ids."""
+
+    async def change_key(
+        self,
+        account: str,
+        key: str,
+        change: Callable[[ApiKey], ApiKey],
+        fresh: ApiKey | None = None,
+    ) -> ApiKey | None:
+        """Replace when a key ends (`expires_at`, `revoked_at`) as by `change_flow`, and keep `fresh`, the
+        key of the same account that takes its place, as by `add_key`."""
+
+    async def note_key_use(self, key: str, at: float) -> None:
+        """Keep when a key was used last; a key that is gone is left alone."""
 
     async def find_key(self, sha256: bytes) -> ApiKey | None:
         """The key with this hash."""
@@ -302,6 +323,12 @@ class InstallationStore(Protocol):
 
     async def list_all_dids(self, limit: int, cursor: str | None) -> Page[Did]:
         """In the order of their numbers."""
+
+    async def get_any_key(self, key: str) -> ApiKey | None:
+        """One key of an account, by its id."""
+
+    async def list_all_keys(self, limit: int, cursor: str | None) -> Page[ApiKey]:
+        """Those of accounts, in the order of their ids."""
 
     async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
         """In the order of their ids."""

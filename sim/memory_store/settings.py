@@ -1,4 +1,4 @@
-"""Accounts, keys, DIDs, flows, prompts, and who must not be called."""
+"""Accounts, DIDs, flows, prompts, and who must not be called."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import trio
 
 from adapters.sqlite import rules
 from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
-from engine.model import Account, ApiKey, Did, Flow, Prompt
+from engine.model import Account, Did, Flow, Prompt
 from engine.ports.store import IdempotentAnswer, Page
 from sim.memory_store.tables import Tables, page_by_text, page_of
 
 
 class MemorySettings:
-    """The methods of `engine.ports.store.SettingsStore`."""
+    """The methods of `engine.ports.store.SettingsStore` but for keys."""
 
     _tables: Tables
 
@@ -57,18 +57,6 @@ class MemorySettings:
         """In the order of their ids."""
         await trio.lowlevel.checkpoint()
         return page_by_text(self._tables.accounts.values(), lambda one: one.id, limit, cursor)
-
-    async def add_key(self, key: ApiKey) -> None:
-        """Keep a key's hash. Raises LookupError for an unknown account."""
-        await trio.lowlevel.checkpoint()
-        if key.account is not None:
-            self._tables.the_account(key.account)
-        self._tables.keys[key.sha256] = key
-
-    async def find_key(self, sha256: bytes) -> ApiKey | None:
-        """The key with this hash."""
-        await trio.lowlevel.checkpoint()
-        return self._tables.keys.get(sha256)
 
     async def add_did(
         self, did: Did, answer: IdempotentAnswer | None = None

@@ -7,6 +7,7 @@ from engine.ports.store import EventListener
 from sim.memory_store.agents import MemoryAgents
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
+from sim.memory_store.keys import MemoryKeys
 from sim.memory_store.moving import MemoryMoving
 from sim.memory_store.reading import MemoryReading
 from sim.memory_store.recordings import MemoryRecordings
@@ -16,6 +17,7 @@ from sim.memory_store.tables import EVENTS_KEPT_MAX, Tables
 
 class MemoryStore(
     MemorySettings,
+    MemoryKeys,
     MemoryDialing,
     MemoryMoving,
     MemoryAgents,

@@ -57,7 +57,7 @@ def serve(answers: Answers) -> Iterator[tuple[str, Seen]]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = _answer
+        do_GET = do_POST = do_DELETE = _answer
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""
@@ -175,6 +175,28 @@ def test_serve_refuses_a_wrong_configuration_as_config_check_does(
         f"callwheel serve: {path} is not UTF-8: byte 0 begins no letter.\n"
         f"callwheel serve: {tmp_path}/none.toml cannot be read: No such file or directory.\n",
     )
+
+
+def test_keys_are_listed_replaced_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    key = {"id": "key_1", "account": "acc_1", "role": "owner", "name": "CRM", "scopes": ["lists"]}
+    answers = {
+        "/v1/keys?limit=1000": (200, {"items": [key], "next": None}),
+        "/v1/keys/key_1/rotate": (201, {**key, "id": "key_2", "key": "cw_x"}),
+        "/v1/keys/key_1": (200, {}),
+    }
+    with serve(answers) as (url, seen):
+        at = ["--url", url, "--key", "cw_k"]
+        assert run(["keys", "list", *at]) == 0
+        assert run(["keys", "rotate", "key_1", "--overlap", "2", *at]) == 0
+        assert run(["keys", "revoke", "key_1", *at]) == 0
+    assert [request[:2] for request in seen.requests] == [
+        ("GET", "/v1/keys?limit=1000"),
+        ("POST", "/v1/keys/key_1/rotate"),
+        ("DELETE", "/v1/keys/key_1"),
+    ]
+    assert json.loads(seen.bodies[1]) == {"overlap_s": 7200.0}
+    listed = "key_1\tacc_1\towner\tgood\tnever used\tlists\tCRM\n"
+    assert capsys.readouterr().out == f"{listed}cw_x\n"
 
 
 def test_keys_create_prints_the_key_alone(

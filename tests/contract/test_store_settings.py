@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 
 from engine.do_not_call import DoNotCall
 from engine.model import (
@@ -22,7 +23,7 @@ from engine.model import (
     Report,
     RetryRule,
 )
-from engine.ports.store import Conflict, IdempotentAnswer, Page, Store
+from engine.ports.store import KEYS_MAX, Conflict, IdempotentAnswer, Page, Store
 from tests.contract.store_samples import (
     ACME,
     CALLS,
@@ -95,6 +96,48 @@ async def test_a_key_is_found_by_its_hash(kit: Kit) -> None:
     await kit.store.add_key(administrator)
     hashes = (b"a" * 32, b"b" * 32, b"c" * 32)
     assert [await kit.store.find_key(one) for one in hashes] == [owner, administrator, None]
+
+
+async def test_a_key_is_replaced_and_ended_in_one_transaction(kit: Kit) -> None:
+    old = ApiKey("key_1", ACME, "owner", b"a" * 32, NOW, "CRM", ("lists",), NOW + 60)
+    fresh = msgspec.structs.replace(old, id="key_2", sha256=b"b" * 32)
+    await kit.store.add_key(old)
+
+    def end(key: ApiKey) -> ApiKey:
+        return msgspec.structs.replace(key, expires_at=NOW + 5)
+
+    ended = end(old)
+    assert await kit.store.change_key(OTHER, "key_1", end, fresh) is None
+    assert await kit.store.change_key(ACME, "key_1", end, fresh) == ended
+    assert await kit.store.get_key(ACME, "key_1") == ended
+    assert await kit.store.get_key(OTHER, "key_1") is None
+    assert await kit.store.get_any_key("key_1") == ended
+    assert await all_pages(lambda *page: kit.store.list_keys(ACME, *page), 1) == [ended, fresh]
+    assert (await kit.store.list_keys(OTHER, 9, None)).items == ()
+    assert await all_pages(kit.store.list_all_keys, 1) == [ended, fresh]
+    await kit.store.note_key_use("key_2", NOW + 1)
+    assert await kit.store.find_key(b"b" * 32) == msgspec.structs.replace(
+        fresh, last_used_at=NOW + 1
+    )
+
+
+async def test_an_account_has_so_many_keys_and_revoked_ones_make_room(kit: Kit) -> None:
+    made = [
+        ApiKey(f"key_{n:04}", ACME, "viewer", n.to_bytes(32, "big"), NOW)
+        for n in range(KEYS_MAX + 2)
+    ]
+    async with trio.open_nursery() as nursery:
+        for key in made[:KEYS_MAX]:
+            nursery.start_soon(kit.store.add_key, key)
+    with pytest.raises(Conflict, match="too_many_keys"):
+        await kit.store.add_key(made[KEYS_MAX])
+
+    def revoke(key: ApiKey) -> ApiKey:
+        return msgspec.structs.replace(key, revoked_at=NOW)
+
+    await kit.store.change_key(ACME, "key_0000", revoke, made[KEYS_MAX])
+    with pytest.raises(Conflict, match="too_many_keys"):
+        await kit.store.add_key(made[KEYS_MAX + 1])
 
 
 async def test_a_did_keeps_its_limits(kit: Kit) -> None:

@@ -1,11 +1,10 @@
-"""Accounts, and the keys to them."""
+"""Accounts."""
 
 from __future__ import annotations
 
-from api.http.auth import hash_key, make_key
 from api.http.exchange import Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
-from api.http.views import show_account, show_key
+from api.http.views import show_account
 from engine.model import Account
 
 
@@ -44,13 +43,6 @@ async def list_accounts(exchange: Exchange) -> Answer:
     """GET /v1/accounts"""
     page = await exchange.store.list_accounts(*exchange.parameters.read_page())
     return answer_page(page, show_account)
-
-
-async def create_key(exchange: Exchange) -> Answer:
-    """POST /v1/keys: it takes no Idempotency-Key, since the answer, which holds the key, is not kept."""
-    key = make_key()
-    record = await exchange.engine.administration.create_key(exchange.read_json(), hash_key(key))
-    return answer(show_key(record, key), 201)
 
 
 def _answer(exchange: Exchange, account: Account | None) -> Answer:

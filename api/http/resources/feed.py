@@ -9,7 +9,7 @@ import structlog
 import trio
 from quart.wrappers import Websocket
 
-from api.http.auth import Caller, require_role
+from api.http.auth import Caller, require_role, require_scope
 from api.http.exchange import Answer, Exchange, Front, answer
 from api.http.feed import FeedReader
 from api.http.parameters import Parameters
@@ -42,6 +42,7 @@ async def serve_feed(front: Front, least: Role, websocket: Websocket) -> None:
     parameters.require_known(QUERY)
     caller = await _find_caller(front, parameters, websocket)
     require_role(caller, least)
+    require_scope(caller, "feed")
     account = caller.account.id
     store = front.engine.store
     with front.hub.open_ring(account) as ring:
@@ -94,7 +95,9 @@ async def _drop_messages(websocket: Websocket) -> None:
 async def _find_caller(front: Front, parameters: Parameters, websocket: Websocket) -> Caller:
     ticket = parameters.read_text("ticket")
     if ticket is not None:
-        return front.tickets.redeem(ticket)
+        caller = front.tickets.redeem(ticket)
+        front.keyring.check(caller)
+        return caller
     return await front.keyring.find_caller(websocket.headers)
 
 

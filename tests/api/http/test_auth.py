@@ -19,6 +19,7 @@ from api.http.auth import (
 )
 from api.http.problem import Problem
 from engine.model import Account, ApiKey
+from tests.api.http.world import Clock
 
 ACCOUNT = Account("acc_1", "ours", "UTC", "", 0.0)
 
@@ -33,10 +34,14 @@ class Safe:
     def __init__(self, *keys: ApiKey) -> None:
         self.keys = {key.sha256: key for key in keys}
         self.asked = 0
+        self.noted: list[tuple[str, float]] = []
 
     async def find_key(self, sha256: bytes) -> ApiKey | None:
         self.asked += 1
         return self.keys.get(sha256)
+
+    async def note_key_use(self, key: str, at: float) -> None:
+        self.noted.append((key, at))
 
     async def get_account(self, id_or_name: str) -> Account | None:
         return ACCOUNT if id_or_name in ("acc_1", "ours") else None
@@ -61,7 +66,7 @@ async def test_a_caller_is_remembered_for_a_while_and_then_looked_up_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     safe = Safe(ApiKey("key_1", "acc_1", "viewer", hash_key("k"), 0.0))
-    keyring = Keyring(safe, hash_key("admin"))  # type: ignore[arg-type]
+    keyring = Keyring(safe, hash_key("admin"), Clock())  # type: ignore[arg-type]
     headers = Headers({"Authorization": "Bearer k"})
     for _ in range(3):
         assert await keyring.find_caller(headers) == caller("viewer")
@@ -74,7 +79,7 @@ async def test_a_caller_is_remembered_for_a_while_and_then_looked_up_again(
 
 async def test_keys_that_are_not_known_are_not_remembered() -> None:
     safe = Safe()
-    keyring = Keyring(safe, hash_key("admin"))  # type: ignore[arg-type]
+    keyring = Keyring(safe, hash_key("admin"), Clock())  # type: ignore[arg-type]
     for attempt in range(1, 4):
         with pytest.raises(Problem, match="unauthenticated"):
             await keyring.find_caller(Headers({"Authorization": "Bearer x"}))
@@ -83,7 +88,7 @@ async def test_keys_that_are_not_known_are_not_remembered() -> None:
 
 async def test_a_stored_key_of_an_administrator_acts_as_one() -> None:
     safe = Safe(ApiKey("key_1", None, "administrator", hash_key("k"), 0.0))
-    keyring = Keyring(safe, hash_key("admin"))  # type: ignore[arg-type]
+    keyring = Keyring(safe, hash_key("admin"), Clock())  # type: ignore[arg-type]
     found = await keyring.find_caller(
         Headers({"Authorization": "Bearer k", "Callwheel-Account": "ours"})
     )

@@ -6,14 +6,14 @@ import inspect
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import quote
 
 import pytest
 
 from api.http.auth import ROLES
 from api.http.routes import FEED_PATH, ROUTES, Route
-from engine.model import Role
+from engine.model import Role, Scope
 from engine.ports.agent_store import AgentStore
 from engine.ports.recordings import RecordingStore
 from engine.ports.store import IntakeStore, ReadStore, SettingsStore
@@ -24,6 +24,7 @@ OF_ENGINE: Final = {
     "get_account",  # of the key that asks, or of whom an administrator names
     "list_accounts",  # an administrator's
     "find_key",  # by what only its holder knows
+    "note_key_use",  # of the key that asks
     "note_presence",
     "reset_presence",
     "open_legs",
@@ -63,6 +64,10 @@ def test_every_route_that_is_served_is_in_the_table() -> None:
     listed = [(route.method, route.path) for route in ROUTES]
     assert served == {*listed, ("GET", FEED_PATH)}
     assert len(listed) == len(set(listed))
+
+
+def test_every_route_with_a_key_belongs_to_a_scope() -> None:
+    assert {route.scope for route in ROUTES if route.least is not None} <= {*get_args(Scope)}
 
 
 def test_every_name_in_an_address_is_one_that_a_neighbour_has() -> None:
