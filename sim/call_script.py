@@ -47,6 +47,8 @@ class CallScript(Struct, frozen=True):
     keys: tuple[Press, ...] = ()
     hangs_up: Moment | None = None
     """When the callee hangs up, if `talk_s` does not come first."""
+    breaks_after_s: float | None = None
+    """Seconds from the INVITE until the network loses the call, if it was answered by then."""
     verdict: AmdVerdict = AmdVerdict("human", "after_greeting_silence", 1_200)
     """What whoever listens takes the callee for, and after how long."""
     beeps_s: tuple[float, ...] = ()

@@ -316,6 +316,11 @@ class SimulatedCall:
         script = self._script
         assert script is not None
         if self._answered_at is not None:
+            breaks_at = inf
+            if script.breaks_after_s is not None:
+                breaks_at = max(self._answered_at, self._dialed_at + script.breaks_after_s)
+            if breaks_at < self._leaves_at:
+                return Ended("lost", 200), breaks_at
             if self._leaves_at == inf:
                 return None
             return Ended("callee_hung_up", 200), self._leaves_at

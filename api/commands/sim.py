@@ -1,16 +1,23 @@
-"""`callwheel sim`: the simulated carrier alone."""
+"""`callwheel sim`: the simulated carrier alone; `callwheel sim world`: the engine in a virtual world."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 import trio
 
-from api.commands import Command, CommandFailed
+from api.commands import REFUSED, Command, CommandFailed
 from api.commands.stopping import open_stoppable_nursery
 from sim.carrier import Carrier, CarrierSettings
 from sim.profile import BUILT_IN, ProfileError, load_profile
+from sim.world.judge import judge
+from sim.world.plan import draw_plan
+from sim.world.report import report
+from sim.world.run import run_plan
+
+HOURS_MAX = 24 * 31
+"""Of one run of the simulated world."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,6 +40,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="append a line of JSON for each call"
     )
+    further = parser.add_subparsers(title="commands", metavar="COMMAND")
+    world = further.add_parser("world", help=WORLD.summary, description=WORLD.summary)
+    WORLD.add_arguments(world)
+    world.set_defaults(command=WORLD)
 
 
 def simulate(args: Namespace) -> int:
@@ -63,4 +74,40 @@ async def _simulate(carrier: Carrier, profile: str) -> None:
         print(f"The simulated carrier takes calls at sip:{place} (profile {profile}).", flush=True)
 
 
+def add_world_arguments(parser: ArgumentParser) -> None:
+    """Which run of the simulated world, and how large."""
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the run to repeat (%(default)s)"
+    )
+    parser.add_argument(
+        "--contacts", type=_positive, metavar="N", help="how many people are called (drawn)"
+    )
+    parser.add_argument(
+        "--hours", type=float, metavar="H", help="how long it goes on at the most (drawn)"
+    )
+
+
+def simulate_world(args: Namespace) -> int:
+    """Let a run of the world happen, and judge it."""
+    if args.hours is not None and not 0 < args.hours <= HOURS_MAX:
+        raise CommandFailed(f"--hours is more than 0 and at most {HOURS_MAX}.")
+    run = run_plan(draw_plan(args.seed, args.contacts, args.hours))
+    breaches = judge(run)
+    print(report(run, breaches), flush=True)
+    return REFUSED if breaches else 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ArgumentTypeError("at least 1")
+    return value
+
+
+WORLD = Command(
+    "sim world",
+    "run the engine in a virtual world and judge it",
+    add_world_arguments,
+    simulate_world,
+)
 COMMAND = Command("sim", "run a simulated carrier with callees", add_arguments, simulate)

@@ -41,3 +41,9 @@ class MemoryStore(
         events_kept_max: int = EVENTS_KEPT_MAX,
     ) -> None:
         self._tables = Tables(on_events, clock, events_kept_max)
+
+    @property
+    def tables(self) -> Tables:
+        """What it holds, for whoever looks on from outside: to be read between two checkpoints, and not to be
+        changed."""
+        return self._tables

@@ -1,0 +1,95 @@
+"""No limit is broken in any sliding window, by counting: how many calls arrived in the window that ends with
+each call, and how many were up at once.
+
+A call whose process died counts as up no longer: nobody is there who could hang it up, or know of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sim.world.judge.case import Breach, Case
+from sim.world.tape import CallOver, Invite
+
+EXACT_S: Final = 1e-6
+"""What floating-point arithmetic may lose of a window."""
+
+Party = tuple[str, str]
+"""What kind of party, and which."""
+Window = tuple[int, float]
+"""At most so many calls in so many seconds."""
+
+
+def judge_limits(case: Case) -> Iterator[Breach]:
+    """Those of the installation, the trunks, the flows and the DIDs."""
+    windows, channels = _limits_of(case)
+    arrivals: defaultdict[Party, list[float]] = defaultdict(list)
+    for one in case.invites:
+        for party in _parties_of(case, one):
+            arrivals[party].append(one.arrived_at)
+    for party, limits in windows.items():
+        for limit in limits:
+            yield from _judge_window(party, limit, sorted(arrivals[party]))
+    yield from _judge_channels(case, channels)
+
+
+def _limits_of(case: Case) -> tuple[dict[Party, list[Window]], dict[Party, int]]:
+    plan = case.plan
+    windows: dict[Party, list[Window]] = {("engine", ""): [_window_of(plan.cps)]}
+    channels: dict[Party, int] = {("engine", ""): plan.channels}
+    for trunk in plan.trunks:
+        windows["trunk", trunk.name] = [_window_of(trunk.cps)]
+        channels["trunk", trunk.name] = trunk.channels
+    for did in plan.dids:
+        caps = [(cap.calls, cap.per_s) for cap in did.caps]
+        windows["did", did.number] = [_window_of(did.cps), *caps]
+        channels["did", did.number] = did.channels
+    for flow in plan.flows:
+        if flow.settings.cps is not None:
+            windows["flow", flow.id] = [_window_of(flow.settings.cps)]
+        if flow.settings.channels is not None:
+            channels["flow", flow.id] = flow.settings.channels
+    return windows, channels
+
+
+def _window_of(cps: float) -> Window:
+    return (1, 1 / cps) if cps < 1 else (int(cps), 1.0)
+
+
+def _parties_of(case: Case, invite: Invite) -> Iterable[Party]:
+    parties = [("engine", ""), ("trunk", invite.trunk), ("did", invite.caller)]
+    attempt = case.attempts.get(invite.attempt)
+    return [*parties, ("flow", attempt.flow)] if attempt is not None else parties
+
+
+def _judge_window(party: Party, limit: Window, arrivals: list[float]) -> Iterator[Breach]:
+    calls, per_s = limit
+    for place, at in enumerate(arrivals):
+        first = bisect_right(arrivals, at - per_s + EXACT_S)
+        count = place + 1 - first
+        if count > calls:
+            yield Breach(
+                "no limit is exceeded in any sliding window",
+                f"{' '.join(party)}: {count} calls in the {per_s:g} s until {at:.3f}, not {calls}",
+            )
+
+
+def _judge_channels(case: Case, channels: dict[Party, int]) -> Iterator[Breach]:
+    up: defaultdict[Party, int] = defaultdict(int)
+    invites: dict[str, Invite] = {}
+    for entry in case.entries:
+        if isinstance(entry, Invite):
+            invites[entry.attempt] = entry
+            for party in _parties_of(case, entry):
+                up[party] += 1
+                if up[party] > channels.get(party, up[party]):
+                    yield Breach(
+                        "no more calls are up at once than channels",
+                        f"{' '.join(party)}: {up[party]} at {entry.at:.3f}",
+                    )
+        elif isinstance(entry, CallOver):
+            for party in _parties_of(case, invites[entry.attempt]):
+                up[party] -= 1

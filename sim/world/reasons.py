@@ -1,0 +1,250 @@
+"""Whether the reason that is given for a contact's waiting holds, as far as it can be seen from outside."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from engine.model import Blocker, BlockerCode, Contact, Did, Flow, windows_of
+from sim.world.hours import may_call
+from sim.world.tape import Happened, Invite
+
+if TYPE_CHECKING:
+    from sim.world.run import World
+
+SLACK_S: Final = 2.0
+"""How much later than its end a reason may still be given: who waits for it is in a queue, too."""
+INTENT_S: Final = 5.0
+"""After a restart a call counts from so long after its intent (`engine.dial.attempt.INTENT_MAX_S`)."""
+SILENCE_S: Final = 32.0 + 60.0 + 32.0 + SLACK_S
+"""How long after a call without an answer its trunk may be down: until that is known, its longest rest, and
+the trial that follows."""
+SLOWED_S: Final = 600.0
+"""How long after a refusal for want of capacity a trunk may be given less than it is configured for."""
+UNHEARD: Final = 50
+TROUBLE_S: Final = 10.0
+
+
+class View:
+    """What is seen of a world while it runs."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.begun: defaultdict[str, list[float]] = defaultdict(list)
+        """By DID: calls that left, and intents. An intent that was not taken costs its DID's pace, too."""
+        self.silent: defaultdict[str, float] = defaultdict(lambda: -1e9)
+        """By trunk: when the latest call left that gets no answer."""
+        self.refused: defaultdict[str, float] = defaultdict(lambda: -1e9)
+        """By trunk: when the latest call left that is refused for want of capacity."""
+        self.was_set_back = False
+        self._seen = 0
+        self._seen_intents = 0
+        self._dids = {did.number: did for did in world.plan.dids}
+
+    def catch_up(self) -> None:
+        """Take note of what was seen since the last time."""
+        tape = self.world.tape.entries
+        for entry in tape[self._seen :]:
+            match entry:
+                case Invite():
+                    self.begun[entry.caller].append(entry.at)
+                    if entry.code == 0:
+                        self.silent[entry.trunk] = entry.at
+                    if entry.code in (429, 503):
+                        self.refused[entry.trunk] = entry.at
+                case Happened(what="clock set"):
+                    self.was_set_back |= float(entry.detail) < 0
+        self._seen = len(tape)
+        intents = self.world.disk.intents
+        for at, did in intents[self._seen_intents :]:
+            self.begun[did].append(at)
+        self._seen_intents = len(intents)
+
+    @property
+    def wall(self) -> float:
+        return self.world.clock.now()
+
+    def flow_of(self, contact: Contact) -> Flow:
+        return self.world.store.tables.flows[contact.flow]
+
+    def dids_of(self, contact: Contact) -> list[Did]:
+        return [self._dids[number] for number in self.flow_of(contact).dids]
+
+    def up(self, is_its: Callable[[str, str, str], bool]) -> int:
+        """Calls that are prepared, up, or being written down, of a party by DID, trunk and flow."""
+        tables = self.world.store.tables
+        calls: dict[str, tuple[str, str, str]] = {}
+        for attempt, live in self.world.network.live.items():
+            known = tables.attempts.get(attempt)
+            flow = known.flow if known is not None else ""
+            calls[attempt] = live.request.caller, live.request.trunk, flow
+        for attempt in tables.open_attempts:
+            one = tables.attempts[attempt]
+            calls[attempt] = one.did, one.trunk, one.flow
+        return sum(is_its(*call) for call in calls.values())
+
+    def began(self, dids: Iterable[str], within_s: float) -> int:
+        """Calls of these DIDs that have begun within so many seconds, or are about to."""
+        since = trio.current_time() - within_s - INTENT_S - SLACK_S
+        wanted = set(dids)
+        begun = sum(at >= since for did in wanted for at in self.begun[did])
+        return begun + self.up(lambda did, _trunk, _flow: did in wanted)
+
+
+def holds(blocker: Blocker, contact: Contact, view: View) -> bool:
+    """Whether it does."""
+    return _CHECKS[blocker.code](contact, view)
+
+
+def _window_s(cps: float) -> float:
+    return max(1.0, 1 / cps)
+
+
+def _starttime(contact: Contact, view: View) -> bool:
+    return contact.starttime > view.wall
+
+
+def _retry_wait(contact: Contact, view: View) -> bool:
+    was_tried = contact.id in view.world.store.tables.attempts_of_contact
+    return was_tried and contact.due_at > view.wall
+
+
+def _calling_window(contact: Contact, view: View) -> bool:
+    flow = view.flow_of(contact)
+    account = view.world.store.tables.accounts[contact.account]
+    parties = [
+        (windows_of(account.rules.calling_window), account.timezone),
+        (windows_of(flow.settings.calling_window), flow.timezone),
+    ]
+    # A clock that is set back does not bring an opening back that was given as the next one.
+    return view.was_set_back or not may_call(contact.number, parties, view.wall)
+
+
+def _did_cps(contact: Contact, view: View) -> bool:
+    return any(view.began([did.number], _window_s(did.cps)) > 0 for did in view.dids_of(contact))
+
+
+def _did_cap(contact: Contact, view: View) -> bool:
+    return any(
+        view.began([did.number], cap.per_s) >= cap.calls
+        for did in view.dids_of(contact)
+        for cap in did.caps
+    )
+
+
+def _did_channels(contact: Contact, view: View) -> bool:
+    return any(
+        view.up(lambda number, _trunk, _flow, did=did: number == did.number) >= did.channels  # type: ignore[misc]
+        for did in view.dids_of(contact)
+    )
+
+
+def _trunks(contact: Contact, view: View) -> list[str]:
+    return [did.trunk for did in view.dids_of(contact)]
+
+
+def _is_slowed(contact: Contact, view: View) -> bool:
+    since = trio.current_time() - SLOWED_S
+    return any(view.refused[trunk] > since for trunk in _trunks(contact, view))
+
+
+def _trunk_cps(contact: Contact, view: View) -> bool:
+    for trunk in view.world.plan.trunks:
+        if trunk.name in _trunks(contact, view):
+            dids = [one.number for one in view.world.plan.dids if one.trunk == trunk.name]
+            if view.began(dids, _window_s(trunk.cps)) > 0:
+                return True
+    return _is_slowed(contact, view)
+
+
+def _trunk_channels(contact: Contact, view: View) -> bool:
+    for trunk in view.world.plan.trunks:
+        if trunk.name in _trunks(contact, view):
+            up = view.up(lambda _did, name, _flow, trunk=trunk: name == trunk.name)  # type: ignore[misc]
+            if up >= trunk.channels:
+                return True
+    return _is_slowed(contact, view)
+
+
+def _trunk_down(contact: Contact, view: View) -> bool:
+    now = trio.current_time()
+    network = view.world.network
+    return any(
+        network.is_cut_off(trunk, now)
+        or view.silent[trunk] > now - SILENCE_S
+        or view.up(lambda _did, name, _flow, trunk=trunk: name == trunk) >= UNHEARD  # type: ignore[misc]
+        for trunk in _trunks(contact, view)
+    )
+
+
+def _no_trunk(contact: Contact, view: View) -> bool:
+    names = {trunk.name for trunk in view.world.plan.trunks}
+    return not names.intersection(_trunks(contact, view))
+
+
+def _flow_limit(contact: Contact, view: View) -> bool:
+    flow = view.flow_of(contact)
+    settings = flow.settings
+    dids = flow.dids
+    up = view.up(lambda _did, _trunk, name: name in (flow.id, ""))
+    by_channels = settings.channels is not None and up >= settings.channels
+    by_cps = settings.cps is not None and view.began(dids, _window_s(settings.cps)) > 0
+    return by_channels or by_cps
+
+
+def _engine_limit(_contact: Contact, view: View) -> bool:
+    plan = view.world.plan
+    if view.up(lambda *_call: True) >= plan.channels:
+        return True
+    began = view.began([did.number for did in plan.dids], _window_s(plan.cps))
+    return began > 0 or view.world.disk.was_in_trouble(trio.current_time() - TROUBLE_S)
+
+
+def _flow_paused(contact: Contact, view: View) -> bool:
+    return not view.flow_of(contact).listener_active
+
+
+def _list_paused(contact: Contact, view: View) -> bool:
+    return view.world.store.tables.lists[contact.list].state.status == "paused"
+
+
+def _list_canceled(contact: Contact, view: View) -> bool:
+    return view.world.store.tables.lists[contact.list].state.status == "canceled"
+
+
+def _account_stopped(contact: Contact, view: View) -> bool:
+    return view.world.store.tables.accounts[contact.account].stopped_at is not None
+
+
+def _never(_contact: Contact, _view: View) -> bool:
+    """Of reasons that nothing in this world gives."""
+    return False
+
+
+_CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingProxyType(
+    {
+        "starttime": _starttime,
+        "calling_window": _calling_window,
+        "did_cps": _did_cps,
+        "did_channels": _did_channels,
+        "did_cap": _did_cap,
+        "trunk_cps": _trunk_cps,
+        "trunk_channels": _trunk_channels,
+        "trunk_down": _trunk_down,
+        "no_trunk": _no_trunk,
+        "flow_paused": _flow_paused,
+        "list_paused": _list_paused,
+        "flow_limit": _flow_limit,
+        "account_limit": _never,
+        "engine_limit": _engine_limit,
+        "callee_cap": _never,
+        "retry_wait": _retry_wait,
+        "agents_busy": _never,
+        "account_stopped": _account_stopped,
+        "list_canceled": _list_canceled,
+    }
+)

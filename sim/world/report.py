@@ -1,0 +1,43 @@
+"""What happened in a run, for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from engine.events import rfc3339
+from sim.world.judge import Breach
+from sim.world.run import Run
+from sim.world.tape import Happened, Invite
+
+BREACHES_SHOWN: Final = 20
+
+
+def report(run: Run, breaches: Sequence[Breach]) -> str:
+    """A few lines, the verdict last."""
+    plan = run.plan
+    dispositions = Counter(one.disposition or one.wait_code for one in run.contacts)
+    codes = Counter(one.code for one in run.tape.entries if isinstance(one, Invite))
+    events = Counter(one.what for one in run.tape.entries if isinstance(one, Happened))
+    lines = [
+        f"seed {plan.seed}: from {rfc3339(plan.epoch)}, {run.ended_at / 3600:.2f} hours",
+        f"  {len(plan.flows)} flows, {len(plan.dids)} DIDs, {len(plan.trunks)} trunks,"
+        f" {len(run.lists) - len(plan.flows)} lists, {len(run.contacts)} contacts",
+        f"  {len(run.attempts)} attempts, {codes.total()} INVITEs: {_count(codes)}",
+        f"  contacts: {_count(dispositions)}",
+        f"  {run.processes} processes: {_count(events)}; {len(plan.outages)} outages,"
+        f" {len(plan.disk)} times of trouble with the disk",
+        f"  run {run.tape.digest()}",
+    ]
+    lines += [f"  BROKEN: {one.promise}: {one.what}" for one in breaches[:BREACHES_SHOWN]]
+    if len(breaches) > BREACHES_SHOWN:
+        lines.append(f"  ... and {len(breaches) - BREACHES_SHOWN} more")
+    lines.append(
+        "  the judge found every promise kept" if not breaches else "  promises were broken"
+    )
+    return "\n".join(lines)
+
+
+def _count(counted: Mapping[Any, int]) -> str:
+    return ", ".join(f"{what} {count}" for what, count in sorted(counted.items())) or "none"

@@ -1,0 +1,122 @@
+"""What was seen from outside, in its order: the carrier's calls, the commits, what people asked for, and what
+was broken on purpose. The judge goes by it, and two runs of a seed have the same one to the byte."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Invite(Struct, frozen=True, tag_field="entry", tag="invite"):
+    """An INVITE left the engine."""
+
+    at: float
+    """Seconds of the world, which no clock's setting moves."""
+    wall_at: float
+    """What the engine's wall clock showed; seconds since the epoch."""
+    arrived_at: float
+    """When the carrier saw it."""
+    attempt: str
+    number: str
+    caller: str
+    trunk: str
+    process: int
+    written: bool
+    """Whether the store had the attempt as open in that moment."""
+    code: int
+    """The final response that the callee has in mind; 0 for none."""
+
+
+class CallOver(Struct, frozen=True, tag_field="entry", tag="call_over"):
+    """A call that was dialled is over: for the engine, or because its process died."""
+
+    at: float
+    attempt: str
+    died: bool
+
+
+class Told(Struct, frozen=True, tag_field="entry", tag="told"):
+    """An event was committed."""
+
+    at: float
+    seq: int
+    account: str
+    type: str
+    body: msgspec.Raw
+
+
+class Listed(Struct, frozen=True, tag_field="entry", tag="listed"):
+    """Numbers went on the do-not-call list: the commit."""
+
+    at: float
+    account: str
+    flow: str | None
+    numbers: tuple[str, ...]
+    expires_at: float | None
+
+
+class Asked(Struct, frozen=True, tag_field="entry", tag="asked"):
+    """Somebody asked for something."""
+
+    at: float
+    what: str
+    whom: str
+
+
+class Answered(Struct, frozen=True, tag_field="entry", tag="answered"):
+    """The answer to that. Without it the process died meanwhile."""
+
+    at: float
+    what: str
+    whom: str
+    answer: str
+    accepted: int = 0
+    """Contacts of a trigger that were taken."""
+
+
+class Happened(Struct, frozen=True, tag_field="entry", tag="happened"):
+    """A fault began or ended; a process was started, stopped, or died."""
+
+    at: float
+    what: str
+    detail: str = ""
+
+
+class Lie(Struct, frozen=True, tag_field="entry", tag="lie"):
+    """A contact's blocker did not hold, at several looks."""
+
+    at: float
+    contact: str
+    code: str
+    detail: str
+
+
+Entry = Invite | CallOver | Told | Listed | Asked | Answered | Happened | Lie
+
+
+def read_event(told: Told) -> dict[str, Any]:
+    """An event's JSON."""
+    found: dict[str, Any] = msgspec.json.decode(told.body)
+    return found
+
+
+class Tape:
+    """Entries in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """Something was seen."""
+        self.entries.append(entry)
+
+    def lines(self) -> list[bytes]:
+        """Each entry as a line of JSON."""
+        return [msgspec.json.encode(entry) for entry in self.entries]
+
+    def digest(self) -> str:
+        """Of all lines: two runs with the same one were the same."""
+        return blake2b(b"\n".join(self.lines()), digest_size=16).hexdigest()

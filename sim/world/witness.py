@@ -1,0 +1,61 @@
+"""Looks at what waits while the world runs, and whether the reason that is given is true.
+
+A look may fall between two things that belong together. So a reason is taken for a lie only when it does not
+hold at several looks, seconds apart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from engine.model import Blocker, Contact
+from sim.world.reasons import View, holds
+from sim.world.tape import Lie
+
+if TYPE_CHECKING:
+    from sim.world.run import World
+
+AGAIN_S: Final = (1.0, 2.5, 5.0)
+"""After a look that found a reason not to hold, it is looked again, so much later each time."""
+LOOKED_AT_MAX: Final = 200
+"""Contacts of one look."""
+
+
+class Witness:
+    """Watches one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._view = View(world)
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            await trio.sleep(self._world.plan.look_s)
+            await self._look()
+
+    async def _look(self) -> None:
+        engine = self._world.engine
+        contacts = self._world.store.tables.contacts
+        suspects = [one.id for one in contacts.values() if one.state == "open"][:LOOKED_AT_MAX]
+        lies: list[tuple[Contact, Blocker]] = []
+        for pause_s in (0.0, *AGAIN_S):
+            await trio.sleep(pause_s)
+            if engine is None or self._world.engine is not engine or not suspects:
+                return
+            asked = [contacts[one] for one in suspects]
+            self._view.catch_up()
+            reasons = await engine.explain(asked)
+            lies = [
+                (contact, reason)
+                for contact, reason in zip(asked, reasons, strict=True)
+                if reason is not None
+                and contacts[contact.id].state == "open"
+                and not holds(reason, contacts[contact.id], self._view)
+            ]
+            suspects = [contact.id for contact, _ in lies]
+        now = trio.current_time()
+        for contact, reason in lies:
+            self._world.tape.add(Lie(now, contact.id, reason.code, reason.detail))

@@ -1,0 +1,61 @@
+"""A seed repeats a run to the byte, in this process and in others."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import trio
+from trio._core import _run
+
+from sim.world.plan import draw_plan
+from sim.world.run import run_plan
+from sim.world.scheduling import run_virtually
+
+SEEDS = (3, 4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_seed_gives_one_run_to_the_byte(seed: int) -> None:
+    first, second = (run_plan(draw_plan(seed)).tape.lines() for _ in range(2))
+    assert first == second
+    assert len(first) > 20
+
+
+def test_a_seed_gives_the_same_run_in_another_process_whose_strings_have_other_hashes() -> None:
+    script = (
+        "from sim.world.plan import draw_plan\n"
+        "from sim.world.run import run_plan\n"
+        f"print([run_plan(draw_plan(seed)).tape.digest() for seed in {SEEDS}])"
+    )
+    expected = str([run_plan(draw_plan(seed)).tape.digest() for seed in SEEDS])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected
+
+
+def test_another_seed_lets_tasks_go_in_another_order_and_leaves_trio_as_it_was() -> None:
+    async def note_order() -> list[int]:
+        order: list[int] = []
+
+        async def note(number: int) -> None:
+            await trio.lowlevel.checkpoint()
+            order.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(note, number)
+        return order
+
+    was_repeatable = _run._ALLOW_DETERMINISTIC_SCHEDULING  # pytest-trio may have made it so
+    orders = [run_virtually(seed, note_order) for seed in (1, 1, 2)]
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
+    assert was_repeatable == _run._ALLOW_DETERMINISTIC_SCHEDULING
