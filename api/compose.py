@@ -255,6 +255,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             ),
             routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
             caps=config.limits.caps,
+            did_rests=config.dids,
             drain_s=config.drain_s,
         )
         parts = await _open_flow_parts(config, stack)

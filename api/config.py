@@ -32,6 +32,7 @@ from api.config_source import (
     Source,
     read_source,
 )
+from engine.did_health import RestRules
 from engine.disposition import AS_EVERYWHERE, OutcomeTable
 from engine.model import Cap
 
@@ -184,6 +185,8 @@ class Config(Struct, frozen=True):
     sip: Sip = Sip()
     media: Media = Media()
     limits: Limits = Limits()
+    dids: RestRules = RestRules()
+    """When caller numbers rest that have gone bad."""
     speech: Speech = Speech()
     webhooks: Webhooks = Webhooks()
     trunks: tuple[Trunk, ...] = ()
@@ -222,6 +225,10 @@ KEYS: Final[dict[str, Key]] = {
     "limits.cps": keys.CPS,
     "limits.caps": flow_keys.CAPS,
     "limits.destinations": keys.DESTINATIONS,
+    "dids.blocked_max": keys.SHARE,
+    "dids.answered_min": keys.SHARE,
+    "dids.calls_min": keys.CHANNELS,
+    "dids.rest_s": keys.REST_S,
     "speech.voice": flow_keys.VOICE,
     "speech.piper": flow_keys.VOICES,
     "speech.bytes_max": flow_keys.SPEECH_BYTES,
@@ -263,6 +270,7 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "sip": Sip,
     "media": Media,
     "limits": Limits,
+    "dids": RestRules,
     "speech": Speech,
     "webhooks": Webhooks,
 }

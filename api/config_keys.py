@@ -18,6 +18,7 @@ from msgspec import Struct
 from api.config_source import Key, Refused
 
 DRAIN_S_MAX: Final = 3600
+REST_S_MAX: Final = 31 * 86_400
 CHANNELS_MAX: Final = 1_000_000
 CPS_MAX: Final = 100_000
 TEXT_LENGTH_MAX: Final = 1024
@@ -351,6 +352,8 @@ PORTS: Final = Key(read_ports)
 PLANES: Final = Key(read_planes, number_from_text)
 CHANNELS: Final = Key(read_channels, number_from_text)
 CPS: Final = Key(read_cps, number_from_text)
+SHARE: Final = Key(number_between(0, 1), number_from_text)
+REST_S: Final = Key(number_between(60, REST_S_MAX), number_from_text)
 DESTINATIONS: Final = Key(read_destinations, texts_from_text)
 TRUNK_NAME_KEY: Final = Key(read_trunk_name)
 TRUNK_URI: Final = Key(read_trunk_uri)

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
 
 from engine.account_form import (
     AccountChangeForm,
@@ -22,6 +21,7 @@ from engine.account_form import (
     make_account_change,
     rules_of,
 )
+from engine.did_form import DidForm, find_did_mistakes
 from engine.flow_form import FlowReader
 from engine.flow_secrets import keep_secrets
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
@@ -30,14 +30,11 @@ from engine.intake.numbers import NumberProblem, read_number
 from engine.keys import Keys
 from engine.model import (
     Account,
-    CallsPerSecond,
-    Caps,
-    Channels,
     Did,
     Flow,
     Prompt,
 )
-from engine.number_form import ANY_DESTINATION, find_number_mistakes, find_pace_mistakes
+from engine.number_form import ANY_DESTINATION
 from engine.number_series import SeriesRule
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
@@ -59,18 +56,6 @@ NUMBERS_SHOWN_MAX: Final = 5
 """That a sentence names."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
-
-
-class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a DID is made of."""
-
-    number: str
-    account: str
-    """Name or id."""
-    trunk: str
-    cps: CallsPerSecond = 1
-    channels: Channels = 30
-    caps: Caps = ()
 
 
 class Administration:
@@ -147,16 +132,14 @@ class Administration:
         """A DID as `raw`, a `DidForm`, asks for. Its trunk may be one that is not configured: its contacts
         then wait behind the blocker `no_trunk`. Raises `Invalid` (also `unknown_account`), and
         `Conflict("did_exists")`."""
-        mistakes = list(find_mistakes(raw, DidForm))
-        if isinstance(raw, dict):
-            mistakes += find_number_mistakes(raw.get("number"), "/number")
-            mistakes += find_pace_mistakes(raw.get("cps"), "/cps")
-        require(mistakes)
+        require(find_did_mistakes(raw, DidForm))
         form = read_form(raw, DidForm)
         account = await self._find_account(form.account)
         number = read_number(form.number, ANY_DESTINATION)
         assert isinstance(number, str)  # it was among the mistakes otherwise
-        did = Did(number, account.id, form.trunk, form.cps, form.channels, form.caps)
+        did = Did(
+            number, account.id, form.trunk, form.cps, form.channels, form.caps, form.rest_when
+        )
         earlier = await self._store.add_did(did, remember(did) if remember else None)
         if earlier is None:
             self._on_did_changed(account.id, did.number)

@@ -42,11 +42,14 @@ EventType = Literal[
     "agent.presence",
     "agent.removed",
     "webhook.disabled",
+    "did.resting",
+    "did.resumed",
 ]
 
 
 class Event(Struct, frozen=True, gc=False):
-    """One fact. Which fields are set follows from its type: a list event has no contact."""
+    """One fact. Which fields are set follows from its type: a list event has no contact, and one of a DID
+    has no flow and no list, which are empty then."""
 
     type: EventType
     time: float
@@ -98,8 +101,8 @@ def number_event(event: Event, seq: int, has_delivery: bool = False) -> StoredEv
             "time": rfc3339(event.time),
             "type": event.type,
             "account": event.account,
-            "flow": event.flow,
-            "list": event.list,
+            "flow": event.flow or None,
+            "list": event.list or None,
             "contact": event.contact,
             "attempt": event.attempt,
             "data": event.data,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct, field
 
 from engine.amd import AmdParameters
+from engine.did_health import DidRest, RestWhen
 from engine.disposition import Disposition
 from engine.number_series import NumberSeries, Purpose
 from engine.webhook import Webhook
@@ -197,6 +198,12 @@ class Did(Struct, frozen=True):
     cps: float = 1
     channels: int = 30
     caps: tuple[Cap, ...] = ()
+    rest_when: RestWhen = RestWhen()
+    """When it rests, where that is not when all do."""
+    rest: DidRest | None = None
+    """That it rests, and why; None while it may be called from."""
+    counts_from: float = 0.0
+    """Calls that ended earlier say nothing of its health: its last rest ended then."""
 
 
 RetriedDisposition = Literal["busy", "no-answer", "machine", "failed", "declined"]

@@ -18,6 +18,7 @@ from engine.blocked import Blocked, BlockedContacts
 from engine.dial.attempt import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
+from engine.dial.did_keeper import DidKeeper
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
 from engine.dial.record import end_interrupted
@@ -26,6 +27,7 @@ from engine.dial.router import Router
 from engine.dial.trunk import TrunkSettings
 from engine.dial.versions import FlowVersions
 from engine.dial.workforce import Workforce
+from engine.did_health import RestRules
 from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
 from engine.forecaster import Capacity, Forecaster, capacity_of, sum_capacities
@@ -33,6 +35,7 @@ from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.model import (
     Account,
+    Attempt,
     Blocker,
     BlockerCode,
     CallList,
@@ -73,6 +76,8 @@ class EngineSettings(Struct, frozen=True):
     """Their names and those of the trunks are all different."""
     caps: tuple[Cap, ...] = ()
     """Of all calls of the installation."""
+    did_rests: RestRules = RestRules()
+    """When DIDs rest that have gone bad."""
     drain_s: float = 30.0
     """How long calls that are up may go on when the engine stops."""
 
@@ -143,6 +148,10 @@ class Engine:
             set_aside=self._set_aside,
             pause_list=self._scheduler.pause_list,
             finish=self._finish,
+            note_ended=self._note_ended,
+        )
+        self.dids = DidKeeper(
+            store, clock, self._router, settings.did_rests, self._scheduler.offer_all
         )
         self._workforce = Workforce(self._services, self._router)
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self._workforce)
@@ -314,6 +323,9 @@ class Engine:
         if work.claim is not None:
             work.claim.close()
 
+    def _note_ended(self, attempt: Attempt) -> None:
+        self.dids.note_ended(attempt)
+
     def _finish(self, work: Work) -> None:
         """A contact that was in hand is done with, and needs no agent any more."""
         self._scheduler.finish(work)
@@ -335,12 +347,15 @@ class Engine:
             async def keep_dids() -> None:
                 await self._follow_changes(nursery, attempts)
 
-            actors = [self._router.add_did(did) for did in await self._all_dids()]
+            dids = await self._all_dids()
+            actors = [self._router.add_did(did) for did in dids]
+            await self.dids.recover(dids)
             since = self.clock.now() - self._router.looks_back_s()
             self._router.restore(await self.store.recent_starts(since))
             for actor in actors:
                 self._start_actor(actor, nursery, attempts)
             nursery.start_soon(keep_dids)
+            nursery.start_soon(self.dids.run)
             nursery.start_soon(self._close_canceled)
             nursery.start_soon(self._scheduler.aside.run)
             nursery.start_soon(self._reopening.run)

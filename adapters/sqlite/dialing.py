@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from adapters.sqlite import rules
@@ -26,6 +26,7 @@ from adapters.sqlite.rows import (
 )
 from adapters.sqlite.unit import Unit
 from engine.agent import day_of
+from engine.did_health import ANSWERED, COUNTED, HEALTH_STEP_S, HealthStep, Tally
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
@@ -37,6 +38,12 @@ GATHER_S: Final = 0.01
 50 ms before its INVITE leaves, and nobody hears the rest."""
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """Constants, as a statement lists them."""
+    return ", ".join(f"'{word}'" for word in sorted(words))
+
 
 _OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
 _OPEN: Final = (
@@ -128,6 +135,19 @@ RECENT_STARTS: Final = (
     "SELECT a.id, f.id, g.did, g.trunk, g.number, g.initiated_at, g.id FROM legs g "
     "JOIN accounts a ON a.n = g.account JOIN flows f ON f.n = g.flow "
     "WHERE g.initiated_at >= ? ORDER BY at, id"
+)
+DID_HEALTH: Final = (
+    f"SELECT t.did, CAST(t.ended_at / {HEALTH_STEP_S} AS INTEGER) AS step, count(*), "
+    f"sum(t.disposition IN ({_any_of(ANSWERED)})), sum(t.disposition = 'blocked') "
+    "FROM accounts a CROSS JOIN attempts t ON t.account = a.n AND t.initiated_at >= ? "
+    "JOIN dids d ON d.number = t.did AND t.ended_at >= d.counts_from "
+    f"WHERE t.disposition IN ({_any_of(COUNTED)}) GROUP BY t.did, step ORDER BY t.did, step"
+)
+DID_STARTS: Final = (
+    "SELECT t.initiated_at AS at FROM accounts a "
+    "CROSS JOIN attempts t ON t.account = a.n AND t.initiated_at >= ? WHERE t.did = ? "
+    "UNION ALL SELECT g.initiated_at FROM legs g WHERE g.initiated_at >= ? AND g.did = ? "
+    "ORDER BY at DESC LIMIT ?"
 )
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
 
@@ -234,11 +254,26 @@ class SqliteDialing(Connected):
         """Attempts without an end, in the order of their ids."""
         return await self._readers.rows(OPEN_ATTEMPTS, (), _to_pair)
 
+    async def did_health(self, since: float) -> list[HealthStep]:
+        """What the calls of each DID came to."""
+        return await self._readers.rows(DID_HEALTH, (since,), _to_health_step)
+
+    async def did_starts(self, number: str, since: float, limit: int) -> list[float]:
+        """When the latest calls of a DID began."""
+        found = await self._readers.rows(
+            DID_STARTS, (since, number, since, number, limit), lambda row: float(row[0])
+        )
+        return found[::-1]
+
     async def recent_starts(self, since: float) -> list[RecentStart]:
         """Attempts initiated at or after `since`."""
         return await self._readers.rows(
             RECENT_STARTS, (since, since), lambda row: RecentStart(*row[:6])
         )
+
+
+def _to_health_step(row: Row) -> HealthStep:
+    return HealthStep(row[0], row[1], Tally(*row[2:]))
 
 
 def _to_open_list(row: Row) -> OpenList:

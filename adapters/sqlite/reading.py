@@ -104,7 +104,7 @@ _LAST_BEFORE: Final = (
 )
 EVENTS_AFTER: Final = (
     f"SELECT {EVENT_COLUMNS} FROM accounts a JOIN events e ON e.account = a.n "
-    "JOIN lists l ON l.n = e.list JOIN flows f ON f.n = l.flow "
+    "LEFT JOIN lists l ON l.n = e.list LEFT JOIN flows f ON f.n = l.flow "
     "WHERE a.id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
 )
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from adapters.sqlite.rules import ListState
+from engine.did_health import DidRest, RestWhen
 from engine.disposition import Disposition
 from engine.events import StoredEvent
 from engine.model import (
@@ -41,6 +42,8 @@ _read_strings = msgspec.json.Decoder(tuple[str, ...]).decode
 _read_variables = msgspec.json.Decoder(dict[str, str]).decode
 _read_counts = msgspec.json.Decoder(dict[Disposition, int]).decode
 _read_caps = msgspec.json.Decoder(tuple[Cap, ...]).decode
+_read_rest_when = msgspec.json.Decoder(RestWhen).decode
+_read_rest = msgspec.json.Decoder(DidRest).decode
 _read_object = msgspec.json.Decoder(dict[str, Any]).decode
 _read_settings = msgspec.json.Decoder(FlowSettings).decode
 _read_rules = msgspec.json.Decoder(AccountRules).decode
@@ -109,12 +112,25 @@ def to_key(row: Row) -> ApiKey:
     )
 
 
-DID_COLUMNS: Final = "d.number, a.id, d.trunk, d.cps, d.channels, d.caps"
+DID_COLUMNS: Final = (
+    "d.number, a.id, d.trunk, d.cps, d.channels, d.caps, d.rest_when, d.rest, d.counts_from"
+)
+DID_CHANGE: Final = (
+    "trunk = ?, cps = ?, channels = ?, caps = ?, rest_when = ?, rest = ?, counts_from = ?"
+)
+
+
+def did_change_row(one: Did) -> Row:
+    """Values for `DID_CHANGE`: what may change of a DID."""
+    rest = None if one.rest is None else text(one.rest)
+    limits: Row = (one.trunk, one.cps, one.channels, text(one.caps))
+    return (*limits, text(one.rest_when), rest, one.counts_from)
 
 
 def to_did(row: Row) -> Did:
     """A DID."""
-    values: Row = (*row[:5], _read_caps(row[5]))
+    rest = None if row[7] is None else _read_rest(row[7])
+    values: Row = (*row[:5], _read_caps(row[5]), _read_rest_when(row[6]), rest, row[8])
     return Did(*values)
 
 
@@ -436,7 +452,7 @@ def to_attempt(row: Row) -> Attempt:
 
 
 EVENT_INSERT: Final = "INSERT INTO events (account, seq, list, type, body) VALUES (?, ?, ?, ?, ?)"
-EVENT_COLUMNS: Final = "a.id, e.seq, f.id, l.id, e.type, e.body"
+EVENT_COLUMNS: Final = "a.id, e.seq, ifnull(f.id, ''), ifnull(l.id, ''), e.type, e.body"
 
 
 def to_event(row: Row) -> StoredEvent:

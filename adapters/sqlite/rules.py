@@ -33,6 +33,8 @@ from engine.ports.store import (
     Refusal,
 )
 
+FLOWS_SHOWN_MAX: Final = 5
+"""That a sentence names."""
 ANSWER_KEPT_S: Final = 24 * 3600.0
 """How long an Idempotency-Key brings its first answer back."""
 
@@ -424,6 +426,13 @@ def account_exists(name: str) -> Conflict:
 def too_many_keys() -> Conflict:
     """An account that has as many keys as it may."""
     return Conflict("too_many_keys", f"An account has at most {KEYS_MAX} keys; revoke some.")
+
+
+def did_attached(number: str, flows: Sequence[str]) -> Conflict:
+    """The DID is one that flows call from."""
+    more = f" and {len(flows) - FLOWS_SHOWN_MAX} more" if len(flows) > FLOWS_SHOWN_MAX else ""
+    shown = ", ".join(flows[:FLOWS_SHOWN_MAX])
+    return Conflict("did_attached", f"{number} is attached to {shown}{more}; detach it first.")
 
 
 def did_exists(number: str) -> Conflict:

@@ -372,6 +372,11 @@ _PROMISES: Final = (
     )
     """,
 )
+_DID_RESTS: Final = (
+    "ALTER TABLE dids ADD COLUMN rest_when TEXT NOT NULL DEFAULT '{}'",  # JSON
+    "ALTER TABLE dids ADD COLUMN rest TEXT",  # JSON; NULL while it may be called from
+    "ALTER TABLE dids ADD COLUMN counts_from REAL NOT NULL DEFAULT 0",
+)
 
 _KEYS: Final = (
     "ALTER TABLE keys ADD COLUMN name TEXT NOT NULL DEFAULT ''",
@@ -399,6 +404,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0014 webhooks", WEBHOOKS),
     Migration("0015 start times that are being changed", MOVING),
     Migration("0016 names, scopes and ends of keys", _KEYS),
+    Migration("0017 rests of DIDs", _DID_RESTS),
 )
 """In the order in which they run."""
 

@@ -11,10 +11,11 @@ from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account, of_all
 from adapters.sqlite.rows import (
     ACCOUNT_CHANGE,
     ACCOUNT_COLUMNS,
+    DID_CHANGE,
     DID_COLUMNS,
     PROMPT_COLUMNS,
     account_change_row,
-    text,
+    did_change_row,
     to_account,
     to_answer,
     to_did,
@@ -23,10 +24,12 @@ from adapters.sqlite.rows import (
 from adapters.sqlite.rules import (
     account_exists,
     cursor_of,
+    did_attached,
     did_exists,
     is_remembered,
 )
 from adapters.sqlite.unit import Unit
+from engine.events import Event
 from engine.model import Account, Did, Prompt
 from engine.ports.store import IdempotentAnswer, Page
 
@@ -37,6 +40,10 @@ _SELECT_DID: Final = f"SELECT {DID_COLUMNS} FROM dids d {IN_ACCOUNT} d.account"
 _SELECT_PROMPT: Final = f"SELECT {PROMPT_COLUMNS} FROM prompts p {IN_ACCOUNT} p.account"
 
 DIDS_AFTER: Final = f"{_SELECT_DID} WHERE d.number > ?"
+FLOWS_OF_DID: Final = (
+    "SELECT f.id FROM flows f WHERE f.account = ? AND NOT f.deleted "
+    "AND EXISTS (SELECT 1 FROM json_each(f.dids) j WHERE j.value = ?) ORDER BY f.id"
+)
 DIDS_ASKED_AT_ONCE: Final = 500
 """Numbers of one question; more are asked for in turn."""
 
@@ -106,6 +113,22 @@ class SqliteSettings(Connected):
             found.update({did.number: did for did in dids})
         return [found[number] for number in wanted if number in found]
 
+    async def change_did(
+        self,
+        account: str | None,
+        number: str,
+        change: Callable[[Did], Did],
+        tell: Callable[[Did], Event] | None = None,
+    ) -> Did | None:
+        """Replace the DID by `change(did)`, which runs in the writer's thread and may run twice."""
+        return await self._writer.submit(
+            lambda unit: _change_did(unit, account, number, change, tell)
+        )
+
+    async def remove_did(self, account: str | None, number: str) -> bool:
+        """Take a DID away."""
+        return await self._writer.submit(lambda unit: _remove_did(unit, account, number))
+
     async def add_prompt(
         self, prompt: Prompt, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
@@ -173,11 +196,49 @@ def _add_did(unit: Unit, did: Did, answer: IdempotentAnswer | None) -> Idempoten
     if unit.row("SELECT 1 FROM dids WHERE number = ?", (did.number,)) is not None:
         raise did_exists(did.number)
     unit.execute(
-        "INSERT INTO dids (number, account, trunk, cps, channels, caps) VALUES (?, ?, ?, ?, ?, ?)",
-        (did.number, account_n, did.trunk, did.cps, did.channels, text(did.caps)),
+        "INSERT INTO dids (number, account, trunk, cps, channels, caps, rest_when, rest, counts_from) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (did.number, account_n, *did_change_row(did)),
     )
     keep_answer(unit, answer)
     return None
+
+
+def _find_did(unit: Unit, account: str | None, number: str) -> Did | None:
+    row = unit.row(f"{_SELECT_DID} WHERE d.number = ?", (number,))
+    found = None if row is None else to_did(row)
+    return found if found is not None and account in (None, found.account) else None
+
+
+def _change_did(
+    unit: Unit,
+    account: str | None,
+    number: str,
+    change: Callable[[Did], Did],
+    tell: Callable[[Did], Event] | None,
+) -> Did | None:
+    found = _find_did(unit, account, number)
+    if found is None:
+        return None
+    changed = change(found)
+    if changed != found:
+        unit.execute(
+            f"UPDATE dids SET {DID_CHANGE} WHERE number = ?", (*did_change_row(changed), number)
+        )
+        if tell is not None:
+            unit.tell((tell(changed),))
+    return changed
+
+
+def _remove_did(unit: Unit, account: str | None, number: str) -> bool:
+    found = _find_did(unit, account, number)
+    if found is None:
+        return False
+    flows = unit.rows(FLOWS_OF_DID, (unit.account_n(found.account), number))
+    if flows:
+        raise did_attached(number, [flow for (flow,) in flows])
+    unit.execute("DELETE FROM dids WHERE number = ?", (number,))
+    return True
 
 
 def _add_prompt(

@@ -28,6 +28,8 @@ from adapters.sqlite.rules import ListState
 from engine.events import Event, StoredEvent, number_event
 from engine.webhook import Webhook
 
+NO_LIST: Final = 0
+"""Of events that are of no list."""
 REMEMBERED_MAX: Final = 1024
 """Lists that are kept between commits, and as many accounts; with more, all are read anew."""
 
@@ -126,16 +128,17 @@ class Unit:
         """Number these events and keep them. Raises LookupError for an unknown account or list."""
         for event in events:
             account = self._account(event.account)
-            row = self.the_list(event.list)
+            row = self.the_list(event.list) if event.list else None
             account.last_seq += 1
             self._changes += 1
             self._changed_accounts[account.n] = account
-            hook = self._hook_of(row.flow_n)
+            hook = None if row is None else self._hook_of(row.flow_n)
             is_wanted = hook is not None and hook.wants(event.type)
             stored = number_event(event, account.last_seq, is_wanted)
             self._told.append(stored)
-            self._event_rows.append((account.n, stored.seq, row.n, stored.type, stored.body))
-            if is_wanted:
+            list_n = NO_LIST if row is None else row.n
+            self._event_rows.append((account.n, stored.seq, list_n, stored.type, stored.body))
+            if is_wanted and row is not None:
                 subject = event.contact or event.list
                 self._delivery_rows.append(
                     delivery_row(account.n, stored.seq, row.flow_n, subject, event.time)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.administration import Administration
+from engine.dial.did_keeper import DidKeeper
 from engine.intake.submission import Intake
 from engine.model import Account, Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
@@ -41,6 +42,10 @@ class EngineFront(Protocol):
     @property
     def administration(self) -> Administration:
         """Where accounts, DIDs, flows and prompts are made and changed."""
+
+    @property
+    def dids(self) -> DidKeeper:
+        """Where DIDs are changed while they are called from."""
 
     @property
     def staffing(self) -> Staffing:

@@ -64,6 +64,7 @@ KINDS: Final[dict[str, Kind]] = {
     "too_many_prefixes": Kind(409, "The do-not-call list has too many ranges"),
     "flow_in_use": Kind(409, "The flow still has contacts to call"),
     "kind_fixed": Kind(409, "A flow's kind cannot change"),
+    "did_attached": Kind(409, "A flow calls from this number"),
     "wrong_number_series": Kind(409, "The rule of a country forbids to call from this number"),
     "no_dids": Kind(409, "The flow has no number to call from"),
     "duplicate_list": Kind(409, "The same file came in already"),

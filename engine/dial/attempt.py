@@ -80,6 +80,8 @@ class AttemptServices(Struct, frozen=True):
     """Tells the scheduler that the store has a list as paused."""
     finish: Callable[[Work], None]
     """Tells the scheduler that the contact is done with."""
+    note_ended: Callable[[Attempt], None] = lambda attempt: None
+    """Told of each attempt whose end is written down."""
 
 
 class Assignment(Struct, frozen=True):
@@ -409,6 +411,7 @@ class _AttemptRunner:
             except StoreUnavailable as error:
                 log.error("cannot write an outcome down", error=str(error), **self.names)
                 await trio.sleep(OUTCOME_RETRY_S)
+        self._services.note_ended(attempt)
         if contact.state == "open":
             self._services.put_back(self._assignment.work, contact)
         else:

@@ -70,6 +70,8 @@ class Case(Struct, frozen=True):
     """The DID's number; empty where the flow has none."""
     series: SeriesRule = SeriesRule()
     """Which numbers the flow may call from."""
+    rest: Block | None = None
+    """That the DID rests, if it does."""
     agents: Block | None = None
     """Why the contact waits for agents, if it does."""
     day_budget: DayBudget | None = None
@@ -103,6 +105,8 @@ def find_way_blocker(number: str, case: Case, now: float) -> Block | None:
 
 def find_unfit(number: str, case: Case) -> Block | None:
     """What forbids that this number is called from this DID, whoever has room for it."""
+    if case.rest is not None:
+        return case.rest
     if case.caller and not case.series.allows(case.caller, number):
         return Block("no_trunk", math.inf, detail=case.series.explain())
     return None

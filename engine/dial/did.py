@@ -138,10 +138,11 @@ class DidActor:
         self._account = account
         self._engine = engine
         self._desk_of = desk_of
-        size = min(MAILBOX_MAX, max(MAILBOX_MIN, math.ceil(did.cps * MAILBOX_S)))
-        self._inbox, self._outbox = trio.open_memory_channel[Work](size)
-        self._size = size
+        self._inbox, self._outbox = trio.open_memory_channel[Work](MAILBOX_MAX)
+        self._size = _mailbox_size(did.cps)
         self._resting = False
+        self.rest: Block | None = None
+        """That it is not called from for a while, by itself or as somebody said so."""
 
     @property
     def backlog_s(self) -> float:
@@ -150,8 +151,22 @@ class DidActor:
 
     @property
     def has_room(self) -> bool:
-        """Whether the mailbox takes one more. It takes none while the DID rests."""
-        return not self._resting and self._inbox.statistics().current_buffer_used < self._size
+        """Whether the mailbox takes one more. It takes none while the DID is barred or rests."""
+        return (
+            self.rest is None
+            and not self._resting
+            and self._inbox.statistics().current_buffer_used < self._size
+        )
+
+    def set_did(self, did: Did, route: Route | None) -> None:
+        """Go by what the DID is now; its limits are the router's to change."""
+        self.did = did
+        self.route = route
+        self._size = _mailbox_size(did.cps)
+
+    def close(self) -> None:
+        """It is not called from any more. What is in the mailbox goes back to the scheduler."""
+        self._inbox.close()
 
     def post(self, work: Work, desk: FlowDesk) -> None:
         """Put a contact into the mailbox, which must have room."""
@@ -172,6 +187,7 @@ class DidActor:
             did=self.limits,
             caller=self.did.number,
             series=desk.callers.rule,
+            rest=self.rest,
             agents=agents,
             day_budget=desk.day_budget,
         )
@@ -322,6 +338,10 @@ class DidActor:
         due_at = max(work.contact.due_at, services.clock.now() + max(0.0, wait_s))
         held = msgspec.structs.replace(work.contact, due_at=due_at)
         services.put_back(work, held)
+
+
+def _mailbox_size(cps: float) -> int:
+    return min(MAILBOX_MAX, max(MAILBOX_MIN, math.ceil(cps * MAILBOX_S)))
 
 
 def _void_of(work: Work) -> Block | None:

@@ -43,6 +43,8 @@ ERRANDS_MAX: Final = 10_000
 """Contacts whose agents are about to be called."""
 AGENT_WAIT_S: Final = 5.0
 """How long a contact waits whose agent is not free, and a flow when there are too many of those."""
+RETIRED_MAX: Final = 10_000
+"""Removed DIDs whose limits are remembered."""
 UNFIT_WAIT_S: Final = 86_400.0
 """How soon a contact is looked at again that none of its flow's DIDs may call; sooner when the flow, its DIDs
 or its account are changed."""
@@ -74,6 +76,8 @@ class Router:
         self._actors: dict[str, DidActor] = {}
         self._flows_of: dict[str, dict[str, None]] = {}
         """Flows in operation, by the DIDs that they call from."""
+        self._retired: dict[str, Limits] = {}
+        """Those of DIDs that were removed."""
         self._accounts: dict[str, AccountDesk] = {}
         self._waiting_for_channel: set[str] = set()
         self._send_errand, self.errands = trio.open_memory_channel[Errand](ERRANDS_MAX)
@@ -132,8 +136,66 @@ class Router:
         route, account = self._routes.get(did.trunk), self._accounts[did.account]
         actor = DidActor(did, route, account, self._engine, self._desks.get)
         self._actors[did.number] = actor
+        retired = self._retired.pop(did.number, None)
+        if retired is not None:
+            retired.change(actor.limits.channels, actor.limits.windows)
+            actor.limits = retired
+        self._set_rest(actor)
         self._put_back_caller(did.number)
         return actor
+
+    def find_did(self, number: str) -> Did | None:
+        """A DID in operation, as it is now."""
+        actor = self._actors.get(number)
+        return None if actor is None else actor.did
+
+    def set_did(self, did: Did, starts: Sequence[float] = ()) -> None:
+        """Take a change of a DID into operation, if it has an actor.
+
+        Args:
+            starts: where its limits are others, when its latest calls began, seconds since the epoch,
+                oldest first.
+        """
+        actor = self._actors.get(did.number)
+        if actor is None:
+            return
+        before = actor.did
+        actor.set_did(did, self._routes.get(did.trunk))
+        self._set_rest(actor)
+        if (before.cps, before.channels, before.caps) != (did.cps, did.channels, did.caps):
+            fresh = limits_of_did(did.cps, did.channels, did.caps)
+            actor.limits.change(fresh.channels, fresh.windows)
+            self._recall(actor.limits, starts)
+        self._put_back_caller(did.number)
+
+    def remove_did(self, number: str) -> None:
+        """Take a DID out of operation. Its limits are kept for when it comes back."""
+        actor = self._actors.pop(number, None)
+        if actor is not None:
+            actor.close()
+            self._retired[number] = actor.limits
+            if len(self._retired) > RETIRED_MAX:
+                del self._retired[next(iter(self._retired))]
+
+    def _set_rest(self, actor: DidActor) -> None:
+        rest = actor.did.rest
+        if rest is None:
+            actor.rest = None
+            return
+        lag = self._clock.now() - trio.current_time()
+        until = math.inf if rest.until is None else rest.until - lag
+        detail = f"The caller number {actor.did.number} rests: {rest.detail}"
+        actor.rest = Block("did_cap", until, detail=detail)
+
+    def _recall(self, limits: Limits, starts: Sequence[float]) -> None:
+        """Have each window count the calls that only the store remembers. One that both remember may count
+        twice: that costs a call of pace, and breaks no limit."""
+        now = trio.current_time()
+        lag = self._clock.now() - now
+        for _, window in limits.windows:
+            oldest = window.oldest_at
+            earlier = [at - lag for at in starts if at - lag < oldest]
+            window.recall([min(now, oldest, at + INTENT_MAX_S) for at in earlier])
 
     def flows_of(self, number: str) -> list[str]:
         """Flows in operation that call from this DID."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -71,6 +72,17 @@ class SlidingWindow:
     def remembered(self) -> int:
         """Calls that it knows of."""
         return len(self._slots)
+
+    def recall(self, earlier: Sequence[float]) -> None:
+        """Enter calls that left before all that it knows of, oldest first."""
+        known = [*self._slots]
+        self._slots.clear()
+        self._slots.extend([*(Slot(at, sent=True) for at in earlier), *known])
+
+    @property
+    def oldest_at(self) -> float:
+        """When the earliest call left that it knows of; infinite where it knows none."""
+        return self._slots[0].at if self._slots else math.inf
 
     def count(self, now: float) -> int:
         """Calls that left, or are about to, within the window that ends now. O(calls)."""

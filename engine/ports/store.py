@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from engine.did_health import HealthStep
 from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange
 from engine.events import Event, StoredEvent
@@ -217,6 +218,21 @@ class SettingsStore(Protocol):
 
     async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
         """Those of the numbers that the account has."""
+
+    async def change_did(
+        self,
+        account: str | None,
+        number: str,
+        change: Callable[[Did], Did],
+        tell: Callable[[Did], Event] | None = None,
+    ) -> Did | None:
+        """Replace what may change of a DID (all but its number and account) as by `change_flow`, with the
+        event that `tell` makes of what it has become, if it has changed. None where there is no such DID,
+        of this account or, where that is None, of any."""
+
+    async def remove_did(self, account: str | None, number: str) -> bool:
+        """Whether there was such a DID, as of `change_did`. What was called from it stays. Raises
+        `Conflict("did_attached")` while it is one of a flow's."""
 
     async def add_flow(
         self, flow: Flow, answer: IdempotentAnswer | None = None
@@ -444,6 +460,13 @@ class DialStore(RecordingKeeper, Protocol):
 
     async def open_attempts(self) -> list[tuple[Attempt, Contact]]:
         """Attempts without an end, with their contacts: after a start, those that a crash interrupted."""
+
+    async def did_health(self, since: float) -> list[HealthStep]:
+        """What the calls of each DID came to that were initiated at or after `since` and ended since its
+        `counts_from`, summed up by steps, oldest first; those that say nothing of it are left out."""
+
+    async def did_starts(self, number: str, since: float, limit: int) -> list[float]:
+        """When the latest attempts and legs of a DID were initiated, at or after `since`, oldest first."""
 
     async def recent_starts(self, since: float) -> list[RecentStart]:
         """Attempts and legs initiated at or after `since`, oldest first."""

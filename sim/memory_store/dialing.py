@@ -12,6 +12,7 @@ import trio
 from adapters.sqlite import rules
 from adapters.sqlite.moving_rules import ROUNDING_S, bars_attempts, not_before_start
 from engine.agent import Leg
+from engine.did_health import ANSWERED, COUNTED, HealthStep, Tally, step_of
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
@@ -336,6 +337,28 @@ class MemoryDialing:
         tables = self._tables
         attempts = [tables.attempts[attempt] for attempt in sorted(tables.open_attempts)]
         return [(attempt, tables.contacts[attempt.contact]) for attempt in attempts]
+
+    async def did_health(self, since: float) -> list[HealthStep]:
+        """What the calls of each DID came to. Looks at each: it is asked at a start."""
+        await trio.lowlevel.checkpoint()
+        counts: dict[tuple[str, int], list[int]] = {}
+        for one in self._tables.attempts.values():
+            did = self._tables.dids.get(one.did)
+            if did is None or one.ended_at is None or one.disposition not in COUNTED:
+                continue
+            if one.initiated_at >= since and one.ended_at >= did.counts_from:
+                count = counts.setdefault((one.did, step_of(one.ended_at)), [0, 0, 0])
+                count[0] += 1
+                count[1] += one.disposition in ANSWERED
+                count[2] += one.disposition == "blocked"
+        return [HealthStep(*key, Tally(*count)) for key, count in sorted(counts.items())]
+
+    async def did_starts(self, number: str, since: float, limit: int) -> list[float]:
+        """When the latest calls of a DID began."""
+        await trio.lowlevel.checkpoint()
+        made: list[Attempt | Leg] = [*self._tables.attempts.values(), *self._tables.legs.values()]
+        starts = [one.initiated_at for one in made if one.did == number]
+        return sorted(at for at in starts if at >= since)[-limit:]
 
     async def recent_starts(self, since: float) -> list[RecentStart]:
         """Attempts and legs initiated at or after `since`. Looks at each: it is asked at a start."""

@@ -9,6 +9,7 @@ import trio
 
 from adapters.sqlite import rules
 from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
+from engine.events import Event
 from engine.model import Account, Did, Flow, Prompt
 from engine.ports.store import IdempotentAnswer, Page
 from sim.memory_store.tables import Tables, page_by_text, page_of
@@ -90,6 +91,41 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         found = [self._tables.dids.get(number) for number in dict.fromkeys(numbers)]
         return [did for did in found if did is not None and did.account == account]
+
+    async def change_did(
+        self,
+        account: str | None,
+        number: str,
+        change: Callable[[Did], Did],
+        tell: Callable[[Did], Event] | None = None,
+    ) -> Did | None:
+        """Replace the DID by `change(did)`."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        found = tables.dids.get(number)
+        if found is None or account not in (None, found.account):
+            return None
+        changed = tables.dids[number] = change(found)
+        if changed != found and tell is not None:
+            tables.tell((tell(changed),))
+            tables.commit()
+        return changed
+
+    async def remove_did(self, account: str | None, number: str) -> bool:
+        """Take a DID away."""
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        found = tables.dids.get(number)
+        if found is None or account not in (None, found.account):
+            return False
+        kept = [one for one in tables.flows.values() if one.id not in tables.deleted_flows]
+        flows = sorted(
+            one.id for one in kept if one.account == found.account and number in one.dids
+        )
+        if flows:
+            raise rules.did_attached(number, flows)
+        del tables.dids[number]
+        return True
 
     async def add_flow(
         self, flow: Flow, answer: IdempotentAnswer | None = None

@@ -24,6 +24,7 @@ from api.config import (
     read_config,
 )
 from api.config_keys import Address, PortRange, TrunkUri
+from engine.did_health import RestRules
 from engine.disposition import OutcomeTable
 from engine.model import Cap
 from tests.api.config_mistakes import find_mistakes
@@ -57,6 +58,12 @@ channels = 40
 cps = 0.5
 caps = [{calls = 3, per_s = 900}, {calls = 20, per_s = 86400}]
 destinations = ["+91", "+1"]
+
+[dids]
+blocked_max = 0.1
+answered_min = 0.05
+calls_min = 100
+rest_s = 86400
 
 [speech]
 voice = "en-gb"
@@ -125,6 +132,7 @@ WHOLE_CONFIG = Config(
     ),
     media=Media("192.0.2.7", PortRange(30000, 30999), 3),
     limits=Limits(40, 0.5, ("+91", "+1"), (Cap(3, 900), Cap(20, 86_400))),
+    dids=RestRules(0.1, 0.05, 100, 86_400),
     speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
     webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
     trunks=(
@@ -251,6 +259,10 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_LIMITS__CPS": "0.5",
         "CALLWHEEL_LIMITS__CAPS": "[{calls = 3, per_s = 900}, {calls = 20, per_s = 86400}]",
         "CALLWHEEL_LIMITS__DESTINATIONS": "+91, +1",
+        "CALLWHEEL_DIDS__BLOCKED_MAX": "0.1",
+        "CALLWHEEL_DIDS__ANSWERED_MIN": "0.05",
+        "CALLWHEEL_DIDS__CALLS_MIN": "100",
+        "CALLWHEEL_DIDS__REST_S": "86400",
         "CALLWHEEL_SPEECH__VOICE": "en-gb",
         "CALLWHEEL_SPEECH__PIPER": '{asha = "/voices/asha.onnx"}',
         "CALLWHEEL_SPEECH__BYTES_MAX": "16777216",

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 import trio
 
+from engine.did_health import HEALTH_STEP_S, HealthStep, Tally, step_of
+from engine.disposition import Disposition
 from engine.events import number_event
 from engine.model import Contact, ListCounts
 from engine.ports.store import (
@@ -26,6 +28,8 @@ from tests.contract.store_samples import (
     OTHER_FLOW,
     Kit,
     a_contact,
+    a_did,
+    a_leg,
     a_list,
     a_new_list,
     about,
@@ -242,6 +246,47 @@ async def test_recent_starts_are_those_of_every_account_since_a_moment(kit: Kit)
     ]
     assert len(await store.recent_starts(0)) == 4
     assert await store.recent_starts(NOW + 10) == []
+
+
+async def test_how_the_calls_of_a_did_were_taken_is_summed_up_by_steps(kit: Kit) -> None:
+    store, number = kit.store, "+911140000001"
+    await store.add_did(a_did(number))
+    ends: list[tuple[Disposition, float]] = [
+        ("answered", 1.0),
+        ("blocked", 2.0),
+        ("busy", 3.0),
+        ("invalid-number", 4.0),
+        ("machine", HEALTH_STEP_S + 1.0),
+    ]
+    await store.accept_list(a_new_list(len(ends) + 1))
+    for nth, (disposition, after_s) in enumerate(ends, 1):
+        contact, at = a_contact(nth), NOW + after_s
+        attempt = await begin(store, contact, nth)
+        done = completed(contact, disposition, at)
+        await store.end_attempt(ended(attempt, disposition, at), done, [])
+    await begin(store, a_contact(len(ends) + 1), len(ends) + 1)
+    first, second = step_of(NOW), step_of(NOW + HEALTH_STEP_S)
+    of_second = HealthStep(number, second, Tally(1, 1, 0))
+    assert await store.did_health(0) == [HealthStep(number, first, Tally(3, 1, 1)), of_second]
+    assert await store.did_health(NOW + 100) == []
+    from_then = NOW + HEALTH_STEP_S
+    await store.change_did(
+        None, number, lambda one: msgspec.structs.replace(one, counts_from=from_then)
+    )
+    assert await store.did_health(0) == [of_second]
+
+
+async def test_when_a_dids_latest_calls_began_is_known_legs_included(kit: Kit) -> None:
+    store, number = kit.store, "+911140000001"
+    await store.accept_list(a_new_list(3))
+    for nth in (1, 2, 3):
+        attempt = an_attempt(a_contact(nth), nth, initiated_at=NOW + nth)
+        await store.begin_attempt(attempt, about(attempt, "attempt.initiated"))
+    await store.begin_leg(a_leg(1, did=number, initiated_at=NOW + 2.5))
+    await store.begin_leg(a_leg(2, did="+999", initiated_at=NOW + 4))
+    assert await store.did_starts(number, NOW + 2, 10) == [NOW + 2, NOW + 2.5, NOW + 3]
+    assert await store.did_starts(number, 0, 2) == [NOW + 2.5, NOW + 3]
+    assert await store.did_starts("+1", 0, 2) == []
 
 
 # Events

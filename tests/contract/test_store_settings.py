@@ -10,7 +10,9 @@ import msgspec
 import pytest
 import trio
 
+from engine.did_health import DidRest, RestWhen
 from engine.do_not_call import DoNotCall
+from engine.events import Event
 from engine.model import (
     AccountRules,
     ApiKey,
@@ -151,6 +153,50 @@ async def test_a_number_is_a_did_only_once_in_the_installation(kit: Kit) -> None
     with pytest.raises(Conflict) as caught:
         await kit.store.add_did(a_did("+911", OTHER))
     assert caught.value.code == "did_exists"
+
+
+async def test_what_is_changed_of_a_did_is_kept_and_told_once(kit: Kit) -> None:
+    made = a_did("+911", ACME)
+    await kit.store.add_did(made)
+    rest = DidRest(NOW, NOW + 60, "blocked", "So many were blocked.")
+    changed = msgspec.structs.replace(
+        made,
+        trunk="other",
+        cps=2.5,
+        channels=3,
+        caps=(Cap(1, 60),),
+        rest_when=RestWhen(0.5, rest_s=60),
+        rest=rest,
+        counts_from=NOW,
+    )
+
+    def tell(one: Did) -> Event:
+        return Event("did.resting", NOW, one.account, "", "", data={"did": one.number})
+
+    before = await kit.store.last_seq(ACME)
+    assert await kit.store.change_did(ACME, "+911", lambda one: changed, tell) == changed
+    assert await kit.store.change_did(None, "+911", lambda one: one, tell) == changed
+    assert await kit.store.find_dids(ACME, ["+911"]) == [changed]
+    [event] = await kit.store.events_after(ACME, before, 10)
+    assert (event.seq, event.type, event.flow, event.list) == (before + 1, "did.resting", "", "")
+    said = msgspec.json.decode(event.body)
+    assert (said["flow"], said["list"], said["data"]) == (None, None, {"did": "+911"})
+    assert await kit.store.change_did(OTHER, "+911", lambda one: made) is None
+    assert await kit.store.change_did(None, "+999", lambda one: made) is None
+
+
+async def test_a_did_is_taken_away_unless_a_flow_calls_from_it(kit: Kit) -> None:
+    for number in ("+911", "+912"):
+        await kit.store.add_did(a_did(number, ACME))
+    await kit.store.change_flow(
+        ACME, FLOW, lambda one: msgspec.structs.replace(one, dids=("+911", "+913"))
+    )
+    with pytest.raises(Conflict) as caught:
+        await kit.store.remove_did(ACME, "+911")
+    assert (caught.value.code, FLOW in caught.value.detail) == ("did_attached", True)
+    answers = [await kit.store.remove_did(account, "+912") for account in (OTHER, ACME, ACME, None)]
+    assert answers == [False, True, False, False]
+    assert await kit.store.find_dids(ACME, ["+911", "+912"]) == [a_did("+911", ACME)]
 
 
 async def test_dids_are_paged_in_the_order_of_their_numbers(kit: Kit) -> None:

@@ -14,6 +14,7 @@ from tests.api.http.world import EPOCH, Client, Reply, World
 NUMBER: Final = {"ours": "+919876543210", "theirs": "+919876500042"}
 LISTED: Final = {"ours": "+14155550188", "theirs": "+14155550199"}
 BODIES: Final[dict[str, Any]] = {
+    "/v1/dids/{did}/rest": {},
     "/v1/flows/{flow}": {"name": "x", "definition": {}},
     "/v1/flows/{flow}/dids": {"numbers": []},
     "/v1/flows/{flow}/listener": {"active": False},
@@ -38,6 +39,7 @@ NAMES: Final = (
     "attempt",
     "contact",
     "delivery",
+    "did",
     "flow",
     "key",
     "list",
@@ -80,6 +82,7 @@ async def settle(world: World, account: str) -> Belongings:
         "attempt": attempt.id,
         "contact": attempt.contact,
         "delivery": str(sent.json["items"][0]["id"]),
+        "did": f"+1415555010{place}",
         "flow": flow,
         "key": f"key_viewer_{place}",
         "list": call_list,
@@ -88,7 +91,7 @@ async def settle(world: World, account: str) -> Belongings:
     }
     assert tuple(names) == NAMES
     signs = (*names.values(), str(prompt.json["id"]), f"-of-{account}", NUMBER[account])
-    return Belongings(names, (*signs, f"+1415555010{place}", f"+1415555017{place}"))
+    return Belongings(names, (*signs, f"+1415555017{place}"))
 
 
 async def send(

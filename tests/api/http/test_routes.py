@@ -87,6 +87,7 @@ async def test_a_body_of_another_shape_is_said_to_be_wrong(
             "agent": await world.make_agent(flow),
             "list": call_list,
             "contact": contacts.json["items"][0]["id"],
+            "did": "+14155550101",
         }
     )
     data = b"null" if body is None else None

@@ -13,7 +13,7 @@ from engine.model import FlowSettings
 from tests.api.http.world import DEFINITION, FLOW, PUBLIC_URL, Client, World
 from tests.engine.flow.test_definition import TEN_MISTAKES
 
-SETTINGS = msgspec.to_builtins(FlowSettings())
+SETTINGS = msgspec.json.decode(msgspec.json.encode(FlowSettings()))
 """What a flow that says nothing of them is shown with: every setting."""
 
 
@@ -26,6 +26,9 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
         "id": reply.json["id"],
         "created_at": "2026-01-01T00:00:00.000Z",
         "calling_window": None,
+        "channels": None,
+        "cps": None,
+        "caps": [],
         "number_series": None,
         "stopped_at": None,
     }
@@ -190,7 +193,10 @@ async def test_a_did_is_made_and_shown_with_its_load(world: World) -> None:
         "number": "+14155550199",
         "account": "acc_1",
         "caps": [{"calls": 10, "per_s": 60}],
+        "rest_when": {},
         "load": {"channels_in_use": 3, "calls_last_s": 2},
+        "health": {"window_s": 3600, "calls": 0, "answer_rate": None, "blocked_share": None},
+        "rest": None,
     }
     assert reply.json == expected
     assert ("did", "acc_1", "+14155550199") in world.engine.changed
@@ -219,6 +225,48 @@ async def test_a_did_that_cannot_be_is_refused(
     reply = await world.administrator.post("/v1/dids", body)
     assert reply.problem == (status, code)
     assert [error["pointer"] for error in reply.json.get("errors", [])] == [pointer] * bool(pointer)
+
+
+async def test_a_did_rests_is_resumed_changed_and_taken_away(world: World) -> None:
+    operator, admin, path = world.client("operator"), world.administrator, "/v1/dids/+14155550101"
+    rested = await operator.post(f"{path}/rest", {"for_s": 3600, "note": "Complaints."})
+    assert rested.status == 200
+    assert rested.json["rest"] == {
+        "since": "2026-01-01T00:00:00.000Z",
+        "until": "2026-01-01T01:00:00.000Z",
+        "reason": "operator",
+        "detail": "Complaints.",
+    }
+    assert (await operator.get("/v1/dids")).json["items"] == [rested.json]
+    resumed = await operator.post(f"{path}/resume")
+    assert (resumed.status, resumed.json) == (200, {**rested.json, "rest": None})
+    limits = {"cps": 3, "caps": [{"calls": 5, "per_s": 60}], "rest_when": {"blocked_max": 0.5}}
+    changed = await admin.patch(path, limits)
+    assert (changed.status, changed.json) == (200, {**resumed.json, **limits})
+    assert (await operator.patch(path, limits)).problem == (403, "forbidden")
+    assert (await operator.delete(path)).problem == (403, "forbidden")
+    wrong = await admin.patch(path, {"cps": 2.5, "number": "+1", "rest_when": {"rest_s": 1}})
+    places = {one["pointer"] for one in wrong.json["errors"]}
+    assert (wrong.problem, places) == (
+        (422, "invalid_body"),
+        {"/cps", "/number", "/rest_when/rest_s"},
+    )
+    assert (await admin.delete(path)).status == 204
+    for gone in (
+        await admin.delete(path),
+        await admin.patch(path, {}),
+        await operator.post(f"{path}/rest", {}),
+        await operator.post(f"{path}/resume"),
+    ):
+        assert gone.problem == (404, "not_found")
+
+
+async def test_a_did_of_others_cannot_be_let_rest(world: World) -> None:
+    theirs = [one["number"] for one in (await world.administrator.get("/v1/dids")).json["items"]]
+    ours = [one["number"] for one in (await world.client("viewer").get("/v1/dids")).json["items"]]
+    for number in set(theirs) - set(ours):
+        reply = await world.client("owner").post(f"/v1/dids/{number}/rest", {})
+        assert reply.problem == (404, "not_found")
 
 
 async def test_a_flow_is_made_with_its_triggers(world: World) -> None:

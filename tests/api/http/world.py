@@ -21,8 +21,12 @@ from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
 from engine.administration import Administration
 from engine.agent import Agent, Presence
+from engine.dial.did_keeper import DidKeeper
 from engine.dial.floor import FloorGlance
+from engine.dial.limits import limits_of_engine
 from engine.dial.pacing import Tally
+from engine.dial.router import Router
+from engine.did_health import RestRules
 from engine.events import Event
 from engine.ids import IdSource
 from engine.intake.submission import Intake
@@ -156,6 +160,8 @@ class StillEngine:
         self.rescheduling = Rescheduling(
             store, clock, Scheduler(store, clock, lambda _work: Hold(None))
         )
+        router = Router(clock, limits_of_engine(1, 1), ())
+        self.dids = DidKeeper(store, clock, router, RestRules(), lambda flow: None)
         self.agents = Lounge()
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self.agents)
 
