@@ -14,6 +14,7 @@ import msgspec
 import structlog
 import trio
 
+from engine import audit
 from engine.account_form import (
     AccountChangeForm,
     AccountForm,
@@ -105,6 +106,7 @@ class Administration:
         id_ = self._ids.new("acc")
         account = Account(id_, form.name, form.timezone, form.email, now, rules_of(form))
         answer = remember(account) if remember else None
+        audit.note(account.id, account.id)
         earlier = await self._store.add_account(account, answer)
         if earlier is None:
             self._on_account_changed(account.id)
@@ -121,7 +123,8 @@ class Administration:
         change = make_account_change(read_form(raw, AccountChangeForm), frozenset(raw))
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
-            changed = await self._store.change_account(account.id, change)
+            audit.note(account.id, account.id)
+            changed = await self._store.change_account(account.id, audit.noting(change))
         if changed is not None:
             self._on_account_changed(changed.id)
         return changed
@@ -140,6 +143,7 @@ class Administration:
         did = Did(
             number, account.id, form.trunk, form.cps, form.channels, form.caps, form.rest_when
         )
+        audit.note(did.number, did.account)
         earlier = await self._store.add_did(did, remember(did) if remember else None)
         if earlier is None:
             self._on_did_changed(account.id, did.number)
@@ -165,6 +169,7 @@ class Administration:
             calls_list=self._ids.new("lst"),
             created_at=self._clock.now(),
         )
+        audit.note(flow.id)
         earlier = await self._store.add_flow(flow, remember(flow) if remember else None)
         if earlier is None:
             self._on_flow_changed(account.id, flow.id)
@@ -264,6 +269,7 @@ class Administration:
         duration_s = await keeper.add(id_, data)
         prompt = Prompt(id_, account.id, name[:PROMPT_NAME_MAX], duration_s, self._clock.now())
         answer = remember(prompt) if remember else None
+        audit.note(prompt.id)
         return await self._store.add_prompt(prompt, answer) or prompt
 
     async def _change(
@@ -271,7 +277,7 @@ class Administration:
     ) -> Flow | None:
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
-            changed = await self._store.change_flow(account.id, flow, change)
+            changed = await self._store.change_flow(account.id, flow, audit.noting(change))
         if changed is not None:
             self._on_flow_changed(account.id, flow)
         return changed

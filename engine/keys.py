@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from engine import audit
 from engine.form import Invalid, Mistake
 from engine.ids import IdSource
 from engine.model import Account, ApiKey, Scope
@@ -75,6 +76,7 @@ class Keys:
             form.scopes,
             None if form.expires_in_s is None else now + form.expires_in_s,
         )
+        audit.note(key.id, account.id)
         await self._store.add_key(key)
         return key
 
@@ -101,6 +103,7 @@ class Keys:
             return msgspec.structs.replace(old, expires_at=until)
 
         assert key.account is not None  # keys of the installation are not found here
+        audit.note(fresh.id, key.account)
         changed = await self._store.change_key(key.account, key.id, end, fresh)
         assert changed is not None  # keys are never forgotten
         return fresh
@@ -115,6 +118,7 @@ class Keys:
             )
 
         assert key.account is not None  # as above
+        audit.note(key.id, key.account)
         await self._store.change_key(key.account, key.id, end)
 
 

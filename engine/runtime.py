@@ -13,6 +13,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from engine import audit
 from engine.administration import Administration
 from engine.blocked import Blocked, BlockedContacts
 from engine.dial.attempt import AttemptServices
@@ -236,7 +237,8 @@ class Engine:
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
             async with self._account_turns:
-                changed = await self.store.change_account(found.id, change)
+                audit.note(found.id, found.id)
+                changed = await self.store.change_account(found.id, audit.noting(change))
                 if changed is not None:
                     self._operate_account(changed)
         return changed

@@ -9,6 +9,7 @@ import msgspec
 import trio
 from msgspec import UNSET, Struct, UnsetType
 
+from engine import audit
 from engine.agent import Agent, AgentName, Presence, WrapUp
 from engine.dial.floor import FloorGlance
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
@@ -103,6 +104,7 @@ class Staffing:
             presence_at=now,
             created_at=now,
         )
+        audit.note(agent.id)
         answer = remember(agent) if remember else None
         return await self._store.add_agent(agent, answer) or agent
 

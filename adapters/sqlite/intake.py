@@ -71,7 +71,7 @@ class SqliteIntake(Connected):
         rows = len(new.contacts) + len(new.rejected)
         if rows <= PIECE_ROWS:
             return await self._writer.submit(lambda unit: _accept_list(unit, new, answer), rows + 1)
-        earlier = await self._writer.submit(lambda unit: _check(unit, new, answer))
+        earlier = await self._writer.submit_step(lambda unit: _check(unit, new, answer))
         if earlier is not None:
             return earlier
         async with self.take_list(new.call_list.account, new.call_list.flow) as taking:
@@ -85,7 +85,7 @@ class SqliteIntake(Connected):
     async def take_list(self, account: str, flow: str) -> AsyncIterator[SqliteListTaking]:
         """Take a list in piece by piece."""
         await self._clear_away()
-        n = await self._writer.submit(lambda unit: _begin_list(unit, account, flow))
+        n = await self._writer.submit_step(lambda unit: _begin_list(unit, account, flow))
         taking = SqliteListTaking(self._writer, n)
         try:
             yield taking
@@ -115,7 +115,7 @@ class SqliteIntake(Connected):
             "SELECT list, call_list FROM promised_lists", (), lambda row: (int(row[0]), row[1])
         )
         for n, call_list in promised:
-            await self._writer.submit(partial(_keep_promise, n, _read_list(call_list)))
+            await self._writer.submit_step(partial(_keep_promise, n, _read_list(call_list)))
         sql = "SELECT n FROM lists WHERE id IS NULL"
         self._abandoned += await self._readers.rows(sql, (), lambda row: int(row[0]))
         await self._clear_away()
@@ -124,7 +124,7 @@ class SqliteIntake(Connected):
         while self._abandoned:
             n = self._abandoned.pop()
             try:
-                while not await self._writer.submit(partial(_clear_piece, n), PIECE_ROWS):
+                while not await self._writer.submit_step(partial(_clear_piece, n), PIECE_ROWS):
                     pass
             except BaseException:
                 self._abandoned.append(n)
@@ -160,12 +160,12 @@ class SqliteListTaking:
                 unit.execute(_PROMISE, (n, text(promise.call_list)))
                 keep_answer(unit, promise.answer)
 
-        await self._writer.submit(add, len(contacts) + len(rejected))
+        await self._writer.submit_step(add, len(contacts) + len(rejected))
         self.is_settled = promise is not None
 
     async def drop_contacts(self) -> None:
         """Forget the contacts, a piece at a time."""
-        while await self._writer.submit(partial(_drop_contacts, self._n), PIECE_ROWS):
+        while await self._writer.submit_step(partial(_drop_contacts, self._n), PIECE_ROWS):
             pass
         self._contacts = 0
 

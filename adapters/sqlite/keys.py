@@ -74,7 +74,7 @@ class SqliteKeys(Connected):
     async def note_key_use(self, key: str, at: float) -> None:
         """Keep when a key was used last."""
         sql = "UPDATE keys SET last_used_at = ? WHERE id = ?"
-        await self._writer.submit(lambda unit: unit.execute(sql, (at, key)) and None)
+        await self._writer.submit_step(lambda unit: unit.execute(sql, (at, key)) and None)
 
 
 def _add_key(unit: Unit, key: ApiKey) -> None:

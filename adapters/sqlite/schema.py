@@ -28,6 +28,7 @@ from msgspec import Struct
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.hook_tables import WEBHOOKS
 from adapters.sqlite.moving import MOVING
 from adapters.sqlite.waits import WAITS
@@ -405,6 +406,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0015 start times that are being changed", MOVING),
     Migration("0016 names, scopes and ends of keys", _KEYS),
     Migration("0017 rests of DIDs", _DID_RESTS),
+    Migration("0018 audit log", AUDIT),
 )
 """In the order in which they run."""
 

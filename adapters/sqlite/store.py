@@ -14,6 +14,7 @@ import trio
 from sqlite_utils import Database
 
 from adapters.sqlite.agents import SqliteAgents
+from adapters.sqlite.audit_reading import SqliteAudit
 from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.dialing import SqliteDialing
 from adapters.sqlite.do_not_call import SqliteDoNotCall
@@ -51,6 +52,7 @@ is busy: measured, an operation of three statements took 2.8 ms instead of 0.03.
 class SqliteStore(
     SqliteSettings,
     SqliteKeys,
+    SqliteAudit,
     SqliteFlows,
     SqliteDoNotCall,
     SqliteIntake,

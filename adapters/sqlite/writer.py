@@ -22,7 +22,9 @@ from typing import Any, Final, TypeVar
 import trio
 from msgspec import Struct
 
+from adapters.sqlite.audit import audited
 from adapters.sqlite.unit import Unit
+from engine import audit
 from engine.events import StoredEvent
 from engine.ports.store import EventListener, StoreUnavailable
 
@@ -133,13 +135,24 @@ class Writer:
     async def submit(
         self, operation: Callable[[Unit], T], rows: int = 1, gather_s: float = 0.0
     ) -> T:
-        """Run an operation and give its result when it is committed.
+        """Run an operation and give its result when it is committed. Where a request is being audited that
+        changes something by it, the entry goes along.
 
         `rows` is about how many rows it writes, and `gather_s` how long it may wait for others to share
         its commit with. What the operation raises is raised here, with nothing
         changed; `StoreUnavailable` when the database cannot be written or was closed. A caller that is
         cancelled while it waits does not take its operation back: it commits all the same, or not.
         """
+        auditing = audit.current()
+        if auditing is not None:
+            operation = audited(operation, auditing)
+        return await self.submit_step(operation, rows, gather_s)
+
+    async def submit_step(
+        self, operation: Callable[[Unit], T], rows: int = 1, gather_s: float = 0.0
+    ) -> T:
+        """As `submit`, of what is no change yet in the eyes of an audit: a piece of a list that may still be
+        refused."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._pending >= self._pending_max:
             await (

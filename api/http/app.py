@@ -6,9 +6,10 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Final
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
 
+import msgspec
 import trio
 from msgspec import structs
 from quart import Response, request, websocket
@@ -19,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 from api.http.auth import Caller, Keyring, Tickets, require_role, require_scope
 from api.http.engine_front import EngineFront
 from api.http.exchange import (
+    JSON_TYPE,
     KEY_LENGTH_MAX,
     Answer,
     BodyStream,
@@ -34,6 +36,8 @@ from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_statu
 from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, STREAM_BYTES_MAX, Body, Route
 from api.http.uploads import read_uploaded_file
+from engine import audit
+from engine.audit import AuditEntry
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
 from engine.ports.traces import CallTraces
@@ -148,6 +152,7 @@ async def _answer(
         require_scope(caller, route.scope)
     parameters = Parameters(request.args)
     parameters.require_known(route.query)
+    _begin_audit(front, route, caller, request, path)
     if route.body is None:
         request.body.discard()
         exchange = Exchange(front, caller, path, parameters, request.accept_mimetypes)
@@ -171,6 +176,7 @@ async def _answer(
             body=body,
             file=file,
         )
+        _note_body(exchange)
         return await _answer_once(route, request, exchange)
 
 
@@ -224,6 +230,43 @@ def _read_key(route: Route, request: GatedRequest) -> str | None:
         detail = f"An Idempotency-Key has 1 to {KEY_LENGTH_MAX} characters."
         raise Problem("invalid_parameter", detail)
     return key
+
+
+def _begin_audit(
+    front: Front,
+    route: Route,
+    caller: Caller | None,
+    request: GatedRequest,
+    path: dict[str, str],
+) -> None:
+    """Let what the request changes be written down with who asked for it."""
+    entry = None
+    if caller is not None and route.is_audited:
+        entry = AuditEntry(
+            at=front.engine.clock.now(),
+            account=None if route.least == "administrator" else caller.account.id,
+            key=caller.key,
+            role=caller.role,
+            source=request.remote_addr or "",
+            action=f"{route.method} {route.path}",
+            targets=tuple(path.values()),
+            detail={"asked": dict(request.args)} if request.args else {},
+        )
+    audit.begin(entry)
+
+
+def _note_body(exchange: Exchange) -> None:
+    """What a request brought, for the audit log: a JSON object as it is, and of a file its name and size."""
+    auditing = audit.current()
+    if auditing is None:
+        return
+    sent: Any = {"bytes": len(exchange.body)}
+    if exchange.file is not None:
+        sent = {"file": exchange.file.name, "bytes": len(exchange.file.data)}
+    elif exchange.media_type == JSON_TYPE and len(exchange.body) <= audit.DETAIL_BYTES_MAX:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            sent = audit.hide_secrets(msgspec.json.decode(exchange.body))
+    auditing.note_sent(sent)
 
 
 def _find_scope(route: Route, caller: Caller) -> str:

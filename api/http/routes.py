@@ -18,6 +18,7 @@ from api.http.resources import (
     accounts,
     agents,
     attempts,
+    audit,
     contact_stream,
     contacts,
     dids,
@@ -97,6 +98,12 @@ class Route(Struct, frozen=True):
     """The parameters that may follow the question mark."""
 
     @property
+    def is_audited(self) -> bool:
+        """Whether what it changes goes into the audit log. Single calls do not, since a trigger a line would
+        make the log unreadable, and the writing dearer; the contact says as much."""
+        return self.method != "GET" and not self.path.endswith("/calls")
+
+    @property
     def scope(self) -> Scope:
         """The part of the API that it belongs to: the word after `/v1/`, or what `PARTS_OF_FLOWS` says."""
         _, _, area, *words = self.path.partition(".")[0].split("/")
@@ -121,6 +128,9 @@ ROUTES: Final = (
     Route("PATCH", "/v1/accounts/{account}", "administrator", accounts.change_account, JSON),
     Route("POST", "/v1/accounts/{account}/stop", "administrator", accounts.stop_account),
     Route("POST", "/v1/accounts/{account}/start", "administrator", accounts.start_account),
+    Route("GET", "/v1/audit", "owner", audit.list_entries, query=PAGE),
+    Route("GET", "/v1/audit.csv", "owner", audit.get_csv),
+    Route("GET", "/v1/audit.ndjson", "owner", audit.get_ndjson),
     Route("POST", "/v1/keys", "owner", keys.create_key, JSON),
     Route("GET", "/v1/keys", "owner", keys.list_keys, query=PAGE),
     Route("GET", "/v1/keys/{key}", "owner", keys.get_key),

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from api.http.agent_views import LegView
 from api.http.engine_front import DidLoad
+from engine.audit import AuditEntry
 from engine.did_health import HEALTH_WINDOW_S, DidRest, RestReason, RestWhen, Tally
 from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
@@ -91,6 +92,19 @@ class NewKeyView(KeyView, frozen=True, kw_only=True):
     """A key, in the one answer that shows it."""
 
     key: str
+
+
+class AuditView(Struct, frozen=True):
+    """One change, and who made it."""
+
+    at: str
+    account: str | None
+    key: str
+    role: Role
+    source: str
+    action: str
+    targets: tuple[str, ...]
+    detail: dict[str, Any]
 
 
 class LoadView(Struct, frozen=True):
@@ -435,6 +449,20 @@ def _fields_of_key(record: ApiKey) -> dict[str, Any]:
         "revoked_at": record.revoked_at and rfc3339(record.revoked_at),
         "last_used_at": record.last_used_at and rfc3339(record.last_used_at),
     }
+
+
+def show_audit(entry: AuditEntry) -> AuditView:
+    """A change as the audit log shows it."""
+    return AuditView(
+        rfc3339(entry.at),
+        entry.account,
+        entry.key,
+        entry.role,
+        entry.source,
+        entry.action,
+        entry.targets,
+        entry.detail,
+    )
 
 
 def show_did(did: Did, load: DidLoad, tally: Tally) -> DidView:

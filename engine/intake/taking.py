@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 
 from msgspec import structs
 
+from engine import audit
 from engine.ids import IdSource
 from engine.intake.rows import Draft
 from engine.intake.validation import Piece, Verdict
@@ -159,6 +160,7 @@ class ListReceiver:
         self, new: NewList, answer: IdempotentAnswer | None
     ) -> IdempotentAnswer | None:
         """Let the list be. Raises and returns what the store's `accept_list` does."""
+        audit.note(self._list_id)
         if self._open is not None:
             return await self._open.publish(new, answer)
         contacts, rejected = self._held or ([], [])

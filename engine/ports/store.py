@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from engine.audit import AuditEntry
 from engine.did_health import HealthStep
 from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange
@@ -333,6 +334,13 @@ class ListTaking(Protocol):
         """Make the list of what was added, as `accept_list` does, and with it what `new` brings."""
 
 
+class AuditStore(Protocol):
+    """Who changed what. Entries come in by themselves: see `engine.audit`."""
+
+    async def list_audit(self, account: str, limit: int, cursor: str | None) -> Page[AuditEntry]:
+        """Those of the account, in the order of the changes, as far back as `AUDIT_KEPT_S`."""
+
+
 class InstallationStore(Protocol):
     """Questions over all accounts: for the engine, and for the installation's administrator. Nothing that
     any other key causes may ask them."""
@@ -345,6 +353,9 @@ class InstallationStore(Protocol):
 
     async def list_all_keys(self, limit: int, cursor: str | None) -> Page[ApiKey]:
         """Those of accounts, in the order of their ids."""
+
+    async def list_all_audit(self, limit: int, cursor: str | None) -> Page[AuditEntry]:
+        """In the order of the changes, those of no account too."""
 
     async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
         """In the order of their ids."""
@@ -526,6 +537,7 @@ class ReadStore(Protocol):
 class Store(
     SettingsStore,
     InstallationStore,
+    AuditStore,
     IntakeStore,
     DialStore,
     MovingStore,

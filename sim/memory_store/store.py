@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.ports.clock import WallClock
 from engine.ports.store import EventListener
 from sim.memory_store.agents import MemoryAgents
+from sim.memory_store.audit import MemoryAudit, audited
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
 from sim.memory_store.keys import MemoryKeys
@@ -15,9 +16,11 @@ from sim.memory_store.settings import MemorySettings
 from sim.memory_store.tables import EVENTS_KEPT_MAX, Tables
 
 
+@audited
 class MemoryStore(
     MemorySettings,
     MemoryKeys,
+    MemoryAudit,
     MemoryDialing,
     MemoryMoving,
     MemoryAgents,

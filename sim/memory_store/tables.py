@@ -13,6 +13,7 @@ import msgspec
 from adapters.sqlite import rules
 from adapters.sqlite.rules import ListState
 from engine.agent import Agent, AnswerDay, Leg, day_of
+from engine.audit import AUDIT_KEPT_S, AuditEntry
 from engine.disposition import Disposition
 from engine.do_not_call import (
     PREFIXES_MAX,
@@ -86,6 +87,7 @@ class Tables:
         self._events_kept_max = events_kept_max
         self.accounts: dict[str, Account] = {}
         self.keys: dict[bytes, ApiKey] = {}
+        self.audit: list[AuditEntry] = []
         self.dids: dict[str, Did] = {}
         self.flows: dict[str, Flow] = {}
         self.definitions: dict[str, list[tuple[int, dict[str, Any]]]] = {}
@@ -214,6 +216,13 @@ class Tables:
             kept = self.answers.get((account, key))
             if kept is not None and kept.created_at == made_at:
                 del self.answers[account, key]
+
+    def keep_audit(self, entry: AuditEntry) -> None:
+        """Write down who changed something, and whose it is."""
+        if entry.account is not None:
+            self.the_account(entry.account)
+        self.audit = [one for one in self.audit if entry.at - one.at < AUDIT_KEPT_S]
+        self.audit.append(entry)
 
     def add_list(self, call_list: CallList, contacts: Sequence[Contact] = ()) -> ListEntry:
         """Make a list with its contacts."""
