@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import sys
 import time
 from typing import Final
@@ -40,6 +41,9 @@ KEY_PACKETS: Final = 8
 """Packets of one key, the last three of which say that it is over (RFC 4733 §2.5.1.4)."""
 KEY_END_PACKETS: Final = 3
 EVENT_BYTES: Final = 4
+REPORTS_BUFFER_BYTES: Final = 4_096
+"""The kernel drops reports beyond that."""
+PORT_TRIES_MAX: Final = 64
 
 
 class Order(Struct):
@@ -162,11 +166,31 @@ class Mouth:
         self._endpoint.send(octets, lengths, self._ports[rows])
 
 
+def open_ports() -> tuple[DatagramSocket, socket.socket]:
+    """A port to hear at, and the next one for reports (RTCP), which nobody reads. Where nobody had it, the
+    kernel would answer each report with an ICMP error, at the cost of whoever sends."""
+    refused = []
+    while True:
+        endpoint = DatagramSocket()
+        reports = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        reports.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, REPORTS_BUFFER_BYTES)
+        with contextlib.suppress(OSError, OverflowError):
+            reports.bind(("127.0.0.1", endpoint.port + 1))
+            break
+        # Held until there is one, so that the kernel does not choose it again.
+        refused.append((endpoint, reports))
+        assert len(refused) < PORT_TRIES_MAX
+    for one, other in refused:
+        one.close()
+        other.close()
+    return endpoint, reports
+
+
 class FarEnd:
     """The loop."""
 
     def __init__(self) -> None:
-        self._endpoint = DatagramSocket()
+        self._endpoint, self._reports = open_ports()
         self._ear = Ear()
         self._mouth = Mouth(self._endpoint, [], 0)
         self._next_ssrc = 1

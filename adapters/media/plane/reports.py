@@ -37,8 +37,11 @@ INTERVAL_S: Final = 5.0
 """The shortest interval between reports, before chance (RFC 3550 §6.2)."""
 COMPENSATION: Final = math.e - 1.5
 """By which the timer is too slow otherwise (RFC 3550 §6.3.1)."""
-REPORTS_PER_TICK_MAX: Final = 8
-"""Some 0.2 ms. 10,000 streams need five on the average."""
+LOOK_EVERY_NS: Final = 20_000_000
+"""Reports that are due by then go out one after the other: what makes them is then in the processor's cache,
+and each takes a third of the time that one by itself takes between two batches of sound."""
+REPORTS_PER_TICK_MAX: Final = 16
+"""Some 0.4 ms; others wait for the next tick. 10,000 streams need five on the average."""
 RTT_S_MAX: Final = 60.0
 """A longer round trip is none."""
 OWN_REPORTS_KEPT: Final = 4
@@ -94,6 +97,8 @@ class ReportDesk:
         self._chance = chance
         self._unix_minus_monotonic_ns = unix_minus_monotonic_ns
         self._now_ns = 0
+        self._look_ns = 0
+        """When it is looked again for what is due."""
         self._reporters: dict[int, _Reporter] = {}
         self._new: list[_Reporter] = []
         """Opened since the last look: their time has not begun."""
@@ -144,8 +149,11 @@ class ReportDesk:
         for reporter in self._new:
             self._schedule(reporter, now_ns, INTERVAL_S / 2)
         self._new.clear()
+        if now_ns < self._look_ns:
+            return
         for _ in range(REPORTS_PER_TICK_MAX):
             if not self._due or self._due[0][0] > now_ns:
+                self._look_ns = now_ns + LOOK_EVERY_NS
                 return
             _, _, reporter = heapq.heappop(self._due)
             if self._reporters.get(reporter.row) is reporter:
