@@ -50,6 +50,7 @@ from api.http.feed import FeedHub
 from api.http.guard import serve_http
 from api.supervisor import keep_running
 from engine.dial.conversation import FlowParts
+from engine.dial.day_caps import DayCapDefaults
 from engine.dial.route import RouteSettings
 from engine.dial.trunk import TrunkSettings
 from engine.events import StoredEvent
@@ -256,6 +257,9 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
             caps=config.limits.caps,
             did_rests=config.dids,
+            day_caps=DayCapDefaults(
+                config.limits.account_calls_per_day, config.limits.country_calls_per_day
+            ),
             drain_s=config.drain_s,
         )
         parts = await _open_flow_parts(config, stack)

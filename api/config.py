@@ -92,6 +92,10 @@ class Limits(Struct, frozen=True):
     """Prefixes that may be called, each with `+`; none refuses every number."""
     caps: tuple[Cap, ...] = ()
     """Calls in windows."""
+    account_calls_per_day: int | None = None
+    """Of an account that has no such cap of its own, in any 24 hours; None is no cap."""
+    country_calls_per_day: int | None = None
+    """To one country, of an account that says nothing of it."""
 
 
 class Trunk(Struct, frozen=True):
@@ -229,6 +233,8 @@ KEYS: Final[dict[str, Key]] = {
     "dids.answered_min": keys.SHARE,
     "dids.calls_min": keys.CHANNELS,
     "dids.rest_s": keys.REST_S,
+    "limits.account_calls_per_day": keys.CHANNELS,
+    "limits.country_calls_per_day": keys.CHANNELS,
     "speech.voice": flow_keys.VOICE,
     "speech.piper": flow_keys.VOICES,
     "speech.bytes_max": flow_keys.SPEECH_BYTES,

@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
+from engine.countries import is_country
 from engine.form import Mistake
 from engine.model import (
     Account,
     AccountRules,
     CallingWindow,
     CallingWindows,
+    CallsPerDay,
     CallsPerSecond,
     Caps,
     Channels,
+    Countries,
+    CountryCaps,
 )
 from engine.number_form import find_pace_mistakes
 from engine.number_series import NumberSeries
@@ -41,6 +45,10 @@ class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
     channels: Channels | None = None
     cps: CallsPerSecond | None = None
     caps: Caps = ()
+    calls_per_day: CallsPerDay | None = None
+    country_calls_per_day: CallsPerDay | None = None
+    country_caps: CountryCaps = field(default_factory=dict)
+    approved_countries: Countries = ()
 
 
 class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +61,10 @@ class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
     channels: Channels | None = None
     cps: CallsPerSecond | None = None
     caps: Caps = ()
+    calls_per_day: CallsPerDay | None = None
+    country_calls_per_day: CallsPerDay | None = None
+    country_caps: CountryCaps = field(default_factory=dict)
+    approved_countries: Countries = ()
 
 
 def rules_of(form: AccountForm) -> AccountRules:
@@ -87,6 +99,19 @@ def find_timezone_mistakes(name: Any) -> Iterator[Mistake]:
         yield Mistake("/timezone", "unknown_timezone", detail)
 
 
+def find_country_mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Countries that no number is in."""
+    for field_name in ("country_caps", "approved_countries"):
+        named = raw.get(field_name)
+        if not isinstance(named, dict | list):
+            continue
+        for place, name in enumerate(named):
+            if isinstance(name, str) and not is_country(name):
+                at = name if isinstance(named, dict) else place
+                detail = f"{name[:20]!r} is not a country as IN, or a code of none as +881."
+                yield Mistake(f"/{field_name}/{at}", "unknown_country", detail)
+
+
 def find_account_mistakes(raw: Any, timezone: str, now: float) -> Iterator[Mistake]:
     """What is wrong with either form, beyond its form.
 
@@ -98,6 +123,7 @@ def find_account_mistakes(raw: Any, timezone: str, now: float) -> Iterator[Mista
         return
     yield from find_timezone_mistakes(raw.get("timezone"))
     yield from find_pace_mistakes(raw.get("cps"), "/cps")
+    yield from find_country_mistakes(raw)
     window = raw.get("calling_window")
     yield from find_window_mistakes(window, "/calling_window")
     yield from find_never_open(window, raw.get("timezone") or timezone, (), now, "/calling_window")

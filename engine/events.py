@@ -44,6 +44,7 @@ EventType = Literal[
     "webhook.disabled",
     "did.resting",
     "did.resumed",
+    "account.new_country",
 ]
 
 

@@ -110,6 +110,13 @@ CallsPerSecond = Annotated[float, Meta(gt=0, le=100_000)]
 
 Channels = Annotated[int, Meta(ge=1, le=1_000_000)]
 """Calls at once."""
+CallsPerDay = Annotated[int, Meta(ge=0, le=1_000_000)]
+COUNTRIES_MAX = 300
+"""There are fewer."""
+Country = Annotated[str, Meta(pattern=r"^(?:[A-Z]{2}|\+[1-9][0-9]{2})\Z")]
+"""As `engine.countries` writes it: `IN`, or the code of nobody's country: `+881`."""
+CountryCaps = Annotated[dict[Country, CallsPerDay], Meta(max_length=COUNTRIES_MAX)]
+Countries = Annotated[tuple[Country, ...], Meta(max_length=COUNTRIES_MAX)]
 
 
 class AccountRules(Struct, frozen=True, omit_defaults=True):
@@ -125,6 +132,14 @@ class AccountRules(Struct, frozen=True, omit_defaults=True):
     """Calls a second of all its flows."""
     caps: Caps = ()
     """Calls of all its flows in windows."""
+    calls_per_day: CallsPerDay | None = None
+    """Calls in any 24 hours; None is the installation's."""
+    country_calls_per_day: CallsPerDay | None = None
+    """To each country that `country_caps` does not name; None is the installation's."""
+    country_caps: CountryCaps = field(default_factory=dict)
+    """Calls to a country in any 24 hours; 0 lets none be made."""
+    approved_countries: Countries = ()
+    """Countries whose first call is nothing to be told of."""
 
 
 class Account(Struct, frozen=True):

@@ -18,6 +18,7 @@ from engine.administration import Administration
 from engine.blocked import Blocked, BlockedContacts
 from engine.dial.attempt import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
+from engine.dial.day_caps import DayCapDefaults
 from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
 from engine.dial.limits import limits_of_engine
@@ -79,6 +80,8 @@ class EngineSettings(Struct, frozen=True):
     """Of all calls of the installation."""
     did_rests: RestRules = RestRules()
     """When DIDs rest that have gone bad."""
+    day_caps: DayCapDefaults = DayCapDefaults()
+    """Of accounts that have none of their own."""
     drain_s: float = 30.0
     """How long calls that are up may go on when the engine stops."""
 
@@ -130,7 +133,9 @@ class Engine:
         self.clock = clock
         ids = IdSource(clock, randomness)
         engine_limits = limits_of_engine(settings.cps, settings.channels, settings.caps)
-        self._router = Router(clock, engine_limits, settings.trunks, settings.routes)
+        self._router = Router(
+            clock, engine_limits, settings.trunks, settings.routes, settings.day_caps
+        )
         self._scheduler = Scheduler(store, clock, self._router.take)
         self._live = LiveAttempts()
         self._services = AttemptServices(

@@ -8,6 +8,7 @@ from typing import Final
 from adapters.sqlite import rules
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.countries import note_country
 from adapters.sqlite.dialing import GATHER_S
 from adapters.sqlite.do_not_call import LISTED, listed_row
 from adapters.sqlite.paging import id_after
@@ -260,6 +261,7 @@ def _begin_leg(unit: Unit, leg: Leg) -> Refusal | None:
         ),
     )
     unit.tell((rules.leg_event("leg.initiated", leg, leg.initiated_at, did=leg.did),))
+    note_country(unit, row.account_n, leg)
     return None
 
 

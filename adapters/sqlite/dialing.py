@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from adapters.sqlite import rules
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.countries import note_country
 from adapters.sqlite.do_not_call import LISTED, RANGES_OF, listed_row, put_do_not_call
 from adapters.sqlite.moving_rules import ROUNDING_S, bars_attempts
 from adapters.sqlite.rows import (
@@ -306,6 +307,7 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     unit.execute(ATTEMPT_INSERT, attempt_row(attempt, row.account_n, row.flow_n, row.n))
     started = rules.begin(unit.change(row), attempt.initiated_at)
     unit.tell((event, *started))
+    note_country(unit, row.account_n, attempt)
     return None
 
 

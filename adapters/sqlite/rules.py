@@ -193,6 +193,24 @@ def begin(row: ListState, at: float) -> list[Event]:
     return [list_event("list.started", row, at)]
 
 
+def new_country(call: Attempt | Leg, country: str) -> Event:
+    """What is told of the first call of an account to a country."""
+    contact, attempt = (
+        (call.contact, call.id) if isinstance(call, Attempt) else (call.contact, call.attempt)
+    )
+    data = {"country": country, "number": call.number}
+    return Event(
+        "account.new_country",
+        call.initiated_at,
+        call.account,
+        call.flow,
+        call.list,
+        contact,
+        attempt,
+        data,
+    )
+
+
 def reopen(row: ListState) -> None:
     """A contact that was dialled waits again."""
     row.dialing -= 1

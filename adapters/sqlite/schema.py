@@ -388,6 +388,17 @@ _KEYS: Final = (
     "CREATE INDEX keys_by_account ON keys (account, id)",
 )
 
+_COUNTRIES: Final = (
+    """
+    CREATE TABLE account_countries (
+        account INTEGER NOT NULL REFERENCES accounts (n),
+        country TEXT NOT NULL,
+        first_at REAL NOT NULL,
+        PRIMARY KEY (account, country)
+    ) WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
     Migration("0002 detours", _DETOURS),
@@ -407,6 +418,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0016 names, scopes and ends of keys", _KEYS),
     Migration("0017 rests of DIDs", _DID_RESTS),
     Migration("0018 audit log", AUDIT),
+    Migration("0019 countries that were called", _COUNTRIES),
 )
 """In the order in which they run."""
 

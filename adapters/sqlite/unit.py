@@ -74,6 +74,8 @@ class Unit:
         self._accounts: dict[str, AccountRow] = {}
         self._lists: dict[str, ListRow] = {}
         self._lists_by_n: dict[int, ListRow] = {}
+        self.countries: dict[str, set[str]] = {}
+        """By account: countries that are known to have been called."""
         self._changed_accounts: dict[int, AccountRow] = {}
         self._changed_lists: dict[int, ListRow] = {}
         self._changes = 0
@@ -195,7 +197,7 @@ class Unit:
             self.execute("ROLLBACK")
 
     def _forget(self) -> None:
-        for kept in (self._accounts, self._lists, self._lists_by_n):
+        for kept in (self._accounts, self._lists, self._lists_by_n, self.countries):
             kept.clear()
         self._changed_accounts.clear()
         self._changed_lists.clear()

@@ -70,6 +70,10 @@ class AccountView(Struct, frozen=True):
     channels: int | None
     cps: float | None
     caps: tuple[Cap, ...]
+    calls_per_day: int | None
+    country_calls_per_day: int | None
+    country_caps: dict[str, int]
+    approved_countries: tuple[str, ...]
     stopped_at: str | None
     """Since when an administrator lets it make no call."""
 
@@ -396,6 +400,10 @@ def show_account(account: Account) -> AccountView:
         channels=account.rules.channels,
         cps=account.rules.cps,
         caps=account.rules.caps,
+        calls_per_day=account.rules.calls_per_day,
+        country_calls_per_day=account.rules.country_calls_per_day,
+        country_caps=account.rules.country_caps,
+        approved_countries=account.rules.approved_countries,
         stopped_at=_show_time(account.stopped_at),
     )
 

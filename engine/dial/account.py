@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.dial.day_caps import DayCapDefaults, DayCaps
 from engine.dial.limits import limits_of_account, windows_of_account
 from engine.model import Account, windows_of
 from engine.schedule.calling_hours import Party
@@ -10,9 +11,12 @@ from engine.schedule.calling_hours import Party
 class AccountDesk:
     """An account as the dialler knows it."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, day_caps: DayCapDefaults) -> None:
+        """`day_caps` are the installation's."""
         self.limits = limits_of_account(account.rules)
         """Shared by all its DIDs."""
+        self.day_caps = DayCaps(account.rules, day_caps)
+        """How many calls it may make in a day."""
         self.set_account(account)
 
     def set_account(self, account: Account) -> None:
@@ -20,6 +24,8 @@ class AccountDesk:
         windows = windows_of_account(account.rules)
         if self.limits.channels != account.rules.channels or not self.limits.are(windows):
             self.limits.change(account.rules.channels, windows)
+        self.has_other_caps = self.day_caps.set_rules(account.rules)
+        """Whether contacts that wait for a cap are to be looked at again."""
         self.account = account
         self.is_stopped = account.stopped_at is not None
         """Whether no call of it may be made."""

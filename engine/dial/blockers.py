@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from engine.dial.day_caps import DayCaps
 from engine.dial.limits import ROUNDING_S, Block, Limits
 from engine.dial.route import Route
 from engine.model import Blocker, BlockerCode, Contact
@@ -76,6 +77,8 @@ class Case(Struct, frozen=True):
     """Why the contact waits for agents, if it does."""
     day_budget: DayBudget | None = None
     """How many calls of one contact the flow allows in a day, if it says."""
+    day_caps: DayCaps | None = None
+    """How many calls the account may make in a day."""
 
     @property
     def shared(self) -> tuple[Limits, ...]:
@@ -118,13 +121,17 @@ def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) 
     if held is not None:
         return held
     waits = find_wait(contact, case.day_budget, now, wall_now)
-    return waits or find_closed(contact.number, case.hours, now, wall_now) or case.agents
+    capped = find_capped(contact.number, case.day_caps, now)
+    if waits is not None and waits.code == "account_limit" and capped is not None:
+        return Block(waits.code, waits.until, detail=capped.detail)
+    closed = waits or find_closed(contact.number, case.hours, now, wall_now)
+    return closed or capped or case.agents
 
 
 def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Block | None:
     """What keeps a second leg to this number from leaving now: what forbids any call to it, and the limits
     that all calls share."""
-    banned = find_ban(number, case, now, wall_now)
+    banned = find_ban(number, case, now, wall_now) or find_capped(number, case.day_caps, now)
     if banned is not None:
         return banned
     return find_line_blocker(case.route, case.shared, case.did, now)
@@ -161,6 +168,11 @@ def find_wait(
     if contact.due_at > wall_now + ROUNDING_S:
         return Block(contact.wait_code, now + contact.due_at - wall_now)
     return None
+
+
+def find_capped(number: str, caps: DayCaps | None, now: float) -> Block | None:
+    """The account's own cap of calls in a day that is reached."""
+    return None if caps is None else caps.blocked_by(number, now)
 
 
 def find_closed(number: str, hours: CallingBook, now: float, wall_now: float) -> Block | None:

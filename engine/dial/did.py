@@ -42,7 +42,7 @@ MAILBOX_MIN: Final = 2
 MAILBOX_MAX: Final = 500
 TRUNK_CHECK_S: Final = 1.0
 """How often a DID without a trunk, or before trunks that are down, looks again at the least."""
-LONG_WAITS: Final = ("calling_window", "retry_wait")
+LONG_WAITS: Final = ("calling_window", "retry_wait", "account_limit")
 """Blockers of a contact that waits for them in the store."""
 TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
 PATIENCE_S: Final = 2.0
@@ -190,6 +190,7 @@ class DidActor:
             rest=self.rest,
             agents=agents,
             day_budget=desk.day_budget,
+            day_caps=desk.account.day_caps,
         )
 
     async def run(
@@ -276,12 +277,13 @@ class DidActor:
             await _wait_out(block, now, PATIENCE_S)
 
     def clear(
-        self, case: Case, caller: str, now: float, refused_by: Sequence[str] = ()
+        self, case: Case, number: str, caller: str, now: float, refused_by: Sequence[str] = ()
     ) -> Clearance:
         """Let a call go that nothing keeps from leaving now.
 
         Args:
             case: what was just asked about.
+            number: whom it is to.
             caller: id of the contact or the leg that it is for.
             refused_by: as of `Route.choose`.
         """
@@ -292,12 +294,16 @@ class DidActor:
         parties = (self.limits, trunk.limits, *case.shared)
         moment = max(now, *(limits.earliest() for limits in parties))
         assert moment - now < 1.0, "a slot is reserved only when it is near"
-        return Clearance(self.did, route, call, Permit(parties, moment))
+        if case.day_caps is None:
+            return Clearance(self.did, route, call, Permit(parties, moment))
+        moment = max(moment, case.day_caps.earliest(number))
+        taken = case.day_caps.take(number, moment)
+        return Clearance(self.did, route, call, Permit(parties, moment, taken))
 
     def _assign(
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
     ) -> Assignment:
-        clearance = self.clear(case, work.contact.id, now, work.refused_by)
+        clearance = self.clear(case, work.contact.number, work.contact.id, now, work.refused_by)
         call = clearance.call
 
         def recheck() -> Block | None:

@@ -155,7 +155,7 @@ async def _wait_clearance(
             case = actor.case_of(False, desk)
             block = find_leg_blocker(number, case, now, services.clock.now())
             if block is None:
-                return actor.clear(case, leg, now), desk
+                return actor.clear(case, number, leg, now), desk
             if soonest is None or block.until < soonest.until:
                 soonest = block
         if soonest is None:

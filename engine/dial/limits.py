@@ -141,11 +141,22 @@ class Limits:
                     await self._changed.park()
 
 
+class Taken(Protocol):
+    """What a call took of something else than limits."""
+
+    def mark_sent(self, at: float) -> None:
+        """The call left, at this moment."""
+
+    def release(self) -> None:
+        """The call is over, or never left."""
+
+
 class Permit:
     """What a call took of all its limits."""
 
-    def __init__(self, limits: Sequence[Limits], at: float) -> None:
+    def __init__(self, limits: Sequence[Limits], at: float, *others: Taken) -> None:
         self.at = at
+        self._others = others
         """When the call leaves; `trio.current_time()`."""
         self._limits = limits
         self._slots = [slot for one in limits for slot in one.take(at)]
@@ -154,12 +165,16 @@ class Permit:
         """The call left, at this moment."""
         for slot in self._slots:
             mark_sent(slot, at)
+        for other in self._others:
+            other.mark_sent(at)
         for one in self._limits:
             one.look_again()
 
     def release(self) -> None:
         """The call is over, or never left. A slot that was not used stays taken, at its moment: that
         may cost one call of pace, and can never break a limit."""
+        for other in self._others:
+            other.release()
         for slot in self._slots:
             if not slot.sent:
                 mark_sent(slot, slot.at)

@@ -15,6 +15,7 @@ from engine.dial.attempt import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import (
     Case,
     describe,
+    find_capped,
     find_closed,
     find_hold,
     find_own_blocker,
@@ -22,6 +23,7 @@ from engine.dial.blockers import (
     find_way_blocker,
     opening_of,
 )
+from engine.dial.day_caps import DAY_S, DayCapDefaults
 from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
 from engine.dial.floor import Floor, Ticket
 from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
@@ -66,10 +68,12 @@ class Router:
         engine: Limits,
         trunks: Iterable[TrunkSettings],
         routes: Sequence[RouteSettings] = (),
+        day_caps: DayCapDefaults = DayCapDefaults(),  # noqa: B008, it is frozen
     ) -> None:
         """Raises ValueError for routes that cannot be; see `make_routes`."""
         self._clock = clock
         self._engine = engine
+        self._day_caps = day_caps
         self.trunks = {one.name: Trunk(one) for one in trunks}
         self._routes = make_routes(self.trunks, routes)
         self._desks: dict[str, FlowDesk] = {}
@@ -90,11 +94,12 @@ class Router:
         are to be looked at again for that."""
         desk = self._accounts.get(account.id)
         if desk is None:
-            self._accounts[account.id] = AccountDesk(account)
+            self._accounts[account.id] = AccountDesk(account, self._day_caps)
             return []
         desk.set_account(account)
         flows = [(id_, flow) for id_, flow in self._desks.items() if flow.account is desk]
-        return [id_ for id_, flow in flows if flow.set_callers() | flow.set_hours()]
+        is_new = desk.has_other_caps
+        return [id_ for id_, flow in flows if flow.set_callers() | flow.set_hours() | is_new]
 
     def flows_of_account(self, account: str) -> list[str]:
         """Flows in operation of an account."""
@@ -278,7 +283,9 @@ class Router:
             return Hold(None)
         now, wall_now = trio.current_time(), self._clock.now()
         waits = find_wait(work.contact, desk.day_budget, now, wall_now)
-        barred = waits or find_closed(work.contact.number, desk.hours, now, wall_now)
+        number = work.contact.number
+        barred = waits or find_closed(number, desk.hours, now, wall_now)
+        barred = barred or find_capped(number, desk.account.day_caps, now)
         if barred is not None:
             return Aside(opening_of(barred, now, wall_now), barred.code)
         if work.claim is None and desk.flow.kind == "dialer":
@@ -437,6 +444,8 @@ class Router:
         parties += [desk.limits for desk in self._desks.values()]
         parties += [actor.limits for actor in self._actors.values()]
         longest_s = max(window.per_s for limits in parties for _, window in limits.windows)
+        if any(desk.day_caps.are_set for desk in self._accounts.values()):
+            longest_s = max(longest_s, DAY_S)
         return longest_s + INTENT_MAX_S
 
     def restore(self, starts: Iterable[RecentStart]) -> None:
@@ -449,6 +458,8 @@ class Router:
             at = min(now, start.initiated_at + INTENT_MAX_S - lag)
             actor, desk = self._actors.get(start.did), self._desks.get(start.flow)
             trunk, account = self.trunks.get(start.trunk), self._accounts.get(start.account)
+            if account is not None:
+                account.day_caps.restore(start.number, at)
             parties = [
                 actor.limits if actor is not None else None,
                 desk.limits if desk is not None else None,
@@ -482,4 +493,5 @@ def _case_without_did(
         did=nobody,
         agents=agents,
         day_budget=desk.day_budget,
+        day_caps=desk.account.day_caps,
     )

@@ -63,6 +63,13 @@ class SlidingWindow:
         """Enter a call that left before this process began; oldest first."""
         self._slots.append(Slot(at, sent=True))
 
+    def give_back(self, slot: Slot) -> None:
+        """Forget a slot whose call never left. O(slots that were taken after it)."""
+        for place in range(len(self._slots) - 1, -1, -1):
+            if self._slots[place] is slot:
+                del self._slots[place]
+                return
+
     def inherit(self, old: SlidingWindow) -> None:
         """Count the latest calls of the window that this one replaces: first of all those that have not
         left yet, as they are the last to leave."""

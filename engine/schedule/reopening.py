@@ -16,7 +16,11 @@ log = structlog.get_logger(__name__)
 
 CHUNK: Final = 500
 """Contacts of one transaction."""
-SET_ASIDE_FOR: Final[tuple[BlockerCode, ...]] = ("calling_window", "no_trunk")
+SET_ASIDE_FOR: Final[tuple[BlockerCode, ...]] = (
+    "calling_window",
+    "no_trunk",
+    "account_limit",
+)
 """What contacts wait for in the store that a change of their flow may end."""
 STORE_RETRY_S: Final = 1.0
 """How soon a store that could not do it is asked again."""

@@ -111,6 +111,7 @@ class MemoryAgents:
         tables.legs[leg.id] = leg
         tables.open_legs[leg.id] = None
         tables.tell((rules.leg_event("leg.initiated", leg, leg.initiated_at, did=leg.did),))
+        tables.note_country(leg)
         tables.commit()
         return None
 

@@ -181,6 +181,7 @@ class MemoryDialing:
         tables.contacts[contact.id] = msgspec.structs.replace(contact, state="dialing")
         tables.add_attempt(attempt)
         tables.tell((event, *rules.begin(entry.state, attempt.initiated_at)))
+        tables.note_country(attempt)
         tables.sort_in(entry)
         tables.commit()
         return None

@@ -14,6 +14,7 @@ from adapters.sqlite import rules
 from adapters.sqlite.rules import ListState
 from engine.agent import Agent, AnswerDay, Leg, day_of
 from engine.audit import AUDIT_KEPT_S, AuditEntry
+from engine.countries import country_of
 from engine.disposition import Disposition
 from engine.do_not_call import (
     PREFIXES_MAX,
@@ -114,6 +115,8 @@ class Tables:
         """Sorted."""
         self.reached: dict[tuple[str, str], set[str]] = {}
         """By list and number: contacts through which somebody was reached on it."""
+        self.countries: dict[str, set[str]] = {}
+        """By account: those that it has called."""
         self.open_attempts: dict[str, None] = {}
         self.deliveries: dict[str, dict[int, Delivery]] = {}
         """By flow and number of the event."""
@@ -344,6 +347,14 @@ class Tables:
         insort(self.attempts_of_account.setdefault(attempt.account, []), attempt.id)
         others = self.attempts_of_contact.get(attempt.contact, ())
         self.attempts_of_contact[attempt.contact] = tuple(sorted((*others, attempt.id)))
+
+    def note_country(self, call: Attempt | Leg) -> None:
+        """Keep which country a call goes to, and tell of it where nobody has called it or approved it."""
+        known, country = self.countries.setdefault(call.account, set()), country_of(call.number)
+        if country not in known:
+            known.add(country)
+            if country not in self.the_account(call.account).rules.approved_countries:
+                self.tell((rules.new_country(call, country),))
 
     def count_answer(self, attempt: Attempt, at: float) -> None:
         """Count what a customer met who answered, if this was one."""

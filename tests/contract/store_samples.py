@@ -13,6 +13,7 @@ from engine.disposition import Disposition
 from engine.events import Event, EventType, StoredEvent
 from engine.model import (
     Account,
+    AccountRules,
     Attempt,
     CallList,
     Contact,
@@ -65,7 +66,9 @@ class Kit(Struct):
 
 
 def an_account(account: str = ACME, name: str = "acme") -> Account:
-    return Account(account, name, "Asia/Kolkata", f"{name}@example.com", NOW)
+    """An account of which calls to India, and to the United States, are nothing new."""
+    rules = AccountRules(approved_countries=("IN", "US"))
+    return Account(account, name, "Asia/Kolkata", f"{name}@example.com", NOW, rules)
 
 
 def a_flow(flow: str = FLOW, account: str = ACME, calls: str = CALLS, **more: Any) -> Flow:

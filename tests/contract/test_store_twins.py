@@ -51,7 +51,8 @@ ACCOUNTS = {ACME: (FLOW, CALLS), OTHER: (OTHER_FLOW, OTHER_CALLS)}
 DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
 PRESENCES: tuple[Presence, ...] = get_args(Presence)
 CODES: tuple[BlockerCode, ...] = get_args(BlockerCode)
-NUMBERS = ("+919800000001", "+919800000002")
+NUMBERS = ("+919800000001", "+447400000002")
+"""The second is in a country that no account has called before."""
 
 Outcome = tuple[str, Any]
 Question = Callable[[Store], Awaitable[Any]]

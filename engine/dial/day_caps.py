@@ -1,0 +1,148 @@
+"""How many calls an account may make in a day: in all, and to each country. A guard against whoever has got
+hold of a key, so it counts every call that leaves, first ones and second legs.
+
+A day is any 24 hours, as with all other limits: a calendar day would let twice as many through around
+midnight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from engine.countries import country_of
+from engine.dial.limits import LEAD_S, ROUNDING_S, Block
+from engine.dial.windows import SlidingWindow, Slot, mark_sent
+from engine.model import AccountRules
+
+DAY_S: Final = 86_400.0
+LOOK_AGAIN_S: Final = 5.0
+"""How soon it is looked again where only calls that have not left yet fill a cap: some may not leave."""
+
+
+class DayCapDefaults(Struct, frozen=True):
+    """What holds for accounts of which nothing is said; None is no cap."""
+
+    calls_per_day: int | None = None
+    country_calls_per_day: int | None = None
+
+
+class DayCaps:
+    """The caps of one account. All times are `trio.current_time()`."""
+
+    def __init__(self, rules: AccountRules, defaults: DayCapDefaults) -> None:
+        self._defaults = defaults
+        self._windows: dict[str | None, SlidingWindow] = {}
+        """Calls to each country that has a cap, and at None all calls, as far as they have to be counted."""
+        self._rules = rules
+
+    def set_rules(self, rules: AccountRules) -> bool:
+        """Go by what the account says now; whether that is something else. Calls that were counted go on
+        counting."""
+        if rules == self._rules:
+            return False
+        self._rules = rules
+        for key, before in list(self._windows.items()):
+            cap = self._cap_of(key)
+            if not cap:
+                del self._windows[key]
+            elif cap != before.calls:
+                self._windows[key] = SlidingWindow(cap, DAY_S)
+                self._windows[key].inherit(before)
+        return True
+
+    @property
+    def are_set(self) -> bool:
+        """Whether any call is counted."""
+        return self._cap_of(None) is not None or self._has_countries
+
+    def blocked_by(self, number: str, now: float) -> Block | None:
+        """The cap that keeps a number from being called now, the one that ends last."""
+        blocks = [
+            block
+            for key in self._keys_of(number)
+            if (block := self._blocked_at(key, now)) is not None
+        ]
+        return max(blocks, key=lambda block: block.until, default=None)
+
+    def take(self, number: str, at: float) -> Taken:
+        """Count a call to a number that nothing blocks."""
+        windows = [self._window_of(key) for key in self._keys_of(number)]
+        return Taken([(window, window.reserve(at)) for window in windows])
+
+    def earliest(self, number: str) -> float:
+        """The moment that the caps on this number allow."""
+        moments = [self._window_of(key).free_at() for key in self._keys_of(number)]
+        return max(moments, default=-math.inf)
+
+    def restore(self, number: str, at: float) -> None:
+        """Count a call that left before this process began; oldest first."""
+        for key in self._keys_of(number):
+            if self._cap_of(key):
+                self._window_of(key).restore(at)
+
+    def _keys_of(self, number: str) -> Iterator[str | None]:
+        """Under what a call to this number is counted."""
+        if self._cap_of(None) is not None:
+            yield None
+        if self._has_countries:
+            country = country_of(number)
+            if self._cap_of(country) is not None:
+                yield country
+
+    @property
+    def _has_countries(self) -> bool:
+        rules, all_ = self._rules, self._defaults.country_calls_per_day
+        return (
+            rules.country_calls_per_day is not None or all_ is not None or bool(rules.country_caps)
+        )
+
+    def _cap_of(self, key: str | None) -> int | None:
+        rules, defaults = self._rules, self._defaults
+        if key is None:
+            own = rules.calls_per_day
+            return defaults.calls_per_day if own is None else own
+        own = rules.country_caps.get(key, rules.country_calls_per_day)
+        return defaults.country_calls_per_day if own is None else own
+
+    def _window_of(self, key: str | None) -> SlidingWindow:
+        window = self._windows.get(key)
+        if window is None:
+            cap = self._cap_of(key)
+            assert cap, "a cap of none at all lets no call be counted"
+            window = self._windows[key] = SlidingWindow(cap, DAY_S)
+        return window
+
+    def _blocked_at(self, key: str | None, now: float) -> Block | None:
+        cap = self._cap_of(key)
+        to = "" if key is None else f" to {key}"
+        if cap == 0:
+            return Block("account_limit", math.inf, detail=f"The account may make no calls{to}.")
+        free_at = self._window_of(key).free_at()
+        if free_at <= now + LEAD_S + ROUNDING_S:
+            return None
+        until = free_at if math.isfinite(free_at) else now + LOOK_AGAIN_S
+        detail = f"The account has made the {cap} calls{to} that it may make in 24 hours."
+        return Block("account_limit", until, detail=detail)
+
+
+class Taken:
+    """What one call took of the caps on it."""
+
+    def __init__(self, slots: list[tuple[SlidingWindow, Slot]]) -> None:
+        self._slots = slots
+
+    def mark_sent(self, at: float) -> None:
+        """The call left, at this moment."""
+        for _, slot in self._slots:
+            mark_sent(slot, at)
+
+    def release(self) -> None:
+        """The call is over. One that never left is given back: a fault that lets no call leave must not use
+        a day up."""
+        for window, slot in self._slots:
+            if not slot.sent:
+                window.give_back(slot)
