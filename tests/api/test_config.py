@@ -58,6 +58,8 @@ channels = 40
 cps = 0.5
 caps = [{calls = 3, per_s = 900}, {calls = 20, per_s = 86400}]
 destinations = ["+91", "+1"]
+account_calls_per_day = 9000
+country_calls_per_day = 700
 
 [dids]
 blocked_max = 0.1
@@ -131,7 +133,7 @@ WHOLE_CONFIG = Config(
         trace_bytes_max=1_048_576,
     ),
     media=Media("192.0.2.7", PortRange(30000, 30999), 3),
-    limits=Limits(40, 0.5, ("+91", "+1"), (Cap(3, 900), Cap(20, 86_400))),
+    limits=Limits(40, 0.5, ("+91", "+1"), (Cap(3, 900), Cap(20, 86_400)), 9_000, 700),
     dids=RestRules(0.1, 0.05, 100, 86_400),
     speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
     webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
@@ -257,6 +259,8 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_MEDIA__PLANES": "3",
         "CALLWHEEL_LIMITS__CHANNELS": "40",
         "CALLWHEEL_LIMITS__CPS": "0.5",
+        "CALLWHEEL_LIMITS__ACCOUNT_CALLS_PER_DAY": "9000",
+        "CALLWHEEL_LIMITS__COUNTRY_CALLS_PER_DAY": "700",
         "CALLWHEEL_LIMITS__CAPS": "[{calls = 3, per_s = 900}, {calls = 20, per_s = 86400}]",
         "CALLWHEEL_LIMITS__DESTINATIONS": "+91, +1",
         "CALLWHEEL_DIDS__BLOCKED_MAX": "0.1",
@@ -330,7 +334,7 @@ def test_the_environment_goes_before_the_file_key_by_key() -> None:
         Trunk("other", TrunkUri("192.0.2.5", 5080)),
     )
     assert config.routes == WHOLE_CONFIG.routes
-    assert config.limits == Limits(40, 0.5, ("+44",), (Cap(3, 900), Cap(20, 86_400)))
+    assert config.limits == Limits(40, 0.5, ("+44",), (Cap(3, 900), Cap(20, 86_400)), 9_000, 700)
     assert config.admin_key == "cw-abc_1"
 
 

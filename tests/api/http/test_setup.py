@@ -30,6 +30,13 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
         "cps": None,
         "caps": [],
         "number_series": None,
+        "channels": None,
+        "cps": None,
+        "caps": [],
+        "calls_per_day": None,
+        "country_calls_per_day": None,
+        "country_caps": {},
+        "approved_countries": [],
         "stopped_at": None,
     }
     assert reply.json["id"].startswith("acc_")
