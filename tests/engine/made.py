@@ -6,10 +6,23 @@ from typing import Any
 
 import msgspec
 
-from engine.model import Account, Attempt, CallList, Contact, Did, Flow, FlowSettings, Report
+from engine.model import (
+    Account,
+    AccountRules,
+    Attempt,
+    CallList,
+    Contact,
+    Did,
+    Flow,
+    FlowSettings,
+    Report,
+)
 
 EPOCH = 1_800_000_000.0
 """The moment at which tests begin: 15 January 2027, 08:00 UTC."""
+
+HOME_RULES = AccountRules(approved_countries=("US",))
+"""Those of an account for which a call to the United States is nothing to be told of."""
 
 DEFINITION: dict[str, Any] = {
     "start": "hello",
@@ -21,8 +34,8 @@ DEFINITION: dict[str, Any] = {
 
 
 def account(**changes: Any) -> Account:
-    """An account."""
-    value = Account("acc_1", "default", "UTC", "owner@example.com", EPOCH)
+    """An account of which calls to the United States are nothing new."""
+    value = Account("acc_1", "default", "UTC", "owner@example.com", EPOCH, HOME_RULES)
     return msgspec.structs.replace(value, **changes)
 
 

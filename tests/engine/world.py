@@ -20,7 +20,7 @@ from engine.ports.telephony import CallRequest
 from engine.runtime import Engine, EngineSettings
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript, SimulatedTelephony
-from tests.engine.made import EPOCH, account, call_list, contact, did, flow
+from tests.engine.made import EPOCH, HOME_RULES, account, call_list, contact, did, flow
 
 POLLS_MAX = 20_000
 """A world in which nothing happens any more would be watched for ever."""
@@ -121,7 +121,7 @@ async def furnish(
     store: MemoryStore,
     flows: Sequence[Flow],
     dids: Sequence[Did],
-    rules: AccountRules = AccountRules(),  # noqa: B008 (it is frozen)
+    rules: AccountRules = HOME_RULES,
 ) -> None:
     """Put an account, flows and DIDs into a store."""
     await store.add_account(account(rules=rules))
