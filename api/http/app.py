@@ -7,6 +7,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,7 @@ from api.http.exchange import (
 )
 from api.http.feed import FeedHub
 from api.http.gate import GatedRequest, set_up_gate
+from api.http.openapi.publication import publish
 from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_status
 from api.http.resources.feed import serve_feed
@@ -87,6 +89,7 @@ def make_app(
         recordings=recordings,
         wake_hook=wake_hook,
         keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
+        describe=partial(publish, settings.public_url),
         tickets=Tickets(),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
         large_bodies_of=defaultdict(lambda: trio.CapacityLimiter(LARGE_BODIES_MAX // 2)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import trio
@@ -45,6 +45,18 @@ class HttpSettings(Struct, frozen=True):
     """SHA-256 of the administrator's key."""
 
 
+class Described(Protocol):
+    """The API's description, encoded."""
+
+    @property
+    def document(self) -> bytes:
+        """OpenAPI, as JSON."""
+
+    @property
+    def page(self) -> bytes:
+        """HTML."""
+
+
 class Front(Struct, frozen=True):
     """What all requests share."""
 
@@ -58,6 +70,8 @@ class Front(Struct, frozen=True):
     """None where nothing is recorded."""
     wake_hook: Callable[[str, str], None]
     """Called with an account and a flow for whose webhook there may be something to be sent."""
+    describe: Callable[[], Described]
+    """The API's own description."""
     keyring: Keyring
     tickets: Tickets
     large_bodies: trio.CapacityLimiter
