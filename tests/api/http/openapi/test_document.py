@@ -18,7 +18,7 @@ from api.http.openapi.publication import publish
 from api.http.problem import KINDS
 from api.http.routes import ROUTES, Route
 from engine.webhook import Webhook
-from tests.api.http.neighbours import send, settle
+from tests.api.http.neighbours import NAMES, PUBLIC_NAMES, send, settle
 from tests.api.http.world import PUBLIC_URL, World, opened_world
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(publish(PUBLIC_URL).document)
@@ -98,11 +98,10 @@ async def test_every_answer_is_as_it_is_described(world: World) -> None:
 async def test_every_refusal_is_as_it_is_described(world: World) -> None:
     """Of each route, asked by nobody, by whoever may not, for nothing and with a body of no sense."""
     await settle(world, "ours")
-    names = dict.fromkeys(("account", "agent", "attempt", "contact", "delivery", "flow"), "none")
-    names |= {"list": "none", "number": "+14155550000", "recording": "none", "code": "none"}
+    names = {**dict.fromkeys((*NAMES, *PUBLIC_NAMES), "none"), "number": "+14155550000"}
     for route in ROUTES:
         for client in (world.stranger, world.client("viewer"), world.administrator):
-            reply = await send(client, route, {"file": "none", **names})
+            reply = await send(client, route, names)
             described = _statuses_of(route).get(str(reply.status))
             assert described is not None, (route, reply.status, reply.body)
             if reply.status >= 400:
