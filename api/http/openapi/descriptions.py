@@ -24,6 +24,7 @@ from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, HOOK
 from api.http.views import (
     AccountView,
     AttemptView,
+    AuditView,
     CallView,
     ContactView,
     DidView,
@@ -38,7 +39,7 @@ from api.http.views import (
     RecordingView,
 )
 from engine.account_form import AccountChangeForm, AccountForm
-from engine.administration import DidForm
+from engine.did_form import DidChangeForm, DidForm, RestForm
 from engine.flow_form import FlowForm
 from engine.intake.bodies import CallRequest
 from engine.keys import KeyForm, RotationForm
@@ -46,6 +47,7 @@ from engine.rescheduling import StartForm
 from engine.staffing import AgentChange, AgentForm
 
 FLOW: Final = "/v1/flows/{flow}"
+DID: Final = "/v1/dids/{did}"
 LIST: Final = "/v1/lists/{list}"
 HTML_TYPE: Final = "text/html"
 FLOW_EXAMPLE: Final = {
@@ -119,6 +121,22 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
         {},
     ),
     ("DELETE", "/v1/keys/{key}"): Described("Revoke a key, at once", None, 204),
+    ("GET", "/v1/audit"): Described("List who changed what", page_of(AuditView)),
+    ("GET", "/v1/audit.csv"): Described("Get the audit log", media_type=CSV_TYPE),
+    ("GET", "/v1/audit.ndjson"): Described(
+        "Get the audit log, an entry a line", media_type="application/x-ndjson"
+    ),
+    ("PATCH", DID): Described(
+        "Change a DID's limits or trunk, at once", DidView, takes=DidChangeForm, example={"cps": 5}
+    ),
+    ("DELETE", DID): Described("Take a DID away", None, 204),
+    ("POST", f"{DID}/rest"): Described(
+        "Call from this DID no more for a while",
+        DidView,
+        takes=RestForm,
+        example={"for_s": 3600, "note": "shown as spam"},
+    ),
+    ("POST", f"{DID}/resume"): Described("Call from a DID again that rests", DidView),
     ("POST", "/v1/dids"): Described(
         "Make a DID",
         DidView,
