@@ -10,13 +10,39 @@ import msgspec
 import trio
 from rich.console import Console
 
-from bench import amd, busy, control, dial, listening, media, sip, trigger, waiting, wheel
+from bench import (
+    amd,
+    busy,
+    control,
+    dial,
+    intake,
+    listening,
+    media,
+    sip,
+    stream,
+    trigger,
+    waiting,
+    wheel,
+)
 from bench.report import show_measurements, write_json
 from bench.scenario import Measurement, Scenario, Size, describe_machine
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     module.SCENARIO.name: module.SCENARIO
-    for module in (wheel, media, listening, amd, busy, sip, dial, trigger, waiting, control)
+    for module in (
+        wheel,
+        media,
+        listening,
+        amd,
+        busy,
+        sip,
+        dial,
+        trigger,
+        intake,
+        stream,
+        waiting,
+        control,
+    )
 }
 """In the order in which they run."""
 

@@ -1,0 +1,112 @@
+"""`intake`: a call list of 5 MB uploaded over HTTP, validated, stored and answered, beside the least that any
+program would do with it: `csv` and `executemany` into a table, in one transaction.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+from bench.installation import free_port, make_config, make_flow, open_installation
+from bench.processes import usage_alone
+from bench.scenario import Measurement, Scenario, Show, Size
+
+ROWS: Final = 100_000
+ROUNDS: Final[dict[Size, int]] = {"quick": 2, "full": 7}
+"""Uploads, and floors, of which the median counts."""
+LOOK_S: Final = 0.01
+"""How often the engine is asked for a sign of life meanwhile."""
+FLOW: Final[dict[str, Any]] = {
+    "start": "bye",
+    "variables": {"name": {"default": "there"}, "amount": {"type": "money", "default": "0"}},
+    "nodes": {"bye": {"type": "hangup"}},
+}
+
+
+async def run(size: Size, show: Show) -> Measurement:
+    """Seconds from the first byte of the upload to its answer, and those of the floor."""
+    took_s, floor_s, cpu_s, lag_s = [], [], [], 0.0
+    with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
+        folder = Path(name)
+        config = make_config(folder / "data", f"sip:127.0.0.1:{free_port()}")
+        async with open_installation(folder, config) as engine:
+            flow = await make_flow(engine.client, {"+14155550100": 1}, definition=FLOW)
+            await engine.client.upload_list(flow, "warm.csv", make_list(1_000, 0))
+            for place in range(1, ROUNDS[size] + 1):
+                content = make_list(ROWS, place)
+                show(f"{len(content) / 1e6:.1f} MB, {ROWS:,} rows")
+                before = usage_alone(engine.child.pid)
+                async with trio.open_nursery() as nursery:
+                    lags: list[float] = []
+                    nursery.start_soon(_watch, engine.url, lags)
+                    begun = trio.current_time()
+                    view = await engine.client.upload_list(flow, f"{place}.csv", content)
+                    took_s.append(trio.current_time() - begun)
+                    nursery.cancel_scope.cancel()
+                assert view.report.accepted == ROWS, view.report
+                cpu_s.append(usage_alone(engine.child.pid).since(before))
+                lag_s = max(lag_s, *lags)
+                floor_s.append(await trio.to_thread.run_sync(_measure_floor, folder, content))
+    metrics = {
+        "upload_s": _median(took_s),
+        "rows_per_s": ROWS / _median(took_s),
+        "engine_cpu_s": _median(cpu_s),
+        "answer_to_others_max_ms": lag_s * 1e3,
+    }
+    floor = {"upload_s": _median(floor_s), "rows_per_s": ROWS / _median(floor_s)}
+    ratio = {name: metrics[name] / floor[name] for name in floor}
+    return Measurement("intake", metrics, floor, ratio)
+
+
+def make_list(rows: int, serial: int) -> bytes:
+    """A call list of about 52 bytes a row, another for each serial number."""
+    lines = (
+        f"+1415{serial:02}{row:05},Customer {row:06},{row % 9000}.50,ref-{row:08}\r\n"
+        for row in range(rows)
+    )
+    return ("tel1,name,amount,reference\r\n" + "".join(lines)).encode()
+
+
+def _measure_floor(folder: Path, content: bytes) -> float:
+    """Seconds for the least: the rows read, and put into a table as durably as ours."""
+    file = folder / "floor.db"
+    file.unlink(missing_ok=True)
+    begun = time.perf_counter()
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("CREATE TABLE contacts (tel1, name, amount, reference)")
+        rows = csv.reader(io.StringIO(content.decode(), newline=""))
+        next(rows)
+        with db:
+            db.executemany("INSERT INTO contacts VALUES (?, ?, ?, ?)", rows)
+        return time.perf_counter() - begun
+
+
+async def _watch(url: str, lags: list[float]) -> None:
+    """How long the engine takes to say that it is alive, again and again."""
+    host, port = url.removeprefix("http://").split(":")
+    request = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    async with await trio.open_tcp_stream(host, int(port)) as stream:
+        while True:
+            begun = trio.current_time()
+            await stream.send_all(request)
+            await stream.receive_some()
+            lags.append(trio.current_time() - begun)
+            await trio.sleep(LOOK_S)
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[math.floor(len(values) / 2)]
+
+
+SCENARIO = Scenario("intake", "a call list of 5 MB: validated, stored and answered", run)
