@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar
@@ -22,18 +21,6 @@ Row = Sequence[str | int | float | None]
 PAGE_ROWS: Final = 1_000
 """Rows that are in memory at once."""
 CSV_TYPE: Final = "text/csv; charset=utf-8"
-
-_FORMULA: Final = re.compile(r"[=+\-@\t\r]")
-_HARMLESS: Final = re.compile(r"""\+[0-9]{1,15} | ="[^"]*" """, re.VERBOSE)
-"""A number in E.164, and a text in the spelling that keeps a spreadsheet from taking it for a number."""
-
-
-def guard_cell(text: str) -> str:
-    """A cell that a spreadsheet takes for text: with an apostrophe before what begins like a formula,
-    unless it is a number in E.164 or a text as ="0049"."""
-    if _FORMULA.match(text) and not _HARMLESS.fullmatch(text):
-        return f"'{text}"
-    return text
 
 
 async def stream_pages(

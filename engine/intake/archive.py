@@ -24,6 +24,9 @@ UNPACKED_BYTES_MAX: Final = 4 * FILE_BYTES_MAX
 """All files of an archive together."""
 
 _MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_ENTRY_MARK: Final = b"PK\x01\x02"
+MARKS_MAX: Final = 10 * ENTRIES_MAX
+"""Marks of an entry that an archive may have: its own, and those of archives inside of it."""
 _LOCAL_HEADER_BYTES: Final = 30
 _ENCRYPTED: Final = 0x1
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -46,6 +49,13 @@ class Unpacked(Struct, frozen=True):
 
     name: str
     data: bytes
+
+
+def check_directory(name: str, data: bytes) -> None:
+    """See that an archive does not name so many files that listing them takes much memory. Raises
+    `Refused("bad_zip")`."""
+    if data.count(_ENTRY_MARK) > MARKS_MAX:
+        raise Refused("bad_zip", f"{name!r} holds more than {ENTRIES_MAX} files.")
 
 
 def is_archive(data: bytes) -> bool:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
-from engine.intake.archive import is_archive, unpack
+from engine.intake.archive import check_directory, is_archive, unpack
 from engine.intake.columns import Columns, is_example, read_columns
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate, Rules
@@ -33,6 +33,7 @@ def open_tables(name: str, data: bytes, sheet: str) -> tuple[list[Table], list[R
         sheet: which sheet of a workbook is read; empty for the first.
     """
     if is_archive(data):
+        check_directory(name, data)
         if is_workbook(data):
             table, notes = read_workbook(name, data, sheet)
             return [table], notes

@@ -29,8 +29,10 @@ ROWS_MAX: Final = 500_000
 """Rows of one list. A 5 MB file of nothing but numbers has fewer."""
 PIECE_ROWS: Final = 500
 """Rows in one piece; unpacking it takes about a millisecond."""
-PIECE_CHARS: Final = 1_000_000
-"""Characters of rejected rows in one piece; the row that reaches it is the piece's last."""
+PIECE_WEIGHT: Final = 500_000
+"""Characters of the rejected rows in one piece; the row that reaches it is the piece's last."""
+CELL_WEIGHT: Final = 16
+"""Characters that a cell counts for beside its own: unpacking a cell takes as long as so many of them."""
 CONTACT_HEADER: Final = ("contact",)
 """What a list that came as JSON has in place of a header: its rejected rows are its contacts' JSON."""
 
@@ -184,7 +186,7 @@ class _Tally:
         self._earliest_at: float | None = None
         self._drafts: list[Draft] = []
         self._rejected: list[RejectedRow] = []
-        self._rejected_chars = 0
+        self._rejected_weight = 0
         self._errors: list[RowError] = []
         self.warnings: list[RowError] = []
 
@@ -208,7 +210,7 @@ class _Tally:
         """Keep a row that was not taken."""
         self.note(errors)
         self._rejected.append(make_rejected(errors, cells))
-        self._rejected_chars += sum(map(len, cells))
+        self._rejected_weight += sum(map(len, cells)) + CELL_WEIGHT * len(cells)
 
     def note(self, errors: Iterable[RowError]) -> None:
         """Keep errors for the report, as long as it has room."""
@@ -220,14 +222,14 @@ class _Tally:
         """Whether it is time for `take_piece`."""
         return (
             len(self._drafts) + len(self._rejected) >= PIECE_ROWS
-            or self._rejected_chars > PIECE_CHARS
+            or self._rejected_weight > PIECE_WEIGHT
         )
 
     def take_piece(self) -> Iterator[Piece]:
         """What came since the last piece, if anything did."""
         if self._drafts or self._rejected:
             yield Piece(self._drafts, self._rejected)
-            self._drafts, self._rejected, self._rejected_chars = [], [], 0
+            self._drafts, self._rejected, self._rejected_weight = [], [], 0
 
     def close(self, name: str, header: tuple[str, ...]) -> Verdict:
         """What became of the list. Raises `Refused("no_rows")`."""

@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
-from api.http.csv_stream import PAGE_ROWS, Row, guard_cell, stream_pages, stream_rows
+from api.http.csv_stream import PAGE_ROWS, Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer_page
 from api.http.views import AuditView, encode, show_audit
 from engine.audit import AuditEntry
+from engine.intake.answer import guard_cell
 from engine.ports.store import Page
 
 COLUMNS: Final = ("at", "account", "key", "role", "source", "action", "targets", "detail")

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import trio
 from msgspec import Meta, Struct
 
-from api.http.csv_stream import guard_cell, stream_pages, stream_rows
+from api.http.csv_stream import stream_pages, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
 from api.http.views import show_do_not_call, show_do_not_call_change
@@ -16,6 +16,7 @@ from engine.do_not_call import NOTE_LENGTH_MAX, DoNotCall
 from engine.do_not_call_file import read_do_not_call_file, read_do_not_call_numbers, read_expiry
 from engine.events import rfc3339
 from engine.form import read_form
+from engine.intake.answer import guard_cell
 from engine.model import REPORT_ERRORS_MAX, RowError
 
 CHUNK: Final = 500

@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator, Sequence
 import trio
 from msgspec import Struct
 
-from api.http.csv_stream import Row, guard_cell, stream_rows
+from api.http.csv_stream import Row, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
 from api.http.views import FlowView, show_flow
 from engine.flow.definition import read_definition
 from engine.flow.drawing import draw
 from engine.form import read_form
+from engine.intake.answer import guard_cell
 from engine.intake.columns import make_example, make_template
 from engine.intake.submission import read_variables
 from engine.model import Flow

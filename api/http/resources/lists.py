@@ -7,13 +7,14 @@ from typing import Final
 
 import msgspec
 
-from api.http.csv_stream import Row, guard_cell, stream_pages, stream_rows
+from api.http.csv_stream import Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer
 from api.http.problem import not_found
 from api.http.resources.contacts import show_contacts
 from api.http.views import show_list
 from engine.events import rfc3339
-from engine.model import TELS_MAX, Attempt, CallList, Contact, RejectedRow, status_of
+from engine.intake.answer import guard_cell, make_rejected_header, make_rejected_row
+from engine.model import TELS_MAX, Attempt, CallList, Contact, status_of
 
 RESULT_COLUMNS: Final = (
     "row",
@@ -35,9 +36,6 @@ RESULT_COLUMNS: Final = (
 )
 """`attempts` are those that count against the flow's `attempts_max`; from `number` on it is the last.
 `result` is a JSON object of the variables that the call set: flows differ in them, and the columns do not."""
-REJECTED_COLUMNS: Final = ("row", "column", "code", "detail")
-"""After the columns of the list itself."""
-
 Change = Callable[[str, str], Awaitable[CallList | None]]
 
 
@@ -113,9 +111,9 @@ async def get_rejected(exchange: Exchange) -> Answer:
         lambda limit, cursor: exchange.store.list_rejected(
             exchange.account.id, call_list.id, limit, cursor
         ),
-        lambda rejected: _make_rejected_row(rejected, width),
+        lambda rejected: make_rejected_row(rejected, width),
     )
-    header = (*map(guard_cell, call_list.header), *REJECTED_COLUMNS)
+    header = make_rejected_header(call_list.header)
     return stream_rows(f"rejected-{call_list.id}.csv", header, pages)
 
 
@@ -160,10 +158,3 @@ def _make_result_row(contact: Contact, attempt: Attempt | None, now: float) -> R
             msgspec.json.encode(attempt.result).decode(),
         ]
     return row + [None] * (len(RESULT_COLUMNS) - len(row))
-
-
-def _make_rejected_row(rejected: RejectedRow, width: int) -> Row:
-    cells = [guard_cell(cell) for cell in rejected.cells[:width]]
-    cells += [""] * (width - len(cells))
-    where = guard_cell(rejected.column or "")
-    return [*cells, rejected.row, where, rejected.code, guard_cell(rejected.detail)]
