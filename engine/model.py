@@ -272,7 +272,7 @@ Dialing = Literal["preview", "progressive", "power"]
 when an agent is free, or several calls for each free agent."""
 
 
-CallerNumbers = Literal["rotate", "local"]
+CallerNumbers = Literal["rotate", "sticky", "local"]
 """How a flow chooses the DID of a call."""
 
 
@@ -300,7 +300,7 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     calling_window: CallingWindow | CallingWindows | None = None
     """When callees may be called; None is always."""
     caller_numbers: CallerNumbers = "rotate"
-    """How a DID is chosen: in turn, or the one whose number is most like the callee's."""
+    """How a DID is chosen: in turn, the one that called the number last, or the one that is most like it."""
     purpose: Purpose | None = None
     """What calls are for, where the account keeps to a country's number series."""
     presentation: PresentationSettings = PresentationSettings()

@@ -136,7 +136,7 @@ class Engine:
         self._router = Router(
             clock, engine_limits, settings.trunks, settings.routes, settings.day_caps
         )
-        self._scheduler = Scheduler(store, clock, self._router.take)
+        self._scheduler = Scheduler(store, clock, self._router.take, self._router.is_sticky)
         self._live = LiveAttempts()
         self._services = AttemptServices(
             live=self._live,
@@ -363,6 +363,7 @@ class Engine:
                 self._start_actor(actor, nursery, attempts)
             nursery.start_soon(keep_dids)
             nursery.start_soon(self.dids.run)
+            nursery.start_soon(self._router.end_waits, self._put_back)
             nursery.start_soon(self._close_canceled)
             nursery.start_soon(self._scheduler.aside.run)
             nursery.start_soon(self._reopening.run)

@@ -21,6 +21,8 @@ from adapters.sqlite.rows import (
     attempt_row,
     contact_progress_row,
     detail_text,
+    read_strings,
+    text,
     to_attempt,
     to_contact,
     to_list,
@@ -32,7 +34,7 @@ from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
 from engine.model import Attempt, BlockerCode, CallList, Contact
-from engine.ports.store import Deferral, OpenList, RecentStart, Refusal
+from engine.ports.store import CALLERS_KEPT, Deferral, OpenList, RecentStart, Refusal
 
 GATHER_S: Final = 0.01
 """How long what is written of one attempt may wait for others to share its commit: an intent is written
@@ -137,6 +139,12 @@ RECENT_STARTS: Final = (
     "JOIN accounts a ON a.n = g.account JOIN flows f ON f.n = g.flow "
     "WHERE g.initiated_at >= ? ORDER BY at, id"
 )
+LAST_CALLERS: Final = (
+    "SELECT j.value, (SELECT json_group_array(x.did) FROM (SELECT t.did FROM attempts t "
+    "INDEXED BY attempts_by_number WHERE t.account = a.n AND t.number = j.value "
+    f"ORDER BY t.id DESC LIMIT {CALLERS_KEPT}) x) "
+    "FROM accounts a CROSS JOIN json_each(?) j WHERE a.id = ?"
+)
 DID_HEALTH: Final = (
     f"SELECT t.did, CAST(t.ended_at / {HEALTH_STEP_S} AS INTEGER) AS step, count(*), "
     f"sum(t.disposition IN ({_any_of(ANSWERED)})), sum(t.disposition = 'blocked') "
@@ -153,6 +161,8 @@ DID_STARTS: Final = (
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
 
 
+NUMBERS_ASKED_AT_ONCE: Final = 5_000
+"""Numbers of one question; more are asked for in turn."""
 NO_LIST: Final = -1
 """Where single calls are looked for that reached a number: each of them is somebody's wish by itself."""
 DIALABLE: Final = frozenset({"scheduled", "running"})
@@ -255,6 +265,17 @@ class SqliteDialing(Connected):
         """Attempts without an end, in the order of their ids."""
         return await self._readers.rows(OPEN_ATTEMPTS, (), _to_pair)
 
+    async def last_callers(
+        self, account: str, numbers: Sequence[str]
+    ) -> dict[str, tuple[str, ...]]:
+        """Which DIDs called each of the numbers, the latest first."""
+        found: dict[str, tuple[str, ...]] = {}
+        for start in range(0, len(numbers), NUMBERS_ASKED_AT_ONCE):
+            some = text(numbers[start : start + NUMBERS_ASKED_AT_ONCE])
+            rows = await self._readers.rows(LAST_CALLERS, (some, account), _to_callers)
+            found.update(row for row in rows if row[1])
+        return found
+
     async def did_health(self, since: float) -> list[HealthStep]:
         """What the calls of each DID came to."""
         return await self._readers.rows(DID_HEALTH, (since,), _to_health_step)
@@ -271,6 +292,10 @@ class SqliteDialing(Connected):
         return await self._readers.rows(
             RECENT_STARTS, (since, since), lambda row: RecentStart(*row[:6])
         )
+
+
+def _to_callers(row: Row) -> tuple[str, tuple[str, ...]]:
+    return row[0], tuple(dict.fromkeys(read_strings(row[1])))
 
 
 def _to_health_step(row: Row) -> HealthStep:

@@ -38,7 +38,7 @@ Row = tuple[Any, ...]
 """What SQLite gives and takes."""
 
 _encoder = msgspec.json.Encoder()
-_read_strings = msgspec.json.Decoder(tuple[str, ...]).decode
+read_strings = msgspec.json.Decoder(tuple[str, ...]).decode
 _read_variables = msgspec.json.Decoder(dict[str, str]).decode
 _read_counts = msgspec.json.Decoder(dict[Disposition, int]).decode
 _read_caps = msgspec.json.Decoder(tuple[Cap, ...]).decode
@@ -170,7 +170,7 @@ def to_flow(row: Row) -> Flow:
         settings=_read_settings(row[6]),
         version=row[7],
         listener_active=bool(row[8]),
-        dids=_read_strings(row[9]),
+        dids=read_strings(row[9]),
         calls_list=row[10],
         created_at=row[11],
     )
@@ -242,7 +242,7 @@ def to_list(row: Row) -> CallList:
         *row[:7],
         _read_report(row[7]),
         *row[8:11],
-        _read_strings(row[11]),
+        read_strings(row[11]),
         bool(row[12]),
     )
     return CallList(*values)
@@ -367,7 +367,7 @@ def to_contact(row: Row) -> Contact:
     """A contact."""
     values: Row = (
         *row[:5],
-        _read_strings(row[5]),
+        read_strings(row[5]),
         _read_variables(row[6]) if row[6] is not None else {},
         *row[7:14],
         _read_counts(row[14]) if row[14] is not None else {},
@@ -393,7 +393,7 @@ def rejected_row(one: RejectedRow, list_n: int, place: int) -> Row:
 
 def to_rejected(row: Row) -> RejectedRow:
     """A rejected row, from the columns after its place."""
-    values: Row = (*row[1:5], _read_strings(row[5]))
+    values: Row = (*row[1:5], read_strings(row[5]))
     return RejectedRow(*values)
 
 

@@ -398,6 +398,7 @@ _COUNTRIES: Final = (
     ) WITHOUT ROWID
     """,
 )
+_CALLERS: Final = ("CREATE INDEX attempts_by_number ON attempts (account, number, id, did)",)
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
@@ -419,6 +420,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0017 rests of DIDs", _DID_RESTS),
     Migration("0018 audit log", AUDIT),
     Migration("0019 countries that were called", _COUNTRIES),
+    Migration("0020 who called a number", _CALLERS),
 )
 """In the order in which they run."""
 

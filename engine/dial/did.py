@@ -304,6 +304,7 @@ class DidActor:
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
     ) -> Assignment:
         clearance = self.clear(case, work.contact.number, work.contact.id, now, work.refused_by)
+        self._note_caller(work)
         call = clearance.call
 
         def recheck() -> Block | None:
@@ -334,6 +335,14 @@ class DidActor:
             permit=clearance.permit,
             recheck=recheck,
         )
+
+    def _note_caller(self, work: Work) -> None:
+        """This DID is the one that the number knows from now on."""
+        work.has_waited = False
+        if work.callers is not None:
+            number = work.contact.number
+            others = [one for one in work.callers.get(number, ()) if one != self.did.number]
+            work.callers = {**work.callers, number: (self.did.number, *others)}
 
     def _put_back(self, work: Work, block: Block, services: AttemptServices, now: float) -> None:
         """Only this contact, or its flow, is held back: the DID goes on with others."""

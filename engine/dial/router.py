@@ -13,6 +13,7 @@ from msgspec import Struct
 from engine.dial.account import AccountDesk
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import (
+    DETAILS,
     Case,
     describe,
     find_capped,
@@ -23,10 +24,12 @@ from engine.dial.blockers import (
     find_way_blocker,
     opening_of,
 )
+from engine.dial.callers import CallerPool
 from engine.dial.day_caps import DAY_S, DayCapDefaults
 from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
 from engine.dial.floor import Floor, Ticket
 from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
+from engine.dial.parking import STICKY_WAIT_S, Parking
 from engine.dial.route import RouteSettings, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
 from engine.flow.definition import read_definition
@@ -80,6 +83,9 @@ class Router:
         self._actors: dict[str, DidActor] = {}
         self._flows_of: dict[str, dict[str, None]] = {}
         """Flows in operation, by the DIDs that they call from."""
+        self.parking = Parking()
+        """Contacts that wait for the DID that they know."""
+        self._has_parked = trio.Event()
         self._retired: dict[str, Limits] = {}
         """Those of DIDs that were removed."""
         self._accounts: dict[str, AccountDesk] = {}
@@ -178,6 +184,7 @@ class Router:
         actor = self._actors.pop(number, None)
         if actor is not None:
             actor.close()
+            self._release(number)
             self._retired[number] = actor.limits
             if len(self._retired) > RETIRED_MAX:
                 del self._retired[next(iter(self._retired))]
@@ -191,6 +198,12 @@ class Router:
         until = math.inf if rest.until is None else rest.until - lag
         detail = f"The caller number {actor.did.number} rests: {rest.detail}"
         actor.rest = Block("did_cap", until, detail=detail)
+        self._release(actor.did.number)
+
+    def _release(self, number: str) -> None:
+        """Nobody is to wait for this DID."""
+        self.parking.release(number)
+        self._has_parked.set()
 
     def _recall(self, limits: Limits, starts: Sequence[float]) -> None:
         """Have each window count the calls that only the store remembers. One that both remember may count
@@ -237,6 +250,12 @@ class Router:
 
         def fill(actor: DidActor) -> None:
             self._put_back_caller(actor.did.number)
+            while actor.has_room and (work := self.parking.take(actor.did.number)) is not None:
+                answer = self.take(work)
+                if isinstance(answer, Aside):
+                    services.set_aside(work, answer.due_at, answer.code)
+                elif answer is not None:
+                    services.put_back(work, work.contact)
             while actor.has_room and actor.hungry:
                 flow = next(iter(actor.hungry))
                 del actor.hungry[flow]
@@ -344,7 +363,15 @@ class Router:
         pool = desk.callers.pool_for(callee)
         if not pool.numbers and desk.callers.numbers:
             return Aside(wall_now + UNFIT_WAIT_S, "no_trunk")
-        chosen = pool.choose(callee, self._has_room, partial(self._expected_wait_s, now))
+        known = self._find_known(work, desk, pool)
+        if known is not None and not self._has_room(known):
+            if self._may_wait_for(known, work, desk, now):
+                self.parking.add(known, work, now)
+                self._has_parked.set()
+                return None
+            known = None
+        wait_of = partial(self._expected_wait_s, now)
+        chosen = known or pool.choose(callee, self._has_room, wait_of)
         if chosen is None:
             for number in pool.numbers:
                 if number in self._actors:
@@ -354,6 +381,50 @@ class Router:
             return Hold(None)
         self._actors[chosen].post(work, desk)
         return None
+
+    def _find_known(self, work: Work, desk: FlowDesk, pool: CallerPool) -> str | None:
+        """The DID that called the contact's number last, of those that may call it now."""
+        if desk.flow.settings.caller_numbers != "sticky" or work.callers is None:
+            return None
+        for number in work.callers.get(work.contact.number, ()):
+            actor = self._actors.get(number)
+            if number in pool.numbers and actor is not None and actor.rest is None:
+                return number
+        return None
+
+    def _may_wait_for(self, known: str, work: Work, desk: FlowDesk, now: float) -> bool:
+        """Whether a contact waits for a DID that is busy: where its turn is likely to come in time, and no
+        agent is kept waiting for it."""
+        if work.has_waited or desk.flow.kind == "dialer":
+            return False
+        actor = self._actors[known]
+        if actor.route is None or actor.route.down_by(now) is not None:
+            return False
+        blocked = actor.limits.blocked_by(now)
+        is_known = blocked is not None and math.isfinite(blocked.until)
+        held_s = blocked.until - now if blocked is not None and is_known else 0.0
+        queue_s = (self.parking.count(known) + 1) / actor.did.cps
+        return held_s + actor.backlog_s + queue_s <= STICKY_WAIT_S
+
+    def is_sticky(self, flow: str) -> bool:
+        """Whether a flow calls people from the DID that they know."""
+        desk = self._desks.get(flow)
+        return desk is not None and desk.flow.settings.caller_numbers == "sticky"
+
+    async def end_waits(self, put_back: Callable[[Work, Contact], None]) -> None:
+        """Give back who has waited long enough for a DID, until cancelled.
+
+        Args:
+            put_back: tells the scheduler that a contact waits again.
+        """
+        while True:
+            self._has_parked = trio.Event()
+            for work in self.parking.expire(trio.current_time()):
+                work.has_waited = True
+                put_back(work, work.contact)
+            end = self.parking.next_end
+            with trio.move_on_at(math.inf if end is None else end):
+                await self._has_parked.wait()
 
     def _has_room(self, number: str) -> bool:
         actor = self._actors.get(number)
@@ -386,6 +457,12 @@ class Router:
                 if own is not None and own.code != "no_trunk":
                     found.append(describe(own, now, wall_now))
                     continue
+                known = self.parking.did_of(contact.id)
+                if known in self._actors:
+                    found.append(
+                        describe(self._find_wait(known, desk, contact, now), now, wall_now)
+                    )
+                    continue
                 # Whether there is a DID for it may have changed since it was set aside for want of one.
                 way = contact.flow, desk.callers.rule.binds(contact.number)
                 if way not in lines:
@@ -393,6 +470,14 @@ class Router:
                 block = lines[way]
             found.append(describe(block, now, wall_now))
         return found
+
+    def _find_wait(self, known: str, desk: FlowDesk, contact: Contact, now: float) -> Block:
+        """What holds a contact that waits for one DID."""
+        case = self._actors[known].case_of(False, desk)
+        block = find_way_blocker(contact.number, case, now) or Block("did_cps", now)
+        reason = block.detail or DETAILS[block.code]
+        detail = f"It waits for {known}, which called this number before. {reason}"
+        return Block(block.code, block.until, detail=detail)
 
     def find_hold(self, flow: str, list_paused: bool) -> BlockerCode | None:
         """What somebody has stopped, so that no contact of a list is dialled, whatever else holds it."""

@@ -43,6 +43,8 @@ from engine.ports.webhooks import WebhookStore
 
 T = TypeVar("T")
 
+CALLERS_KEPT = 8
+"""Attempts on a number that are looked at for the DIDs that called it."""
 PAGE_MAX = 1000
 """Rows of one page; a larger `limit` is cut to this."""
 KEYS_MAX = 1000
@@ -471,6 +473,12 @@ class DialStore(RecordingKeeper, Protocol):
 
     async def open_attempts(self) -> list[tuple[Attempt, Contact]]:
         """Attempts without an end, with their contacts: after a start, those that a crash interrupted."""
+
+    async def last_callers(
+        self, account: str, numbers: Sequence[str]
+    ) -> dict[str, tuple[str, ...]]:
+        """Which DIDs called each of the numbers, in the account's last `CALLERS_KEPT` attempts on it, the
+        latest first; numbers that were not called are left out. One question, however many there are."""
 
     async def did_health(self, since: float) -> list[HealthStep]:
         """What the calls of each DID came to that were initiated at or after `since` and ended since its

@@ -59,6 +59,11 @@ class Work(Struct, eq=False, gc=False):
     call, the latest last; `REFUSALS_KEPT` at the most. Not kept in the store: a restart forgets it."""
     claim: Claim | None = None
     """Of a dialer flow's contact that was let go."""
+    callers: dict[str, tuple[str, ...]] | None = None
+    """Of a flow that calls people from the DID that they know: by number, which DIDs called it last, the
+    latest first. None where nobody has looked."""
+    has_waited: bool = False
+    """Whether it has waited for such a DID, in vain: any may call it."""
 
     @property
     def is_void(self) -> bool:

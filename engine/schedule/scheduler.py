@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -73,8 +73,16 @@ class _FlowQueue:
 class Scheduler:
     """Drives lists to their contacts' moments. One task runs it; all other methods are synchronous."""
 
-    def __init__(self, store: DialStore, clock: WallClock, outlet: Outlet) -> None:
+    def __init__(
+        self,
+        store: DialStore,
+        clock: WallClock,
+        outlet: Outlet,
+        remembers_callers: Callable[[str], bool] = lambda flow: False,
+    ) -> None:
+        """`remembers_callers` tells of a flow whether it must be known which DIDs called its contacts."""
         self._store = store
+        self._remembers_callers = remembers_callers
         self._clock = clock
         self._outlet = outlet
         self.aside = SettingAside(store, self.put_back)
@@ -155,7 +163,7 @@ class Scheduler:
         if feed.closed:
             return
         if not is_void and self._may_hold(feed, contact):
-            self._hold(Work(contact, feed, work.refused_by))
+            self._hold(_again(work, contact))
             self._wake()
         else:
             feed.next_due_at = min(feed.next_due_at, contact.due_at)
@@ -362,6 +370,16 @@ class Scheduler:
             await self._store.complete_contacts(listed, "skipped", now, "do_not_call")
         return set(listed)
 
+    async def _recall_callers(
+        self, feed: ListFeed, contacts: Sequence[Contact]
+    ) -> dict[str, tuple[str, ...]] | None:
+        """Which DIDs called the numbers of the contacts just fetched, in one question; None where it does
+        not matter."""
+        if not self._remembers_callers(feed.flow):
+            return None
+        numbers = {number for contact in contacts for number in contact.tel}
+        return await self._store.last_callers(feed.account, sorted(numbers))
+
     async def _fill(self, feed: ListFeed) -> None:
         """Fetch the earliest contacts of a list that are not held.
 
@@ -377,6 +395,7 @@ class Scheduler:
         try:
             contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
             listed = await self._skip_listed(feed, limit)
+            callers = await self._recall_callers(feed, contacts)
         finally:
             feed.loading = False
         horizon = self._clock.now() + HORIZON_S
@@ -387,6 +406,25 @@ class Scheduler:
             if contact.due_at > horizon or feed.paused or feed.closed or feed.moving:
                 beyond = min(beyond, contact.due_at)
                 break
-            self._hold(Work(contact, feed))
+            self._hold(Work(contact, feed, callers=_callers_of(contact, callers)))
         feed.next_due_at = min(feed.next_due_at, beyond)
         self._consider_loading(feed)
+
+
+def _again(work: Work, contact: Contact) -> Work:
+    """The contact in hand once more, with what is remembered of it."""
+    return Work(
+        contact,
+        work.feed,
+        work.refused_by,
+        callers=work.callers,
+        has_waited=work.has_waited,
+    )
+
+
+def _callers_of(
+    contact: Contact, callers: Mapping[str, tuple[str, ...]] | None
+) -> dict[str, tuple[str, ...]] | None:
+    if callers is None:
+        return None
+    return {number: callers[number] for number in contact.tel if number in callers}

@@ -18,6 +18,7 @@ from engine.do_not_call import entries_of
 from engine.events import Event
 from engine.model import Attempt, BlockerCode, CallList, Contact, RejectedRow
 from engine.ports.store import (
+    CALLERS_KEPT,
     Deferral,
     IdempotentAnswer,
     IntakeStore,
@@ -338,6 +339,18 @@ class MemoryDialing:
         tables = self._tables
         attempts = [tables.attempts[attempt] for attempt in sorted(tables.open_attempts)]
         return [(attempt, tables.contacts[attempt.contact]) for attempt in attempts]
+
+    async def last_callers(
+        self, account: str, numbers: Sequence[str]
+    ) -> dict[str, tuple[str, ...]]:
+        """Which DIDs called each of the numbers, the latest first."""
+        await trio.lowlevel.checkpoint()
+        tables, found = self._tables, dict[str, tuple[str, ...]]()
+        for number in numbers:
+            ids = tables.attempts_on.get((account, number), ())[: -CALLERS_KEPT - 1 : -1]
+            if ids:
+                found[number] = tuple(dict.fromkeys(tables.attempts[one].did for one in ids))
+        return found
 
     async def did_health(self, since: float) -> list[HealthStep]:
         """What the calls of each DID came to. Looks at each: it is asked at a start."""

@@ -111,6 +111,8 @@ class Tables:
         self.attempts: dict[str, Attempt] = {}
         self.attempts_of_account: dict[str, list[str]] = {}
         """Sorted."""
+        self.attempts_on: dict[tuple[str, str], list[str]] = {}
+        """By account and number; sorted."""
         self.attempts_of_contact: dict[str, tuple[str, ...]] = {}
         """Sorted."""
         self.reached: dict[tuple[str, str], set[str]] = {}
@@ -344,6 +346,7 @@ class Tables:
         """Keep a new attempt, which is open."""
         self.attempts[attempt.id] = attempt
         self.open_attempts[attempt.id] = None
+        insort(self.attempts_on.setdefault((attempt.account, attempt.number), []), attempt.id)
         insort(self.attempts_of_account.setdefault(attempt.account, []), attempt.id)
         others = self.attempts_of_contact.get(attempt.contact, ())
         self.attempts_of_contact[attempt.contact] = tuple(sorted((*others, attempt.id)))

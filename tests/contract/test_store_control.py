@@ -289,6 +289,24 @@ async def test_when_a_dids_latest_calls_began_is_known_legs_included(kit: Kit) -
     assert await store.did_starts("+1", 0, 2) == []
 
 
+async def test_who_called_a_number_last_is_asked_for_many_numbers_at_once(kit: Kit) -> None:
+    store = kit.store
+    await store.accept_list(a_new_list(12))
+    first, other = a_contact(1).tel[0], a_contact(2).tel[0]
+    for nth in range(1, 12):
+        attempt = msgspec.structs.replace(
+            an_attempt(a_contact(nth), nth), number=first, did=f"+91{nth % 10}"
+        )
+        await store.begin_attempt(attempt, about(attempt, "attempt.initiated"))
+    called = msgspec.structs.replace(an_attempt(a_contact(12), 12), number=other, did="+917")
+    await store.begin_attempt(called, about(called, "attempt.initiated"))
+    asked = [first, other, "+4930"]
+    latest = ("+911", "+910", "+919", "+918", "+917", "+916", "+915", "+914")
+    assert await store.last_callers(ACME, asked) == {first: latest, other: ("+917",)}
+    assert await store.last_callers(OTHER, asked) == {}
+    assert await store.last_callers(ACME, []) == {}
+
+
 # Events
 
 

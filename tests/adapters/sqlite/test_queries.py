@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from sqlite_utils import Database
 
-from adapters.sqlite import agents, answers, dialing, flows, moving, reading, recordings, settings
+from adapters.sqlite import agents, answers, dialing, flows, keys, moving, reading, recordings
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.schema import migrate
 from engine.ports.store import AttemptFilter
@@ -67,7 +67,7 @@ STATEMENTS: dict[str, str] = {
         ),
         (moving, ("THE_LIST", "THE_CONTACT", "MOVING_LIST", "NEXT_ROWS", "MOVE_CONTACT")),
         (flows, ("FIND_FLOW", "LIST_FLOWS", "UNFINISHED_LISTS")),
-        (settings, ("FIND_KEY",)),
+        (keys, ("FIND_KEY",)),
         (agents, ("GET_AGENT", "FIND_AGENT", "LEGS_OF", "END_LEG")),
         (recordings, ("GET_RECORDING", "LIST_RECORDINGS", "RECORDINGS_OF")),
         (answers, ("FIND_ANSWER", "PURGE_ANSWERS")),
@@ -172,3 +172,10 @@ def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
     assert "SEARCH g USING INDEX legs_by_time (initiated_at>?)" in recent
     scans = [step for step in recent if step.startswith("SCAN")]
     assert [step.split()[1] for step in scans] == ["a"], "accounts are few"
+
+
+def test_who_called_a_number_is_found_in_the_index_alone(database: sqlite3.Connection) -> None:
+    plan = plan_of(database, dialing.LAST_CALLERS)
+    index = "SEARCH t USING COVERING INDEX attempts_by_number (account=? AND number=?)"
+    assert [step for step in plan if " t " in step] == [index]
+    assert not [step for step in plan if "TEMP B-TREE" in step]
