@@ -47,6 +47,7 @@ BlockerCode = Literal[
     "agents_busy",
     "account_stopped",
     "list_canceled",
+    "account_paused",
 ]
 
 TELS_MAX = 10
@@ -155,6 +156,8 @@ class Account(Struct, frozen=True):
     rules: AccountRules = AccountRules()
     stopped_at: float | None = None
     """Since when no call of it is made, by order of an administrator; None while it may call."""
+    paused_at: float | None = None
+    """Since when no call of it begins; those that were up then went on. None while it is not paused."""
 
 
 Scope = Literal[
@@ -353,6 +356,8 @@ class Flow(Struct, frozen=True):
     calls_list: str
     """Id of the standing list that its single calls belong to; it is made with the flow."""
     created_at: float
+    paused_at: float | None = None
+    """Since when no call of it begins, although its triggers are taken; None while it is not paused."""
 
 
 class RowError(Struct, frozen=True, gc=False):

@@ -33,6 +33,7 @@ from engine.did_health import RestRules
 from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
 from engine.forecaster import Capacity, Forecaster, capacity_of, sum_capacities
+from engine.holding import Holding
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.model import (
@@ -181,12 +182,22 @@ class Engine:
         )
         self._blocked = BlockedContacts(store, clock, self._router, self._scheduler.is_paused)
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
+        self._turns = trio.Lock()
+        """Held from reading an account or a flow to taking it into operation, so that no older one comes
+        after."""
+        self.holding = Holding(
+            store,
+            clock,
+            self._router,
+            self._scheduler,
+            self.cancel_list,
+            self._operate_account,
+            self._turns,
+        )
         self.rescheduling = Rescheduling(store, clock, self._scheduler)
         self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
         self._changed = trio.Event()
-        self._account_turns = trio.Lock()
-        """Held from reading an account to taking it into operation, so that no older one comes after."""
         self._canceling = trio.Event()
         self._stopping = trio.Event()
         self._running = False
@@ -241,7 +252,7 @@ class Engine:
             return None
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
-            async with self._account_turns:
+            async with self._turns:
                 audit.note(found.id, found.id)
                 changed = await self.store.change_account(found.id, audit.noting(change))
                 if changed is not None:
@@ -477,15 +488,16 @@ class Engine:
             await self._take_account(account)
         if kind == "account":
             return
-        flow = await self.store.get_flow(account, name)
-        if flow is None:
-            self._router.remove_flow(name)
-            return
-        self._take_flow(flow)
+        async with self._turns:
+            flow = await self.store.get_flow(account, name)
+            if flow is None:
+                self._router.remove_flow(name)
+                return
+            self._take_flow(flow)
         self._scheduler.offer_all(name)
 
     async def _take_account(self, id_: str) -> None:
-        async with self._account_turns:
+        async with self._turns:
             account = await self.store.get_account(id_)
             if account is not None:
                 self._operate_account(account)

@@ -102,7 +102,8 @@ def _add_flow(unit: Unit, flow: Flow, answer: IdempotentAnswer | None) -> Idempo
     account_n = unit.account_n(flow.account)
     unit.execute(
         "INSERT INTO flows (name, kind, timezone, definition, settings, version, listener_active, "
-        "dids, id, account, calls_list, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "dids, paused_at, id, account, calls_list, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*flow_change_row(flow), flow.id, account_n, flow.calls_list, flow.created_at),
     )
     unit.execute(KEEP_DEFINITION, (flow.id,))

@@ -20,6 +20,11 @@ MOVING: Final = (
     "CREATE INDEX lists_moving ON lists (moving_to) WHERE moving_to IS NOT NULL",
 )
 
+PAUSES: Final = (
+    "ALTER TABLE flows ADD COLUMN paused_at REAL",
+    "ALTER TABLE accounts ADD COLUMN paused_at REAL",
+)
+
 _OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
 _UNTRIED: Final = "spent = 0 AND tries IS NULL AND tel_index = 0 AND detour IS NULL"
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"

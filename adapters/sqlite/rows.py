@@ -83,18 +83,20 @@ _read_history = msgspec.json.Decoder(_History).decode
 _read_detail = msgspec.json.Decoder(_Detail).decode
 
 
-ACCOUNT_COLUMNS: Final = "a.id, a.name, a.timezone, a.email, a.created_at, a.rules, a.stopped_at"
-ACCOUNT_CHANGE: Final = "timezone = ?, email = ?, rules = ?, stopped_at = ?"
+ACCOUNT_COLUMNS: Final = (
+    "a.id, a.name, a.timezone, a.email, a.created_at, a.rules, a.stopped_at, a.paused_at"
+)
+ACCOUNT_CHANGE: Final = "timezone = ?, email = ?, rules = ?, stopped_at = ?, paused_at = ?"
 
 
 def account_change_row(one: Account) -> Row:
     """Values for `ACCOUNT_CHANGE`: what may change of an account."""
-    return (one.timezone, one.email, text(one.rules), one.stopped_at)
+    return (one.timezone, one.email, text(one.rules), one.stopped_at, one.paused_at)
 
 
 def to_account(row: Row) -> Account:
     """An account."""
-    values: Row = (*row[:5], _read_rules(row[5]), row[6])
+    values: Row = (*row[:5], _read_rules(row[5]), *row[6:8])
     return Account(*values)
 
 
@@ -136,11 +138,11 @@ def to_did(row: Row) -> Did:
 
 FLOW_COLUMNS: Final = (
     "f.id, a.id, f.name, f.kind, f.timezone, f.definition, f.settings, f.version, "
-    "f.listener_active, f.dids, f.calls_list, f.created_at"
+    "f.listener_active, f.dids, f.calls_list, f.created_at, f.paused_at"
 )
 FLOW_CHANGE: Final = (
     "name = ?, kind = ?, timezone = ?, definition = ?, settings = ?, version = ?, "
-    "listener_active = ?, dids = ?"
+    "listener_active = ?, dids = ?, paused_at = ?"
 )
 
 
@@ -155,6 +157,7 @@ def flow_change_row(flow: Flow) -> Row:
         flow.version,
         flow.listener_active,
         text(flow.dids),
+        flow.paused_at,
     )
 
 
@@ -173,6 +176,7 @@ def to_flow(row: Row) -> Flow:
         dids=read_strings(row[9]),
         calls_list=row[10],
         created_at=row[11],
+        paused_at=row[12],
     )
 
 

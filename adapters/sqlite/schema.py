@@ -30,7 +30,7 @@ from sqlite_utils.migrations import Migrations
 
 from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.hook_tables import WEBHOOKS
-from adapters.sqlite.moving import MOVING
+from adapters.sqlite.moving import MOVING, PAUSES
 from adapters.sqlite.waits import WAITS
 
 MIGRATION_SET: Final = "callwheel"
@@ -421,6 +421,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0018 audit log", AUDIT),
     Migration("0019 countries that were called", _COUNTRIES),
     Migration("0020 who called a number", _CALLERS),
+    Migration("0021 pauses of flows and accounts", PAUSES),
 )
 """In the order in which they run."""
 

@@ -166,8 +166,8 @@ def _add_account(
     if unit.row("SELECT 1 FROM accounts WHERE name = ?", (account.name,)) is not None:
         raise account_exists(account.name)
     unit.execute(
-        "INSERT INTO accounts (id, name, created_at, timezone, email, rules, stopped_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO accounts (id, name, created_at, timezone, email, rules, stopped_at, "
+        "paused_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (account.id, account.name, account.created_at, *account_change_row(account)),
     )
     keep_answer(unit, answer)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from engine.administration import Administration
 from engine.dial.did_keeper import DidKeeper
+from engine.holding import Holding
 from engine.intake.submission import Intake
 from engine.model import Account, Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
@@ -50,6 +51,10 @@ class EngineFront(Protocol):
     @property
     def staffing(self) -> Staffing:
         """Where agents are made and changed, and ask for what they need."""
+
+    @property
+    def holding(self) -> Holding:
+        """Where flows and accounts are paused, resumed and canceled."""
 
     @property
     def rescheduling(self) -> Rescheduling:

@@ -76,6 +76,8 @@ class AccountView(Struct, frozen=True):
     approved_countries: tuple[str, ...]
     stopped_at: str | None
     """Since when an administrator lets it make no call."""
+    paused_at: str | None
+    """Since when no call of it begins."""
 
 
 class KeyView(Struct, frozen=True, kw_only=True):
@@ -189,6 +191,8 @@ class FlowView(Struct, frozen=True):
     """The list of its single calls."""
     triggers: TriggersView
     created_at: str
+    paused_at: str | None = None
+    """Since when no call of it begins."""
 
 
 class CountsView(Struct, frozen=True):
@@ -405,6 +409,7 @@ def show_account(account: Account) -> AccountView:
         country_caps=account.rules.country_caps,
         approved_countries=account.rules.approved_countries,
         stopped_at=_show_time(account.stopped_at),
+        paused_at=_show_time(account.paused_at),
     )
 
 
@@ -516,6 +521,7 @@ def show_flow(flow: Flow, public_url: str) -> FlowView:
         calls_list=flow.calls_list,
         triggers=TriggersView(f"{base}/multicast", f"{base}/calls", f"{base}/lists"),
         created_at=rfc3339(flow.created_at),
+        paused_at=_show_time(flow.paused_at),
     )
 
 

@@ -29,5 +29,7 @@ class AccountDesk:
         self.account = account
         self.is_stopped = account.stopped_at is not None
         """Whether no call of it may be made."""
+        self.is_paused = account.paused_at is not None
+        """Whether no call of it may begin, but for that those which are up go on."""
         self.party = Party(windows_of(account.rules.calling_window), account.timezone)
         """Its say in when calls are made."""

@@ -35,7 +35,7 @@ DETAILS: Final[dict[BlockerCode, str]] = {
     "trunk_channels": "The trunk is at its calls at once.",
     "trunk_down": "The trunk does not answer; it is tried again after a while.",
     "no_trunk": "No trunk carries the flow's caller numbers; the configuration has to name one.",
-    "flow_paused": "The flow's listener is not active.",
+    "flow_paused": "The flow is paused, or its listener is not active.",
     "list_paused": "The list is paused.",
     "flow_limit": "The flow is at a limit of its own.",
     "account_limit": "The account is at a limit of its own.",
@@ -44,6 +44,7 @@ DETAILS: Final[dict[BlockerCode, str]] = {
     "retry_wait": "It was tried, and waits to be tried again.",
     "agents_busy": "No agent is free.",
     "account_stopped": "An administrator has stopped all calls of the account.",
+    "account_paused": "The account is paused.",
     "list_canceled": "The list was canceled; the contact is about to be completed.",
 }
 
@@ -57,6 +58,7 @@ class Case(Struct, frozen=True):
     """Everything that decides whether one contact may go by one DID."""
 
     account_stopped: bool
+    account_paused: bool
     list_paused: bool
     flow_active: bool
     hours: CallingBook
@@ -151,6 +153,8 @@ def find_hold(case: Case) -> Block | None:
     """What somebody has stopped."""
     if case.account_stopped:
         return Block("account_stopped", math.inf)
+    if case.account_paused:
+        return Block("account_paused", math.inf)
     if case.list_paused:
         return Block("list_paused", math.inf)
     if not case.flow_active:

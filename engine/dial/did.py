@@ -69,6 +69,8 @@ class FlowDesk:
         self.floor = floor
         self.posted = 0
         """Contacts of the flow that lie in mailboxes."""
+        self.holders = 0
+        """Who wants no call of the flow to begin for the moment."""
 
     def set_flow(self, flow: Flow, definition: Definition) -> bool:
         """Take a version of the flow into operation. Whether contacts that were set aside are to be looked
@@ -102,6 +104,16 @@ class FlowDesk:
         self._parties = parties
         self.hours = CallingBook(parties)
         return True
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the flow may call, as far as it is asked."""
+        return self.flow.listener_active and self.flow.paused_at is None and not self.holders
+
+    @property
+    def may_call(self) -> bool:
+        """Whether nobody has stopped the flow or its account."""
+        return self.is_active and not (self.account.is_stopped or self.account.is_paused)
 
     @property
     def is_full(self) -> bool:
@@ -177,8 +189,9 @@ class DidActor:
         """What decides whether a contact of this flow may go by this DID."""
         return Case(
             account_stopped=desk.account.is_stopped,
+            account_paused=desk.account.is_paused,
             list_paused=list_paused,
-            flow_active=desk.flow.listener_active and self.did.number in desk.callers.numbers,
+            flow_active=desk.is_active and self.did.number in desk.callers.numbers,
             hours=desk.hours,
             route=self.route,
             flow=desk.limits,

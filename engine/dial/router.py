@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 import trio
 from msgspec import Struct
 
@@ -134,6 +135,19 @@ class Router:
         if desk.limits.channels != flow.settings.channels or not desk.limits.are(windows):
             desk.limits.change(flow.settings.channels, windows)
         return desk.set_flow(flow, definition)
+
+    def pause_flow(self, flow: str, paused: bool) -> None:
+        """A flow is paused, or goes on; at once, and before anything else of its change."""
+        desk = self._desks.get(flow)
+        if desk is not None:
+            paused_at = desk.flow.paused_at or self._clock.now()
+            desk.flow = msgspec.structs.replace(desk.flow, paused_at=paused_at if paused else None)
+
+    def hold_flow(self, flow: str, by: int) -> None:
+        """One more (1), or one less (-1), who wants no call of a flow to begin for the moment."""
+        desk = self._desks.get(flow)
+        if desk is not None:
+            desk.holders += by
 
     def remove_flow(self, flow: str) -> None:
         """Take a deleted flow out of operation."""
@@ -298,7 +312,7 @@ class Router:
         """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest, bring it
         to the agent whom it is meant for, or have it set aside until its calling window opens."""
         desk = self._desks.get(work.feed.flow)
-        if desk is None or not desk.flow.listener_active or desk.account.is_stopped:
+        if desk is None or not desk.may_call:
             return Hold(None)
         now, wall_now = trio.current_time(), self._clock.now()
         waits = find_wait(work.contact, desk.day_budget, now, wall_now)
@@ -568,8 +582,9 @@ def _case_without_did(
     nobody = limits_of_did(1, 1, ())
     return Case(
         account_stopped=desk.account.is_stopped,
+        account_paused=desk.account.is_paused,
         list_paused=list_paused,
-        flow_active=desk.flow.listener_active,
+        flow_active=desk.is_active,
         hours=desk.hours,
         route=None,
         flow=desk.limits,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -189,3 +191,16 @@ async def test_a_list_that_is_moved_twice_goes_by_the_last(kit: Kit) -> None:
     assert await move(kit, limit=3) == 2
     found = await kit.store.due_contacts(LIST, float("inf"), 100)
     assert found == [at_start(a_contact(row)) for row in range(1, 6)]
+
+
+async def test_pauses_of_a_flow_and_of_an_account_are_kept(kit: Kit) -> None:
+    def pause(one: Any) -> Any:
+        return msgspec.structs.replace(one, paused_at=NOW)
+
+    flow = await kit.store.change_flow(ACME, FLOW, pause)
+    account = await kit.store.change_account(ACME, pause)
+    assert flow is not None
+    assert account is not None
+    assert (flow.paused_at, account.paused_at) == (NOW, NOW)
+    assert await kit.store.get_flow(ACME, FLOW) == flow
+    assert await kit.store.get_account(ACME) == account

@@ -39,6 +39,21 @@ async def start_account(exchange: Exchange) -> Answer:
     return _answer(exchange, await exchange.engine.start_account(exchange.path["account"]))
 
 
+async def pause(exchange: Exchange) -> Answer:
+    """POST /v1/accounts/{account}/pause"""
+    return _answer(exchange, await exchange.engine.holding.pause_account(exchange.path["account"]))
+
+
+async def resume(exchange: Exchange) -> Answer:
+    """POST /v1/accounts/{account}/resume"""
+    return _answer(exchange, await exchange.engine.holding.resume_account(exchange.path["account"]))
+
+
+async def cancel(exchange: Exchange) -> Answer:
+    """POST /v1/accounts/{account}/cancel"""
+    return _answer(exchange, await exchange.engine.holding.cancel_account(exchange.path["account"]))
+
+
 async def list_accounts(exchange: Exchange) -> Answer:
     """GET /v1/accounts"""
     page = await exchange.store.list_accounts(*exchange.parameters.read_page())

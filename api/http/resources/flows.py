@@ -87,6 +87,24 @@ async def set_listener(exchange: Exchange) -> Answer:
     return _answer(exchange, changed)
 
 
+async def pause(exchange: Exchange) -> Answer:
+    """POST /v1/flows/{flow}/pause"""
+    held = exchange.engine.holding.pause_flow(exchange.account.id, exchange.path["flow"])
+    return _answer(exchange, await held)
+
+
+async def resume(exchange: Exchange) -> Answer:
+    """POST /v1/flows/{flow}/resume"""
+    held = exchange.engine.holding.resume_flow(exchange.account.id, exchange.path["flow"])
+    return _answer(exchange, await held)
+
+
+async def cancel(exchange: Exchange) -> Answer:
+    """POST /v1/flows/{flow}/cancel"""
+    held = exchange.engine.holding.cancel_flow(exchange.account.id, exchange.path["flow"])
+    return _answer(exchange, await held)
+
+
 async def get_template(exchange: Exchange) -> Answer:
     """GET /v1/flows/{flow}/template.csv"""
     flow = await find_flow(exchange)

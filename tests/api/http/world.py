@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final
 
 import msgspec
+import trio
 from msgspec import Struct
 from quart_trio import QuartTrio
 from werkzeug.datastructures import Headers
@@ -28,6 +29,7 @@ from engine.dial.pacing import Tally
 from engine.dial.router import Router
 from engine.did_health import RestRules
 from engine.events import Event
+from engine.holding import Holding
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.model import (
@@ -157,10 +159,18 @@ class StillEngine:
             on_did_changed=lambda account, did: self.changed.append(("did", account, did)),
         )
 
-        self.rescheduling = Rescheduling(
-            store, clock, Scheduler(store, clock, lambda _work: Hold(None))
-        )
+        scheduler = Scheduler(store, clock, lambda _work: Hold(None))
         router = Router(clock, limits_of_engine(1, 1), ())
+        self.rescheduling = Rescheduling(store, clock, scheduler)
+        self.holding = Holding(
+            store,
+            clock,
+            router,
+            scheduler,
+            self.cancel_list,
+            lambda account: self.changed.append(("account", account.id, account.id)),
+            trio.Lock(),
+        )
         self.dids = DidKeeper(store, clock, router, RestRules(), lambda flow: None)
         self.agents = Lounge()
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self.agents)

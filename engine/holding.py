@@ -1,0 +1,154 @@
+"""Pausing, resuming and canceling whole flows and accounts.
+
+What is paused is held in memory, where it is asked once more directly before each INVITE, as soon as the
+store has it. Canceling holds the flow or the account first, then cancels list by list, and lets go at the
+end: no call begins meanwhile, and none of what waited begins after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import trio
+
+from engine import audit
+from engine.dial.router import Router
+from engine.model import Account, CallList, Flow
+from engine.ports.clock import WallClock
+from engine.ports.store import Conflict, Store
+from engine.schedule.scheduler import Scheduler
+
+CHUNK: Final = 250
+"""Single calls that are canceled in one transaction."""
+
+
+class Holding:
+    """Holds flows and accounts, as their users ask for it."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: WallClock,
+        router: Router,
+        scheduler: Scheduler,
+        cancel_list: Callable[[str, str], Awaitable[CallList | None]],
+        take_account: Callable[[Account], None],
+        turns: trio.Lock,
+    ) -> None:
+        """`turns` is held from changing an account or a flow to taking it into operation, so that no older
+        version of it comes after; `take_account` does that."""
+        self._store = store
+        self._clock = clock
+        self._router = router
+        self._scheduler = scheduler
+        self._cancel_list = cancel_list
+        self._take_account = take_account
+        self._turns = turns
+
+    async def pause_flow(self, account: str, flow: str) -> Flow | None:
+        """The flow, of which no call begins after this returns; None when there is no such flow."""
+        return await self._change_flow(account, flow, self._clock.now())
+
+    async def resume_flow(self, account: str, flow: str) -> Flow | None:
+        """The flow, which goes on."""
+        return await self._change_flow(account, flow, None)
+
+    async def cancel_flow(self, account: str, flow: str) -> Flow | None:
+        """The flow, none of whose contacts that waited is called after this returns."""
+        found = await self._store.get_flow(account, flow)
+        if found is not None:
+            await self._cancel([found])
+        return found
+
+    async def pause_account(self, id_or_name: str) -> Account | None:
+        """As `pause_flow`, of all flows of an account."""
+        return await self._change_account(id_or_name, self._clock.now())
+
+    async def resume_account(self, id_or_name: str) -> Account | None:
+        """As `resume_flow`; flows that are paused by themselves stay so."""
+        return await self._change_account(id_or_name, None)
+
+    async def cancel_account(self, id_or_name: str) -> Account | None:
+        """As `cancel_flow`, of all flows of an account."""
+        found = await self._store.get_account(id_or_name)
+        if found is not None:
+            audit.note(found.id, found.id)
+            await self._cancel(await self._flows_of(found.id))
+        return found
+
+    async def _flows_of(self, account: str) -> list[Flow]:
+        flows: list[Flow] = []
+        cursor: str | None = None
+        while True:
+            page = await self._store.list_flows(account, 1000, cursor)
+            flows += page.items
+            cursor = page.next
+            if cursor is None:
+                return flows
+
+    async def _change_flow(self, account: str, flow: str, at: float | None) -> Flow | None:
+        def change(old: Flow) -> Flow:
+            paused_at = at if at is None or old.paused_at is None else old.paused_at
+            return msgspec.structs.replace(old, paused_at=paused_at)
+
+        # A client that hangs up must not keep what was changed from being heard of.
+        with trio.CancelScope(shield=True):
+            async with self._turns:
+                changed = await self._store.change_flow(account, flow, audit.noting(change))
+                if changed is not None:
+                    self._router.pause_flow(flow, changed.paused_at is not None)
+        if changed is not None:
+            self._scheduler.offer_all(flow)
+        return changed
+
+    async def _change_account(self, id_or_name: str, at: float | None) -> Account | None:
+        def change(old: Account) -> Account:
+            paused_at = at if at is None or old.paused_at is None else old.paused_at
+            return msgspec.structs.replace(old, paused_at=paused_at)
+
+        found = await self._store.get_account(id_or_name)
+        if found is None:
+            return None
+        with trio.CancelScope(shield=True):
+            async with self._turns:
+                audit.note(found.id, found.id)
+                changed = await self._store.change_account(found.id, audit.noting(change))
+                if changed is not None:
+                    self._take_account(changed)
+        return changed
+
+    async def _cancel(self, flows: Sequence[Flow]) -> None:
+        ids = {flow.id for flow in flows}
+        async with self._held(ids):
+            for one in await self._store.open_lists():
+                if one.flow not in ids:
+                    continue
+                try:
+                    await self._cancel_list(one.account, one.list)
+                except Conflict as conflict:
+                    if conflict.code == "list_standing":
+                        await self._cancel_single_calls(one.list)
+                    elif conflict.code != "list_finished":  # it has come to its end meanwhile
+                        raise
+
+    async def _cancel_single_calls(self, call_list: str) -> None:
+        while True:
+            some = await self._store.due_contacts(call_list, float("inf"), CHUNK)
+            contacts = [one.id for one in some]
+            if not contacts:
+                return
+            await self._store.complete_contacts(contacts, "canceled", self._clock.now())
+
+    @asynccontextmanager
+    async def _held(self, flows: set[str]) -> AsyncIterator[None]:
+        for flow in flows:
+            self._router.hold_flow(flow, 1)
+        try:
+            yield
+        finally:
+            for flow in flows:
+                self._router.hold_flow(flow, -1)
+                self._scheduler.offer_all(flow)
