@@ -63,8 +63,8 @@ async def run(size: Size, show: Show) -> Measurement:
                 await engine.client.upload_list(flows[1], "other.csv", other)
             waiting, lists = 0, list[str]()
             for crowd in CROWDS[size]:
-                half = (crowd - waiting) // 2
-                for rows in (half, crowd - waiting - half):
+                half = crowd // 2
+                for rows in (crowd - waiting - half, half):
                     lists.append(await add_crowd(folder / "data", flows[0], rows, waiting))
                     waiting += rows
                 show(f"{waiting:,} contacts wait")

@@ -61,8 +61,9 @@ from engine.staffing import Staffing
 log = structlog.get_logger(__name__)
 
 PAGE: Final = 1000
-CLOSE_CHUNK: Final = 500
-"""Contacts of a canceled list that are completed in one transaction."""
+CLOSE_CHUNK: Final = 200
+"""Contacts of a canceled list that are completed in one transaction: calls that are about to be made wait
+for it."""
 STORE_RETRY_S: Final = 1.0
 FAREWELL_S: Final = 5.0
 """How long the calls that a stopping engine breaks off may take to end and to be written down."""

@@ -102,6 +102,15 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
         "Make no call of an account any more, and end those that go on, at once", AccountView
     ),
     ("POST", "/v1/accounts/{account}/start"): Described("Let an account call again", AccountView),
+    ("POST", "/v1/accounts/{account}/pause"): Described(
+        "Begin no call of an account any more; those that are up go on", AccountView
+    ),
+    ("POST", "/v1/accounts/{account}/resume"): Described(
+        "Let an account go on that was paused", AccountView
+    ),
+    ("POST", "/v1/accounts/{account}/cancel"): Described(
+        "Cancel all lists and calls of an account that wait", AccountView
+    ),
     ("POST", "/v1/keys"): Described(
         "Make a key",
         NewKeyView,
@@ -174,6 +183,14 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
         takes=DidsForm,
         example={"numbers": ["+914012345678"]},
         codes=("no_dids", "unknown_did", "invalid_number"),
+    ),
+    ("POST", f"{FLOW}/pause"): Described(
+        "Begin no call of a flow any more; those that are up go on, and triggers are taken",
+        FlowView,
+    ),
+    ("POST", f"{FLOW}/resume"): Described("Let a flow go on that was paused", FlowView),
+    ("POST", f"{FLOW}/cancel"): Described(
+        "Cancel all lists and single calls of a flow that wait", FlowView
     ),
     ("PUT", f"{FLOW}/listener"): Described(
         "Let a flow take triggers and dial, or not",
