@@ -77,6 +77,31 @@ class Counts(Struct, frozen=True):
     completed: int = 0
 
 
+class DoNotCallHits(Struct, frozen=True):
+    """How many are on the do-not-call list now."""
+
+    numbers: int = 0
+    contacts: int = 0
+
+
+class Forecast(Struct, frozen=True):
+    """When the calls of a list would end."""
+
+    ends_at: str | None = None
+    calls_per_s: float = 0.0
+    bottleneck: str = ""
+    assumes: str = ""
+
+
+class Preflight(Struct, frozen=True):
+    """What a list would come to."""
+
+    numbers: int = 0
+    countries: dict[str, int] = field(default_factory=dict)
+    do_not_call: DoNotCallHits = DoNotCallHits()
+    forecast: Forecast | None = None
+
+
 class ListView(Struct, frozen=True):
     """A call list as the API shows it."""
 
@@ -87,6 +112,8 @@ class ListView(Struct, frozen=True):
     report: Report = Report(0, 0, 0)
     counts: Counts = Counts()
     dispositions: dict[str, int] = field(default_factory=dict)
+    preflight: Preflight | None = None
+    """Of a dry run."""
     blocked: dict[str, int] = field(default_factory=dict)
     """How many of its contacts wait for what."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import trio
 from rich.console import Console
 
-from api.answers import ListView
+from api.answers import ListView, Preflight
 from api.commands import Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.terminal import make_console, make_row_table, printable
@@ -21,7 +21,7 @@ FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 def add_arguments(parser: ArgumentParser) -> None:
     """Which file to which flow."""
     parser.add_argument("flow", metavar="FLOW", help="the flow's id, as flw_…")
-    parser.add_argument("file", metavar="FILE", type=Path, help="a call list, .csv or .zip")
+    parser.add_argument("file", metavar="FILE", type=Path, help="a call list: .csv, .xlsx or .zip")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be taken, and call nobody"
     )
@@ -60,6 +60,30 @@ def show_report(console: Console, view: ListView) -> None:
         console.print(make_row_table("What was not taken", report.errors, report.rejected))
     if report.warnings:
         console.print(make_row_table("Warnings", report.warnings, 0))
+    if view.preflight is not None:
+        _show_preflight(console, view.preflight)
+
+
+def _show_preflight(console: Console, preflight: Preflight) -> None:
+    """What the list would come to."""
+    countries = ", ".join(f"{name} {count}" for name, count in preflight.countries.items())
+    console.print(f"{preflight.numbers} numbers: {printable(countries) or 'none'}.")
+    hits = preflight.do_not_call
+    if hits.numbers:
+        console.print(
+            f"{hits.numbers} numbers are on the do-not-call list; {hits.contacts} contacts have no other."
+        )
+    forecast = preflight.forecast
+    if forecast is not None:
+        end = (
+            "No end is in sight"
+            if forecast.ends_at is None
+            else f"It would end at {forecast.ends_at}"
+        )
+        console.print(
+            f"{printable(end)}, at {forecast.calls_per_s:g} calls a second ({forecast.bottleneck})."
+            f" {printable(forecast.assumes)}"
+        )
 
 
 def _read(path: Path) -> bytes:

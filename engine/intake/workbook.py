@@ -38,8 +38,8 @@ PART_BYTES_MAX: Final = 500_000
 """XML of any other part: styles, names of sheets."""
 TAGS_MAX: Final = 20_000
 """Tags of one row, or of one text."""
-ROWS_MAX: Final = 1_048_576
-"""Rows of a sheet, Excel's own bound."""
+ROWS_MAX: Final = 500_000
+"""Rows of a sheet, blank ones included: as many as a list may have."""
 EXACT_MAX: Final = 2**53
 """Up to which a spreadsheet's numbers are exact (IEEE 754)."""
 

@@ -257,6 +257,19 @@ def test_results_come_byte_for_byte(
     assert path.read_bytes() == content
 
 
+PREFLIGHT = {
+    "numbers": 3,
+    "countries": {"IN": 2, "US": 1},
+    "do_not_call": {"numbers": 1, "contacts": 0},
+    "forecast": {
+        "ends_at": "2030-07-01T09:30:00.000Z",
+        "calls_per_s": 2.0,
+        "bottleneck": "did_cps",
+        "assumes": "One call each.",
+    },
+}
+
+
 def test_upload_shows_what_was_taken_and_what_was_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,7 +277,10 @@ def test_upload_shows_what_was_taken_and_what_was_not(
     path.write_bytes(b"tel1\n+1\n")
     answers = {
         "/v1/flows/flw_1/lists": (202, LIST),
-        "/v1/flows/flw_1/lists?dry_run=true": (202, {**LIST, "id": ""}),
+        "/v1/flows/flw_1/lists?dry_run=true": (
+            202,
+            {**LIST, "id": "", "preflight": PREFLIGHT},
+        ),
     }
     with serve(answers) as (url, seen):
         options = [str(path), "--url", url, "--key", "k"]
@@ -275,7 +291,12 @@ def test_upload_shows_what_was_taken_and_what_was_not(
     first, second = capsys.readouterr().out.split("demo.csv: 3 rows, 2 accepted, 1 rejected.\n")[1:]
     assert "invalid_number" in first
     assert first.endswith("\nList lst_1\n")
-    assert second.endswith("\nNobody is called: this was a dry run.\n")
+    told = " ".join(second.split())
+    assert told.endswith(
+        "3 numbers: IN 2, US 1. 1 numbers are on the do-not-call list; 0 contacts have no other."
+        " It would end at 2030-07-01T09:30:00.000Z, at 2 calls a second (did_cps). One call each."
+        " Nobody is called: this was a dry run."
+    )
 
 
 def test_upload_of_a_list_with_nothing_good_is_exit_code_1(

@@ -77,7 +77,7 @@ class Steps(trio.abc.Instrument):
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        self._begun = 0.0
+        self._begun = time.thread_time()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._begun = time.thread_time()
