@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ from api.http.auth import KEY_PREFIX, hash_key
 from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
 from api.http.guard import serve_http
+from api.metrics import MediaStatistics, Metrics, StoreStatistics
 from api.supervisor import keep_running
 from engine.dial.conversation import FlowParts
 from engine.dial.day_caps import DayCapDefaults
@@ -58,7 +59,7 @@ from engine.notify.courier import AT_ONCE_MAX as HOOKS_AT_ONCE_MAX
 from engine.notify.courier import Courier
 from engine.ports.prompts import PromptRefused
 from engine.ports.workers import Workers
-from engine.runtime import Engine, EngineSettings
+from engine.runtime import Engine, EngineSettings, EngineStatistics
 
 DATABASE: Final = "callwheel.db"
 PROMPTS: Final = "prompts"
@@ -137,7 +138,8 @@ async def _serve(
     engine = parts.engine
     async with trio.open_nursery() as nursery:
         await engine.administration.ensure_default_account()
-        dialing = await nursery.start(_host_engine, engine)
+        dialing = await nursery.start(_host, engine.run)
+        lag = await nursery.start(_host, parts.metrics.watch_loop)
         made_key, admin_sha256 = _find_admin_key(config)
         host, port = _choose_http_address(config)
         url = config.http.public_url or f"http://{_in_url(host)}:{port}"
@@ -150,45 +152,54 @@ async def _serve(
             parts.traces,
             parts.recordings,
             parts.courier.wake,
+            parts.metrics.show,
         )
         serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
         await nursery.start(keep_running, "http", serve)
         sip_host, sip_port = parts.sip_address
         task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
         await stopping.wait()
+        lag.cancel()
         dialing.cancel()
 
 
-async def _host_engine(engine: Engine, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-    """Run the engine in a scope of its own, which it reports when it dials."""
+async def _host(
+    service: Callable[..., Awaitable[None]], *, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    """Run a service in a scope of its own, which is reported when it is up."""
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            await nursery.start(_run, engine)
+            await nursery.start(service)
             task_status.started(scope)
-
-
-async def _run(engine: Engine, *, task_status: trio.TaskStatus[None]) -> None:
-    await engine.run(task_status=task_status)
 
 
 class _Listeners:
     """Those who hear of what the store commits."""
 
     def __init__(self, hub: FeedHub) -> None:
-        self._hub = hub
-        self.courier: Courier | None = None
-        """Made over the store, and so after it."""
+        self.all: list[Callable[[Sequence[StoredEvent]], None]] = [hub.publish]
+        """Some are made over the store, and so after it."""
 
     def publish(self, events: Sequence[StoredEvent]) -> None:
         """Pass on what one commit brought."""
-        self._hub.publish(events)
-        if self.courier is not None:
-            self.courier.note(events)
+        for hear in self.all:
+            hear(events)
+
+
+class _Sources(Struct, frozen=True):
+    """Implements `api.metrics.Sources`."""
+
+    engine: Callable[[], EngineStatistics]
+    store: Callable[[], StoreStatistics]
+    media: Callable[[], MediaStatistics]
+    feed_readers: Callable[[], int]
+    hooks: Callable[[], int]
 
 
 class _Parts(Struct, frozen=True):
     engine: Engine
     courier: Courier
+    metrics: Metrics
     prompts: _PromptsInWorkers
     traces: TraceArchive
     recordings: RecordingArchive
@@ -273,10 +284,21 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             parts=parts,
         )
         http = GuardedHttp(config.webhooks.allow, at_once_max=HOOKS_AT_ONCE_MAX)
-        courier = listeners.courier = Courier(store, WebhookNotifier(http), clock, chance)
+        courier = Courier(store, WebhookNotifier(http), clock, chance)
+        metrics = Metrics(
+            _Sources(
+                engine.statistics,
+                store.statistics,
+                plane.statistics,
+                lambda: hub.readers,
+                lambda: courier.busy_hooks,
+            )
+        )
+        listeners.all += [courier.note, metrics.note]
         yield _Parts(
             engine,
             courier,
+            metrics,
             _PromptsInWorkers(data / PROMPTS, codecs, workers),
             traces,
             RecordingArchive(data / RECORDINGS),

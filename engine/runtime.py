@@ -98,6 +98,17 @@ def capacities_of(settings: EngineSettings) -> tuple[Capacity, dict[str, Capacit
     return capacity_of(settings.cps, settings.channels, settings.caps), trunks | routes
 
 
+class TrunkStatistics(Struct, frozen=True):
+    """What a trunk is doing at one moment."""
+
+    name: str
+    in_use: int
+    """Calls that it carries."""
+    channels: int
+    """Calls that it takes just now: fewer than configured where it is full."""
+    is_up: bool
+
+
 class EngineStatistics(Struct, frozen=True):
     """What the engine is doing at one moment."""
 
@@ -105,6 +116,7 @@ class EngineStatistics(Struct, frozen=True):
     """Attempts that go on."""
     dids: int
     """DID actors that run."""
+    trunks: tuple[TrunkStatistics, ...] = ()
 
 
 class DidLoad(Struct, frozen=True):
@@ -325,7 +337,17 @@ class Engine:
 
     def statistics(self) -> EngineStatistics:
         """What the engine is doing now."""
-        return EngineStatistics(calls=len(self._live), dids=self._router.did_count)
+        now = trio.current_time()
+        trunks = tuple(
+            TrunkStatistics(
+                name,
+                trunk.limits.in_use,
+                trunk.limits.channels or 0,
+                trunk.down_by(now) is None,
+            )
+            for name, trunk in self._router.trunks.items()
+        )
+        return EngineStatistics(len(self._live), self._router.did_count, trunks)
 
     def _make_legs(self, order: LegsOrder) -> Legs:
         return self._workforce.make_legs(order)

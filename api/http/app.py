@@ -68,6 +68,7 @@ def make_app(
     traces: CallTraces | None = None,
     recordings: RecordingReader | None = None,
     wake_hook: Callable[[str, str], None] = _wake_nobody,
+    show_metrics: Callable[[], bytes] | None = None,
 ) -> QuartTrio:
     """The application over an engine.
 
@@ -79,6 +80,7 @@ def make_app(
         traces: where calls' messages are kept; None where they are not.
         recordings: where what callees said is kept; None where it is not.
         wake_hook: see `Front`.
+        show_metrics: see `Front`.
     """
     front = Front(
         engine=engine,
@@ -88,6 +90,7 @@ def make_app(
         traces=traces,
         recordings=recordings,
         wake_hook=wake_hook,
+        show_metrics=show_metrics,
         keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
         describe=partial(publish, settings.public_url),
         tickets=Tickets(),

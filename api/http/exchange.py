@@ -70,6 +70,8 @@ class Front(Struct, frozen=True):
     """None where nothing is recorded."""
     wake_hook: Callable[[str, str], None]
     """Called with an account and a flow for whose webhook there may be something to be sent."""
+    show_metrics: Callable[[], bytes] | None
+    """What the process does, for Prometheus; None where nobody counts."""
     describe: Callable[[], Described]
     """The API's own description."""
     keyring: Keyring

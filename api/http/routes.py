@@ -235,6 +235,7 @@ ROUTES: Final = (
     Route("POST", "/v1/feed/tickets", "viewer", feed.create_ticket),
     Route("GET", "/healthz", None, health.get_healthz),
     Route("GET", "/readyz", None, health.get_readyz),
+    Route("GET", "/metrics", None, health.get_metrics),
     Route("GET", "/openapi.json", None, description.get_openapi),
     Route("GET", "/docs", None, description.get_docs),
     Route("GET", "/", None, pages.get_console),

@@ -76,6 +76,11 @@ class Courier:
         self._new[account, flow] = None
         self._changed.set()
 
+    @property
+    def busy_hooks(self) -> int:
+        """Webhooks for which something waits."""
+        return len(self._posts)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until cancelled. What was being sent then is sent again by the next run."""
         self._posts.clear()

@@ -386,6 +386,9 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ),
     ("GET", "/healthz"): Described("Whether the process lives", StatusView),
     ("GET", "/readyz"): Described("Whether calls can be made", StatusView, codes=("not_ready",)),
+    ("GET", "/metrics"): Described(
+        "What the process does, for Prometheus", media_type=TEXT_TYPE, codes=("not_found",)
+    ),
     ("GET", "/openapi.json"): Described("This description", dict[str, Any]),
     ("GET", "/docs"): Described("This description, to be read", media_type=HTML_TYPE),
     ("GET", "/"): Described("The console", media_type=HTML_TYPE),

@@ -1,0 +1,237 @@
+"""What the process does, in numbers for Prometheus: counted from the events, and looked at when asked.
+
+Names and what to do about them are in `docs/operations.md`. No account, flow or number is a label: there may
+be very many, and the page is open to whoever reaches the port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import trio
+from msgspec import Struct
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from engine.events import StoredEvent
+from engine.runtime import EngineStatistics
+
+LAG_EVERY_S: Final = 0.1
+"""How often it is looked how late the loop wakes a task."""
+LAG_BUCKETS_S: Final = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+LATENESS_BUCKETS_MS: Final = (1, 2, 5, 10, 20, 50)
+ENDED: Final = ("attempt.ended", "contact.completed")
+
+
+class StoreStatistics(Protocol):
+    """How the store is; `adapters.sqlite.writer.WriterStatistics` is one."""
+
+    @property
+    def operations(self) -> int:
+        """Answered so far."""
+
+    @property
+    def commits(self) -> int:
+        """So far."""
+
+    @property
+    def pending(self) -> int:
+        """Operations that wait for their commit now."""
+
+
+class MediaStatistics(Protocol):
+    """How the media plane is; `adapters.media.control.PlaneStatistics` is one."""
+
+    @property
+    def sending(self) -> int:
+        """Streams that send now."""
+
+    @property
+    def packets_sent(self) -> int:
+        """So far."""
+
+    @property
+    def packets_received(self) -> int:
+        """So far."""
+
+    @property
+    def packets_flooded(self) -> int:
+        """Thrown away unread so far."""
+
+    @property
+    def ticks_late(self) -> int:
+        """So far."""
+
+    @property
+    def lateness_ms(self) -> list[int]:
+        """Packets by how late they left."""
+
+
+class Sources(Protocol):
+    """Who is asked when the page is."""
+
+    def engine(self) -> EngineStatistics:
+        """What the engine does."""
+
+    def store(self) -> StoreStatistics:
+        """What the store does."""
+
+    def media(self) -> MediaStatistics:
+        """What the media plane does."""
+
+    def feed_readers(self) -> int:
+        """Who reads the feed now."""
+
+    def hooks(self) -> int:
+        """Webhooks that have something to be sent."""
+
+
+class _Data(Struct):
+    disposition: str | None = None
+
+
+class _Body(Struct):
+    data: _Data
+
+
+_read_body = msgspec.json.Decoder(_Body).decode
+
+
+class Metrics:
+    """Counts what the store tells of, and shows everything."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._events = Counter(
+            "callwheel_events", "Events that were written down.", ["type"], registry=registry
+        )
+        self._attempts = Counter(
+            "callwheel_attempts", "Attempts that ended.", ["disposition"], registry=registry
+        )
+        self._contacts = Counter(
+            "callwheel_contacts",
+            "Contacts that were completed.",
+            ["disposition"],
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "callwheel_loop_lag_seconds",
+            "How late the engine's loop wakes a task.",
+            buckets=LAG_BUCKETS_S,
+            registry=registry,
+        )
+        registry.register(_Glance(sources))
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def note(self, events: Sequence[StoredEvent]) -> None:
+        """Hear of what one commit brought. Never blocks and never raises."""
+        for event in events:
+            self._events.labels(event.type).inc()
+            if event.type in ENDED:
+                disposition = _read_body(event.body).data.disposition or "none"
+                counter = self._attempts if event.type == "attempt.ended" else self._contacts
+                counter.labels(disposition).inc()
+
+    async def watch_loop(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Look how late the loop is, until cancelled."""
+        task_status.started()
+        while True:
+            due = trio.current_time() + LAG_EVERY_S
+            await trio.sleep_until(due)
+            self._lag.observe(trio.current_time() - due)
+
+    def show(self) -> bytes:
+        """The page, in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class _Glance:
+    """What is not counted here but looked at when the page is asked for."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry."""
+        yield from self._engine()
+        yield from self._store()
+        yield from self._media()
+        yield GaugeMetricFamily(
+            "callwheel_feed_readers", "Who reads the feed.", self._sources.feed_readers()
+        )
+        yield GaugeMetricFamily(
+            "callwheel_webhooks_waiting",
+            "Webhooks for which something waits to be sent.",
+            self._sources.hooks(),
+        )
+
+    def _engine(self) -> Iterator[Metric]:
+        now = self._sources.engine()
+        yield GaugeMetricFamily("callwheel_calls", "Attempts that go on.", now.calls)
+        yield GaugeMetricFamily("callwheel_dids", "Numbers that are called from.", now.dids)
+        in_use = GaugeMetricFamily(
+            "callwheel_trunk_channels_in_use", "Calls that a trunk carries.", labels=["trunk"]
+        )
+        most = GaugeMetricFamily(
+            "callwheel_trunk_channels", "Calls that a trunk takes now.", labels=["trunk"]
+        )
+        up = GaugeMetricFamily("callwheel_trunk_up", "Whether a trunk is in use.", labels=["trunk"])
+        for trunk in now.trunks:
+            in_use.add_metric([trunk.name], trunk.in_use)
+            most.add_metric([trunk.name], trunk.channels)
+            up.add_metric([trunk.name], trunk.is_up)
+        yield from (in_use, most, up)
+
+    def _store(self) -> Iterator[Metric]:
+        now = self._sources.store()
+        yield CounterMetricFamily(
+            "callwheel_store_operations", "Changes that the store made.", now.operations
+        )
+        yield CounterMetricFamily("callwheel_store_commits", "Transactions.", now.commits)
+        yield GaugeMetricFamily(
+            "callwheel_store_pending", "Changes that wait for their transaction.", now.pending
+        )
+
+    def _media(self) -> Iterator[Metric]:
+        now = self._sources.media()
+        yield GaugeMetricFamily("callwheel_media_streams", "Streams that send.", now.sending)
+        for name, text, value in (
+            ("packets_sent", "RTP packets that left.", now.packets_sent),
+            ("packets_received", "RTP packets of callees.", now.packets_received),
+            ("packets_flooded", "Packets thrown away unread: a flood.", now.packets_flooded),
+            ("ticks_late", "Ticks of the media plane that began late.", now.ticks_late),
+        ):
+            yield CounterMetricFamily(f"callwheel_media_{name}", text, value)
+        yield _lateness(now.lateness_ms)
+
+
+def _lateness(lateness_ms: Sequence[int]) -> Metric:
+    """The plane's histogram of how late packets leave, in seconds."""
+    buckets = [(str(most / 1000), float(sum(lateness_ms[:most]))) for most in LATENESS_BUCKETS_MS]
+    # A packet of the place n was between n and n + 1 ms late.
+    total = sum((ms + 0.5) / 1000 * packets for ms, packets in enumerate(lateness_ms))
+    return HistogramMetricFamily(
+        "callwheel_media_lateness_seconds",
+        "Between a packet's time and its departure.",
+        buckets=[*buckets, ("+Inf", float(sum(lateness_ms)))],
+        sum_value=total,
+    )
