@@ -90,8 +90,8 @@ class Scheduler:
         self._feeds: dict[str, ListFeed] = {}
         self._queues: dict[str, _FlowQueue] = {}
         self._wheel: TimerWheel[Work | ListFeed | _FlowQueue] = TimerWheel(clock.now())
-        self._latest = -math.inf
-        """The wall clock when it was last looked at."""
+        self._ahead_s = -math.inf
+        """By how much the wall clock was ahead of trio's when they were last looked at."""
         self._to_load: dict[ListFeed, None] = {}
         self._find_at = -math.inf
         """When the store is next asked for its open lists; `trio.current_time()`."""
@@ -212,9 +212,11 @@ class Scheduler:
 
     def _bring_forward(self) -> None:
         now = self._clock.now()
-        if now < self._latest - CLOCK_BACK_S:
+        ahead_s = now - trio.current_time()
+        if ahead_s < self._ahead_s - CLOCK_BACK_S:
+            log.warning("the clock was set back", by_s=self._ahead_s - ahead_s)
             self._start_over(now)
-        self._latest = now
+        self._ahead_s = ahead_s
         touched: dict[str, _FlowQueue] = {}
         for item in self._wheel.expire(now):
             match item:
@@ -234,7 +236,6 @@ class Scheduler:
     def _start_over(self, now: float) -> None:
         """The wall clock was set back. The wheel would wait until it is as late again: what it holds is
         fetched and offered anew."""
-        log.warning("the clock was set back", by_s=self._latest - now)
         outdated, self._wheel = self._wheel, TimerWheel(now)
         for item in outdated.drain():
             match item:

@@ -206,6 +206,21 @@ async def test_a_clock_that_is_set_back_does_not_stop_the_dialling(
         assert len(world.telephony.dialed) == 10
 
 
+async def test_a_clock_that_is_set_back_by_less_than_a_sleep_makes_no_call_late_that_waits_for_a_limit(
+    autojump_clock: MockClock,
+) -> None:
+    """Found by the simulated world, seed 141: the clock was later at every look than at the one before."""
+    clock = SetClock()
+    capped = flow(settings=FlowSettings(caps=(Cap(1, 300),)))
+    async with running(clock=clock, flows=[capped]) as world:
+        await world.add_list(people(2))
+        await trio.sleep(149)
+        clock.ahead_s = -20.0
+        await world.wait_done()
+        first, second = world.dial_times()
+        assert second - first < 301
+
+
 async def test_a_clock_that_was_set_back_before_a_restart_does_not_stop_the_dialling(
     autojump_clock: MockClock,
 ) -> None:
