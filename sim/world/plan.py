@@ -119,6 +119,8 @@ class Plan(Struct, frozen=True):
     horizon_s: float
     channels: int
     cps: float
+    caps: tuple[Cap, ...]
+    """Of the installation, as the two above."""
     trunks: tuple[TrunkSettings, ...]
     dids: tuple[Did, ...]
     accounts: tuple[Account, ...]
@@ -171,6 +173,7 @@ class _Draw:
             horizon_s=horizon_s,
             channels=chance.choice((1, 3, 10, 1000)),
             cps=chance.choice((0.5, 2, 50, 500)),
+            caps=self._caps(0.2),
             trunks=tuple(trunks),
             dids=tuple(dids),
             accounts=tuple(accounts),
@@ -192,29 +195,41 @@ class _Draw:
     def _trunks(self) -> list[TrunkSettings]:
         chance = self.chance
         return [
-            TrunkSettings(name, chance.choice((1, 4, 1000)), chance.choice((0.2, 1, 5, 200)))
+            TrunkSettings(
+                name,
+                chance.choice((1, 4, 1000)),
+                chance.choice((0.2, 1, 5, 200)),
+                caps=self._caps(0.2),
+            )
             for name in ("main", "other")[: chance.choice((1, 1, 2))]
         ]
 
     def _account(self, place: int, epoch: float) -> Account:
-        rules = AccountRules(self._windows(epoch) if self.some(0.2) else None)
-        zone = self.chance.choice(list(ZONES.values()))
+        chance = self.chance
+        rules = AccountRules(
+            calling_window=self._windows(epoch) if self.some(0.2) else None,
+            channels=chance.choice((None, None, 1, 3)),
+            cps=chance.choice((None, None, 0.5, 3)),
+            caps=self._caps(0.2),
+        )
+        zone = chance.choice(list(ZONES.values()))
         return Account(f"acc_{place}", f"account {place}", zone, "who@example.com", epoch, rules)
 
     def _did(self, place: int, accounts: Sequence[Account], trunks: Sequence[TrunkSettings]) -> Did:
         chance = self.chance
-        caps = tuple(
-            Cap(chance.randrange(1, 6), chance.choice((5, 60, 300)))
-            for _ in range(chance.choice((0, 0, 1, 2)))
-        )
         return Did(
             f"+1415555{place:04}",
             accounts[place % len(accounts)].id,
             chance.choice(trunks).name,
             cps=chance.choice((0.1, 0.5, 1, 3, 20)),
             channels=chance.choice((1, 2, 30)),
-            caps=caps,
+            caps=self._caps(0.5),
         )
+
+    def _caps(self, likelihood: float) -> tuple[Cap, ...]:
+        chance = self.chance
+        count = chance.choice((1, 1, 2)) if self.some(likelihood) else 0
+        return tuple(Cap(chance.randrange(1, 6), chance.choice((5, 60, 300))) for _ in range(count))
 
     def _flow(
         self, place: int, accounts: Sequence[Account], dids: Sequence[Did], epoch: float
@@ -233,6 +248,7 @@ class _Draw:
             call_max_s=chance.choice((10, 3600)),
             channels=chance.choice((None, None, 1, 2, 5)),
             cps=chance.choice((None, None, 0.2, 1, 10)),
+            caps=self._caps(0.2),
             declined=chance.choice(("stop", "next")),
             on_unknown=chance.choice(("stop", "retry")),
             calling_window=self._windows(epoch) if self.some(0.4) else None,

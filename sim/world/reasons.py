@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from engine.model import Blocker, BlockerCode, Contact, Did, Flow, windows_of
+from engine.model import Blocker, BlockerCode, Cap, Contact, Did, Flow, windows_of
 from sim.world.hours import may_call
 from sim.world.tape import Happened, Invite
 
@@ -129,11 +129,26 @@ def _did_cps(contact: Contact, view: View) -> bool:
 
 
 def _did_cap(contact: Contact, view: View) -> bool:
-    return any(
-        view.began([did.number], cap.per_s) >= cap.calls
-        for did in view.dids_of(contact)
-        for cap in did.caps
-    )
+    return any(_is_capped([did.number], did.caps, view) for did in view.dids_of(contact))
+
+
+def _is_capped(dids: Sequence[str], caps: Sequence[Cap], view: View) -> bool:
+    return any(view.began(dids, cap.per_s) >= cap.calls for cap in caps)
+
+
+def _is_at_limit(
+    dids: Sequence[str],
+    up: int,
+    limits: tuple[float | None, int | None, Sequence[Cap]],
+    view: View,
+) -> bool:
+    """Whether a party with these calls a second, channels and caps is at one of them."""
+    cps, channels, caps = limits
+    if channels is not None and up >= channels:
+        return True
+    if cps is not None and view.began(dids, _window_s(cps)) > 0:
+        return True
+    return _is_capped(dids, caps, view)
 
 
 def _did_channels(contact: Contact, view: View) -> bool:
@@ -186,22 +201,36 @@ def _no_trunk(contact: Contact, view: View) -> bool:
     return not names.intersection(_trunks(contact, view))
 
 
+def _trunk_cap(contact: Contact, view: View) -> bool:
+    plan = view.world.plan
+    return any(
+        _is_capped([one.number for one in plan.dids if one.trunk == trunk.name], trunk.caps, view)
+        for trunk in plan.trunks
+        if trunk.name in _trunks(contact, view)
+    )
+
+
 def _flow_limit(contact: Contact, view: View) -> bool:
     flow = view.flow_of(contact)
-    settings = flow.settings
-    dids = flow.dids
     up = view.up(lambda _did, _trunk, name: name in (flow.id, ""))
-    by_channels = settings.channels is not None and up >= settings.channels
-    by_cps = settings.cps is not None and view.began(dids, _window_s(settings.cps)) > 0
-    return by_channels or by_cps
+    limits = flow.settings.cps, flow.settings.channels, flow.settings.caps
+    return _is_at_limit(flow.dids, up, limits, view)
+
+
+def _account_limit(contact: Contact, view: View) -> bool:
+    rules = view.world.store.tables.accounts[contact.account].rules
+    dids = [one.number for one in view.world.plan.dids if one.account == contact.account]
+    up = view.up(lambda did, _trunk, _flow: did in dids)
+    return _is_at_limit(dids, up, (rules.cps, rules.channels, rules.caps), view)
 
 
 def _engine_limit(_contact: Contact, view: View) -> bool:
     plan = view.world.plan
-    if view.up(lambda *_call: True) >= plan.channels:
+    dids = [did.number for did in plan.dids]
+    up = view.up(lambda *_call: True)
+    if _is_at_limit(dids, up, (plan.cps, plan.channels, plan.caps), view):
         return True
-    began = view.began([did.number for did in plan.dids], _window_s(plan.cps))
-    return began > 0 or view.world.disk.was_in_trouble(trio.current_time() - TROUBLE_S)
+    return view.world.disk.was_in_trouble(trio.current_time() - TROUBLE_S)
 
 
 def _flow_paused(contact: Contact, view: View) -> bool:
@@ -234,12 +263,13 @@ _CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingP
         "did_cap": _did_cap,
         "trunk_cps": _trunk_cps,
         "trunk_channels": _trunk_channels,
+        "trunk_cap": _trunk_cap,
         "trunk_down": _trunk_down,
         "no_trunk": _no_trunk,
         "flow_paused": _flow_paused,
         "list_paused": _list_paused,
         "flow_limit": _flow_limit,
-        "account_limit": _never,
+        "account_limit": _account_limit,
         "engine_limit": _engine_limit,
         "callee_cap": _never,
         "retry_wait": _retry_wait,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from engine.model import Blocker, Contact
+from sim.world.process import ProcessDied
 from sim.world.reasons import View, holds
 from sim.world.tape import Lie
 
@@ -47,7 +48,10 @@ class Witness:
                 return
             asked = [contacts[one] for one in suspects]
             self._view.catch_up()
-            reasons = await engine.explain(asked)
+            try:
+                reasons = await engine.explain(asked)
+            except ProcessDied:
+                return
             lies = [
                 (contact, reason)
                 for contact, reason in zip(asked, reasons, strict=True)

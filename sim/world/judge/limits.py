@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from engine.model import Cap
 from sim.world.judge.case import Breach, Case
 from sim.world.tape import CallOver, Invite
 
@@ -24,7 +25,7 @@ Window = tuple[int, float]
 
 
 def judge_limits(case: Case) -> Iterator[Breach]:
-    """Those of the installation, the trunks, the flows and the DIDs."""
+    """Those of the installation, the accounts, the trunks, the flows and the DIDs."""
     windows, channels = _limits_of(case)
     arrivals: defaultdict[Party, list[float]] = defaultdict(list)
     for one in case.invites:
@@ -38,20 +39,26 @@ def judge_limits(case: Case) -> Iterator[Breach]:
 
 def _limits_of(case: Case) -> tuple[dict[Party, list[Window]], dict[Party, int]]:
     plan = case.plan
-    windows: dict[Party, list[Window]] = {("engine", ""): [_window_of(plan.cps)]}
-    channels: dict[Party, int] = {("engine", ""): plan.channels}
+    settings: dict[Party, tuple[float | None, int | None, Sequence[Cap]]] = {
+        ("engine", ""): (plan.cps, plan.channels, plan.caps)
+    }
     for trunk in plan.trunks:
-        windows["trunk", trunk.name] = [_window_of(trunk.cps)]
-        channels["trunk", trunk.name] = trunk.channels
+        settings["trunk", trunk.name] = trunk.cps, trunk.channels, trunk.caps
     for did in plan.dids:
-        caps = [(cap.calls, cap.per_s) for cap in did.caps]
-        windows["did", did.number] = [_window_of(did.cps), *caps]
-        channels["did", did.number] = did.channels
+        settings["did", did.number] = did.cps, did.channels, did.caps
     for flow in plan.flows:
-        if flow.settings.cps is not None:
-            windows["flow", flow.id] = [_window_of(flow.settings.cps)]
-        if flow.settings.channels is not None:
-            channels["flow", flow.id] = flow.settings.channels
+        settings["flow", flow.id] = flow.settings.cps, flow.settings.channels, flow.settings.caps
+    for account in plan.accounts:
+        rules = account.rules
+        settings["account", account.id] = rules.cps, rules.channels, rules.caps
+    windows = {
+        party: [
+            *([] if cps is None else [_window_of(cps)]),
+            *((cap.calls, cap.per_s) for cap in caps),
+        ]
+        for party, (cps, _, caps) in settings.items()
+    }
+    channels = {party: most for party, (_, most, _) in settings.items() if most is not None}
     return windows, channels
 
 
@@ -62,7 +69,9 @@ def _window_of(cps: float) -> Window:
 def _parties_of(case: Case, invite: Invite) -> Iterable[Party]:
     parties = [("engine", ""), ("trunk", invite.trunk), ("did", invite.caller)]
     attempt = case.attempts.get(invite.attempt)
-    return [*parties, ("flow", attempt.flow)] if attempt is not None else parties
+    if attempt is None:
+        return parties
+    return [*parties, ("flow", attempt.flow), ("account", attempt.account)]
 
 
 def _judge_window(party: Party, limit: Window, arrivals: list[float]) -> Iterator[Breach]:
