@@ -34,7 +34,7 @@ def judge_events(case: Case) -> Iterator[Breach]:
             yield Breach("the last event of a contact is its disposition", _show(event))
         if event["list"] in finished:
             yield Breach("the last event of a list is its completion", _show(event))
-        if attempt is not None:
+        if attempt is not None and event["type"].startswith("attempt."):
             by_attempt[attempt].append(event["type"])
         if event["type"] == "contact.completed":
             completed[contact] = event["data"]["disposition"]

@@ -12,8 +12,8 @@ from sim.world.plan import draw_plan
 from sim.world.run import run_plan
 from tests.sizes import size
 
-SEEDS = size(100, 10_000)
-BLOCK = 20
+SEEDS = size(150, 10_000)
+BLOCK = 30
 """Seeds of one test."""
 
 
