@@ -7,21 +7,50 @@ over this machine's own network, as any two callees would. They last as long as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 
 from adapters.media import control
 from adapters.media.types import Remote
 
-if TYPE_CHECKING:
-    from adapters.media.stream import PlaneStream
-
 JOIN_EVENT: Final = 101
 """The payload type of telephone events between two planes: keys go through as such, whatever becomes
 of them at the ends."""
+
+
+class Bridgeable(Protocol):
+    """A stream, as far as a bridge has to know it."""
+
+    is_bridged: bool
+
+    @property
+    def number(self) -> int:
+        """What its plane calls it."""
+
+    @property
+    def port(self) -> int:
+        """Where it is heard on this machine."""
+
+    @property
+    def home(self) -> Home:
+        """The process that it lives on."""
+
+    @property
+    def post(self) -> Callable[[control.Command], None]:
+        """Sends a command to its plane."""
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether a prompt plays."""
+
+    def connect_certainly(self, remote: Remote) -> None:
+        """Connect to another stream of this machine."""
+
+    async def wait_over(self) -> None:
+        """Return when the plane has the stream no longer, whatever the reason."""
 
 
 class Home(Protocol):
@@ -31,11 +60,11 @@ class Home(Protocol):
     def join_host(self) -> str:
         """The address at which its streams are reached by those of other planes of this machine."""
 
-    async def take_stream(self) -> PlaneStream:
+    async def take_stream(self) -> Bridgeable:
         """A further stream. Raises `PlaneUnavailable`."""
 
 
-async def bridge(stream: PlaneStream, other: PlaneStream) -> None:
+async def bridge(stream: Bridgeable, other: Bridgeable) -> None:
     """Relay between two streams until either is over; cancelling it parts them.
 
     Raises `ValueError` for one stream twice, `trio.BusyResourceError` where one of them plays or is
@@ -51,7 +80,7 @@ async def bridge(stream: PlaneStream, other: PlaneStream) -> None:
             stack.enter_context(_claimed(one))
         if stream.home is other.home:
             stack.enter_context(_relayed(stream, other))
-            ends: tuple[PlaneStream, ...] = both
+            ends: tuple[Bridgeable, ...] = both
         else:
             near = stack.enter_context(_closed_at_last(await stream.home.take_stream()))
             far = stack.enter_context(_closed_at_last(await other.home.take_stream()))
@@ -65,13 +94,13 @@ async def bridge(stream: PlaneStream, other: PlaneStream) -> None:
                 nursery.start_soon(_cancel_when_over, one, nursery.cancel_scope)
 
 
-async def _cancel_when_over(stream: PlaneStream, scope: trio.CancelScope) -> None:
+async def _cancel_when_over(stream: Bridgeable, scope: trio.CancelScope) -> None:
     await stream.wait_over()
     scope.cancel()
 
 
 @contextmanager
-def _claimed(stream: PlaneStream) -> Iterator[None]:
+def _claimed(stream: Bridgeable) -> Iterator[None]:
     stream.is_bridged = True
     try:
         yield
@@ -80,7 +109,7 @@ def _claimed(stream: PlaneStream) -> Iterator[None]:
 
 
 @contextmanager
-def _relayed(stream: PlaneStream, other: PlaneStream) -> Iterator[None]:
+def _relayed(stream: Bridgeable, other: Bridgeable) -> Iterator[None]:
     """Relay between two streams of one plane for as long as the block lasts."""
     stream.post(control.Bridge(stream.number, other.number))
     try:
@@ -90,7 +119,7 @@ def _relayed(stream: PlaneStream, other: PlaneStream) -> Iterator[None]:
 
 
 @contextmanager
-def _closed_at_last(stream: PlaneStream) -> Iterator[PlaneStream]:
+def _closed_at_last(stream: Bridgeable) -> Iterator[Bridgeable]:
     """A stream that is closed in the end, without waiting for the plane's last word of it."""
     try:
         yield stream

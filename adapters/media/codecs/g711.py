@@ -121,3 +121,21 @@ ULAW: Final = Law("ulaw", 0, bytes([ULAW_SILENCE]) * FRAME_SAMPLES, encode_ulaw,
 ALAW: Final = Law("alaw", 8, bytes([ALAW_SILENCE]) * FRAME_SAMPLES, encode_alaw, decode_alaw)
 LAWS: Final[Mapping[int, Law]] = MappingProxyType({law.payload_type: law for law in (ULAW, ALAW)})
 """Both, by static payload type."""
+_LAW_TYPES: Final = tuple(sorted(LAWS))
+
+
+def law_table_number(heard: int, spoken: int) -> int:
+    """Which of `make_law_tables` makes payloads of one law those of another; both are numbers of `LAWS`."""
+    return _LAW_TYPES.index(heard) * len(_LAW_TYPES) + _LAW_TYPES.index(spoken)
+
+
+def make_law_tables() -> NDArray[np.uint8]:
+    """From each law to each law, octet by octet: a table of 256 for each pair."""
+    octets = np.arange(256, dtype=np.uint8)
+    return np.stack(
+        [
+            octets if heard == spoken else LAWS[spoken].encode(LAWS[heard].decode(octets))
+            for heard in _LAW_TYPES
+            for spoken in _LAW_TYPES
+        ]
+    )

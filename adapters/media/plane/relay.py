@@ -23,13 +23,13 @@ from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from adapters.media.codecs.codec import CODECS_BY_NUMBER
-from adapters.media.codecs.g711 import LAWS, SAMPLE_RATE_HZ
+from adapters.media.codecs.g711 import LAWS, law_table_number, make_law_tables
 from adapters.media.codecs.voices import Translator, make_translator
-from adapters.media.plane.dtmf_tones import tone_octets
+from adapters.media.plane.event_tone import EventTone
 from adapters.media.plane.stream_table import StreamTable
 from adapters.media.sockets.receiver import Batch
 from adapters.media.sockets.sender import Sender
-from adapters.media.wire.dtmf import DIGITS, scale_durations
+from adapters.media.wire.dtmf import scale_durations
 from adapters.media.wire.numbers import EVENT
 from adapters.media.wire.rtp import (
     DROPOUT_MAX,
@@ -45,14 +45,11 @@ from adapters.media.wire.rtp import (
 
 FILL_NS: Final = 100_000_000
 """A callee that was silent for so long is replaced by silence that is sent."""
-TONE_FRAMES_MAX: Final = 8
-"""Frames of tone for one packet of an event: senders tell of an event every 20 to 100 ms."""
 _NOBODY: Final = -1
 _PLAIN: Final = 0x80
 """The first octet of a packet without padding, extension or contributing sources."""
 _MARKER: Final = 0x80
 _WHOLE: Final = PACKET_FIELDS.itemsize
-_LAW_TYPES: Final = tuple(sorted(LAWS))
 
 
 class Side(Struct, eq=False):
@@ -68,14 +65,6 @@ class Side(Struct, eq=False):
     """Sends one packet to its callee, whatever that takes."""
     is_sending: bool = True
     """Whether its callee is to be sent anything now."""
-
-
-class _Tone(Struct):
-    """An event that is passed on as a tone."""
-
-    timestamp: int = -1
-    played: int = 0
-    """Samples of it that were sent, at 8 kHz."""
 
 
 class Relay:
@@ -99,7 +88,7 @@ class Relay:
         self._sides: dict[int, Side] = {}
         self._translators: dict[int, tuple[tuple[int, int], Translator]] = {}
         """From which codec to which, and what does it. One that remembers lasts as long as both do."""
-        self._tones: dict[int, _Tone] = {}
+        self._tones: dict[int, EventTone] = {}
         """By the row that they are sent to, as all that follows."""
         self._rows = np.zeros(0, np.intp)
         """The rows that are bridged."""
@@ -122,7 +111,7 @@ class Relay:
         self._spoken = np.zeros(capacity, np.uint8)
         """The payload type that the row sends."""
         self._table_number = np.zeros(capacity, np.intp)
-        self._tables = _make_tables()
+        self._tables = make_law_tables()
         self._now_ns = 0
         self.packets = 0
         """Packets that were sent."""
@@ -143,7 +132,7 @@ class Relay:
         self._partner[row], self._partner[other] = other, row
         for one, its_side in ((row, side), (other, other_side)):
             self._sides[one] = its_side
-            self._tones[one] = _Tone()
+            self._tones[one] = EventTone()
         self._rows = np.fromiter(self._sides, np.intp)
         self._describe(row)
         self._describe(other)
@@ -204,7 +193,7 @@ class Relay:
         is_law = heard.payload_type in LAWS and spoken.payload_type in LAWS
         self._voice[row] = heard.payload_type if is_law and spoken.is_sending else _NOBODY
         if is_law:
-            self._table_number[row] = _table_number(*pair)
+            self._table_number[row] = law_table_number(*pair)
         before = self._translators[row][0] if row in self._translators else pair
         if _clocks(before) != _clocks(pair):
             # The shift of timestamps holds no longer.
@@ -317,32 +306,19 @@ class Relay:
 
     def _sound_event(self, to: int, header: Header, at: int, payload: bytes, clock_hz: int) -> None:
         """Play what a packet tells of an event to somebody who takes no events."""
-        tone = self._tones[to]
-        if header.timestamp != tone.timestamp:
-            tone.timestamp, tone.played = header.timestamp, 0
-        code = payload[:1]
-        duration = int.from_bytes(payload[2:4], "big") * SAMPLE_RATE_HZ // clock_hz
-        frames = 0
-        if len(payload) >= 4 and code[0] < len(DIGITS):
-            frames = min((duration - tone.played) // FRAME_BYTES, TONE_FRAMES_MAX)
-        if frames <= 0:
+        side = self._sides[to]
+        frames = self._tones[to].sound(header.timestamp, payload, clock_hz, side.payload_type)
+        if not frames:
             self._skip(to, header)
             return
-        side = self._sides[to]
-        octets = tone_octets(DIGITS[code[0]], side.payload_type)
         per_sample = self._table.ticks_per_ms(to) // TIMESTAMPS_PER_MS
-        for number in range(frames):
-            first = tone.played % len(octets)
+        for number, frame in enumerate(frames):
             # Each frame has a timestamp of its own, where an event's packets share one.
-            self._send(
-                *(to, header.sequence + number, at + tone.played * per_sample),
-                int(tone.played == 0),
-                side.wire_type,
-                octets[first : first + FRAME_BYTES],
-            )
-            tone.played += FRAME_BYTES
-        self._sequence_shift[to] += frames - 1
-        self._end[to] = at + tone.played * per_sample
+            later = at + frame.first * per_sample
+            marker = int(frame.first == 0)
+            self._send(to, header.sequence + number, later, marker, side.wire_type, frame.octets)
+        self._sequence_shift[to] += len(frames) - 1
+        self._end[to] = at + (frames[-1].first + FRAME_BYTES) * per_sample
 
     def _skip(self, to: int, header: Header) -> None:
         """Leave a packet out, so that nobody takes it for lost."""
@@ -408,19 +384,3 @@ def _ahead_of(sequence: int, highest: int) -> int:
 def _clocks(pair: tuple[int, int]) -> tuple[int, int]:
     heard, spoken = pair
     return CODECS_BY_NUMBER[heard].clock_hz, CODECS_BY_NUMBER[spoken].clock_hz
-
-
-def _table_number(heard: int, spoken: int) -> int:
-    return _LAW_TYPES.index(heard) * len(_LAW_TYPES) + _LAW_TYPES.index(spoken)
-
-
-def _make_tables() -> NDArray[np.uint8]:
-    """From each law to each law, octet by octet."""
-    octets = np.arange(256, dtype=np.uint8)
-    return np.stack(
-        [
-            octets if heard == spoken else LAWS[spoken].encode(LAWS[heard].decode(octets))
-            for heard in _LAW_TYPES
-            for spoken in _LAW_TYPES
-        ]
-    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
@@ -26,29 +25,22 @@ from adapters.media.plane.arena import SoundArena
 from adapters.media.plane.hearing import EventPacket, Hearing
 from adapters.media.plane.latch import Source
 from adapters.media.plane.line import Line
+from adapters.media.plane.lines import Lines
 from adapters.media.plane.player import Player
 from adapters.media.plane.presses import Presses
 from adapters.media.plane.quality import estimate_mos
 from adapters.media.plane.relay import Relay, Side
 from adapters.media.plane.reports import ReportDesk
 from adapters.media.plane.shields import ShieldedSender, Shields
-from adapters.media.plane.stream_table import RowPicker, StreamTable
+from adapters.media.plane.stream_table import StreamTable
 from adapters.media.recording.link import RecorderLink
-from adapters.media.sockets.endpoint import (
-    Endpoints,
-    NoDescriptor,
-    NoPort,
-    PortPicker,
-    open_endpoints,
-)
+from adapters.media.sockets.endpoint import Endpoints, PortPicker
 from adapters.media.sockets.way import Way
 from adapters.media.types import SrtpKeys
 from adapters.media.wire.rtp import Header, build_packet
 from adapters.media.wire.srtp import SEQUENCE_FIRST_MAX
 from engine.ports.telephony import MediaStatistics
 
-OPENS_PER_TICK: Final = 8
-"""Streams opened in one tick: about 0.3 ms, so that a burst of new calls delays no packet."""
 SENDS_MAX: Final = 2
 """Times that one packet is tried."""
 _PORT_MAX: Final = 65_535
@@ -72,9 +64,6 @@ class Switchboard:
         1970, for the callees' RTCP."""
         self.events: list[control.Event] = []
         """What the control process is to hear; whoever sends it empties the list."""
-        self._bind_host = bind_host
-        self._picker = picker
-        self._capacity = capacity
         self._arena = SoundArena(prompts)
         self._table = StreamTable(capacity, self._arena.frames, chance)
         self.allowance = Allowance(capacity)
@@ -90,10 +79,7 @@ class Switchboard:
         )
         self._presses = Presses(self._table, capacity, self._send_one_of)
         self._player = Player(self._table, self._arena, self._presses, self)
-        self._rows = RowPicker(capacity)
-        self._lines: dict[int, Line] = {}
-        self._by_row: list[Line | None] = [None] * capacity
-        self._to_open: deque[int] = deque()
+        self._lines = Lines(bind_host, picker, capacity)
 
     @property
     def streams(self) -> int:
@@ -113,30 +99,27 @@ class Switchboard:
     @property
     def is_opening(self) -> bool:
         """Whether streams wait for `open_some`."""
-        return bool(self._to_open)
+        return self._lines.is_opening
 
     def obey(self, command: control.Command) -> None:
         """Do what a command says. A command about a stream that is gone does nothing."""
         if isinstance(command, control.Open):
-            self._queue_opens(command.streams)
+            self.events += self._lines.queue(command.streams)
             return
         assert not isinstance(command, control.Report)
-        line = self._lines.get(command.stream)
+        line = self._lines.find(command.stream)
         if line is not None:
             _OBEY[type(command)](self, line, command)
 
     def open_some(self) -> None:
         """Open the streams that wait for it, up to the bound of a tick."""
-        for _ in range(min(OPENS_PER_TICK, len(self._to_open))):
-            try:
-                self.events.append(self._open(self._to_open[0]))
-            except NoPort:
-                self._refuse_waiting("no_port")
-                return
-            except NoDescriptor:
-                self._refuse_waiting("no_descriptor")
-                return
-            self._to_open.popleft()
+        opened, refused = self._lines.open_some()
+        for line in opened:
+            self._table.clear(line.row)
+            self.hearing.clear(line.row)
+            self._sender.attach(line.row, line.endpoints.rtp, self._table.octets[line.row])
+            self.events.append(control.Opened(line.stream, line.endpoints.port))
+        self.events += refused
 
     def send(self, phase: int) -> tuple[int, int]:
         """Send the packets of one phase: how many were sent, and how many the kernel refused."""
@@ -145,13 +128,9 @@ class Switchboard:
         self._table.advance(tick.rows)
         count = len(tick.rows)
         for row in tick.ended.tolist():
-            line = self._by_row[row]
-            assert line is not None
-            self._player.end_sound(line)
+            self._player.end_sound(self._lines.at(row))
         for row in self._presses.tick(phase, self._may_send):
-            line = self._by_row[row]
-            assert line is not None
-            self._player.end_press(line)
+            self._player.end_press(self._lines.at(row))
         return count - failed, failed
 
     def hear(self, now_ns: int) -> None:
@@ -160,9 +139,7 @@ class Switchboard:
         for packet in heard.events:
             self._take_event(packet)
         for row, source in heard.moves:
-            line = self._by_row[row]
-            assert line is not None
-            self._move(line, source)
+            self._move(self._lines.at(row), source)
         for row, octets in heard.reports:
             self.desk.hear(row, octets, now_ns)
         if self.relay.bridges:
@@ -174,32 +151,11 @@ class Switchboard:
 
     def close_all(self) -> None:
         """Free every socket."""
-        for line in list(self._lines.values()):
+        for line in self._lines.list_all():
             self._remove(line)
         self._sender.close()
         self.hearing.close()
         self.listening.close()
-
-    def _queue_opens(self, streams: list[int]) -> None:
-        room = max(0, self._capacity - len(self._lines) - len(self._to_open))
-        self._to_open.extend(streams[:room])
-        self.events += [control.Refused(stream, "no_stream") for stream in streams[room:]]
-
-    def _refuse_waiting(self, reason: control.RefusalReason) -> None:
-        # What one could not have the others would ask for in vain.
-        self.events += [control.Refused(stream, reason) for stream in self._to_open]
-        self._to_open.clear()
-
-    def _open(self, stream: int) -> control.Opened:
-        endpoints = open_endpoints(self._bind_host, self._picker)
-        row = self._rows.take()
-        line = Line(stream, row, endpoints)
-        self._lines[stream] = line
-        self._by_row[row] = line
-        self._table.clear(row)
-        self.hearing.clear(row)
-        self._sender.attach(row, endpoints.rtp, self._table.octets[row])
-        return control.Opened(stream, endpoints.port)
 
     def _connect(self, line: Line, command: control.Connect) -> None:
         try:
@@ -262,8 +218,7 @@ class Switchboard:
             self.events.append(control.Moved(line.stream, *source))
 
     def _take_event(self, packet: EventPacket) -> None:
-        line = self._by_row[packet.row]
-        assert line is not None
+        line = self._lines.at(packet.row)
         for digit in line.keys.take(packet.header, packet.payload):
             self._tell_key(line, digit)
 
@@ -274,9 +229,7 @@ class Switchboard:
     def _tell_what_was_heard(self) -> None:
         listening = self.listening
         for press in listening.presses:
-            line = self._by_row[press.row]
-            assert line is not None
-            self._tell_key(line, press.digit)
+            self._tell_key(self._lines.at(press.row), press.digit)
         listening.presses.clear()
         self.events += listening.events
         listening.events.clear()
@@ -297,7 +250,7 @@ class Switchboard:
         self._player.cut_press(line, command)
 
     def _bridge(self, line: Line, command: control.Bridge) -> None:
-        other = self._lines.get(command.other)
+        other = self._lines.find(command.other)
         if other is None or other is line:
             return
         self._part_line(line)
@@ -349,13 +302,10 @@ class Switchboard:
             self._table.stop(row)
 
     def _may_send(self, row: int) -> bool:
-        line = self._by_row[row]
-        return line is not None and line.is_sending
+        return self._lines.at(row).is_sending
 
     def _send_one_of(self, row: int, header: Header, payload: bytes) -> None:
-        line = self._by_row[row]
-        assert line is not None
-        self._send_one(line, header, payload)
+        self._send_one(self._lines.at(row), header, payload)
 
     def _send_one(self, line: Line, header: Header, payload: bytes) -> None:
         """Send one packet past the table. An ICMP error of an earlier one is reported in its place."""
@@ -396,11 +346,7 @@ class Switchboard:
         self._player.silence(line)
         if line.remote is not None:
             self.hearing.detach(line.row, line.endpoints)
-        line.endpoints.close()
-        self._picker.give_back(line.endpoints.port)
-        del self._lines[line.stream]
-        self._by_row[line.row] = None
-        self._rows.give_back(line.row)
+        self._lines.remove(line)
 
     def statistics(self, line: Line) -> MediaStatistics:
         """How a line is."""
