@@ -16,13 +16,15 @@ from typing import Final
 
 import trio
 
+from adapters.shares import Shares
+
 Network = IPv4Network | IPv6Network
 
 ADDRESSES_MAX: Final = 8
 """Addresses of one name that are tried."""
 RESOLVING_MAX: Final = 20
-"""Names that are resolved at once, each in a thread: they have their own, so that a name server that does not
-answer holds up nothing else."""
+"""Names that one account has resolved at once while others have none, and half of those of all. Each is
+resolved in a thread: they have their own, so that a silent name server holds up nothing else."""
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
@@ -50,15 +52,18 @@ class AddressGuard:
 
     def __init__(self, allow: Sequence[Network] = ()) -> None:
         self._allow = tuple(allow)
-        self._resolving = trio.CapacityLimiter(RESOLVING_MAX)
+        self._resolving = trio.CapacityLimiter(2 * RESOLVING_MAX)
+        self._shares = Shares(2 * RESOLVING_MAX)
 
-    async def find(self, host: str, port: int) -> tuple[str, ...]:
+    async def find(self, host: str, port: int, account: str = "") -> tuple[str, ...]:
         """The addresses that may be connected to, in the resolver's order; at least one. It takes as long as
-        the resolver takes. Raises `AddressRefused`."""
+        the resolver takes; an account whose names take long leaves room to the others. Raises
+        `AddressRefused`."""
         try:
-            found = await trio.to_thread.run_sync(
-                _resolve, host, port, abandon_on_cancel=True, limiter=self._resolving
-            )
+            async with self._shares.slot(account):
+                found = await trio.to_thread.run_sync(
+                    _resolve, host, port, abandon_on_cancel=True, limiter=self._resolving
+                )
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no name"
             raise AddressRefused("unknown_host", f"{host} is not known: {reason}.") from error

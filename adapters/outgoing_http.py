@@ -15,12 +15,14 @@ import trio
 
 from adapters.address_guard import AddressGuard, AddressRefused, Network
 from adapters.http_client import HttpAnswer, HttpClient, HttpFailed
+from adapters.shares import Shares
 from engine.ports.requests import Question, RequestFailed
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 """The longest answer that is read."""
 REQUESTS_AT_ONCE_MAX: Final = 100
-"""Requests of all calls that go on at once; more wait, within their own time."""
+"""Requests of one account that go on at once while others send none, and half of those of all. More wait,
+within their own time."""
 
 
 class GuardedHttp:
@@ -36,7 +38,7 @@ class GuardedHttp:
     ) -> None:
         self._guard = AddressGuard(allow)
         self._client = HttpClient(tls=tls, answer_bytes_max=answer_bytes_max)
-        self._at_once = trio.CapacityLimiter(at_once_max)
+        self._at_once = Shares(2 * at_once_max)
 
     async def request(
         self,
@@ -46,17 +48,19 @@ class GuardedHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_s: float,
+        account: str = "",
     ) -> HttpAnswer:
         """One request and its answer, whatever its status; no redirect is followed. Raises `HttpFailed` and
         `AddressRefused`.
 
         Args:
             timeout_s: for all of it: the wait for others, the name, the connection and the answer.
+            account: for whom it is. One whose receivers are slow leaves room to the others.
         """
         with trio.move_on_after(timeout_s):
-            async with self._at_once:
+            async with self._at_once.slot(account):
                 host, port = _place_of(url)
-                addresses = await self._guard.find(host, port)
+                addresses = await self._guard.find(host, port, account)
                 return await self._client.request(
                     method, url, headers=headers, body=body, connect_to=addresses
                 )
@@ -83,6 +87,7 @@ class JsonRequests:
                 headers=headers,
                 body=body,
                 timeout_s=question.timeout_s,
+                account=question.account,
             )
         except (HttpFailed, AddressRefused) as error:
             raise RequestFailed(error.code, error.detail) from error

@@ -143,7 +143,7 @@ async def _serve(
         made_key, admin_sha256 = _find_admin_key(config)
         host, port = _choose_http_address(config)
         url = config.http.public_url or f"http://{_in_url(host)}:{port}"
-        settings = HttpSettings(public_url=url, admin_sha256=admin_sha256)
+        settings = HttpSettings(url, admin_sha256, requests_per_s=config.http.requests_per_s)
         app = make_app(
             engine,
             settings,

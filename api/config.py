@@ -46,6 +46,8 @@ class Http(Struct, frozen=True):
     """Port 0 takes any free port."""
     public_url: str | None = None
     """How outsiders reach it, without a slash at the end; None where that is the bind address."""
+    requests_per_s: float = 2000
+    """That a key may send; 0 for any number."""
 
 
 class Sip(Struct, frozen=True):
@@ -213,6 +215,7 @@ KEYS: Final[dict[str, Key]] = {
     "drain_s": keys.DRAIN_S,
     "http.bind": keys.ADDRESS,
     "http.public_url": keys.PUBLIC_URL,
+    "http.requests_per_s": keys.REQUESTS,
     "sip.bind": keys.ADDRESS,
     "sip.tls_bind": keys.ADDRESS,
     "sip.tls_cert": sip_keys.FILE,

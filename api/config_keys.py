@@ -21,6 +21,8 @@ DRAIN_S_MAX: Final = 3600
 REST_S_MAX: Final = 31 * 86_400
 CHANNELS_MAX: Final = 1_000_000
 CPS_MAX: Final = 100_000
+REQUESTS_MAX: Final = 1_000_000
+"""Requests a second of one key."""
 TEXT_LENGTH_MAX: Final = 1024
 """Characters of any text in a configuration."""
 DESTINATIONS_MAX: Final = 1000
@@ -347,6 +349,7 @@ DATA_DIR: Final = Key(as_text)
 DRAIN_S: Final = Key(number_between(0, DRAIN_S_MAX), number_from_text)
 ADDRESS: Final = Key(read_address)
 PUBLIC_URL: Final = Key(read_public_url)
+REQUESTS: Final = Key(number_between(0, REQUESTS_MAX), number_from_text)
 ADVERTISED: Final = Key(read_advertised)
 PORTS: Final = Key(read_ports)
 PLANES: Final = Key(read_planes, number_from_text)

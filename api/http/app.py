@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Final
@@ -35,6 +35,7 @@ from api.http.gate import GatedRequest, set_up_gate
 from api.http.openapi.publication import publish
 from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_status
+from api.http.rates import Rates
 from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, STREAM_BYTES_MAX, Body, Route
 from api.http.uploads import read_uploaded_file
@@ -52,12 +53,22 @@ LARGE_BODIES_MAX: Final = 8
 """Larger bodies that are in memory at once."""
 TURN_TIMEOUT_S: Final = 10.0
 """How long such a request waits for its turn."""
-HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 """Of every answer, unless it says otherwise."""
 
 
 def _wake_nobody(_account: str, _flow: str) -> None:
     """Where nobody sends webhooks."""
+
+
+STRICT_TRANSPORT: Final = "max-age=31536000"
+"""Where outsiders reach us over TLS, for a year nothing else (RFC 6797)."""
 
 
 def make_app(
@@ -94,6 +105,7 @@ def make_app(
         keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
         describe=partial(publish, settings.public_url),
         tickets=Tickets(),
+        rates=Rates(settings.requests_per_s),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
         large_bodies_of=defaultdict(lambda: trio.CapacityLimiter(LARGE_BODIES_MAX // 2)),
     )
@@ -116,11 +128,12 @@ def _add_route(app: QuartTrio, front: Front, route: Route) -> None:
 def _make_view(front: Front, route: Route) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
         current: GatedRequest = request._get_current_object()  # type: ignore[attr-defined]
+        limits: dict[str, str] = {}
         try:
-            answer = await _answer(front, route, current, path)
+            answer = await _answer(front, route, current, path, limits)
         except Exception as error:
             answer = _answer_error(front, error)
-        return _make_response(answer)
+        return _make_response(front, answer, limits)
 
     return view
 
@@ -130,7 +143,7 @@ def _make_feed_view(front: Front) -> Callable[[], Awaitable[Response | None]]:
         try:
             await serve_feed(front, FEED_LEAST, websocket._get_current_object())  # type: ignore[attr-defined]
         except Exception as error:
-            return _make_response(_answer_error(front, error))
+            return _make_response(front, _answer_error(front, error))
         return None
 
     return view
@@ -143,17 +156,23 @@ def _make_refusal(front: Front) -> Callable[[HTTPException], Awaitable[Response]
         problem = problem_of_status(error.code or 500, error.description or "")
         kept = {name: value for name, value in error.get_headers() if name == "Allow"}
         problem.headers.update(kept)
-        return _make_response(_answer_error(front, problem))
+        return _make_response(front, _answer_error(front, problem))
 
     return refuse
 
 
 async def _answer(
-    front: Front, route: Route, request: GatedRequest, path: dict[str, str]
+    front: Front,
+    route: Route,
+    request: GatedRequest,
+    path: dict[str, str],
+    limits: dict[str, str],
 ) -> Answer:
+    """The route's answer; `limits` gets the headers that tell of the limit of requests."""
     caller = None
     if route.least is not None:
         caller = await front.keyring.find_caller(request.headers)
+        limits.update(front.rates.count(caller.key, trio.current_time()))
         require_role(caller, route.least)
         require_scope(caller, route.scope)
     parameters = Parameters(request.args)
@@ -338,6 +357,10 @@ def _answer_error(front: Front, error: Exception) -> Answer:
     )
 
 
-def _make_response(answer: Answer) -> Response:
-    headers = {**HEADERS, **answer.headers}
+def _make_response(
+    front: Front, answer: Answer, limits: Mapping[str, str] | None = None
+) -> Response:
+    headers = {**HEADERS, **(limits or {}), **answer.headers}
+    if front.settings.public_url.startswith("https:"):
+        headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     return TrioResponse(answer.body, answer.status, headers, content_type=answer.content_type)

@@ -22,6 +22,7 @@ from api.http.feed import FeedHub
 from api.http.gate import GatedBody
 from api.http.parameters import Parameters
 from api.http.problem import Problem
+from api.http.rates import Rates
 from api.http.uploads import UploadedFile
 from api.http.views import encode
 from engine.model import Account
@@ -43,6 +44,8 @@ class HttpSettings(Struct, frozen=True):
     """How outsiders reach it, without a slash at the end."""
     admin_sha256: bytes
     """SHA-256 of the administrator's key."""
+    requests_per_s: float = 0
+    """That a key may send; 0 for any number."""
 
 
 class Described(Protocol):
@@ -76,6 +79,7 @@ class Front(Struct, frozen=True):
     """The API's own description."""
     keyring: Keyring
     tickets: Tickets
+    rates: Rates
     large_bodies: trio.CapacityLimiter
     """Bodies of more than a usual size that are in memory at once."""
     large_bodies_of: defaultdict[str, trio.CapacityLimiter]

@@ -250,6 +250,7 @@ class Conversation:
             note_step=lambda note: self.notes.note_step(note),
             note_digits=lambda node, digits: self.notes.note_digits(node, digits),
             note_over=self._note_over,
+            account=self._attempt.account,
         )
 
 

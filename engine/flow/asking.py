@@ -31,6 +31,7 @@ async def request(talk: Talk, node: Request) -> Passed:
         body=render_json(node.body, talk.values),
         timeout_s=node.timeout_s,
         wants_answer=bool(node.save),
+        account=talk.services.account,
     )
     try:
         answer = await _ask(talk, question)

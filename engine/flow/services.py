@@ -48,3 +48,5 @@ class FlowServices(Struct, frozen=True):
     """Takes a node's name and the keys that it was answered with."""
     note_over: Callable[[], None]
     """Told when the callee is found to have hung up while something goes on that does not need them."""
+    account: str = ""
+    """Whose call it is."""

@@ -28,6 +28,8 @@ class Question(Struct, frozen=True):
     """Within which the whole answer must be there."""
     wants_answer: bool = True
     """Whether the answer must be JSON; if not, it is not read."""
+    account: str = ""
+    """For whom it is asked: the slow receivers of one account leave room to the others."""
 
 
 class Requests(Protocol):

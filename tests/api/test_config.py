@@ -36,6 +36,7 @@ drain_s = 12.5
 [http]
 bind = "[::1]:8081"
 public_url = "https://calls.example.com/"
+requests_per_s = 50
 
 [sip]
 bind = "127.0.0.2:0"
@@ -120,7 +121,7 @@ trunks = ["other", ["main"]]
 WHOLE_CONFIG = Config(
     data_dir="/var/lib/callwheel",
     drain_s=12.5,
-    http=Http(Address("::1", 8081), "https://calls.example.com"),
+    http=Http(Address("::1", 8081), "https://calls.example.com", 50),
     sip=Sip(
         bind=Address("127.0.0.2", 0),
         tls_bind=Address("::", 5061),
@@ -245,6 +246,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_DRAIN_S": "12.5",
         "CALLWHEEL_HTTP__BIND": "[::1]:8081",
         "CALLWHEEL_HTTP__PUBLIC_URL": "https://calls.example.com/",
+        "CALLWHEEL_HTTP__REQUESTS_PER_S": "50",
         "CALLWHEEL_SIP__BIND": "127.0.0.2:0",
         "CALLWHEEL_SIP__TLS_BIND": "[::]:5061",
         "CALLWHEEL_SIP__TLS_CERT": "/etc/callwheel/cert.pem",
