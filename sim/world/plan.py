@@ -68,6 +68,8 @@ Deed = Literal[
     "do_not_call",
     "stop_account",
     "start_account",
+    "pause_flow",
+    "resume_flow",
     "listener_off",
     "listener_on",
     "restart",
@@ -252,6 +254,7 @@ class _Draw:
             declined=chance.choice(("stop", "next")),
             on_unknown=chance.choice(("stop", "retry")),
             calling_window=self._windows(epoch) if self.some(0.4) else None,
+            caller_numbers=chance.choice(("rotate", "sticky", "local")),
         )
         return Flow(
             id=f"flw_{place}",
@@ -326,7 +329,9 @@ class _Draw:
     ) -> list[Action]:
         """What people do while it runs."""
         chance = self.chance
-        actions = []
+        actions: list[Action] = []
+        off: Deed
+        on: Deed
         for _ in range(chance.choice((0, 1, 2, 4))):
             begin = chance.uniform(0, horizon_s * 0.6)
             end = begin + chance.choice((0.5, 10, 120))
@@ -346,7 +351,13 @@ class _Draw:
                 ]
             elif kind == 4:
                 flow = chance.choice(flows).id
-                actions += [Action(begin, "listener_off", flow), Action(end, "listener_on", flow)]
+                off, on = chance.choice(
+                    (
+                        ("listener_off", "listener_on"),
+                        ("pause_flow", "resume_flow"),
+                    )
+                )
+                actions += [Action(begin, off, flow), Action(end, on, flow)]
             else:
                 for_s = chance.choice((0.0, 300.0))
                 number = chance.choice((*self.numbers, "+1212*"))

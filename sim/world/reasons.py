@@ -97,7 +97,7 @@ class View:
 
 def holds(blocker: Blocker, contact: Contact, view: View) -> bool:
     """Whether it does."""
-    return _CHECKS[blocker.code](contact, view)
+    return CHECKS[blocker.code](contact, view)
 
 
 def _window_s(cps: float) -> float:
@@ -234,7 +234,8 @@ def _engine_limit(_contact: Contact, view: View) -> bool:
 
 
 def _flow_paused(contact: Contact, view: View) -> bool:
-    return not view.flow_of(contact).listener_active
+    flow = view.flow_of(contact)
+    return not flow.listener_active or flow.paused_at is not None
 
 
 def _list_paused(contact: Contact, view: View) -> bool:
@@ -249,12 +250,16 @@ def _account_stopped(contact: Contact, view: View) -> bool:
     return view.world.store.tables.accounts[contact.account].stopped_at is not None
 
 
+def _account_paused(contact: Contact, view: View) -> bool:
+    return view.world.store.tables.accounts[contact.account].paused_at is not None
+
+
 def _never(_contact: Contact, _view: View) -> bool:
     """Of reasons that nothing in this world gives."""
     return False
 
 
-_CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingProxyType(
+CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingProxyType(
     {
         "starttime": _starttime,
         "calling_window": _calling_window,
@@ -275,6 +280,7 @@ _CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingP
         "retry_wait": _retry_wait,
         "agents_busy": _never,
         "account_stopped": _account_stopped,
+        "account_paused": _account_paused,
         "list_canceled": _list_canceled,
     }
 )

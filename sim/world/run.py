@@ -355,6 +355,12 @@ class World:
             case "start_account":
                 await engine.start_account(target)
                 return "done", 0
+            case "pause_flow" | "resume_flow":
+                account = tables.flows[target].account
+                holding = engine.holding
+                hold = holding.pause_flow if action.deed == "pause_flow" else holding.resume_flow
+                await hold(account, target)
+                return "done", 0
             case "listener_off" | "listener_on":
                 flow: Flow = tables.flows[target]
                 account_of = tables.accounts[flow.account]

@@ -11,9 +11,14 @@ from engine.model import Attempt
 from sim.world.judge.case import Breach, Case
 from sim.world.tape import Answered, Asked, Invite, Listed, Told, read_event
 
-STOPS: Final = {"pause": "paused", "cancel": "canceled", "stop_account": "done"}
+STOPS: Final = {
+    "pause": "paused",
+    "cancel": "canceled",
+    "stop_account": "done",
+    "pause_flow": "done",
+}
 """Orders to stop, and how each is answered that is heeded."""
-GOES_ON: Final = ("resume", "start_account")
+GOES_ON: Final = ("resume", "start_account", "resume_flow")
 
 
 class _Ban(Struct, frozen=True):
@@ -40,7 +45,7 @@ class _Orders:
 
     def __init__(self) -> None:
         self.stopped: dict[tuple[str, str], str] = {}
-        """By list or account: by which order."""
+        """By list, flow or account: by which order."""
         self._asked: set[tuple[str, str]] = set()
         """Asked to be stopped, and not to go on since."""
 
@@ -88,7 +93,8 @@ def judge_obedience(case: Case) -> Iterator[Breach]:
 
 
 def _place_of(entry: Asked | Answered) -> tuple[str, str]:
-    return ("account" if entry.what.endswith("account") else "list", entry.whom)
+    kind = next((one for one in ("account", "flow") if entry.what.endswith(one)), "list")
+    return kind, entry.whom
 
 
 def _judge_stopped(
@@ -97,7 +103,8 @@ def _judge_stopped(
     attempt = case.attempts.get(invite.attempt)
     if attempt is None:
         return
-    for what in (("list", attempt.list), ("account", attempt.account)):
+    parties = ("list", attempt.list), ("flow", attempt.flow), ("account", attempt.account)
+    for what in parties:
         if what in stopped:
             yield Breach(
                 "nothing is dialled that was stopped",
