@@ -62,6 +62,8 @@ from engine.ports.workers import Workers
 from engine.runtime import Engine, EngineSettings, EngineStatistics
 
 DATABASE: Final = "callwheel.db"
+TELL_WAITING_S: Final = 10.0
+"""How often at the most the feed tells what the contacts of a list wait for."""
 PROMPTS: Final = "prompts"
 RECORDINGS: Final = "recordings"
 TRACES: Final = "traces.db"
@@ -255,6 +257,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             channels=config.limits.channels,
             cps=config.limits.cps,
             destinations=config.limits.destinations,
+            tell_waiting_s=TELL_WAITING_S,
             trunks=tuple(
                 TrunkSettings(
                     trunk.name,

@@ -21,6 +21,7 @@ EventType = Literal[
     "list.started",
     "list.paused",
     "list.rescheduled",
+    "list.waiting",
     "list.completed",
     "contact.waiting",
     "contact.completed",

@@ -57,6 +57,7 @@ from engine.schedule.feed import Work
 from engine.schedule.reopening import Reopening
 from engine.schedule.scheduler import Scheduler
 from engine.staffing import Staffing
+from engine.waiting_told import WaitingTeller
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,8 @@ class EngineSettings(Struct, frozen=True):
     """When DIDs rest that have gone bad."""
     day_caps: DayCapDefaults = DayCapDefaults()
     """Of accounts that have none of their own."""
+    tell_waiting_s: float = 0.0
+    """How often at the most the feed is told what the contacts of a list wait for; 0 is never."""
     drain_s: float = 30.0
     """How long calls that are up may go on when the engine stops."""
 
@@ -194,6 +197,9 @@ class Engine:
             speech=parts.speech if parts else None,
         )
         self._blocked = BlockedContacts(store, clock, self._router, self._scheduler.is_paused)
+        self._waiting_teller = WaitingTeller(
+            store, clock, self._blocked, self._scheduler.open_lists, settings.tell_waiting_s
+        )
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
         self._turns = trio.Lock()
         """Held from reading an account or a flow to taking it into operation, so that no older one comes
@@ -402,6 +408,8 @@ class Engine:
             nursery.start_soon(self._scheduler.aside.run)
             nursery.start_soon(self._reopening.run)
             nursery.start_soon(self.rescheduling.run)
+            if self._settings.tell_waiting_s:
+                nursery.start_soon(self._waiting_teller.run)
             nursery.start_soon(self._scheduler.run)
             nursery.start_soon(self._workforce.run, attempts)
             nursery.start_soon(self._offer_freed)

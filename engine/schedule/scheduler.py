@@ -150,6 +150,10 @@ class Scheduler:
             feed.held.pop(contact.id, None)
         self.open_list(contact.account, contact.flow, contact.list, contact.due_at)
 
+    def open_lists(self) -> list[tuple[str, str]]:
+        """(account, list) of every list in memory."""
+        return [(feed.account, name) for name, feed in self._feeds.items()]
+
     def is_paused(self, call_list: str) -> bool:
         """Whether the list is paused, as far as it is in memory."""
         feed = self._feeds.get(call_list)
