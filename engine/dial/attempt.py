@@ -51,6 +51,8 @@ UNAVAILABLE_WAIT_S: Final = 1.0
 """How long a contact is put back when no call can be prepared or no intent can be written down."""
 OUTCOME_RETRY_S: Final = 0.5
 """How soon the outcome of a call is offered again to a store that did not take it."""
+NUMBER_BUSY_WAIT_S: Final = 30.0
+"""How long a contact is set aside whose number is on a call for another contact of its list."""
 UNREADABLE_WAIT_S: Final = 60.0
 """How long a contact is put back whose graph this release cannot read."""
 
@@ -159,7 +161,19 @@ class _AttemptRunner:
         attempt = self._attempt
         if find_refusal(attempt.number, self._services.destinations) is not None:
             await self._leave_out("number_not_allowed")
-            return
+        elif self._contact.list == self._assignment.flow.calls_list:
+            await self._make_call()  # each single call is an errand of its own
+        else:
+            with self._services.live.hold_number(self._contact.list, attempt.number) as is_free:
+                if is_free:
+                    await self._make_call()
+                    return
+            # Whoever is on that call may be whom this contact is to reach: the end of it will tell.
+            until = self._services.clock.now() + NUMBER_BUSY_WAIT_S
+            self._services.set_aside(self._assignment.work, until, "callee_cap")
+
+    async def _make_call(self) -> None:
+        attempt = self._attempt
         if not await self._find_definition():
             return
         presentation = present(self._assignment.presentation, self._contact.variables)

@@ -15,6 +15,8 @@ class LiveAttempts:
     def __init__(self) -> None:
         self._scopes: dict[trio.CancelScope, str] = {}
         """Of each call that is followed, with its account."""
+        self._numbers: set[tuple[str, str]] = set()
+        """(list, number) of each call of a list, from before its intent until its end is written down."""
         self._broken_off = False
         self._emptied = trio.lowlevel.ParkingLot()
 
@@ -35,6 +37,20 @@ class LiveAttempts:
                 del self._scopes[scope]
                 if not self._scopes:
                     self._emptied.unpark_all()
+
+    @contextmanager
+    def hold_number(self, call_list: str, number: str) -> Iterator[bool]:
+        """Keep a number from being called for another contact of the list meanwhile. Whether no other call
+        holds it."""
+        held = (call_list, number)
+        if held in self._numbers:
+            yield False
+            return
+        self._numbers.add(held)
+        try:
+            yield True
+        finally:
+            self._numbers.discard(held)
 
     async def wait_empty(self) -> None:
         """Return when no call is being followed."""
