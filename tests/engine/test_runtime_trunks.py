@@ -636,7 +636,7 @@ async def test_a_call_shows_what_its_flow_and_its_contact_say(autojump_clock: Mo
         await world.add_list(
             [
                 contact(variables={"brand": "Acme", "ref": "7"}),
-                contact(id="cnt_2", row=2, variables={}),
+                contact(id="cnt_2", row=2, tel=("+14155550124",), variables={}),
             ]
         )
         await world.wait_done()
