@@ -18,6 +18,8 @@ from engine.ports.workers import WorkerFailed
 
 JOB_S_MAX: Final = 60.0
 """A job that takes longer is ended, with its process."""
+STREAM_S_FACTOR: Final = 4
+"""How many times as long a job may take whose findings are stored meanwhile: it waits for the store, too."""
 WAITING_MAX: Final = 64
 """Jobs that wait for a free process; one more is turned away."""
 GRACE_S: Final = 2.0
@@ -46,11 +48,14 @@ class ProcessWorkers:
 
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
         """As the port says. Cancelling it kills the process; the next job gets a new one."""
+        return await self._run(self._job_s_max, function, *args)
+
+    async def _run(self, job_s_max: float, function: Callable[[*Ts], R], *args: *Ts) -> R:
         if self._limiter.statistics().tasks_waiting >= WAITING_MAX:
             raise WorkerFailed(f"{WAITING_MAX} jobs are waiting for a worker already")
         async with self._limiter:
             try:
-                with trio.fail_after(self._job_s_max):
+                with trio.fail_after(job_s_max):
                     result: R = await self._context.run_sync(
                         function, *args, kill_on_cancel=True, limiter=trio.CapacityLimiter(1)
                     )
@@ -58,7 +63,7 @@ class ProcessWorkers:
             except trio_parallel.BrokenWorkerError:
                 raise WorkerFailed("the worker process died at its work") from None
             except trio.TooSlowError:
-                raise WorkerFailed(f"the work took longer than {self._job_s_max:g} s") from None
+                raise WorkerFailed(f"the work took longer than {job_s_max:g} s") from None
 
     @asynccontextmanager
     async def stream(
@@ -69,7 +74,8 @@ class ProcessWorkers:
 
         async def work() -> None:
             try:
-                await self.run(pour, str(spout.path), function, *args)
+                limit_s = STREAM_S_FACTOR * self._job_s_max
+                await self._run(limit_s, pour, str(spout.path), function, *args)
             except Exception as error:
                 failures.insert(0, error)
                 nursery.cancel_scope.cancel()
