@@ -120,6 +120,12 @@ CountryCaps = Annotated[dict[Country, CallsPerDay], Meta(max_length=COUNTRIES_MA
 Countries = Annotated[tuple[Country, ...], Meta(max_length=COUNTRIES_MAX)]
 
 
+Priority = Literal["urgent", "high", "normal", "low"]
+"""The class of a call: of those that wait for the same DID or trunk, the first class goes first."""
+PRIORITIES: Final[tuple[Priority, ...]] = ("urgent", "high", "normal", "low")
+"""The first class first."""
+
+
 class AccountRules(Struct, frozen=True, omit_defaults=True):
     """What holds for all calls of an account."""
 
@@ -296,6 +302,10 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """The flow's own limit of calls a second."""
     caps: Caps = ()
     """The flow's own limits of calls in windows."""
+    priority: Literal["high", "normal", "low"] = "normal"
+    """The class of its lists' contacts, of which the first goes first where flows share a DID or a trunk."""
+    weight: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    """Its share of what flows of the same class share."""
     declined: Literal["stop", "next"] = "stop"
     """Whether a callee who refuses is tried on another number."""
     on_unknown: Literal["stop", "retry"] = "stop"
@@ -475,6 +485,9 @@ class Contact(Struct, frozen=True, gc=False):
     """When the latest calls were made that count, oldest first (`engine.schedule.day_budget`)."""
     dead: tuple[str, ...] = ()
     """E.164: numbers that trunks redirected its calls to and that turned out to be invalid."""
+
+    priority: Priority | None = None
+    """Its class, before that of its flow; None is the flow's, and for a single call the next better one."""
 
     @property
     def number(self) -> str:

@@ -153,7 +153,9 @@ class Engine:
         self._router = Router(
             clock, engine_limits, settings.trunks, settings.routes, settings.day_caps
         )
-        self._scheduler = Scheduler(store, clock, self._router.take, self._router.is_sticky)
+        self._scheduler = Scheduler(
+            store, clock, self._router.take, self._router.is_sticky, self._router.rank_of
+        )
         self._live = LiveAttempts()
         self._services = AttemptServices(
             live=self._live,
@@ -185,6 +187,7 @@ class Engine:
             workers=workers,
             destinations=settings.destinations,
             on_accepted=self._scheduler.open_list,
+            on_urgent=self._scheduler.open_urgent,
             forecast=Forecaster(store, *capacities_of(settings)).forecast,
         )
         self.administration = Administration(
@@ -437,7 +440,9 @@ class Engine:
 
     def _start_actor(self, actor: DidActor, nursery: trio.Nursery, attempts: trio.Nursery) -> None:
         async def run_did() -> None:
-            await self._router.run_did(actor, attempts, self._services, self._scheduler.offer)
+            await self._router.run_did(
+                actor, attempts, self._services, self._scheduler.offer, self._scheduler.next_of
+            )
 
         nursery.start_soon(run_did, name=f"did {actor.did.number}")
 

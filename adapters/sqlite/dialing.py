@@ -61,6 +61,12 @@ DUE_CONTACTS: Final = (
     f"SELECT {CONTACT_COLUMNS} FROM lists l {_OF_LIST} JOIN contacts c ON c.list = l.n "
     "WHERE l.id = ? AND c.state = 'open' AND c.due_at <= ? ORDER BY c.due_at, c.id LIMIT ?"
 )
+URGENT_CONTACTS: Final = (
+    f"SELECT {CONTACT_COLUMNS} FROM lists l {_OF_LIST} "
+    "JOIN contacts c INDEXED BY contacts_urgent ON c.list = l.n "
+    "WHERE l.id = ? AND c.state = 'open' AND c.priority = 'urgent' AND c.due_at <= ? "
+    "ORDER BY c.due_at, c.id LIMIT ?"
+)
 LISTED_CONTACTS: Final = (
     "SELECT x.id FROM (SELECT c.id, l.account, f.id AS flow, "
     "json_extract(c.tel, '$[' || c.tel_index || ']') AS number "
@@ -183,6 +189,10 @@ class SqliteDialing(Connected):
     async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
         """Open contacts that are due, in the order of (due_at, id)."""
         return await self._readers.rows(DUE_CONTACTS, (call_list, until, limit), to_contact)
+
+    async def urgent_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
+        """Those of `due_contacts` that are urgent of themselves."""
+        return await self._readers.rows(URGENT_CONTACTS, (call_list, until, limit), to_contact)
 
     async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
         """Those of the first that are due whose next number must not be called at `until`."""

@@ -77,6 +77,7 @@ class _History(Struct, omit_defaults=True):
     dead: tuple[str, ...] = ()
 
 
+_NO_HISTORY: Final = _History()
 _read_history = msgspec.json.Decoder(_History).decode
 
 
@@ -302,14 +303,15 @@ def to_counts(dispositions: str) -> dict[Disposition, int]:
 CONTACT_INSERT: Final = (
     "INSERT INTO contacts (id, list, row, tel, variables, starttime, reference, state, due_at, "
     "wait_code, tel_index, spent, tries, disposition, completed_at, detour, detoured, agent, "
-    "flow_version, history) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "flow_version, history, priority) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 CONTACT_COLUMNS: Final = (
     "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
     "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured, "
-    "c.agent, c.flow_version, c.history"
+    "c.agent, c.flow_version, c.history, c.priority"
 )
-CONTACT_WIDTH: Final = 22
+CONTACT_WIDTH: Final = 23
 CONTACT_PROGRESS: Final = (
     "state = ?, due_at = max(?, starttime), wait_code = iif(? < starttime, 'starttime', ?), "
     "tel_index = ?, spent = ?, tries = ?, disposition = ?, completed_at = ?, detour = ?, detoured = ?, "
@@ -340,6 +342,7 @@ def contact_row(one: Contact, list_n: int, row: int) -> Row:
         one.agent,
         one.flow_version,
         _history_text(one),
+        one.priority,
     )
 
 
@@ -378,7 +381,8 @@ def to_contact(row: Row) -> Contact:
         *row[15:18],
         bool(row[18]),
         *row[19:21],
-        *(msgspec.structs.astuple(_read_history(row[21])) if row[21] is not None else ()),
+        *msgspec.structs.astuple(_NO_HISTORY if row[21] is None else _read_history(row[21])),
+        row[22],
     )
     return Contact(*values)
 

@@ -399,6 +399,11 @@ _COUNTRIES: Final = (
     """,
 )
 _CALLERS: Final = ("CREATE INDEX attempts_by_number ON attempts (account, number, id, did)",)
+_PRIORITIES: Final = (
+    "ALTER TABLE contacts ADD COLUMN priority TEXT",  # NULL: the flow's
+    "CREATE INDEX contacts_urgent ON contacts (list, due_at, id) "
+    "WHERE state = 'open' AND priority = 'urgent'",
+)
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
@@ -422,6 +427,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0019 countries that were called", _COUNTRIES),
     Migration("0020 who called a number", _CALLERS),
     Migration("0021 pauses of flows and accounts", PAUSES),
+    Migration("0022 priorities of contacts", _PRIORITIES),
 )
 """In the order in which they run."""
 

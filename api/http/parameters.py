@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from api.http.problem import Problem
+from engine.model import PRIORITIES, Priority
 from engine.ports.store import PAGE_MAX
 
 LIMIT_DEFAULT: Final = 100
@@ -45,6 +46,16 @@ class Parameters(Struct, frozen=True):
         if text not in _FLAGS:
             raise _wrong(name, "is `true` or `false`")
         return _FLAGS[text]
+
+    def read_priority(self) -> Priority | None:
+        """One of `PRIORITIES`, or None where there is none."""
+        text = self.read_text("priority")
+        if text is None:
+            return None
+        for priority in PRIORITIES:
+            if text == priority:
+                return priority
+        raise _wrong("priority", f"is one of {' '.join(PRIORITIES)}")
 
     def read_page(self) -> tuple[int, str | None]:
         """`limit` and `cursor`. A limit beyond `PAGE_MAX` is cut to that."""

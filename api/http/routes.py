@@ -181,7 +181,7 @@ ROUTES: Final = (
         triggers.multicast,
         CONTACTS,
         creates=True,
-        query=("name", "strict"),
+        query=("name", "priority", "strict"),
     ),
     Route(
         "POST",
@@ -198,7 +198,7 @@ ROUTES: Final = (
         triggers.upload,
         UPLOAD,
         creates=True,
-        query=("again", "dry_run", "sheet", "strict"),
+        query=("again", "dry_run", "priority", "sheet", "strict"),
     ),
     Route("GET", "/v1/lists", "viewer", lists.list_lists, query=("flow", *PAGE)),
     Route("GET", "/v1/lists/{list}", "viewer", lists.get_list),

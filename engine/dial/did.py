@@ -24,11 +24,13 @@ from engine.dial.blockers import (
 from engine.dial.callers import Callers
 from engine.dial.floor import Floor
 from engine.dial.limits import Block, Limits, Permit, limits_of_did
+from engine.dial.mailbox import Mailbox
 from engine.dial.presentation import read_presentation
 from engine.dial.route import Route
 from engine.dial.trunk import TrunkCall
+from engine.dial.turns import URGENT, Claimant, Turns
 from engine.flow.definition import Definition
-from engine.model import Did, Flow, windows_of
+from engine.model import PRIORITIES, Contact, Did, Flow, windows_of
 from engine.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook, Party
 from engine.schedule.day_budget import DayBudget, budget_of
@@ -45,6 +47,8 @@ TRUNK_CHECK_S: Final = 1.0
 LONG_WAITS: Final = ("calling_window", "retry_wait", "account_limit")
 """Blockers of a contact that waits for them in the store."""
 TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
+SINGLE_CALL_BEST: Final = PRIORITIES.index("high")
+"""The best rank that a single call has which names no priority."""
 PATIENCE_S: Final = 2.0
 """How long contacts wait in a mailbox for the DID. Before a longer wait they go back to the scheduler, as
 another DID of their flow may be free sooner."""
@@ -105,6 +109,15 @@ class FlowDesk:
         self.hours = CallingBook(parties)
         return True
 
+    def claimant_of(self, contact: Contact) -> Claimant:
+        """As whom a contact of the flow waits for what it shares with others. Single calls go before lists:
+        somebody, or some program, has asked for just this call."""
+        settings = self.flow.settings
+        rank = PRIORITIES.index(contact.priority or settings.priority)
+        if contact.priority is None and contact.list == self.flow.calls_list:
+            rank = max(SINGLE_CALL_BEST, rank - 1)
+        return Claimant(self.flow.id, rank, settings.weight)
+
     @property
     def is_active(self) -> bool:
         """Whether the flow may call, as far as it is asked."""
@@ -145,13 +158,14 @@ class DidActor:
         self.did = did
         self.route = route
         self.limits = limits_of_did(did.cps, did.channels, did.caps)
-        self.hungry: dict[str, None] = {}
+        self.hungry: dict[str, Claimant] = {}
         """Flows that had work for this DID when its mailbox was full, in the order of asking."""
+        self.turns = Turns()
+        """Of those flows."""
         self._account = account
         self._engine = engine
         self._desk_of = desk_of
-        self._inbox, self._outbox = trio.open_memory_channel[Work](MAILBOX_MAX)
-        self._size = _mailbox_size(did.cps)
+        self._mail = Mailbox(_mailbox_size(did.cps))
         self._resting = False
         self.rest: Block | None = None
         """That it is not called from for a while, by itself or as somebody said so."""
@@ -159,31 +173,43 @@ class DidActor:
     @property
     def backlog_s(self) -> float:
         """Seconds that the mailbox's work takes at the DID's pace."""
-        return self._inbox.statistics().current_buffer_used / self.did.cps
+        return len(self._mail) / self.did.cps
 
-    @property
-    def has_room(self) -> bool:
-        """Whether the mailbox takes one more. It takes none while the DID is barred or rests."""
-        return (
-            self.rest is None
-            and not self._resting
-            and self._inbox.statistics().current_buffer_used < self._size
-        )
+    def has_room(self, rank: int) -> bool:
+        """Whether the mailbox takes one more of this rank. It takes none while the DID is barred or rests."""
+        return self.rest is None and not self._resting and self._mail.has_room(rank)
 
     def set_did(self, did: Did, route: Route | None) -> None:
         """Go by what the DID is now; its limits are the router's to change."""
         self.did = did
         self.route = route
-        self._size = _mailbox_size(did.cps)
+        self._mail.size = _mailbox_size(did.cps)
 
     def close(self) -> None:
         """It is not called from any more. What is in the mailbox goes back to the scheduler."""
-        self._inbox.close()
+        self._mail.close()
 
     def post(self, work: Work, desk: FlowDesk) -> None:
         """Put a contact into the mailbox, which must have room."""
-        self._inbox.send_nowait(work)
+        claimant = desk.claimant_of(work.contact)
+        self.turns.charge(claimant, {one.rank for one in self.hungry.values()})
+        self._mail.post(work, claimant.rank)
         desk.posted += 1
+
+    def note_hungry(self, claimant: Claimant) -> None:
+        """A flow has a contact for which the mailbox has no room."""
+        before = self.hungry.get(claimant.flow)
+        if before is None or claimant.rank < before.rank:
+            self.hungry[claimant.flow] = claimant
+
+    def take_hungry(self) -> str | None:
+        """The flow whose turn it is to put a contact into the mailbox; None where none may."""
+        may = [one for one in self.hungry.values() if self.has_room(one.rank)]
+        if not may:
+            return None
+        flow = self.turns.choose(may).flow
+        del self.hungry[flow]
+        return flow
 
     def case_of(self, list_paused: bool, desk: FlowDesk, agents: Block | None = None) -> Case:
         """What decides whether a contact of this flow may go by this DID."""
@@ -225,9 +251,13 @@ class DidActor:
             await run_attempt(services, assignment)
             on_flow_free(assignment.flow.id)
 
-        async for work in self._outbox:
+        while True:
+            received = await self._mail.receive()
+            if received is None:
+                return
+            work, rank = received
             on_room(self)
-            assignment = await self._await_turn(work, services)
+            work, assignment = await self._await_turn(work, rank, services)
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
                 desk.posted -= 1
@@ -244,8 +274,8 @@ class DidActor:
     def _return_mail(self, services: AttemptServices) -> set[str]:
         """Give what lies in the mailbox back to the scheduler; the flows that it is of."""
         flows = set()
-        while self._inbox.statistics().current_buffer_used:
-            work = self._outbox.receive_nowait()
+        while len(self._mail):
+            work, _ = self._mail.take()
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
                 desk.posted -= 1
@@ -261,33 +291,40 @@ class DidActor:
             block = find_line_blocker(self.route, shared, self.limits, now)
             if block is None or not _is_long(block, now):
                 break
-            await _wait_out(block, now, math.inf)
+            await _rest_out(block, now)
         self._resting = False
 
-    async def _await_turn(self, work: Work, services: AttemptServices) -> Assignment | None:
-        """Wait until this contact may go; None when it goes back to the scheduler instead."""
+    async def _await_turn(
+        self, work: Work, rank: int, services: AttemptServices
+    ) -> tuple[Work, Assignment | None]:
+        """Wait until this contact, or an urgent one that comes meanwhile, may go; None when it goes back to
+        the scheduler instead."""
         while True:
+            work, rank = self._mail.exchange(work, rank)
             desk = self._desk_of(work.feed.flow)
             if desk is None or work.is_void:
                 services.finish(work)
-                return None
+                return work, None
             case = self.case_of(work.feed.paused, desk, _void_of(work))
             now = trio.current_time()
             block = find_blocker(work.contact, case, now, services.clock.now())
             if block is None:
-                return self._assign(work, desk, case, services, now)
+                return work, self._assign(work, desk, case, services, now)
             if find_unfit(work.contact.number, case) is not None:
                 services.put_back(work, work.contact)  # the flow may have other DIDs
-                return None
+                return work, None
             is_the_lines = block.line is not None or block.code in TRUNK_BLOCKERS
             if block.line is desk.limits or not is_the_lines:
                 self._put_back(work, block, services, now)
-                return None
+                return work, None
             if _is_long(block, now):
                 self._resting = True
                 services.put_back(work, work.contact)
-                return None
-            await _wait_out(block, now, PATIENCE_S)
+                return work, None
+            with trio.CancelScope() as scope:
+                self._mail.on_urgent = None if rank == URGENT else scope.cancel
+                await _wait_out(block, now, PATIENCE_S, desk.claimant_of(work.contact))
+            self._mail.on_urgent = None
 
     def clear(
         self, case: Case, number: str, caller: str, now: float, refused_by: Sequence[str] = ()
@@ -385,8 +422,16 @@ def _is_long(block: Block, now: float) -> bool:
     return math.isfinite(block.until) and block.until - now > PATIENCE_S
 
 
-async def _wait_out(block: Block, now: float, patience_s: float) -> None:
+async def _wait_out(block: Block, now: float, patience_s: float, claimant: Claimant) -> None:
     if block.line is not None:
-        await block.line.wait_turn(patience_s)
+        await block.line.wait_turn(patience_s, claimant)
+    else:
+        await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))
+
+
+async def _rest_out(block: Block, now: float) -> None:
+    """Wait for the end of a long block, which takes no turn from anybody."""
+    if block.line is not None:
+        await block.line.wait_eased(block.until)
     else:
         await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 import trio
 from msgspec import Struct
 
+from engine.dial.line import SECOND_LEG, FairLine, is_long
+from engine.dial.turns import Claimant
 from engine.dial.windows import Pacer, SlidingWindow, Slot, mark_sent, window_for_cps
 from engine.model import AccountRules, BlockerCode, Cap, FlowSettings
 
@@ -26,11 +28,17 @@ Window = tuple[BlockerCode, SlidingWindow]
 
 
 class Line(Protocol):
-    """Something that calls wait for, first come, first served."""
+    """Something that calls wait for, by turns."""
 
-    async def wait_turn(self, patience_s: float = math.inf) -> None:
-        """Return when a call may get its slot; or when it is known that the wait is longer than
-        `patience_s`. Nothing is taken: the caller takes it before its next checkpoint."""
+    async def wait_turn(
+        self, patience_s: float = math.inf, claimant: Claimant = SECOND_LEG
+    ) -> None:
+        """Return when a call may get its slot and it is this claimant's turn; or when it is known that the
+        wait is longer than `patience_s`. Nothing is taken: the caller takes it before its next
+        checkpoint."""
+
+    async def wait_eased(self, until: float) -> None:
+        """Return at a moment, or when other limits were set; it is nobody's turn for that."""
 
 
 class Block(Struct, frozen=True):
@@ -65,8 +73,8 @@ class Limits:
         self.on_change: list[Callable[[], None]] = []
         """Called whenever a call may have become possible."""
         self._pacer = pacer
-        self._line = trio.StrictFIFOLock()
-        self._changed = trio.lowlevel.ParkingLot()
+        self._line = FairLine()
+        self._eased = trio.lowlevel.ParkingLot()
 
     def blocked_by(self, now: float) -> Block | None:
         """What keeps a call from getting its slot now, and until when; the one that ends last where
@@ -104,7 +112,7 @@ class Limits:
 
     def look_again(self) -> None:
         """Something has changed: a call has left or ended, or more is allowed."""
-        self._changed.unpark_all()
+        self._line.look_again()
         for tell in self.on_change:
             tell()
 
@@ -128,17 +136,24 @@ class Limits:
         self.channels = channels
         self.windows = list(windows)
         self.look_again()
+        self._eased.unpark_all()
 
-    async def wait_turn(self, patience_s: float = math.inf) -> None:
-        """Return when a call may get its slot, first come, first served; or when it is known that the
-        wait is longer than `patience_s`. Nothing is taken: the caller takes it before its next
-        checkpoint."""
-        async with self._line:
-            while (block := self.blocked_by(now := trio.current_time())) is not None:
-                if math.isfinite(block.until) and block.until - now > patience_s:
-                    return
-                with trio.move_on_at(block.until - LEAD_S):
-                    await self._changed.park()
+    async def wait_turn(
+        self, patience_s: float = math.inf, claimant: Claimant = SECOND_LEG
+    ) -> None:
+        """As `Line` has it."""
+        await self._line.wait(claimant, patience_s, self._wait_until)
+
+    async def wait_eased(self, until: float) -> None:
+        """As `Line` has it."""
+        with trio.move_on_at(until - LEAD_S):
+            await self._eased.park()
+
+    def _wait_until(self, now: float, patience_s: float) -> float | None:
+        block = self.blocked_by(now)
+        if block is None or is_long(block.until, now, patience_s):
+            return None
+        return block.until - LEAD_S
 
 
 class Taken(Protocol):

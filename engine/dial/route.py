@@ -15,7 +15,9 @@ import trio
 from msgspec import Struct
 
 from engine.dial.limits import LEAD_S, Block
+from engine.dial.line import SECOND_LEG, FairLine, is_long
 from engine.dial.trunk import Trunk
+from engine.dial.turns import Claimant
 
 CHECK_S: Final = 1.0
 """How often the first in line looks again at the least: a trunk may have come up meanwhile."""
@@ -43,8 +45,7 @@ class Route:
         self._turns = dict.fromkeys(self.trunks, 0)
         """When each trunk was chosen last, counted in choices."""
         self._choices = 0
-        self._line = trio.StrictFIFOLock()
-        self._changed = trio.lowlevel.ParkingLot()
+        self._line = FairLine()
         for trunk in self.trunks:
             trunk.limits.on_change.append(self._look_again)
 
@@ -100,16 +101,21 @@ class Route:
         down = [block for block in blocks if block is not None]
         return None if len(down) < len(blocks) else min(down, key=lambda block: block.until)
 
-    async def wait_turn(self, patience_s: float = math.inf) -> None:
+    async def wait_turn(
+        self, patience_s: float = math.inf, claimant: Claimant = SECOND_LEG
+    ) -> None:
         """As `engine.dial.limits.Line` has it. Returns too when no trunk is up."""
-        async with self._line:
-            while (block := self.blocked_by(now := trio.current_time())) is not None:
-                if block.line is None or (
-                    math.isfinite(block.until) and block.until - now > patience_s
-                ):
-                    return
-                with trio.move_on_at(min(block.until - LEAD_S, now + CHECK_S)):
-                    await self._changed.park()
+        await self._line.wait(claimant, patience_s, self._wait_until)
+
+    async def wait_eased(self, until: float) -> None:
+        """As `engine.dial.limits.Line` has it. It returns before, as a trunk may have come up."""
+        await trio.sleep_until(min(until - LEAD_S, trio.current_time() + CHECK_S))
+
+    def _wait_until(self, now: float, patience_s: float) -> float | None:
+        block = self.blocked_by(now)
+        if block is None or block.line is None or is_long(block.until, now, patience_s):
+            return None
+        return min(block.until - LEAD_S, now + CHECK_S)
 
     def _load(self, trunk: Trunk) -> tuple[float, int]:
         channels = trunk.limits.channels
@@ -117,7 +123,7 @@ class Route:
         return trunk.limits.in_use / channels, self._turns[trunk]
 
     def _look_again(self) -> None:
-        self._changed.unpark_all()
+        self._line.look_again()
 
 
 def _rank(block: Block, now: float) -> tuple[bool, float]:

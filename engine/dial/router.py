@@ -33,6 +33,7 @@ from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, win
 from engine.dial.parking import STICKY_WAIT_S, Parking
 from engine.dial.route import RouteSettings, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
+from engine.dial.turns import RANKS, URGENT
 from engine.flow.definition import read_definition
 from engine.model import Account, Blocker, BlockerCode, Contact, Did, Flow
 from engine.ports.clock import WallClock
@@ -43,6 +44,8 @@ from engine.schedule.scheduler import Aside, Hold
 
 Offer = Callable[[str], bool]
 """Asks the scheduler for one more contact of a flow; whether it has yet more."""
+NextOf = Callable[[str], Contact | None]
+"""The contact that the scheduler would offer next of a flow that is not held."""
 
 
 ERRANDS_MAX: Final = 10_000
@@ -258,23 +261,32 @@ class Router:
             trunk.note_condition(condition.is_usable, condition.detail)
 
     async def run_did(
-        self, actor: DidActor, attempts: trio.Nursery, services: AttemptServices, offer: Offer
+        self,
+        actor: DidActor,
+        attempts: trio.Nursery,
+        services: AttemptServices,
+        offer: Offer,
+        next_of: NextOf,
     ) -> None:
         """Run a DID's actor until cancelled, and keep its mailbox filled from all its flows in turn."""
 
         def fill(actor: DidActor) -> None:
             self._put_back_caller(actor.did.number)
-            while actor.has_room and (work := self.parking.take(actor.did.number)) is not None:
+            while (
+                actor.has_room(RANKS - 1)
+                and (work := self.parking.take(actor.did.number)) is not None
+            ):
                 answer = self.take(work)
                 if isinstance(answer, Aside):
                     services.set_aside(work, answer.due_at, answer.code)
                 elif answer is not None:
                     services.put_back(work, work.contact)
-            while actor.has_room and actor.hungry:
-                flow = next(iter(actor.hungry))
-                del actor.hungry[flow]
-                if offer(flow):
-                    actor.hungry.setdefault(flow)
+            while (flow := actor.take_hungry()) is not None:
+                offer(flow)
+                following = next_of(flow)
+                desk = self._desks.get(flow)
+                if following is not None and desk is not None:
+                    actor.note_hungry(desk.claimant_of(following))
 
         def free(flow: str) -> None:
             if flow in self._waiting_for_channel:
@@ -377,19 +389,19 @@ class Router:
         pool = desk.callers.pool_for(callee)
         if not pool.numbers and desk.callers.numbers:
             return Aside(wall_now + UNFIT_WAIT_S, "no_trunk")
+        claimant = desk.claimant_of(work.contact)
         known = self._find_known(work, desk, pool)
-        if known is not None and not self._has_room(known):
-            if self._may_wait_for(known, work, desk, now):
+        if known is not None and not self._has_room(claimant.rank, known):
+            if claimant.rank != URGENT and self._may_wait_for(known, work, desk, now):
                 self.parking.add(known, work, now)
                 self._has_parked.set()
                 return None
             known = None
-        wait_of = partial(self._expected_wait_s, now)
-        chosen = known or pool.choose(callee, self._has_room, wait_of)
+        chosen = known or self._choose_did(pool, callee, claimant.rank, now)
         if chosen is None:
             for number in pool.numbers:
                 if number in self._actors:
-                    self._actors[number].hungry.setdefault(desk.flow.id)
+                    self._actors[number].note_hungry(claimant)
             return Hold(None)
         if work.claim is None and desk.flow.kind == "dialer" and desk.floor.admit(work) is None:
             return Hold(None)
@@ -440,9 +452,25 @@ class Router:
             with trio.move_on_at(math.inf if end is None else end):
                 await self._has_parked.wait()
 
-    def _has_room(self, number: str) -> bool:
+    def rank_of(self, contact: Contact) -> int:
+        """By which a contact goes before others of its flow."""
+        desk = self._desks.get(contact.flow)
+        return RANKS - 1 if desk is None else desk.claimant_of(contact).rank
+
+    def _choose_did(self, pool: CallerPool, callee: str, rank: int, now: float) -> str | None:
+        has_room = partial(self._has_room, rank)
+        wait_of = partial(self._expected_wait_s, now)
+        chosen = pool.choose(callee, has_room, wait_of)
+        if chosen is None and rank == URGENT:
+            # DIDs that had no room for others are out of the pool; they may have room for this one.
+            for number in pool.numbers:
+                pool.put(number)
+            chosen = pool.choose(callee, has_room, wait_of)
+        return chosen
+
+    def _has_room(self, rank: int, number: str) -> bool:
         actor = self._actors.get(number)
-        return actor is not None and actor.has_room
+        return actor is not None and actor.has_room(rank)
 
     def _expected_wait_s(self, now: float, number: str) -> float:
         actor = self._actors[number]

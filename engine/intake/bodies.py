@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, field
 from engine.intake.columns import TEL_COLUMNS
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate
-from engine.model import TELS_MAX, RowError
+from engine.model import TELS_MAX, Priority, RowError
 
 BODY_BYTES_MAX: Final = 20_000_000
 """A JSON or NDJSON body, about 100,000 contacts with some variables each."""
@@ -54,6 +54,8 @@ class CallRequest(Struct, frozen=True, forbid_unknown_fields=True):
     reference: Tel | None = None
     agent: Tel | None = None
     """Who is to talk with the callee."""
+    priority: Priority | None = None
+    """Before whom it goes; None is the class of the flow, and the next better one."""
 
 
 _CONTACT: Final = msgspec.json.Decoder(ContactRequest)
@@ -65,6 +67,7 @@ _CODES: Final = {
     "to": "invalid_number",
     "agent": "invalid_number",
     "starttime": "invalid_starttime",
+    "priority": "invalid_priority",
 }
 """Of fields that hold something else than they should, by field."""
 _AT: Final = re.compile(r"^(?P<text>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)

@@ -42,7 +42,7 @@ from engine.intake.validation import (
     read_lines,
     show_contact,
 )
-from engine.model import CallList, Flow, RejectedRow, Report, RowError
+from engine.model import CallList, Flow, Priority, RejectedRow, Report, RowError
 from engine.ports.clock import WallClock
 from engine.ports.store import IdempotentAnswer, IntakeStore, NewList, Promise
 from engine.ports.workers import Workers
@@ -100,6 +100,7 @@ class ContactStream:
         source: ByteSource,
         name: str,
         taking: Taking,
+        priority: Priority | None = None,
     ) -> None:
         self._services = services
         self._flow = flow
@@ -107,7 +108,9 @@ class ContactStream:
         self._source = source
         self._name = name
         self._list_id = services.ids.new("lst")
-        self._receiver = ListReceiver(services.store, services.ids, flow, self._list_id, taking)
+        self._receiver = ListReceiver(
+            services.store, services.ids, flow, self._list_id, taking, priority
+        )
         self._check = DoNotCallCheck(services.store, flow, rules.now)
         self._seen = SeenNumbers()
         self._report = Report(0, 0, 0)

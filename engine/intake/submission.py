@@ -59,6 +59,7 @@ from engine.model import (
     Contact,
     ContactStatus,
     Flow,
+    Priority,
     Report,
     RowError,
     Source,
@@ -101,6 +102,8 @@ class _Arrival(Struct, frozen=True):
     source: Source
     taking: Taking
     sheet: str = ""
+    priority: Priority | None = None
+    """Of its contacts; None is the flow's."""
 
 
 class Intake:
@@ -119,6 +122,7 @@ class Intake:
         destinations: tuple[str, ...],
         on_accepted: OnAccepted,
         forecast: Forecaster = no_forecast,
+        on_urgent: OnAccepted | None = None,
     ) -> None:
         """
         Args:
@@ -129,6 +133,7 @@ class Intake:
             destinations: prefixes that may be called; empty refuses every number.
             on_accepted: hears of what was accepted.
             forecast: tells when a list would end.
+            on_urgent: hears of urgent single calls in place of `on_accepted`.
         """
         self._store = store
         self._clock = clock
@@ -136,6 +141,7 @@ class Intake:
         self._workers = workers
         self._destinations = destinations
         self._on_accepted = on_accepted
+        self._on_urgent = on_urgent or on_accepted
         self._forecast = forecast
         self._services = StreamServices(store, clock, ids, workers, on_accepted)
 
@@ -149,6 +155,7 @@ class Intake:
         taking: Taking = "row_by_row",
         sheet: str = "",
         repeats: Repeats = "refused",
+        priority: Priority | None = None,
         answer_for: Callable[[Receipt], IdempotentAnswer] | None = None,
     ) -> Receipt | IdempotentAnswer:
         """Take a .csv file, a .zip of such, or an .xlsx file. Raises `DuplicateList` for one that came in
@@ -162,10 +169,13 @@ class Intake:
             taking: whether one bad row rejects all.
             sheet: which sheet of a workbook is read; empty for the first.
             repeats: what becomes of a file that the flow took within the last 24 hours.
+            priority: of its contacts; None is the flow's.
             answer_for: makes the answer that the request's Idempotency-Key reserves. Where the key
                 is taken already nothing is stored, and the earlier answer is returned.
         """
-        arrival = self._begin_list(flow, "file", _last_step(name), data, source, taking, sheet)
+        arrival = self._begin_list(
+            flow, "file", _last_step(name), data, source, taking, sheet, priority
+        )
         return await self._take(arrival, answer_for, repeats)
 
     async def preview_file(
@@ -211,6 +221,7 @@ class Intake:
         name: str = "",
         source: Source = "api",
         taking: Taking = "row_by_row",
+        priority: Priority | None = None,
         answer_for: Callable[[Receipt], IdempotentAnswer] | None = None,
     ) -> Receipt | IdempotentAnswer:
         """Take a `MulticastRequest` as JSON.
@@ -221,13 +232,20 @@ class Intake:
             name: of the list, where the body names none.
             source: the door it came through.
             taking: whether one bad contact rejects all.
+            priority: as of `submit_file`.
             answer_for: as of `submit_file`.
         """
-        arrival = self._begin_list(flow, "json", name, data, source, taking)
+        arrival = self._begin_list(flow, "json", name, data, source, taking, "", priority)
         return await self._take(arrival, answer_for)
 
     def open_stream(
-        self, flow: Flow, source: ByteSource, *, name: str = "", taking: Taking = "row_by_row"
+        self,
+        flow: Flow,
+        source: ByteSource,
+        *,
+        name: str = "",
+        taking: Taking = "row_by_row",
+        priority: Priority | None = None,
     ) -> ContactStream:
         """Take one `ContactRequest` a line, as NDJSON, as they come; see `ContactStream`.
 
@@ -236,8 +254,10 @@ class Intake:
             source: the lines.
             name: of the list.
             taking: whether one bad contact rejects all.
+            priority: as of `submit_file`.
         """
-        return ContactStream(self._services, flow, self._begin(flow), source, _clean(name), taking)
+        rules = self._begin(flow)
+        return ContactStream(self._services, flow, rules, source, _clean(name), taking, priority)
 
     async def submit_call(
         self,
@@ -265,7 +285,8 @@ class Intake:
         )
         if isinstance(draft, list):
             raise Refused(draft[0].code, draft[0].detail, draft)
-        contact = make_contact(draft, flow, flow.calls_list, self._ids.new("cnt"))
+        id_ = self._ids.new("cnt")
+        contact = make_contact(draft, flow, flow.calls_list, id_, request.priority)
         if request.agent is not None:
             agent = _read_agent(flow, str(request.agent), self._destinations)
             contact = structs.replace(contact, agent=agent)
@@ -277,7 +298,8 @@ class Intake:
         with committing():
             earlier = await self._store.accept_call(contact, answer)
             if earlier is None:
-                self._on_accepted(flow.account, flow.id, flow.calls_list, contact.due_at)
+                tell = self._on_urgent if contact.priority == "urgent" else self._on_accepted
+                tell(flow.account, flow.id, flow.calls_list, contact.due_at)
         return receipt if earlier is None else earlier
 
     def _begin(self, flow: Flow) -> Rules:
@@ -299,8 +321,10 @@ class Intake:
         source: Source,
         taking: Taking,
         sheet: str = "",
+        priority: Priority | None = None,
     ) -> _Arrival:
-        return _Arrival(flow, self._begin(flow), form, _clean(name), data, source, taking, sheet)
+        rules = self._begin(flow)
+        return _Arrival(flow, rules, form, _clean(name), data, source, taking, sheet, priority)
 
     async def _take(
         self,
@@ -311,7 +335,9 @@ class Intake:
         """Judge a list and store it, the one while the other goes on."""
         flow, list_id = arrival.flow, self._ids.new("lst")
         check = DoNotCallCheck(self._store, flow, arrival.rules.now)
-        async with ListReceiver(self._store, self._ids, flow, list_id, arrival.taking) as receiver:
+        async with ListReceiver(
+            self._store, self._ids, flow, list_id, arrival.taking, arrival.priority
+        ) as receiver:
 
             async def keep(piece: Piece) -> None:
                 await receiver.add(piece)

@@ -16,7 +16,7 @@ from engine import audit
 from engine.ids import IdSource
 from engine.intake.rows import Draft
 from engine.intake.validation import Piece, Verdict
-from engine.model import REPORT_ERRORS_MAX, Contact, Flow, RejectedRow, RowError
+from engine.model import REPORT_ERRORS_MAX, Contact, Flow, Priority, RejectedRow, RowError
 from engine.ports.store import IdempotentAnswer, IntakeStore, ListTaking, NewList, Promise
 
 Taking = Literal["row_by_row", "all_or_nothing"]
@@ -25,7 +25,9 @@ Taking = Literal["row_by_row", "all_or_nothing"]
 TEL1: Final = "tel1"
 
 
-def make_contact(draft: Draft, flow: Flow, list_id: str, contact_id: str) -> Contact:
+def make_contact(
+    draft: Draft, flow: Flow, list_id: str, contact_id: str, priority: Priority | None = None
+) -> Contact:
     """The contact of a row that was taken."""
     return Contact(
         id=contact_id,
@@ -41,6 +43,7 @@ def make_contact(draft: Draft, flow: Flow, list_id: str, contact_id: str) -> Con
         due_at=draft.starttime,
         wait_code="starttime",
         flow_version=flow.version,
+        priority=priority,
     )
 
 
@@ -104,8 +107,15 @@ class ListReceiver:
     """Takes one list into the store. What was added when the block ends without `finish` is given up."""
 
     def __init__(
-        self, store: IntakeStore, ids: IdSource, flow: Flow, list_id: str, taking: Taking
+        self,
+        store: IntakeStore,
+        ids: IdSource,
+        flow: Flow,
+        list_id: str,
+        taking: Taking,
+        priority: Priority | None = None,
     ) -> None:
+        self._priority = priority
         self._store = store
         self._ids = ids
         self._flow = flow
@@ -131,7 +141,7 @@ class ListReceiver:
         drafts = [] if self._is_spoilt else piece.drafts
         ids = self._ids.new_many("cnt", len(drafts))
         contacts = [
-            make_contact(draft, self._flow, self._list_id, contact_id)
+            make_contact(draft, self._flow, self._list_id, contact_id, self._priority)
             for draft, contact_id in zip(drafts, ids, strict=True)
         ]
         if promise is None and self._open is None and self._held is None:

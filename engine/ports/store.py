@@ -407,6 +407,9 @@ class DialStore(RecordingKeeper, Protocol):
     async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
         """Open contacts of a list with `due_at` ≤ until, in the order of (due_at, id)."""
 
+    async def urgent_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
+        """Those of `due_contacts` whose own priority is `urgent`, found without a look at the others."""
+
     async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
         """Of the first `limit` open contacts that are due at `until`, as `due_contacts` orders them, those
         whose next number is on the do-not-call list at that moment; in no order. Contacts with a detour are

@@ -29,6 +29,8 @@ class ListFeed:
         """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
         self.next_due_at = math.inf
         """No contact that is not held is due before this; seconds since the epoch."""
+        self.is_partial = False
+        """Whether the store has contacts that are due soon, for which there was no room."""
         self.loading = False
         """Whether the store is being asked: what it answers belongs to this feed."""
         self.looked_at_again = math.inf

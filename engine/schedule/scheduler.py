@@ -60,11 +60,16 @@ Outlet = Callable[[Work], Hold | Aside | None]
 contact alone."""
 
 
-class _FlowQueue:
-    """Contacts of one flow that are due and were not taken yet."""
+RankOf = Callable[[Contact], int]
+"""By which contacts of a flow go before others, 0 first; it changes with the flow's settings."""
 
-    def __init__(self, flow: str) -> None:
+
+class _FlowQueue:
+    """Contacts of one flow and one rank that are due and were not taken yet."""
+
+    def __init__(self, flow: str, rank: int) -> None:
         self.flow = flow
+        self.rank = rank
         self.ready: deque[Work] = deque()
         self.hold: Hold | None = None
         """Why nothing is offered just now."""
@@ -79,20 +84,25 @@ class Scheduler:
         clock: WallClock,
         outlet: Outlet,
         remembers_callers: Callable[[str], bool] = lambda flow: False,
+        rank_of: RankOf = lambda _contact: 0,
     ) -> None:
         """`remembers_callers` tells of a flow whether it must be known which DIDs called its contacts."""
         self._store = store
         self._remembers_callers = remembers_callers
+        self._rank_of = rank_of
         self._clock = clock
         self._outlet = outlet
         self.aside = SettingAside(store, self.put_back)
         """What the outlet does not take for long; its `run` is a task of its own."""
         self._feeds: dict[str, ListFeed] = {}
-        self._queues: dict[str, _FlowQueue] = {}
+        self._queues: dict[str, dict[int, _FlowQueue]] = {}
+        """By flow, then by rank."""
         self._wheel: TimerWheel[Work | ListFeed | _FlowQueue] = TimerWheel(clock.now())
         self._ahead_s = -math.inf
         """By how much the wall clock was ahead of trio's when they were last looked at."""
         self._to_load: dict[ListFeed, None] = {}
+        self._to_search: dict[ListFeed, None] = {}
+        """Feeds that are full, and whose urgent contacts are fetched all the same."""
         self._find_at = -math.inf
         """When the store is next asked for its open lists; `trio.current_time()`."""
         self._woken = trio.Event()
@@ -104,6 +114,12 @@ class Scheduler:
             feed = self._feeds[call_list] = ListFeed(account, flow, call_list)
         feed.next_due_at = min(feed.next_due_at, due_at)
         self._consider_loading(feed)
+
+    def open_urgent(self, account: str, flow: str, call_list: str, due_at: float) -> None:
+        """As `open_list`, of an urgent contact: it does not wait until there is room for others."""
+        self.open_list(account, flow, call_list, due_at)
+        self._to_search[self._feeds[call_list]] = None
+        self._wake()
 
     def pause_list(self, call_list: str) -> None:
         """Bring nothing of this list forward. What is ready goes back to the store."""
@@ -179,19 +195,34 @@ class Scheduler:
         self._consider_loading(work.feed)
 
     def offer(self, flow: str) -> bool:
-        """Offer the next ready contact of a flow, because there may be room for it again. Whether another
-        may be offered at once."""
-        queue = self._queues.get(flow)
-        if queue is None or (queue.hold is not None and queue.hold.until is not None):
+        """Offer the next ready contact of a flow, because there may be room for it again. Whether it was
+        taken, or set aside."""
+        queue = self._next_queue(flow)
+        if queue is None:
             return False
         queue.hold = None
         self._offer_next(queue)
-        return bool(queue.ready) and queue.hold is None
+        return queue.hold is None
+
+    def next_of(self, flow: str) -> Contact | None:
+        """What `offer` would offer next."""
+        queue = self._next_queue(flow)
+        return None if queue is None else queue.ready[0].contact
+
+    def _next_queue(self, flow: str) -> _FlowQueue | None:
+        for queue in self._queues_of(flow):
+            if queue.ready and (queue.hold is None or queue.hold.until is None):
+                return queue
+        return None
+
+    def _queues_of(self, flow: str) -> list[_FlowQueue]:
+        """In the order of their ranks."""
+        queues = self._queues.get(flow, {})
+        return [queues[rank] for rank in sorted(queues)]
 
     def offer_all(self, flow: str) -> None:
         """Offer whatever is ready of a flow, because the flow was changed."""
-        queue = self._queues.get(flow)
-        if queue is not None:
+        for queue in self._queues_of(flow):
             queue.hold = None
             self._push(queue)
 
@@ -205,7 +236,7 @@ class Scheduler:
             await self._load()
             wake = self._wheel.next_wake()
             sleep_s = CLOCK_CHECK_S if wake is None else wake - self._clock.now()
-            if self._to_load:
+            if self._to_load or self._to_search:
                 sleep_s = min(sleep_s, STORE_RETRY_S)
             sleep_s = min(sleep_s, CLOCK_CHECK_S, self._find_at - trio.current_time())
             with trio.move_on_after(max(0.0, sleep_s)):
@@ -221,20 +252,20 @@ class Scheduler:
             log.warning("the clock was set back", by_s=self._ahead_s - ahead_s)
             self._start_over(now)
         self._ahead_s = ahead_s
-        touched: dict[str, _FlowQueue] = {}
+        touched: dict[_FlowQueue, None] = {}
         for item in self._wheel.expire(now):
             match item:
                 case Work():
                     queue = self._make_ready(item)
                     if queue is not None:
-                        touched[queue.flow] = queue
+                        touched[queue] = None
                 case ListFeed():
                     item.looked_at_again = math.inf
                     self._consider_loading(item)
                 case _FlowQueue():
                     item.hold = None
-                    touched[item.flow] = item
-        for queue in touched.values():
+                    touched[item] = None
+        for queue in sorted(touched, key=lambda one: one.rank):
             self._push(queue)
 
     def _start_over(self, now: float) -> None:
@@ -252,17 +283,19 @@ class Scheduler:
                     item.hold = None
         for feed in list(self._feeds.values()):
             self._consider_loading(feed)
-        for queue in self._queues.values():
-            self._push(queue)
+        for flow in list(self._queues):
+            for queue in self._queues_of(flow):
+                self._push(queue)
 
     def _make_ready(self, work: Work) -> _FlowQueue | None:
         feed = work.feed
         if feed.paused or work.is_void:
             self._forget(work)
             return None
-        queue = self._queues.get(feed.flow)
+        rank, queues = self._rank_of(work.contact), self._queues.setdefault(feed.flow, {})
+        queue = queues.get(rank)
         if queue is None:
-            queue = self._queues[feed.flow] = _FlowQueue(feed.flow)
+            queue = queues[rank] = _FlowQueue(feed.flow, rank)
         queue.ready.append(work)
         return queue
 
@@ -288,16 +321,14 @@ class Scheduler:
             self.aside.add(work, answer.due_at, answer.code)
 
     def _drop_ready(self, feed: ListFeed) -> None:
-        queue = self._queues.get(feed.flow)
-        if queue is None:
-            return
-        kept: deque[Work] = deque()
-        for work in queue.ready:
-            if work.feed is feed:
-                self._forget(work)
-            else:
-                kept.append(work)
-        queue.ready = kept
+        for queue in self._queues_of(feed.flow):
+            kept: deque[Work] = deque()
+            for work in queue.ready:
+                if work.feed is feed:
+                    self._forget(work)
+                else:
+                    kept.append(work)
+            queue.ready = kept
 
     def _forget(self, work: Work) -> None:
         """Leave a contact to the store."""
@@ -352,9 +383,19 @@ class Scheduler:
             self.open_list(one.account, one.flow, one.list, one.next_due_at)
             if one.status == "paused" and not is_known:
                 self.pause_list(one.list)
+        self._to_search |= {feed: None for feed in self._feeds.values() if feed.is_partial}
         self._find_at = trio.current_time() + FIND_AGAIN_S
 
     async def _load(self) -> None:
+        for feed in list(self._to_search):
+            del self._to_search[feed]
+            try:
+                await self._fetch_urgent(feed)
+            except StoreUnavailable as error:
+                log.error("cannot read urgent contacts", list=feed.call_list, error=str(error))
+                self._to_search[feed] = None
+                return
+            self._bring_forward()
         for feed in list(self._to_load):
             del self._to_load[feed]
             try:
@@ -385,6 +426,23 @@ class Scheduler:
         numbers = {number for contact in contacts for number in contact.tel}
         return await self._store.last_callers(feed.account, sorted(numbers))
 
+    async def _fetch_urgent(self, feed: ListFeed) -> None:
+        """Fetch the urgent contacts of a list that are due soon, whether or not there is room for others."""
+        if feed.paused or feed.closed or feed.moving:
+            return
+        held_before = set(feed.held)
+        horizon = self._clock.now() + HORIZON_S
+        feed.loading = True
+        try:
+            urgent = await self._store.urgent_contacts(feed.call_list, horizon, HELD_MAX)
+            callers = await self._recall_callers(feed, urgent)
+        finally:
+            feed.loading = False
+        for contact in urgent:
+            is_new = contact.id not in held_before and contact.id not in feed.held
+            if is_new and not feed.closed and self._may_hold(feed, contact):
+                self._hold(Work(contact, feed, callers=_callers_of(contact, callers)))
+
     async def _fill(self, feed: ListFeed) -> None:
         """Fetch the earliest contacts of a list that are not held.
 
@@ -412,6 +470,7 @@ class Scheduler:
                 beyond = min(beyond, contact.due_at)
                 break
             self._hold(Work(contact, feed, callers=_callers_of(contact, callers)))
+        feed.is_partial = beyond <= horizon
         feed.next_due_at = min(feed.next_due_at, beyond)
         self._consider_loading(feed)
 

@@ -148,6 +148,14 @@ class MemoryDialing:
         entry = self._tables.lists.get(call_list)
         return [] if entry is None else self._tables.next_due(entry, until, limit)
 
+    async def urgent_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
+        """Those of `due_contacts` that are urgent of themselves."""
+        await trio.lowlevel.checkpoint()
+        entry = self._tables.lists.get(call_list)
+        found = [self._tables.contacts[one] for one in entry.urgent] if entry else []
+        due = [one for one in found if one.state == "open" and one.due_at <= until]
+        return sorted(due, key=lambda one: (one.due_at, one.id))[:limit]
+
     async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
         """Those of the first that are due whose next number must not be called at `until`."""
         return [

@@ -66,6 +66,8 @@ class ListEntry:
         self.rejected: tuple[RejectedRow, ...] = ()
         self.content_sha256: bytes | None = None
         self.due: list[tuple[float, str]] = []
+        self.urgent: list[str] = []
+        """Contacts that are urgent of themselves."""
 
     def as_list(self) -> CallList:
         """The list as it is now."""
@@ -236,6 +238,7 @@ class Tables:
         self.lists[call_list.id] = entry
         self.contacts.update({one.id: one for one in contacts})
         entry.contacts = [one.id for one in sorted(contacts, key=_place)]
+        entry.urgent = [one.id for one in contacts if one.priority == "urgent"]
         entry.due = sorted([(one.due_at, one.id) for one in contacts])  # a sorted list is a heap
         self.sort_in(entry)
         return entry
@@ -280,6 +283,8 @@ class Tables:
         placed = msgspec.structs.replace(contact, row=state.contacts)
         self.contacts[placed.id] = placed
         entry.contacts.append(placed.id)
+        if placed.priority == "urgent":
+            entry.urgent.append(placed.id)
         self.push_due(entry, placed)
         self.sort_in(entry)
 

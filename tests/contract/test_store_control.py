@@ -227,6 +227,27 @@ async def test_open_attempts_are_those_without_an_end(kit: Kit) -> None:
     ]
 
 
+async def test_urgent_contacts_are_found_among_those_that_are_open_and_due(kit: Kit) -> None:
+    store = kit.store
+    changes: dict[int, dict[str, Any]] = {
+        1: {},
+        2: {"priority": "urgent", "due_at": NOW + 5},
+        3: {"priority": "high"},
+        4: {"priority": "urgent"},
+        5: {"priority": "urgent", "due_at": NOW + 500},
+        6: {"priority": "urgent"},
+    }
+    contacts = [a_contact(row, **more) for row, more in changes.items()]
+    await store.accept_list(NewList(a_list(), contacts))
+    await begin(store, contacts[5], 1)
+    call = a_contact(1, CALLS, id="cnt_call", priority="urgent", due_at=NOW)
+    await store.accept_call(call)
+    assert await store.urgent_contacts(LIST, NOW + 60, 10) == [contacts[3], contacts[1]]
+    assert await store.urgent_contacts(LIST, NOW + 60, 1) == [contacts[3]]
+    assert [one.id for one in await store.urgent_contacts(CALLS, NOW, 10)] == ["cnt_call"]
+    assert await store.urgent_contacts("lst_none", NOW, 10) == []
+
+
 async def test_recent_starts_are_those_of_every_account_since_a_moment(kit: Kit) -> None:
     store = kit.store
     await store.accept_list(a_new_list(3))

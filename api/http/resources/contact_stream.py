@@ -20,7 +20,7 @@ from api.http.views import encode, show_multicast
 from engine.intake.receipt import Receipt
 from engine.intake.stream import NOTHING_BEFORE, ContactStream, Progress, Resumption
 from engine.intake.taking import Taking
-from engine.model import Flow
+from engine.model import Flow, Priority
 from engine.ports.store import PARTIAL, IdempotentAnswer
 
 MEDIA_TYPES: Final = ("application/x-ndjson", "application/ndjson")
@@ -50,11 +50,19 @@ class _Failed(Struct, frozen=True):
     """A problem (RFC 9457)."""
 
 
-async def take_stream(exchange: Exchange, stream: BodyStream, flow: Flow, taking: Taking) -> Answer:
+async def take_stream(
+    exchange: Exchange,
+    stream: BodyStream,
+    flow: Flow,
+    taking: Taking,
+    priority: Priority | None = None,
+) -> Answer:
     """Take a stream for a flow."""
     wants_pieces = exchange.accepted.best_match([*MEDIA_TYPES, "application/json"]) in MEDIA_TYPES
     name = exchange.parameters.read_text("name") or ""
-    incoming = exchange.engine.intake.open_stream(flow, stream.source, name=name, taking=taking)
+    incoming = exchange.engine.intake.open_stream(
+        flow, stream.source, name=name, taking=taking, priority=priority
+    )
     if stream.once is None:
         earlier = None
     else:

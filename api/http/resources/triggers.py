@@ -14,9 +14,9 @@ from engine.intake.taking import Taking
 async def multicast(exchange: Exchange) -> Answer:
     """POST /v1/flows/{flow}/multicast"""
     flow = await find_flow(exchange)
-    taking = _read_taking(exchange)
+    taking, priority = _read_taking(exchange), exchange.parameters.read_priority()
     if exchange.stream is not None:
-        return await take_stream(exchange, exchange.stream, flow, taking)
+        return await take_stream(exchange, exchange.stream, flow, taking, priority)
     return await exchange.make(
         202,
         show_multicast,
@@ -25,6 +25,7 @@ async def multicast(exchange: Exchange) -> Answer:
             data=exchange.body,
             name=exchange.parameters.read_text("name") or "",
             taking=taking,
+            priority=priority,
             answer_for=remember,
         ),
     )
@@ -45,7 +46,7 @@ async def call(exchange: Exchange) -> Answer:
 async def upload(exchange: Exchange) -> Answer:
     """POST /v1/flows/{flow}/lists"""
     flow = await find_flow(exchange)
-    taking = _read_taking(exchange)
+    taking, priority = _read_taking(exchange), exchange.parameters.read_priority()
     file = exchange.file
     assert file is not None  # the route's body is a form with a file
     intake = exchange.engine.intake
@@ -65,6 +66,7 @@ async def upload(exchange: Exchange) -> Answer:
             source="upload",
             taking=taking,
             sheet=sheet,
+            priority=priority,
             repeats="allowed" if exchange.parameters.read_flag("again") else "refused",
             answer_for=remember,
         ),

@@ -1,0 +1,74 @@
+"""What lies before a DID: contacts that are next, the urgent ones first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+from engine.dial.turns import RANKS, URGENT, Ranks
+from engine.schedule.feed import Work
+
+
+class Mailbox:
+    """A bounded queue of contacts by rank. Urgent ones have a room of their own, as large as that of all
+    others, so that they never wait for room that others take."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        """Contacts that it takes, of the urgent ones and of the others."""
+        self._is_closed = False
+        self._queues: list[deque[Work]] = [deque() for _ in range(RANKS)]
+        self._ranks = Ranks()
+        self._posted = trio.lowlevel.ParkingLot()
+        self.on_urgent: Callable[[], None] | None = None
+        """Called when an urgent contact comes."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues))
+
+    def has_room(self, rank: int) -> bool:
+        """Whether it takes one more of this rank."""
+        if self._is_closed:
+            return False
+        if rank == URGENT:
+            return len(self._queues[URGENT]) < self.size
+        return sum(map(len, self._queues[URGENT + 1 :])) < self.size
+
+    def post(self, work: Work, rank: int) -> None:
+        """Put a contact in, for which there must be room."""
+        assert self.has_room(rank)
+        self._queues[rank].append(work)
+        self._posted.unpark()
+        if rank == URGENT and self.on_urgent is not None:
+            self.on_urgent()
+
+    def close(self) -> None:
+        """Take no more; what is here is still received."""
+        self._is_closed = True
+        self._posted.unpark()
+
+    async def receive(self) -> tuple[Work, int] | None:
+        """Wait for a contact; the next one, with its rank, and None after the last of a mailbox that is
+        closed. One task receives."""
+        await trio.lowlevel.checkpoint()
+        while not len(self):
+            if self._is_closed:
+                return None
+            await self._posted.park()
+        return self.take()
+
+    def take(self) -> tuple[Work, int]:
+        """The next contact, with its rank, of those that are here, which are some."""
+        waiting = {rank for rank, queue in enumerate(self._queues) if queue}
+        rank = self._ranks.choose(waiting)
+        self._ranks.charge(rank, waiting)
+        return self._queues[rank].popleft(), rank
+
+    def exchange(self, work: Work, rank: int) -> tuple[Work, int]:
+        """Give one that is not urgent back to its place, for one that is; itself where there is none."""
+        if rank == URGENT or not self._queues[URGENT]:
+            return work, rank
+        self._queues[rank].appendleft(work)
+        return self._queues[URGENT].popleft(), URGENT
