@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final, cast
 
 import trio
 
-from engine.ports.clock import WallClock
 from engine.ports.store import Store, StoreUnavailable
 from sim.memory_store import MemoryStore
 from sim.world.plan import DiskTrouble
@@ -86,13 +86,21 @@ class ProcessStore:
     """The port of one process. Answers come late where the disk is slow: a read says what was, and a commit
     is made whether or not anybody hears of it."""
 
-    def __init__(self, disk: Disk, process: Process, clock: WallClock) -> None:
+    def __init__(self, disk: Disk, process: Process, inner: Any) -> None:
+        """`inner` is the store, or a part of it that is handed out."""
         self._disk = disk
         self._process = process
-        self._clock = clock
+        self._inner = inner
+
+    @asynccontextmanager
+    async def take_list(self, account: str, flow: str) -> AsyncIterator[ProcessStore]:
+        """A list that comes in pieces, over the same disk."""
+        self._process.check()
+        async with self._inner.take_list(account, flow) as taking:
+            yield ProcessStore(self._disk, self._process, taking)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._disk.store, name)
+        method = getattr(self._inner, name)
         if is_read(name):
 
             async def read(*args: Any, **kwargs: Any) -> Any:
@@ -133,6 +141,6 @@ class ProcessStore:
                 )
 
 
-def open_store(disk: Disk, process: Process, clock: WallClock) -> Store:
+def open_store(disk: Disk, process: Process) -> Store:
     """The store for one process."""
-    return cast("Store", ProcessStore(disk, process, clock))
+    return cast("Store", ProcessStore(disk, process, disk.store))

@@ -220,7 +220,7 @@ class World:
                 trunks=plan.trunks,
                 drain_s=DRAIN_S,
             ),
-            store=open_store(self.disk, process, self.clock),
+            store=open_store(self.disk, process),
             telephony=telephony,
             clock=self.clock,
             randomness=Random(f"{plan.seed}/{process.number}"),
