@@ -48,6 +48,8 @@ class _Orders:
         """By list, flow or account: by which order."""
         self._asked: set[tuple[str, str]] = set()
         """Asked to be stopped, and not to go on since."""
+        self._going_on: set[tuple[str, str]] = set()
+        """Asked to go on, and not answered: whether that or a stop is the last word is not known."""
 
     def note_question(self, entry: Asked) -> None:
         """From the question on, and not from the answer, what was stopped may go on."""
@@ -56,13 +58,18 @@ class _Orders:
             self._asked.add(whom)
         elif entry.what in GOES_ON:
             self._asked.discard(whom)
+            self._going_on.add(whom)
             if self.stopped.get(whom) != "cancel":
                 self.stopped.pop(whom, None)
 
     def note_answer(self, entry: Answered) -> None:
         """From the answer on nothing goes that was stopped."""
         whom = _place_of(entry)
-        if STOPS.get(entry.what) == entry.answer and whom in self._asked:
+        if entry.what in GOES_ON:
+            self._going_on.discard(whom)
+            self._asked.discard(whom)
+        is_heeded = STOPS.get(entry.what) == entry.answer and whom in self._asked
+        if is_heeded and (entry.what == "cancel" or whom not in self._going_on):
             self.stopped[whom] = entry.what
 
 
