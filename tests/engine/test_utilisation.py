@@ -16,14 +16,18 @@ from tests.engine.made import did, flow
 from tests.engine.world import people, running
 from tests.sizes import size
 
-DIDS = size(27, 500)
-CONTACTS = size(1_500, 100_000)
+# One list keeps 1,000 contacts in hand (`HELD_MAX` of the scheduler), calls that are up included: with
+# several hundred DIDs that is less than these could use, and the share below is not reached.
+DIDS = size(27, 50)
+CONTACTS = size(1_500, 3_000)
 CALL_S = 10.0
 """How long each call lasts, as the callee sees it."""
 BUSY_SHARE = 0.97
 """While fewer of the contacts than these have been called, there is work for every DID."""
 EDGE_S = 2.0
 """So much later than it could have may a DID make the last call that counts."""
+ROUNDING_S = 1e-6
+"""What adding moments up may lose."""
 WASTED_MAX = 0.05
 """Of the calls that the limits of a DID allow."""
 
@@ -94,7 +98,11 @@ async def test_every_did_is_used_to_95_percent_of_its_limits_and_none_is_exceede
         own = times[one.number]
         for calls, per_s in windows_of(one):
             apart = zip(own, own[calls:], strict=False)
-            exceeded += [(one, later - sooner) for sooner, later in apart if later - sooner < per_s]
+            exceeded += [
+                (one, later - sooner)
+                for sooner, later in apart
+                if later - sooner < per_s - ROUNDING_S
+            ]
         made = sum(at <= busy_until for at in own)
         possible = most_calls(one, busy_until - EDGE_S)
         if made < (1 - WASTED_MAX) * possible:
