@@ -154,7 +154,12 @@ class Engine:
             clock, engine_limits, settings.trunks, settings.routes, settings.day_caps
         )
         self._scheduler = Scheduler(
-            store, clock, self._router.take, self._router.is_sticky, self._router.rank_of
+            store,
+            clock,
+            self._router.take,
+            self._router.is_sticky,
+            self._router.rank_of,
+            self._router.dids_of,
         )
         self._live = LiveAttempts()
         self._services = AttemptServices(
@@ -173,6 +178,7 @@ class Engine:
             set_aside=self._set_aside,
             pause_list=self._scheduler.pause_list,
             finish=self._finish,
+            note_calling=self._scheduler.note_calling,
             note_ended=self._note_ended,
         )
         self.dids = DidKeeper(

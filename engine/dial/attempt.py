@@ -82,6 +82,8 @@ class AttemptServices(Struct, frozen=True):
     """Tells the scheduler that the store has a list as paused."""
     finish: Callable[[Work], None]
     """Tells the scheduler that the contact is done with."""
+    note_calling: Callable[[Work], None] = lambda work: None
+    """Tells the scheduler that the contact's call is let go."""
     note_ended: Callable[[Attempt], None] = lambda attempt: None
     """Told of each attempt whose end is written down."""
 

@@ -262,6 +262,7 @@ class DidActor:
             if desk is not None:
                 desk.posted -= 1
             if assignment is not None:
+                services.note_calling(work)
                 attempts.start_soon(attempt, assignment)
             else:
                 on_flow_free(work.feed.flow)

@@ -282,7 +282,9 @@ class Router:
                 elif answer is not None:
                     services.put_back(work, work.contact)
             while (flow := actor.take_hungry()) is not None:
-                offer(flow)
+                if not offer(flow):
+                    # Whatever holds the flow lets it be offered again, and it is hungry where that is us.
+                    continue
                 following = next_of(flow)
                 desk = self._desks.get(flow)
                 if following is not None and desk is not None:
@@ -431,6 +433,11 @@ class Router:
         held_s = blocked.until - now if blocked is not None and is_known else 0.0
         queue_s = (self.parking.count(known) + 1) / actor.did.cps
         return held_s + actor.backlog_s + queue_s <= STICKY_WAIT_S
+
+    def dids_of(self, flow: str) -> int:
+        """How many DIDs a flow calls from."""
+        desk = self._desks.get(flow)
+        return 0 if desk is None else len(desk.flow.dids)
 
     def is_sticky(self, flow: str) -> bool:
         """Whether a flow calls people from the DID that they know."""

@@ -27,6 +27,8 @@ class ListFeed:
         """Whether its contacts are being given another start time: none of them is brought forward."""
         self.held: dict[str, Work] = {}
         """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
+        self.calling = 0
+        """How many of those are on a call, or about to be: they are bounded by the limits of calls."""
         self.next_due_at = math.inf
         """No contact that is not held is due before this; seconds since the epoch."""
         self.is_partial = False
@@ -66,6 +68,8 @@ class Work(Struct, eq=False, gc=False):
     latest first. None where nobody has looked."""
     has_waited: bool = False
     """Whether it has waited for such a DID, in vain: any may call it."""
+    is_calling: bool = False
+    """Whether its call has been let go."""
 
     @property
     def is_void(self) -> bool:

@@ -28,7 +28,10 @@ log = structlog.get_logger(__name__)
 HORIZON_S: Final = 300.0
 """How far ahead of their time contacts are brought into memory."""
 HELD_MAX: Final = 1000
-"""Contacts of one list in memory; at half of it more are fetched."""
+"""Contacts of one list in memory that wait to be called, whatever its flow calls from; at half of what is
+held at the most more are fetched."""
+HELD_PER_DID: Final = 4
+"""Beside those, for each DID that the flow calls from: what lies in its mailbox, and as many again."""
 CLOCK_CHECK_S: Final = 30.0
 """The longest sleep, after which a wall clock that was set is noticed."""
 CLOCK_BACK_S: Final = 1.0
@@ -85,11 +88,14 @@ class Scheduler:
         outlet: Outlet,
         remembers_callers: Callable[[str], bool] = lambda flow: False,
         rank_of: RankOf = lambda _contact: 0,
+        dids_of: Callable[[str], int] = lambda _flow: 0,
     ) -> None:
-        """`remembers_callers` tells of a flow whether it must be known which DIDs called its contacts."""
+        """`remembers_callers` tells of a flow whether it must be known which DIDs called its contacts, and
+        `dids_of` how many it calls from."""
         self._store = store
         self._remembers_callers = remembers_callers
         self._rank_of = rank_of
+        self._dids_of = dids_of
         self._clock = clock
         self._outlet = outlet
         self.aside = SettingAside(store, self.put_back)
@@ -188,6 +194,13 @@ class Scheduler:
         else:
             feed.next_due_at = min(feed.next_due_at, contact.due_at)
             self._consider_loading(feed)
+
+    def note_calling(self, work: Work) -> None:
+        """The call of a contact that was taken is let go: there is room for another that waits."""
+        if not work.is_calling:
+            work.is_calling = True
+            work.feed.calling += 1
+            self._consider_loading(work.feed)
 
     def finish(self, work: Work) -> None:
         """A contact that was taken is completed, or not open any more."""
@@ -338,6 +351,9 @@ class Scheduler:
     def _let_go(self, work: Work) -> None:
         """The contact is not in hand any more; where it is as another piece of work, that stays."""
         held = work.feed.held
+        if work.is_calling:
+            work.is_calling = False
+            work.feed.calling -= 1
         if held.get(work.contact.id) is work:
             del held[work.contact.id]
 
@@ -360,7 +376,7 @@ class Scheduler:
             return
         if feed.paused:
             return
-        if len(feed.held) > HELD_MAX // 2:
+        if len(feed.held) - feed.calling > self._held_max(feed) // 2:
             return
         if feed.next_due_at <= self._clock.now() + HORIZON_S:
             self._to_load[feed] = None
@@ -443,6 +459,10 @@ class Scheduler:
             if is_new and not feed.closed and self._may_hold(feed, contact):
                 self._hold(Work(contact, feed, callers=_callers_of(contact, callers)))
 
+    def _held_max(self, feed: ListFeed) -> int:
+        """How many contacts of a list that wait to be called are in memory."""
+        return HELD_MAX + HELD_PER_DID * self._dids_of(feed.flow)
+
     async def _fill(self, feed: ListFeed) -> None:
         """Fetch the earliest contacts of a list that are not held.
 
@@ -453,7 +473,7 @@ class Scheduler:
             return
         held_before = set(feed.held)
         feed.next_due_at = math.inf
-        limit = HELD_MAX + len(held_before)
+        limit = self._held_max(feed) + max(0, len(held_before) - feed.calling)
         feed.loading = True
         try:
             contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)

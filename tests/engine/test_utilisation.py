@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -16,10 +17,8 @@ from tests.engine.made import did, flow
 from tests.engine.world import people, running
 from tests.sizes import size
 
-# One list keeps 1,000 contacts in hand (`HELD_MAX` of the scheduler), calls that are up included: with
-# several hundred DIDs that is less than these could use, and the share below is not reached.
-DIDS = size(27, 50)
-CONTACTS = size(1_500, 3_000)
+DIDS = size(27, 500)
+CONTACTS = size(1_500, 100_000)
 CALL_S = 10.0
 """How long each call lasts, as the callee sees it."""
 BUSY_SHARE = 0.97
@@ -69,6 +68,7 @@ def most_calls(one: Did, until: float) -> int:
         starts.append(free_at)
 
 
+@pytest.mark.timeout(size(300, 3600))
 async def test_every_did_is_used_to_95_percent_of_its_limits_and_none_is_exceeded(
     autojump_clock: MockClock,
 ) -> None:

@@ -35,6 +35,7 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
         "country_caps": {},
         "approved_countries": [],
         "stopped_at": None,
+        "paused_at": None,
     }
     assert reply.json["id"].startswith("acc_")
     listed = (await world.administrator.get("/v1/accounts")).json
@@ -287,6 +288,7 @@ async def test_a_flow_is_made_with_its_triggers(world: World) -> None:
         "settings": SETTINGS,
         "version": 1,
         "listener": {"active": False},
+        "paused_at": None,
         "dids": [],
         "calls_list": reply.json["calls_list"],
         "triggers": {
