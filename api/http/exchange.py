@@ -24,7 +24,7 @@ from api.http.parameters import Parameters
 from api.http.problem import Problem
 from api.http.rates import Rates
 from api.http.uploads import UploadedFile
-from api.http.views import encode
+from api.http.views.encoding import encode
 from engine.model import Account
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from api.http.agent_views import show_leg
-from api.http.views import show_attempt
+from api.http.views.calls import show_attempt
 from engine.amd import AmdVerdict
 from engine.dial.conversation import FlowParts
 from engine.dial.trunk import TrunkSettings

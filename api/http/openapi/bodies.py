@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from api.http.views import ContactView
+from api.http.views.calls import ContactView
 from engine.intake.bodies import ContactRequest
 
 

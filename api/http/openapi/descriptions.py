@@ -21,23 +21,12 @@ from api.http.resources.flows import DidsForm, ListenerForm
 from api.http.resources.traces import TEXT_TYPE
 from api.http.resources.webhooks import DeliveryView, HookView
 from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, HOOK
-from api.http.views import (
-    AccountView,
-    AttemptView,
-    AuditView,
-    CallView,
-    ContactView,
-    DidView,
-    DoNotCallChangeView,
-    DoNotCallView,
-    FlowView,
-    KeyView,
-    ListView,
-    MulticastView,
-    NewKeyView,
-    PromptView,
-    RecordingView,
-)
+from api.http.views.accounts import AccountView, AuditView, KeyView, NewKeyView
+from api.http.views.calls import AttemptView, CallView, ContactView, RecordingView
+from api.http.views.dids import DidView
+from api.http.views.do_not_call import DoNotCallChangeView, DoNotCallView
+from api.http.views.flows import FlowView, PromptView
+from api.http.views.lists import ListView, MulticastView
 from engine.account_form import AccountChangeForm, AccountForm
 from engine.did_form import DidChangeForm, DidForm, RestForm
 from engine.flow_form import FlowForm

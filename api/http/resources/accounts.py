@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.http.exchange import Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
-from api.http.views import show_account
+from api.http.views.accounts import show_account
 from engine.model import Account
 
 

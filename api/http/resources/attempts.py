@@ -10,7 +10,7 @@ from api.http.agent_views import show_leg
 from api.http.csv_stream import Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
-from api.http.views import show_attempt
+from api.http.views.calls import show_attempt
 from engine.intake.answer import guard_cell
 from engine.model import Attempt
 from engine.ports.store import AttemptFilter

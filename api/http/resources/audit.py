@@ -9,7 +9,8 @@ import msgspec
 
 from api.http.csv_stream import PAGE_ROWS, Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer_page
-from api.http.views import AuditView, encode, show_audit
+from api.http.views.accounts import AuditView, show_audit
+from api.http.views.encoding import encode
 from engine.audit import AuditEntry
 from engine.intake.answer import guard_cell
 from engine.ports.store import Page

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from api.http.exchange import Answer, BodyStream, Exchange, Once, answer
 from api.http.problem import Problem, problem_of
-from api.http.views import encode, show_multicast
+from api.http.views.encoding import encode
+from api.http.views.lists import show_multicast
 from engine.intake.receipt import Receipt
 from engine.intake.stream import NOTHING_BEFORE, ContactStream, Progress, Resumption
 from engine.intake.taking import Taking

@@ -8,7 +8,7 @@ import msgspec
 
 from api.http.exchange import Answer, Exchange, answer
 from api.http.problem import not_found
-from api.http.views import ContactView, show_attempt, show_contact
+from api.http.views.calls import ContactView, show_attempt, show_contact
 from engine.model import Contact
 from engine.ports.store import PAGE_MAX, AttemptFilter
 

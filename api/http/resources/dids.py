@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
-from api.http.views import DidView, show_did
+from api.http.views.dids import DidView, show_did
 from engine.model import Did
 
 

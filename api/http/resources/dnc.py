@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from api.http.csv_stream import stream_pages, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
-from api.http.views import show_do_not_call, show_do_not_call_change
+from api.http.views.do_not_call import show_do_not_call, show_do_not_call_change
 from engine.administration import NUMBERS_MAX
 from engine.do_not_call import NOTE_LENGTH_MAX, DoNotCall
 from engine.do_not_call_file import read_do_not_call_file, read_do_not_call_numbers, read_expiry

@@ -10,7 +10,7 @@ from msgspec import Struct
 from api.http.csv_stream import Row, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
-from api.http.views import FlowView, show_flow
+from api.http.views.flows import FlowView, show_flow
 from engine.flow.definition import read_definition
 from engine.flow.drawing import draw
 from engine.form import read_form

@@ -11,7 +11,7 @@ from api.http.csv_stream import Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer
 from api.http.problem import not_found
 from api.http.resources.contacts import show_contacts
-from api.http.views import show_list
+from api.http.views.lists import show_list
 from engine.events import rfc3339
 from engine.intake.answer import guard_cell, make_rejected_header, make_rejected_row
 from engine.model import TELS_MAX, Attempt, CallList, Contact, status_of

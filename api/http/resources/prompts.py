@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.http.exchange import Answer, Exchange, answer_page
-from api.http.views import show_prompt
+from api.http.views.flows import show_prompt
 
 
 async def create_prompt(exchange: Exchange) -> Answer:

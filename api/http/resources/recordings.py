@@ -6,7 +6,7 @@ from typing import Final
 
 from api.http.exchange import Answer, Exchange, answer_page
 from api.http.problem import Problem, not_found
-from api.http.views import show_recording
+from api.http.views.calls import show_recording
 
 WAV_TYPE: Final = "audio/wav"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from api.http.exchange import Answer, Exchange, answer
 from api.http.resources.contact_stream import take_stream
 from api.http.resources.flows import find_flow
-from api.http.views import CallView, ListView, show_multicast, show_preview, show_receipt
+from api.http.views.calls import CallView
+from api.http.views.lists import ListView, show_multicast, show_preview, show_receipt
 from engine.intake.receipt import Receipt
 from engine.intake.submission import CallReceipt
 from engine.intake.taking import Taking

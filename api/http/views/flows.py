@@ -1,0 +1,89 @@
+"""Flows and prompts as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from api.http.views.encoding import show_time
+from engine.events import rfc3339
+from engine.flow_secrets import hide_secrets
+from engine.model import (
+    Flow,
+    FlowKind,
+    FlowSettings,
+    Prompt,
+)
+
+
+class ListenerView(Struct, frozen=True):
+    """Whether a flow takes triggers and dials."""
+
+    active: bool
+
+
+class TriggersView(Struct, frozen=True):
+    """Where a flow's triggers go."""
+
+    multicast_url: str
+    calls_url: str
+    upload_url: str
+    email: str | None = None
+    """None until lists are taken by mail."""
+    sftp: str | None = None
+    """None until lists are fetched by SFTP."""
+
+
+class FlowView(Struct, frozen=True):
+    """A flow."""
+
+    id: str
+    name: str
+    kind: FlowKind
+    timezone: str
+    definition: dict[str, Any]
+    settings: FlowSettings
+    version: int
+    listener: ListenerView
+    dids: tuple[str, ...]
+    calls_list: str
+    """The list of its single calls."""
+    triggers: TriggersView
+    created_at: str
+    paused_at: str | None = None
+    """Since when no call of it begins."""
+
+
+class PromptView(Struct, frozen=True):
+    """A recording."""
+
+    id: str
+    name: str
+    duration_s: float
+    created_at: str
+
+
+def show_flow(flow: Flow, public_url: str) -> FlowView:
+    """A flow as the API shows it; its triggers begin with `public_url`."""
+    base = f"{public_url}/v1/flows/{flow.id}"
+    return FlowView(
+        id=flow.id,
+        name=flow.name,
+        kind=flow.kind,
+        timezone=flow.timezone,
+        definition=flow.definition,
+        settings=hide_secrets(flow.settings),
+        version=flow.version,
+        listener=ListenerView(flow.listener_active),
+        dids=flow.dids,
+        calls_list=flow.calls_list,
+        triggers=TriggersView(f"{base}/multicast", f"{base}/calls", f"{base}/lists"),
+        created_at=rfc3339(flow.created_at),
+        paused_at=show_time(flow.paused_at),
+    )
+
+
+def show_prompt(prompt: Prompt) -> PromptView:
+    """A recording as the API shows it."""
+    return PromptView(prompt.id, prompt.name, prompt.duration_s, rfc3339(prompt.created_at))

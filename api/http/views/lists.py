@@ -1,0 +1,192 @@
+"""Call lists, and what became of triggers, as the API shows them."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from api.http.views.encoding import show_time
+from engine.disposition import Disposition
+from engine.events import rfc3339
+from engine.intake.preview import Preview
+from engine.intake.receipt import Receipt
+from engine.model import (
+    BlockerCode,
+    CallList,
+    Flow,
+    ListCounts,
+    ListStatus,
+    Report,
+    RowError,
+    Source,
+)
+from engine.outlook import Forecast
+
+
+class CountsView(Struct, frozen=True):
+    """Where the contacts of a list are."""
+
+    contacts: int
+    scheduled: int
+    waiting: int
+    dialing: int
+    completed: int
+
+
+class ForecastView(Struct, frozen=True):
+    """When the calls of a list would end."""
+
+    ends_at: str | None
+    """None where no end is in sight: no number to call from, or calling windows that never open."""
+    calls_per_s: float
+    bottleneck: BlockerCode
+    assumes: str
+
+
+class PreflightView(Struct, frozen=True):
+    """What a list would come to."""
+
+    numbers: int
+    countries: dict[str, int]
+    """Numbers by region (ISO 3166-1 alpha-2; `001` is no country)."""
+    do_not_call: DoNotCallHitsView
+    starts: StartsView
+    duplicate_of: str | None
+    """The list that the same file made within 24 hours."""
+    forecast: ForecastView | None
+
+
+class DoNotCallHitsView(Struct, frozen=True):
+    """How many are on the do-not-call list now."""
+
+    numbers: int
+    contacts: int
+    """Of which no number may be called."""
+
+
+class StartsView(Struct, frozen=True):
+    """When contacts would start."""
+
+    now: int
+    """Contacts that would be due at once."""
+    earliest: str | None
+    latest: str | None
+
+
+class ListView(Struct, frozen=True):
+    """A call list."""
+
+    id: str
+    """Empty for a list that was only tried (`dry_run`)."""
+    flow: str
+    name: str
+    source: Source
+    status: ListStatus
+    counts: CountsView
+    dispositions: dict[Disposition, int]
+    report: Report
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    blocked: dict[BlockerCode, int] | UnsetType = UNSET
+    """What the contacts that are scheduled or waiting wait for; not shown where there are many lists."""
+    dry_run: bool | UnsetType = UNSET
+    preflight: PreflightView | UnsetType = UNSET
+    """Of a list that was only tried."""
+
+
+class MulticastView(Struct, frozen=True):
+    """What became of a multicast trigger."""
+
+    list: str
+    accepted: int
+    rejected: tuple[RowError, ...]
+    """The first of them; rejected.csv has all."""
+
+
+def show_list(
+    call_list: CallList,
+    counts: ListCounts,
+    blocked: dict[BlockerCode, int] | UnsetType = UNSET,
+) -> ListView:
+    """A call list as the API shows it."""
+    return ListView(
+        id=call_list.id,
+        flow=call_list.flow,
+        name=call_list.name,
+        source=call_list.source,
+        status=call_list.status,
+        counts=CountsView(
+            contacts=counts.contacts,
+            scheduled=counts.scheduled,
+            waiting=counts.waiting,
+            dialing=counts.dialing,
+            completed=counts.completed,
+        ),
+        dispositions=counts.dispositions,
+        report=call_list.report,
+        created_at=rfc3339(call_list.created_at),
+        started_at=show_time(call_list.started_at),
+        finished_at=show_time(call_list.finished_at),
+        blocked=blocked,
+    )
+
+
+def show_multicast(receipt: Receipt) -> MulticastView:
+    """What became of a multicast trigger."""
+    report = receipt.call_list.report
+    return MulticastView(receipt.call_list.id, report.accepted, report.errors)
+
+
+def show_receipt(receipt: Receipt, now: float) -> ListView:
+    """A list that was accepted this moment. Its contacts may move on while this is written: the answer
+    tells what was accepted, and the list itself tells the rest."""
+    accepted = receipt.call_list.report.accepted
+    is_later = receipt.earliest_due_at is not None and receipt.earliest_due_at > now
+    scheduled = accepted if is_later else 0
+    counts = ListCounts(accepted, scheduled, accepted - scheduled, 0, 0, {})
+    return show_list(receipt.call_list, counts)
+
+
+def show_preview(flow: Flow, name: str, preview: Preview, now: float) -> ListView:
+    """What a list would be that was only tried."""
+    report = preview.report
+    later = report.accepted - preview.starts_now
+    return ListView(
+        id="",
+        flow=flow.id,
+        name=name,
+        source="upload",
+        status="scheduled" if report.accepted else "rejected",
+        counts=CountsView(report.accepted, later, preview.starts_now, 0, 0),
+        dispositions={},
+        report=report,
+        created_at=rfc3339(now),
+        started_at=None,
+        finished_at=None,
+        dry_run=True,
+        preflight=PreflightView(
+            numbers=preview.numbers,
+            countries=preview.countries,
+            do_not_call=DoNotCallHitsView(
+                preview.do_not_call_numbers, preview.do_not_call_contacts
+            ),
+            starts=StartsView(
+                preview.starts_now,
+                show_time(preview.earliest_at),
+                show_time(preview.latest_at),
+            ),
+            duplicate_of=preview.duplicate_of,
+            forecast=_show_forecast(preview.forecast),
+        ),
+    )
+
+
+def _show_forecast(forecast: Forecast | None) -> ForecastView | None:
+    if forecast is None:
+        return None
+    return ForecastView(
+        show_time(forecast.ends_at),
+        forecast.calls_per_s,
+        forecast.bottleneck,
+        forecast.assumes,
+    )
