@@ -8,7 +8,7 @@ midnight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -70,8 +70,8 @@ class DayCaps:
 
     def take(self, number: str, at: float) -> Taken:
         """Count a call to a number that nothing blocks."""
-        windows = [self._window_of(key) for key in self._keys_of(number)]
-        return Taken([(window, window.reserve(at)) for window in windows])
+        slots = [(key, self._window_of(key).reserve(at)) for key in self._keys_of(number)]
+        return Taken(self._windows, slots)
 
     def earliest(self, number: str) -> float:
         """The moment that the caps on this number allow."""
@@ -132,7 +132,11 @@ class DayCaps:
 class Taken:
     """What one call took of the caps on it."""
 
-    def __init__(self, slots: list[tuple[SlidingWindow, Slot]]) -> None:
+    def __init__(
+        self, windows: Mapping[str | None, SlidingWindow], slots: list[tuple[str | None, Slot]]
+    ) -> None:
+        """`windows` are the account's, which may be others by the end of the call."""
+        self._windows = windows
         self._slots = slots
 
     def mark_sent(self, at: float) -> None:
@@ -143,6 +147,7 @@ class Taken:
     def release(self) -> None:
         """The call is over. One that never left is given back: a fault that lets no call leave must not use
         a day up."""
-        for window, slot in self._slots:
-            if not slot.sent:
+        for key, slot in self._slots:
+            window = self._windows.get(key)
+            if window is not None and not slot.sent:
                 window.give_back(slot)

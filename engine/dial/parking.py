@@ -28,7 +28,10 @@ class Parking:
         self._released: deque[Work] = deque()
 
     def add(self, did: str, work: Work, now: float) -> None:
-        """A contact begins to wait."""
+        """A contact begins to wait. As another piece of work, which is void then, it waits no more."""
+        before = self._did_of.get(work.contact.id)
+        if before is not None:
+            self._leave(self._waiting[before][work.contact.id])
         self._waiting.setdefault(did, {})[work.contact.id] = work
         self._did_of[work.contact.id] = did
         self._ends.append((now + STICKY_WAIT_S, work))

@@ -282,12 +282,12 @@ class Router:
                 elif answer is not None:
                     services.put_back(work, work.contact)
             while (flow := actor.take_hungry()) is not None:
-                if not offer(flow):
-                    # Whatever holds the flow lets it be offered again, and it is hungry where that is us.
-                    continue
+                offered = next_of(flow)
+                offer(flow)
                 following = next_of(flow)
                 desk = self._desks.get(flow)
-                if following is not None and desk is not None:
+                # What was offered in vain waits for something else than room, which offers it again.
+                if following is not None and following is not offered and desk is not None:
                     actor.note_hungry(desk.claimant_of(following))
 
         def free(flow: str) -> None:

@@ -70,6 +70,22 @@ async def test_no_call_begins_after_the_pause_those_that_are_up_go_on_and_all_ar
 
 
 @pytest.mark.parametrize("whom", ["flow", "account"])
+async def test_a_pause_while_contacts_wait_for_room_holds_nobody_else(
+    whom: str, autojump_clock: MockClock
+) -> None:
+    async with running(flows=FLOWS, dids=[did(cps=1), DIDS[1]]) as world:
+        await world.add_list(people(12))
+        await trio.sleep(2.5)
+        await act(world, "pause", whom)
+        before = calls_of(world, whom)
+        await trio.sleep(30)
+        assert calls_of(world, whom) == before
+        await act(world, "resume", whom)
+        await world.wait_done()
+        assert len(world.dial_times()) == 12
+
+
+@pytest.mark.parametrize("whom", ["flow", "account"])
 async def test_nothing_that_waited_is_called_after_a_cancel_and_what_comes_later_is(
     autojump_clock: MockClock, whom: str
 ) -> None:

@@ -80,6 +80,16 @@ async def test_channels_of_a_flow_hold(autojump_clock: MockClock) -> None:
         assert world.telephony.up_max == 2
 
 
+async def test_a_flow_whose_channels_are_taken_before_its_did_has_no_room_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    one = flow(settings=FlowSettings(channels=3))
+    async with running(flows=[one], dids=[did(cps=1)]) as world:
+        await world.add_list(people(12))
+        await world.wait_done()
+        assert len(world.dial_times()) == 12
+
+
 async def test_nobody_is_called_before_the_start_time_and_all_soon_after_it(
     autojump_clock: MockClock,
 ) -> None:

@@ -135,3 +135,18 @@ def test_whoever_waits_for_a_did_leaves_it_once_in_the_order_of_coming() -> None
     assert (parking.take(TWO), parking.did_of("cnt_4")) == (None, None)
     assert parking.expire(1e9) == [works[3]]
     assert parking.next_end is None
+
+
+def test_whoever_waits_for_another_did_as_another_piece_of_work_waits_no_more_for_the_first() -> (
+    None
+):
+    feed, one = ListFeed("acc_1", "flw_1", "lst_1"), contact()
+    before, after = Work(one, feed), Work(one, feed)
+    parking = Parking()
+    parking.add(ONE, before, 0.0)
+    parking.add(TWO, after, 1.0)
+    assert parking.take(ONE) is None
+    parking.release(ONE)
+    assert parking.expire(STICKY_WAIT_S) == []
+    assert parking.take(TWO) is after
+    assert parking.next_end is None

@@ -68,3 +68,18 @@ def test_an_account_of_which_nothing_is_said_counts_nothing() -> None:
     for at in range(100):
         assert caps.blocked_by("+14155550123", at) is None
         caps.take("+14155550123", at).mark_sent(at)
+
+
+def test_a_call_that_never_leaves_counts_no_more_though_the_cap_was_changed_meanwhile() -> None:
+    number = "+14155550123"
+    caps = DayCaps(AccountRules(calls_per_day=3), DayCapDefaults())
+    taken = caps.take(number, 100.0)
+    caps.set_rules(AccountRules(calls_per_day=1))
+    assert caps.blocked_by(number, 100.0) is not None
+    taken.release()
+    assert caps.blocked_by(number, 100.0) is None
+    caps.take(number, 101.0).mark_sent(101.0)
+    block = caps.blocked_by(number, 102.0)
+    assert block is not None
+    assert block.until > 101.0 + DAY_S
+    assert caps.blocked_by(number, block.until) is None
