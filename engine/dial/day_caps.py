@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from engine.countries import country_of
-from engine.dial.limits import LEAD_S, ROUNDING_S, Block
+from engine.dial.limits import ROUNDING_S, Block
 from engine.dial.windows import SlidingWindow, Slot, mark_sent
 from engine.model import AccountRules
 
@@ -122,7 +122,8 @@ class DayCaps:
         if cap == 0:
             return Block("account_limit", math.inf, detail=f"The account may make no calls{to}.")
         free_at = self._window_of(key).free_at()
-        if free_at <= now + LEAD_S + ROUNDING_S:
+        # Not a moment before: a slot that was taken early and given back would leave the day one too many.
+        if free_at <= now + ROUNDING_S:
             return None
         until = free_at if math.isfinite(free_at) else now + LOOK_AGAIN_S
         detail = f"The account has made the {cap} calls{to} that it may make in 24 hours."

@@ -83,3 +83,13 @@ def test_a_call_that_never_leaves_counts_no_more_though_the_cap_was_changed_mean
     assert block is not None
     assert block.until > 101.0 + DAY_S
     assert caps.blocked_by(number, block.until) is None
+
+
+def test_a_call_that_comes_to_nothing_lets_none_go_before_the_day_is_over() -> None:
+    number = "+14155550123"
+    caps = DayCaps(AccountRules(calls_per_day=1), DayCapDefaults())
+    caps.take(number, 0.0).mark_sent(0.0)
+    early = DAY_S - 0.02
+    if caps.blocked_by(number, early) is None:
+        caps.take(number, early).release()
+    assert caps.blocked_by(number, early) is not None
