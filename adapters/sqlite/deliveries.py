@@ -77,8 +77,9 @@ NEXT_OF_SUBJECT: Final = (
 GIVE_UP: Final = (
     "UPDATE deliveries SET state = 'given_up', due_at = NULL, last = ?, done_at = ? "
     "WHERE (account, seq) IN (SELECT account, seq FROM deliveries "
-    f"WHERE flow = {FLOW_N} AND state = 'pending' LIMIT ?)"
+    f"WHERE flow = {FLOW_N} AND state = 'pending' ORDER BY subject DESC, seq DESC LIMIT ?)"
 )
+"""The last of each subject first: what is left of it, should a hook come back meanwhile, still has its turn."""
 CLEAR: Final = (
     "DELETE FROM deliveries WHERE (account, seq) IN "
     "(SELECT account, seq FROM deliveries WHERE done_at < ? LIMIT ?)"

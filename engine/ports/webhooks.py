@@ -36,7 +36,8 @@ class WebhookStore(Protocol):
     async def give_up_deliveries(
         self, flow: str, code: str, detail: str, at: float, limit: int
     ) -> int:
-        """Give up pending deliveries of the flow, `limit` of them at the most; how many there were."""
+        """Give up pending deliveries of the flow, `limit` of them at the most, the later ones of a subject
+        before the earlier ones; how many there were."""
 
     async def disable_hook(self, account: str, flow: str, url: str, at: float, detail: str) -> bool:
         """Send nothing more to this address, with the event `webhook.disabled`. False, and nothing changed,

@@ -79,7 +79,10 @@ class MemoryDeliveries:
     ) -> int:
         """Give up to `limit` pending deliveries of the flow up."""
         await trio.lowlevel.checkpoint()
-        some = self._pending(flow)[:limit]
+        last_first = sorted(
+            self._pending(flow), key=lambda one: (one.subject, one.seq), reverse=True
+        )
+        some = last_first[:limit]
         for one in some:
             self._tables.deliveries[flow][one.seq] = msgspec.structs.replace(
                 one, state="given_up", due_at=None, last=Try(at, code, detail)

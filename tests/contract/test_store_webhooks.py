@@ -133,6 +133,20 @@ async def test_deliveries_are_given_up_in_pieces(hooked: Kit) -> None:
     assert states == {("given_up", None, Try(NOW + 5, "gone", "It is gone."))}
 
 
+async def test_what_is_left_of_deliveries_that_are_given_up_still_has_its_turn(
+    kit: Kit,
+) -> None:
+    await set_hook(kit, msgspec.structs.replace(HOOK, events=("list.started", "list.paused")))
+    await kit.store.accept_list(a_new_list(3))
+    for change in ("pause", "resume", "pause"):
+        await kit.store.set_list_status(ACME, LIST, change, NOW)
+    pending = len(await all_deliveries(kit))
+    assert pending > 1
+    assert await kit.store.give_up_deliveries(FLOW, "gone", "It is gone.", NOW, pending - 1) > 0
+    [left] = [one for one in await all_deliveries(kit) if one.state == "pending"]
+    assert [one.delivery for one in await due(kit)] == [left]
+
+
 async def test_a_disabled_hook_is_told_of_nothing_until_it_is_enabled_or_has_another_address(
     hooked: Kit,
 ) -> None:
