@@ -5,6 +5,7 @@ Whatever a door, the HTTP front or a command wants of the running engine, it ask
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -66,6 +67,10 @@ CLOSE_CHUNK: Final = 200
 """Contacts of a canceled list that are completed in one transaction: calls that are about to be made wait
 for it."""
 STORE_RETRY_S: Final = 1.0
+RESTORE_S: Final = 3_600.0
+RESTORE_STEPS_MAX: Final = 10_000
+"""Calls of how long a time are in memory at once while the sliding windows are restored, and in how many such
+steps at the most."""
 FAREWELL_S: Final = 5.0
 """How long the calls that a stopping engine breaks off may take to end and to be written down."""
 
@@ -406,8 +411,7 @@ class Engine:
             dids = await self._all_dids()
             actors = [self._router.add_did(did) for did in dids]
             await self.dids.recover(dids)
-            since = self.clock.now() - self._router.looks_back_s()
-            self._router.restore(await self.store.recent_starts(since))
+            await self._restore_starts()
             for actor in actors:
                 self._start_actor(actor, nursery, attempts)
             nursery.start_soon(keep_dids)
@@ -476,6 +480,18 @@ class Engine:
             flow_or_none = flows.get(attempt.flow)
             await end_interrupted(self.store, attempt, contact, flow_or_none, self.clock.now())
         await self._workforce.recover()
+
+    async def _restore_starts(self) -> None:
+        """Have the latest calls count in the sliding windows, a piece at a time: a single cap over a month
+        asks for all calls of a month."""
+        now = self.clock.now()
+        since = max(0.0, now - self._router.looks_back_s())
+        step_s = max(RESTORE_S, (now - since) / RESTORE_STEPS_MAX)
+        while since <= now:
+            until = since + step_s
+            starts = await self.store.recent_starts(since, until if until <= now else math.inf)
+            self._router.restore(starts)
+            since = until
 
     async def _all_dids(self) -> list[Did]:
         dids: list[Did] = []

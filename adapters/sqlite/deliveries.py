@@ -79,7 +79,7 @@ GIVE_UP: Final = (
     "WHERE (account, seq) IN (SELECT account, seq FROM deliveries "
     f"WHERE flow = {FLOW_N} AND state = 'pending' ORDER BY subject DESC, seq DESC LIMIT ?)"
 )
-"""The last of each subject first: what is left of it, should a hook come back meanwhile, still has its turn."""
+"""The last of each subject first: what is left of it, should a hook come back meanwhile, keeps its turn."""
 CLEAR: Final = (
     "DELETE FROM deliveries WHERE (account, seq) IN "
     "(SELECT account, seq FROM deliveries WHERE done_at < ? LIMIT ?)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -138,12 +139,13 @@ OPEN_ATTEMPTS: Final = (
 )
 RECENT_STARTS: Final = (
     "SELECT a.id, f.id, t.did, t.trunk, t.number, t.initiated_at AS at, t.id AS id FROM accounts a "
-    "CROSS JOIN attempts t ON t.account = a.n AND t.initiated_at >= ? "
+    "CROSS JOIN attempts t ON t.account = a.n "
+    "AND t.initiated_at >= ?1 AND t.initiated_at < ?2 "
     "JOIN flows f ON f.n = t.flow "
     "UNION ALL "
     "SELECT a.id, f.id, g.did, g.trunk, g.number, g.initiated_at, g.id FROM legs g "
     "JOIN accounts a ON a.n = g.account JOIN flows f ON f.n = g.flow "
-    "WHERE g.initiated_at >= ? ORDER BY at, id"
+    "WHERE g.initiated_at >= ?1 AND g.initiated_at < ?2 ORDER BY at, id"
 )
 LAST_CALLERS: Final = (
     "SELECT j.value, (SELECT json_group_array(x.did) FROM (SELECT t.did FROM attempts t "
@@ -297,10 +299,10 @@ class SqliteDialing(Connected):
         )
         return found[::-1]
 
-    async def recent_starts(self, since: float) -> list[RecentStart]:
-        """Attempts initiated at or after `since`."""
+    async def recent_starts(self, since: float, until: float = math.inf) -> list[RecentStart]:
+        """Attempts and legs initiated within a time."""
         return await self._readers.rows(
-            RECENT_STARTS, (since, since), lambda row: RecentStart(*row[:6])
+            RECENT_STARTS, (since, until), lambda row: RecentStart(*row[:6])
         )
 
 

@@ -11,6 +11,7 @@ that does not exist raises `LookupError`, and of a flow that is deleted `Conflic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -490,8 +491,8 @@ class DialStore(RecordingKeeper, Protocol):
     async def did_starts(self, number: str, since: float, limit: int) -> list[float]:
         """When the latest attempts and legs of a DID were initiated, at or after `since`, oldest first."""
 
-    async def recent_starts(self, since: float) -> list[RecentStart]:
-        """Attempts and legs initiated at or after `since`, oldest first."""
+    async def recent_starts(self, since: float, until: float = math.inf) -> list[RecentStart]:
+        """Attempts and legs initiated at or after `since` and before `until`, oldest first."""
 
 
 class ReadStore(Protocol):

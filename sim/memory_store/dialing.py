@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -382,11 +383,11 @@ class MemoryDialing:
         starts = [one.initiated_at for one in made if one.did == number]
         return sorted(at for at in starts if at >= since)[-limit:]
 
-    async def recent_starts(self, since: float) -> list[RecentStart]:
-        """Attempts and legs initiated at or after `since`. Looks at each: it is asked at a start."""
+    async def recent_starts(self, since: float, until: float = math.inf) -> list[RecentStart]:
+        """Attempts and legs initiated within a time. Looks at each: it is asked at a start."""
         await trio.lowlevel.checkpoint()
         made: list[Attempt | Leg] = [*self._tables.attempts.values(), *self._tables.legs.values()]
-        recent = [one for one in made if one.initiated_at >= since]
+        recent = [one for one in made if since <= one.initiated_at < until]
         recent.sort(key=lambda one: (one.initiated_at, one.id))
         return [
             RecentStart(one.account, one.flow, one.did, one.trunk, one.number, one.initiated_at)

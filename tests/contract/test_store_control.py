@@ -267,6 +267,9 @@ async def test_recent_starts_are_those_of_every_account_since_a_moment(kit: Kit)
     ]
     assert len(await store.recent_starts(0)) == 4
     assert await store.recent_starts(NOW + 10) == []
+    assert await store.recent_starts(0, NOW + 7) + await store.recent_starts(
+        NOW + 7, NOW + 10
+    ) == await store.recent_starts(0)
 
 
 async def test_how_the_calls_of_a_did_were_taken_is_summed_up_by_steps(kit: Kit) -> None:
