@@ -537,10 +537,11 @@ class Engine:
             if not self._router.knows_did(name):
                 if not self._router.knows_account(account):
                     await self._take_account(account)
-                for did in await self.store.find_dids(account, [name]):
-                    self._start_actor(self._router.add_did(did), nursery, attempts)
-                    for flow_id in self._router.flows_of(name):
-                        self._scheduler.offer_all(flow_id)
+                async with self.dids.turns:
+                    for did in await self.store.find_dids(account, [name]):
+                        self._start_actor(self._router.add_did(did), nursery, attempts)
+                for flow_id in self._router.flows_of(name):
+                    self._scheduler.offer_all(flow_id)
             return
         if kind == "account" or not self._router.knows_account(account):
             await self._take_account(account)

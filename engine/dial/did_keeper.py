@@ -66,8 +66,9 @@ class DidKeeper:
         """Until when; None is until somebody says so."""
         self._to_write: dict[str, DidRest] = {}
         self._woken = trio.Event()
-        self._turns = trio.Lock()
-        """Held from writing a DID to taking it into operation, so that no older one comes after."""
+        self.turns = trio.Lock()
+        """Held from reading or writing a DID to taking it into operation, so that none that is older comes
+        after."""
 
     async def recover(self, dids: Iterable[Did]) -> None:
         """Take up what an earlier process left of these DIDs, which are in operation."""
@@ -109,7 +110,7 @@ class DidKeeper:
         """Take a DID away; its calls that are up go on. Whether there was one. Raises
         `Conflict("did_attached")` while a flow calls from it."""
         with trio.CancelScope(shield=True):
-            async with self._turns:
+            async with self.turns:
                 removed = await self._store.remove_did(account, number)
                 if removed:
                     self._router.remove_did(number)
@@ -194,7 +195,7 @@ class DidKeeper:
     ) -> Did | None:
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
-            async with self._turns:
+            async with self.turns:
                 changed = await self._store.change_did(account, number, change, tell)
                 if changed is None:
                     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from trio.testing import MockClock
 from engine.did_health import RestRules, Tally
 from engine.events import StoredEvent
 from engine.form import Invalid
-from engine.model import Cap, Flow
+from engine.model import Cap, Did, Flow
 from engine.ports.store import Conflict
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
@@ -201,3 +202,25 @@ async def test_a_did_is_taken_away_when_no_flow_calls_from_it_and_comes_back_wit
         times = world.dial_times(BAD)
         assert len(times) == 20
         assert times[10] - times[0] >= 3_600
+
+
+async def test_a_did_that_is_changed_while_it_is_taken_into_operation_is_as_it_was_changed(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(dids=[did(number=GOOD)]) as world:
+        find_dids = world.store.find_dids
+
+        async def find_slowly(account: str, numbers: Sequence[str]) -> list[Did]:
+            found = await find_dids(account, numbers)
+            await trio.sleep(1)
+            return found
+
+        monkeypatch.setattr(world.store, "find_dids", find_slowly)
+        await world.store.add_did(did(number=BAD, cps=10))
+        world.engine._note_did("acc_1", BAD)
+        await trio.sleep(0.5)
+        await world.engine.dids.change(None, BAD, {"cps": 1})
+        await trio.sleep(1)
+        found = world.engine._router.find_did(BAD)
+        assert found is not None
+        assert found.cps == 1
