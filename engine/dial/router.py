@@ -127,6 +127,7 @@ class Router:
         self._note_callers(flow.id, () if desk is None else desk.flow.dids, flow.dids)
         if desk is None:
             limits, account = limits_of_flow(flow.settings), self._accounts[flow.account]
+            limits.on_change.append(partial(self._note_channel, flow.id))
             floor = Floor(flow, self._note_freed)
             self._desks[flow.id] = FlowDesk(flow, definition, limits, account, floor)
             return False
@@ -316,7 +317,7 @@ class Router:
         return [(self._actors[one], desk) for one in numbers if one in self._actors]
 
     async def wait_freed(self) -> list[str]:
-        """Flows whose agents may let more calls go."""
+        """Flows whose agents, or whose channels, may let more calls go."""
         await self._has_freed.wait()
         self._has_freed = trio.Event()
         freed, self._freed = self._freed, {}
@@ -366,6 +367,13 @@ class Router:
             ticket.close()
             work.claim = None
         return hold
+
+    def _note_channel(self, flow: str) -> None:
+        """A flow may have a channel of its own free again; second legs take and give them back as well."""
+        desk = self._desks.get(flow)
+        if flow in self._waiting_for_channel and desk is not None and not desk.is_full:
+            self._waiting_for_channel.discard(flow)
+            self._note_freed(flow)
 
     def _note_freed(self, flow: str) -> None:
         self._freed[flow] = None

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from engine.dial.limits import Permit
 from engine.do_not_call import DoNotCall
 from engine.events import Event
 from engine.model import Attempt, Cap, FlowSettings, RetryRule
@@ -78,6 +79,21 @@ async def test_channels_of_a_flow_hold(autojump_clock: MockClock) -> None:
         await world.add_list(people(12))
         await world.wait_done()
         assert world.telephony.up_max == 2
+
+
+async def test_whoever_waits_for_a_channel_of_the_flow_goes_on_when_a_second_leg_gives_it_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with running(flows=[flow(settings=FlowSettings(channels=1))]) as world:
+        [[_, desk]] = world.engine._router.ways_of("flw_1", None)
+        leg = Permit([desk.limits], trio.current_time())
+        await world.add_list(people(2))
+        await trio.sleep(10)
+        assert world.dial_times() == []
+        leg.release()
+        await trio.sleep(1)
+        assert len(world.dial_times()) == 1
+        await world.wait_done()
 
 
 async def test_a_flow_whose_channels_are_taken_before_its_did_has_no_room_goes_on(
