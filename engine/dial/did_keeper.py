@@ -104,7 +104,7 @@ class DidKeeper:
         """A DID with what `raw`, a `DidChangeForm`, names; at once. None where there is no such DID (of
         this account, if one is named). Calls that were made go on counting under new limits. Raises
         `Invalid`."""
-        return await self._change(account, number, read_did_change(raw))
+        return await self._change(account, number, read_did_change(raw), keeps_rest=True)
 
     async def remove(self, account: str | None, number: str) -> bool:
         """Take a DID away; its calls that are up go on. Whether there was one. Raises
@@ -192,14 +192,20 @@ class DidKeeper:
         number: str,
         change: Change,
         tell: Callable[[Did], Event] | None = None,
+        *,
+        keeps_rest: bool = False,
     ) -> Did | None:
+        """`keeps_rest` tells that a rest which is not written down yet is none of this change's business."""
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
             async with self.turns:
                 changed = await self._store.change_did(account, number, change, tell)
                 if changed is None:
                     return None
-                self._to_write.pop(number, None)
+                if not keeps_rest:
+                    self._to_write.pop(number, None)
+                elif changed.rest is None and number in self._to_write:
+                    changed = msgspec.structs.replace(changed, rest=self._to_write[number])
                 limits = changed.cps, changed.channels, changed.caps
                 before = self._router.find_did(number)
                 if before is not None and limits != (before.cps, before.channels, before.caps):

@@ -19,7 +19,7 @@ from engine.ports.store import Conflict
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
-from tests.engine.made import EPOCH, did, flow
+from tests.engine.made import EPOCH, attempt, did, flow
 from tests.engine.world import VirtualClock, World, furnish, people, running
 
 BAD, GOOD = "+14155550100", "+14155550200"
@@ -202,6 +202,33 @@ async def test_a_did_is_taken_away_when_no_flow_calls_from_it_and_comes_back_wit
         times = world.dial_times(BAD)
         assert len(times) == 20
         assert times[10] - times[0] >= 3_600
+
+
+async def test_a_did_that_goes_bad_while_it_is_changed_rests_all_the_same(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(dids=BOTH, flows=[flow_of_both()], did_rests=SOON) as world:
+        dids, change_did = world.engine.dids, world.store.change_did
+
+        async def change_slowly(*change: Any) -> Did | None:
+            changed = await change_did(*change)
+            await trio.sleep(1)
+            return changed
+
+        monkeypatch.setattr(world.store, "change_did", change_slowly)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dids.change, None, BAD, {"cps": 1})
+            await trio.sleep(0.5)
+            for n in range(20):
+                dids.note_ended(attempt(id=f"att_{n}", did=BAD, disposition="blocked"))
+        found = world.engine._router.find_did(BAD)
+        assert found is not None
+        assert found.cps == 1
+        assert found.rest is not None
+        await trio.sleep(3)
+        [kept] = await world.store.find_dids("acc_1", [BAD])
+        assert (kept.cps, kept.rest) == (1, found.rest)
+        assert [kind for kind, _ in await events_of(world)] == ["did.resting"]
 
 
 async def test_a_did_that_is_changed_while_it_is_taken_into_operation_is_as_it_was_changed(
