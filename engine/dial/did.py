@@ -12,7 +12,12 @@ import trio
 from msgspec import Struct
 
 from engine.dial.account import AccountDesk
-from engine.dial.attempt import Assignment, AttemptServices, run_attempt
+from engine.dial.attempt import (
+    NUMBER_BUSY_WAIT_S,
+    Assignment,
+    AttemptServices,
+    run_attempt,
+)
 from engine.dial.blockers import (
     Case,
     find_ban,
@@ -305,6 +310,11 @@ class DidActor:
             desk = self._desk_of(work.feed.flow)
             if desk is None or work.is_void:
                 services.finish(work)
+                return work, None
+            if services.live.holds_number(work.contact.list, work.contact.number):
+                # Its attempt would ask again, but use a slot of every limit up for that.
+                until = services.clock.now() + NUMBER_BUSY_WAIT_S
+                services.set_aside(work, until, "callee_cap")
                 return work, None
             case = self.case_of(work.feed.paused, desk, _void_of(work))
             now = trio.current_time()

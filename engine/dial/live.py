@@ -52,6 +52,10 @@ class LiveAttempts:
         finally:
             self._numbers.discard(held)
 
+    def holds_number(self, call_list: str, number: str) -> bool:
+        """Whether a call of the list holds a number."""
+        return (call_list, number) in self._numbers
+
     async def wait_empty(self) -> None:
         """Return when no call is being followed."""
         while self._scopes:
