@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import structlog
@@ -60,10 +61,8 @@ class Moving:
             log.error("cannot move contacts", error=str(error))
             await trio.sleep(STORE_RETRY_S)
             return True
-        if opened is not None:
-            self._scheduler.release_list(
-                opened.account, opened.flow, opened.list, opened.next_due_at
-            )
+        next_due_at = math.inf if opened is None else opened.next_due_at
+        self._scheduler.release_list(moved.account, moved.flow, moved.list, next_due_at)
         self._under_way.discard(moved.list)
         self._has_moved.unpark_all()
         return True

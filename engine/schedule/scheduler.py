@@ -159,7 +159,8 @@ class Scheduler:
             feed.held.clear()
 
     def release_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
-        """Its contacts have their other start time; as `open_list`."""
+        """Its contacts have their other start time; as `open_list`, with an infinite `due_at` where all that
+        it has are being dialled."""
         feed = self._feeds.get(call_list)
         if feed is not None:
             feed.moving = False
@@ -192,8 +193,8 @@ class Scheduler:
             self._hold(_again(work, contact))
             self._wake()
         else:
-            feed.next_due_at = min(feed.next_due_at, contact.due_at)
-            self._consider_loading(feed)
+            # The list may be in memory anew since the contact was taken.
+            self.open_list(feed.account, feed.flow, feed.call_list, contact.due_at)
 
     def note_calling(self, work: Work) -> None:
         """The call of a contact that was taken is let go: there is room for another that waits."""
@@ -367,11 +368,11 @@ class Scheduler:
 
     def _consider_loading(self, feed: ListFeed) -> None:
         """Have the feed filled when there is something to fetch soon, and room for it."""
-        if feed.closed or feed.moving:
+        if feed.closed or feed.moving or self._feeds.get(feed.call_list) is not feed:
             return
         if feed.next_due_at == math.inf:
             is_idle = not feed.held and not feed.loading
-            if is_idle and self._feeds.get(feed.call_list) is feed:
+            if is_idle:
                 del self._feeds[feed.call_list]
             return
         if feed.paused:

@@ -133,3 +133,41 @@ async def test_a_start_time_that_cannot_be_changes_nothing(
         assert (await world.contacts())[1] == before
         assert await world.engine.rescheduling.change_list("acc_2", "lst_1", start_at(5)) is None
         assert await world.engine.rescheduling.change_contact("acc_1", "cnt_x", start_at(5)) is None
+
+
+async def test_a_list_that_is_moved_while_all_its_contacts_are_on_calls_goes_on_after_them(
+    autojump_clock: MockClock,
+) -> None:
+    def busy_at_last(_request: CallRequest, before: int) -> CallScript:
+        return CallScript(code=200 if before else 486, final_after_s=20)
+
+    patient = flow(settings=FlowSettings(retry={"busy": RetryRule(1, 60)}))
+    async with running(busy_at_last, flows=[patient]) as world:
+        await world.add_list(people(2))
+        await trio.sleep(5)
+        await move(world, 6)
+        await trio.sleep(200)
+        assert len(world.dial_times()) == 4
+
+
+async def test_a_list_that_was_moved_while_it_called_is_paused_at_once_afterwards(
+    autojump_clock: MockClock,
+) -> None:
+    def busy_at_last(_request: CallRequest, before: int) -> CallScript:
+        return CallScript(code=200 if before else 486, final_after_s=20)
+
+    patient = flow(settings=FlowSettings(retry={"busy": RetryRule(1, 60)}))
+    async with running(busy_at_last, flows=[patient], dids=[did(cps=1)]) as world:
+        await world.add_list(people(3))
+        await trio.sleep(6)
+        await move(world, 7)
+        await trio.sleep(50)
+        feeds = world.engine._scheduler._feeds
+        assert set(feeds) == {"lst_1"}
+        assert set(feeds["lst_1"].held) == {one.id for one in await world.contacts()}
+        await world.engine.pause_list("acc_1", "lst_1")
+        await trio.sleep(200)
+        assert len(world.dial_times()) == 3
+        await world.engine.resume_list("acc_1", "lst_1")
+        await world.wait_done()
+        assert len(world.dial_times()) == 6
