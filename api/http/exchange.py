@@ -123,7 +123,8 @@ class BodyStream(Struct, frozen=True):
     once: Once | None
     """With the fingerprint of all but the body; None where there is no Idempotency-Key."""
     turn: AsyncExitStack
-    """Held while it is read: a handler that goes on after its return takes it along (`pop_all`)."""
+    """Held while it is read: a handler that goes on after its return hands it on (`pop_all`) to the `turn` of
+    the source."""
 
 
 class Exchange(Struct, frozen=True):

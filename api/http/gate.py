@@ -10,6 +10,7 @@ has left neither fails nor waits, so that a task that only sends would keep all 
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
@@ -45,6 +46,9 @@ class GatedBody(TrioBody):
         self._room = trio.Event()
         self.is_stream = False
         """Whether it is read as it comes, also while it is answered."""
+        self.turn = AsyncExitStack()
+        """What is held until the request is over. A stream's answer cannot let go of it by itself: that of a
+        client who leaves early is never begun, and what was never begun never ends."""
 
     def open(self, bytes_max: int) -> None:
         """Let up to `bytes_max` in. Raises a `body_too_large` problem when more is announced."""
@@ -155,13 +159,14 @@ class ShieldedConnection(TrioASGIHTTPConnection):
         self, nursery: trio.Nursery, request: GatedRequest, send: ASGISendCallable
     ) -> None:
         """Let the application answer, and send that answer whole."""
-        response = await self.app.handle_request(request)
-        # From here on somebody must take the rest of the body, or hypercorn's queue to this request
-        # stays full and its connection can never be closed.
-        if not request.body.is_stream:
+        async with request.body.turn:
+            response = await self.app.handle_request(request)
+            # From here on somebody must take the rest of the body, or hypercorn's queue to this request
+            # stays full and its connection can never be closed.
+            if not request.body.is_stream:
+                request.body.discard()
+            await self._send_response(partial(_send_shielded, send), response)
             request.body.discard()
-        await self._send_response(partial(_send_shielded, send), response)
-        request.body.discard()
         nursery.cancel_scope.cancel()
 
 

@@ -7,7 +7,7 @@ is durable; all others hear in the end, and of a stream that breaks off nothing 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from contextlib import aclosing, contextmanager
 from hashlib import sha256
 from typing import Final
 
@@ -78,8 +78,8 @@ async def take_stream(
         before = NOTHING_BEFORE
         if earlier is not None and stream.once is not None:
             before = await _skip(stream, stream.once, earlier, incoming)
-        turn = stream.turn.pop_all()
-        return Answer(202, _acknowledge(exchange, stream, incoming, before, turn), MEDIA_TYPES[0])
+        stream.source.turn.push_async_exit(stream.turn.pop_all())
+        return Answer(202, _acknowledge(exchange, stream, incoming, before), MEDIA_TYPES[0])
     if earlier is not None:
         detail = "This key's stream was acknowledged in pieces; go on with it in that way."
         raise Problem("idempotency_mismatch", detail)
@@ -158,7 +158,6 @@ async def _acknowledge(
     stream: BodyStream,
     incoming: ContactStream,
     before: Resumption,
-    turn: AsyncExitStack,
 ) -> AsyncGenerator[bytes, None]:
     """A line for each block, and one for the end."""
     once = stream.once
@@ -172,7 +171,7 @@ async def _acknowledge(
     pieces = incoming.take_in_pieces(
         before, None if once is None else make_partial, _answer_maker(once)
     )
-    async with turn, aclosing(pieces):
+    async with aclosing(pieces):
         try:
             async for one in pieces:
                 yield _write(one) + b"\n"

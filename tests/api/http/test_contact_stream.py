@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 import trio
+import trio.testing
 from msgspec import Struct
 
 from api.http import gate
+from api.http.app import LARGE_BODIES_MAX, TURN_TIMEOUT_S
 from tests.api.http.serving import Server, read_to_end, serving
 from tests.api.http.world import World
 
@@ -215,3 +217,28 @@ async def test_what_ends_a_stream_is_said_at_its_end(
         Accept=NDJSON,
     )
     assert reply.problem == (400, "invalid_parameter")
+
+
+async def test_who_leaves_before_it_is_answered_holds_no_turn(
+    world: World, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an answer that was never begun nothing runs that could let go of its turn."""
+    flow = await world.make_flow()
+    is_answering = trio.Event()
+
+    async def wait_for_ever(*_: object) -> None:
+        is_answering.set()
+        await trio.sleep_forever()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "_send_shielded", wait_for_ever)
+        for _ in range(LARGE_BODIES_MAX):
+            is_answering = trio.Event()
+            caller = await call(flow, Accept=NDJSON, Idempotency_Key="k1")
+            await is_answering.wait()
+            await caller.stream.aclose()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    with trio.fail_after(TURN_TIMEOUT_S / 2):
+        caller = await call(flow, Accept=NDJSON, Idempotency_Key="k1")
+        await caller.send(chunk(lines(0, 1)) + END)
+        assert (await caller.read_line())["accepted"] == 1
