@@ -141,7 +141,9 @@ class Keyring:
     def end(self, key: str, at: float) -> None:
         """Know at once that a key ends at a moment, seconds since the epoch: callers are remembered for a
         while."""
-        self._ended.put(key, at)
+        known = self._ended.get(key)
+        # Of a replacement and a revocation at once, the replacement may be the last to say so.
+        self._ended.put(key, at if known is None else min(at, known))
 
     async def _note_use(self, key: str) -> None:
         """Write down that a key is used, seldom enough to cost nothing. Who asks is not kept out by a store

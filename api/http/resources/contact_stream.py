@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -15,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from api.http.exchange import Answer, BodyStream, Exchange, Once, answer
+from api.http.gate import GatedBody
 from api.http.problem import Problem, problem_of
 from api.http.views.encoding import encode
 from api.http.views.lists import show_multicast
@@ -51,6 +53,26 @@ class _Failed(Struct, frozen=True):
     """A problem (RFC 9457)."""
 
 
+class _Watched:
+    """A stream that ends where the key ends that it came with: it may go on for days."""
+
+    def __init__(self, exchange: Exchange, source: GatedBody) -> None:
+        assert exchange.caller is not None  # the route takes a key
+        self._check = partial(exchange.front.keyring.check, exchange.caller)
+        self._source = source
+
+    async def receive(self) -> bytes:
+        """As of `GatedBody`. Raises `unauthenticated`, too."""
+        data = await self._source.receive()
+        self._check()
+        return data
+
+    def receive_nowait(self) -> bytes:
+        """As `receive`, of what is there."""
+        self._check()
+        return self._source.receive_nowait()
+
+
 async def take_stream(
     exchange: Exchange,
     stream: BodyStream,
@@ -62,7 +84,7 @@ async def take_stream(
     wants_pieces = exchange.accepted.best_match([*MEDIA_TYPES, "application/json"]) in MEDIA_TYPES
     name = exchange.parameters.read_text("name") or ""
     incoming = exchange.engine.intake.open_stream(
-        flow, stream.source, name=name, taking=taking, priority=priority
+        flow, _Watched(exchange, stream.source), name=name, taking=taking, priority=priority
     )
     if stream.once is None:
         earlier = None

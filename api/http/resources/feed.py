@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +26,8 @@ FRAME_INTERVAL_S: Final = 0.1
 """Between two frames of the live feed: what happens meanwhile travels together."""
 GOING_AWAY: Final = 1001
 """Close code of RFC 6455 §7.4.1: the server goes down."""
+KEY_ENDED: Final = 1008
+"""Close code of RFC 6455 §7.4.1: the key is not good any more."""
 FAILED: Final = 1011
 """Close code of RFC 6455 §7.4.1: an error that is ours."""
 
@@ -63,27 +67,36 @@ async def serve_feed(front: Front, least: Role, websocket: Websocket) -> None:
         )
         # Without this the client would hear nothing before the first event.
         await websocket.accept()
-        await _run(reader, websocket)
+        await _run(reader, websocket, partial(front.keyring.check, caller))
 
 
-async def _run(reader: FeedReader, websocket: Websocket) -> None:
+async def _run(reader: FeedReader, websocket: Websocket, check: Callable[[], None]) -> None:
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_drop_messages, websocket)
-            await _send_frames(reader, websocket)
+            is_good = await _send_frames(reader, websocket, check)
             nursery.cancel_scope.cancel()
-        await websocket.close(GOING_AWAY, "The server goes down.")
+        if is_good:
+            await websocket.close(GOING_AWAY, "The server goes down.")
+        else:
+            await websocket.close(KEY_ENDED, "The key is not good any more.")
     except Exception:
         log.exception("feed_failed")
         await websocket.close(FAILED, "The feed failed; ask again.")
 
 
-async def _send_frames(reader: FeedReader, websocket: Websocket) -> None:
+async def _send_frames(reader: FeedReader, websocket: Websocket, check: Callable[[], None]) -> bool:
+    """Until the server goes down; False where the key ended before."""
     while (frame := await reader.next_frame()) is not None:
+        try:
+            check()
+        except Problem:
+            return False
         # As text: browsers hand binary frames over as blobs.
         await websocket.send(frame.decode())
         if reader.is_live:
             await trio.sleep(FRAME_INTERVAL_S)
+    return True
 
 
 async def _drop_messages(websocket: Websocket) -> None:

@@ -242,3 +242,18 @@ async def test_who_leaves_before_it_is_answered_holds_no_turn(
         caller = await call(flow, Accept=NDJSON, Idempotency_Key="k1")
         await caller.send(chunk(lines(0, 1)) + END)
         assert (await caller.read_line())["accepted"] == 1
+
+
+@pytest.mark.parametrize("accept", ["application/json", NDJSON])
+async def test_a_stream_ends_with_its_key(world: World, call: Call, accept: str) -> None:
+    flow = await world.make_flow()
+    caller = await call(flow, Accept=accept)
+    await caller.send(chunk(lines(0, 2)))
+    if accept == NDJSON:
+        assert (await caller.read_line())["accepted"] == 2
+    await trio.testing.wait_all_tasks_blocked(0.01)
+    assert (await world.client("owner").delete("/v1/keys/key_operator_1")).status == 204
+    await caller.send(chunk(lines(2, 2)))
+    assert b'"code":"unauthenticated"' in await read_to_end(caller.stream)
+    # What was acknowledged is called, and nothing else.
+    assert await lists_of(world) == ([(2, 2)] if accept == NDJSON else [])

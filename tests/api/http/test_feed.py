@@ -234,6 +234,20 @@ async def test_the_end_of_the_server_is_said_to_readers(world: World) -> None:
         await feed._stream.aclose()  # trio-websocket leaves it open when the server closes first
 
 
+async def test_a_feed_ends_with_its_key(world: World) -> None:
+    flow = await world.make_flow()
+    async with serving(world.app) as server, open_feed(server) as feed:
+        await world.make_list(flow)
+        await feed.get_message()
+        assert (await world.client("owner").delete("/v1/keys/key_viewer_1")).status == 204
+        await world.make_list(flow)
+        with pytest.raises(trio_websocket.ConnectionClosed) as closed:
+            await feed.get_message()
+        assert closed.value.reason.code == 1008
+        await wait_nobody_reads(world.hub)
+        await feed._stream.aclose()  # as above
+
+
 async def test_a_reader_that_leaves_is_gone(world: World) -> None:
     async with serving(world.app, closing=world.hub.close) as server:
         async with open_feed(server):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
+from werkzeug.datastructures import Headers
 
+from api.http.auth import Keyring
+from api.http.problem import Problem
 from tests.api.http.world import EPOCH, Client, Reply, World
 
 DAY_S = 86_400.0
@@ -139,3 +142,16 @@ async def test_the_last_use_of_a_key_is_written_down_once_a_minute(
         world.engine.clock.at += 30
         await trio.sleep(30)
     assert shown == [EPOCH, EPOCH, EPOCH + 60, EPOCH + 60]
+
+
+async def test_a_revocation_is_not_undone_by_a_replacement_that_is_told_of_later(
+    world: World,
+) -> None:
+    clock = world.engine.clock
+    keyring = Keyring(world.store, b"", clock)
+    headers = Headers({"Authorization": "Bearer viewer-ours"})
+    caller = await keyring.find_caller(headers)
+    keyring.end(caller.key, clock.at)
+    keyring.end(caller.key, clock.at + DAY_S)
+    with pytest.raises(Problem, match="unauthenticated"):
+        await keyring.find_caller(headers)
