@@ -51,6 +51,11 @@ USUAL_BYTES_MAX: Final = 64 * 1024
 """Of a body that needs no turn of its own."""
 LARGE_BODIES_MAX: Final = 8
 """Larger bodies that are in memory at once."""
+STREAMS_MAX: Final = 32
+"""Streams that are read at once. They go on for as long as their senders like, and so have turns of their
+own: they must not keep others' bodies waiting."""
+STREAMS_OF_ONE_MAX: Final = 4
+"""The same of one account."""
 TURN_TIMEOUT_S: Final = 10.0
 """How long such a request waits for its turn."""
 HEADERS: Final = {
@@ -108,6 +113,8 @@ def make_app(
         rates=Rates(settings.requests_per_s),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
         large_bodies_of=defaultdict(lambda: trio.CapacityLimiter(LARGE_BODIES_MAX // 2)),
+        streams=trio.CapacityLimiter(STREAMS_MAX),
+        streams_of=defaultdict(lambda: trio.CapacityLimiter(STREAMS_OF_ONE_MAX)),
     )
     app = QuartTrio("callwheel", static_folder=None, root_path="/")
     set_up_gate(app)
@@ -184,8 +191,10 @@ async def _answer(
         return await route.handler(exchange)
     media_type = _choose_media_type(request, route.body)
     async with AsyncExitStack() as stack:
-        await _wait_turn(front, caller, request, route.body, stack)
-        if media_type in route.body.streamed:
+        is_stream = media_type in route.body.streamed
+        if is_stream or _is_large(request, route.body):
+            await _wait_turn(front, caller, is_stream, stack)
+        if is_stream:
             return await _answer_stream(front, route, caller, path, parameters, request, stack)
         request.body.open(route.body.bytes_max)
         body = await request.body.read(BODY_TIMEOUT_S)
@@ -325,24 +334,26 @@ def _choose_media_type(request: GatedRequest, body: Body) -> str:
     return said
 
 
+def _is_large(request: GatedRequest, body: Body) -> bool:
+    length = request.content_length
+    return body.bytes_max > USUAL_BYTES_MAX and (length is None or length > USUAL_BYTES_MAX)
+
+
 async def _wait_turn(
-    front: Front,
-    caller: Caller | None,
-    request: GatedRequest,
-    body: Body,
-    stack: AsyncExitStack,
+    front: Front, caller: Caller | None, is_stream: bool, stack: AsyncExitStack
 ) -> None:
     """Of large bodies only so many are in memory, and of one account half as many; the others are not
-    even read. Raises `busy`."""
-    length = request.content_length
-    if body.bytes_max <= USUAL_BYTES_MAX or (length is not None and length <= USUAL_BYTES_MAX):
-        return
+    even read. Of streams there are as few. Raises `busy`."""
+    account = "" if caller is None else caller.account.id
+    turns, turns_of = front.large_bodies, front.large_bodies_of
+    if is_stream:
+        turns, turns_of = front.streams, front.streams_of
     with trio.move_on_after(TURN_TIMEOUT_S):
-        account = "" if caller is None else caller.account.id
-        await stack.enter_async_context(front.large_bodies_of[account])
-        await stack.enter_async_context(front.large_bodies)
+        await stack.enter_async_context(turns_of[account])
+        await stack.enter_async_context(turns)
         return
-    raise Problem("busy", "Too many large bodies come at once.", headers={"Retry-After": "5"})
+    what = "streams" if is_stream else "large bodies"
+    raise Problem("busy", f"Too many {what} come at once.", headers={"Retry-After": "5"})
 
 
 def _answer_error(front: Front, error: Exception) -> Answer:

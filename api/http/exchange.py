@@ -84,6 +84,10 @@ class Front(Struct, frozen=True):
     """Bodies of more than a usual size that are in memory at once."""
     large_bodies_of: defaultdict[str, trio.CapacityLimiter]
     """The same of each account, by its id."""
+    streams: trio.CapacityLimiter
+    """Streams that are read at once."""
+    streams_of: defaultdict[str, trio.CapacityLimiter]
+    """The same of each account, by its id."""
     open_streams: set[tuple[str, str]] = field(default_factory=set)
     """Account and Idempotency-Key of streams that go on."""
 

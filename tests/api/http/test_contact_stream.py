@@ -12,7 +12,7 @@ import trio.testing
 from msgspec import Struct
 
 from api.http import gate
-from api.http.app import LARGE_BODIES_MAX, TURN_TIMEOUT_S
+from api.http.app import STREAMS_OF_ONE_MAX, TURN_TIMEOUT_S
 from tests.api.http.serving import Server, read_to_end, serving
 from tests.api.http.world import World
 
@@ -232,7 +232,7 @@ async def test_who_leaves_before_it_is_answered_holds_no_turn(
 
     with monkeypatch.context() as patch:
         patch.setattr(gate, "_send_shielded", wait_for_ever)
-        for _ in range(LARGE_BODIES_MAX):
+        for _ in range(STREAMS_OF_ONE_MAX):
             is_answering = trio.Event()
             caller = await call(flow, Accept=NDJSON, Idempotency_Key="k1")
             await is_answering.wait()
@@ -257,3 +257,16 @@ async def test_a_stream_ends_with_its_key(world: World, call: Call, accept: str)
     assert b'"code":"unauthenticated"' in await read_to_end(caller.stream)
     # What was acknowledged is called, and nothing else.
     assert await lists_of(world) == ([(2, 2)] if accept == NDJSON else [])
+
+
+async def test_streams_that_go_on_for_ever_keep_no_other_body_waiting(
+    world: World, call: Call
+) -> None:
+    flow = await world.make_flow()
+    for _ in range(STREAMS_OF_ONE_MAX):
+        caller = await call(flow, Accept=NDJSON)
+        await caller.send(chunk(lines(0, 1)))
+        await caller.read_line()
+    contacts = [{"tel": [f"+9198765{number:05}"]} for number in range(3000)]
+    with trio.fail_after(TURN_TIMEOUT_S / 2):
+        assert await world.make_list(flow, *contacts)
