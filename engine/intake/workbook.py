@@ -50,6 +50,8 @@ _TAG_BYTES_MAX: Final = 64
 _HALF_A_SECOND: Final = timedelta(microseconds=500_000)
 _SHEETS: Final = "xl/worksheets/"
 _TEXTS: Final = "xl/sharedStrings.xml"
+_MEASURED: Final = (".xml", ".rels")
+"""How the names of parts end that are let at the reader."""
 
 Record = tuple[list[str], RowProblem | None]
 
@@ -93,13 +95,16 @@ def read_workbook(name: str, data: bytes, sheet: str) -> tuple[Table, list[RowEr
 
 def _open(data: bytes) -> Any:
     # Only processes that meet a workbook pay for what reads it.
-    import openpyxl
+    from openpyxl.reader.excel import ExcelReader
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about what of a workbook is not kept when it is saved
-        return openpyxl.load_workbook(
-            io.BytesIO(data), read_only=True, data_only=True, keep_links=False
-        )
+        reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        # A workbook may say that any file in it holds its texts: what was not measured is not there.
+        for part in [one for one in reader.archive.namelist() if not one.endswith(_MEASURED)]:
+            reader.archive.NameToInfo.pop(part, None)
+        reader.read()
+        return reader.wb
 
 
 def _choose(name: str, sheets: Sequence[Any], title: str) -> Any:
@@ -181,7 +186,7 @@ def _measure(name: str, data: bytes) -> None:
                 "not_csv", f"{name!r} is no workbook that is read; save it as .xlsx or CSV."
             )
         for entry in entries:
-            if entry.filename.endswith((".xml", ".rels")):
+            if entry.filename.endswith(_MEASURED):
                 _measure_part(name, archive, entry)
 
 
