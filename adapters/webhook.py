@@ -33,12 +33,19 @@ class WebhookNotifier:
         self._http = http
         self._timeout_s = timeout_s
 
-    async def post(self, hook: Webhook, delivery: str, body: bytes, at: float) -> Posted:
+    async def post(
+        self, hook: Webhook, delivery: str, body: bytes, at: float, account: str = ""
+    ) -> Posted:
         """See the port."""
         headers = make_headers(hook.secrets, delivery, body, at)
         try:
             answer = await self._http.request(
-                "POST", hook.url, headers=headers, body=body, timeout_s=self._timeout_s
+                "POST",
+                hook.url,
+                headers=headers,
+                body=body,
+                timeout_s=self._timeout_s,
+                account=account,
             )
         except (HttpFailed, AddressRefused) as error:
             return Posted(error.code, error.detail)

@@ -200,7 +200,9 @@ class Courier:
             return Outcome(delivery, "given_up", last, tries=delivery.tries)
         async with self._limiter_of(delivery.account), self._at_once:
             began_at = self._clock.now()
-            posted = await self._notifier.post(hook, delivery.id, due.body, began_at)
+            posted = await self._notifier.post(
+                hook, delivery.id, due.body, began_at, delivery.account
+            )
         now, tries = self._clock.now(), delivery.tries + 1
         last = Try(now, posted.code, posted.detail, posted.status, now - began_at)
         if posted.code == "ok":

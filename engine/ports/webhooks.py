@@ -86,10 +86,13 @@ class Posted(Struct, frozen=True):
 class Notifier(Protocol):
     """Sends events to where users want them, and never where it must not."""
 
-    async def post(self, hook: Webhook, delivery: str, body: bytes, at: float) -> Posted:
+    async def post(
+        self, hook: Webhook, delivery: str, body: bytes, at: float, account: str = ""
+    ) -> Posted:
         """Send one event, and never raise.
 
         Args:
             delivery: the id of the delivery.
             at: the moment of sending, seconds since the epoch, which is signed as well.
+            account: for whom it is: one whose receivers are slow leaves room to the others.
         """

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import threading
 from ipaddress import ip_network
 from typing import Any
 
 import h11
 import pytest
+import trio
+import trio.testing
 
+from adapters import address_guard
 from adapters.outgoing_http import GuardedHttp
 from adapters.webhook import WebhookNotifier, sign
 from engine.ports.webhooks import Posted
@@ -103,3 +107,27 @@ async def test_a_private_address_is_not_sent_to() -> None:
     for url in ("http://127.0.0.1/", "http://2130706433/", "http://[::ffff:10.0.0.1]/"):
         posted = await notifier.post(Webhook(url, SECRET), "evt_1", BODY, AT)
         assert posted.code == "address_not_allowed"
+
+
+async def test_an_account_whose_names_take_long_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_over = threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host.startswith("slow"):
+            is_over.wait(10)
+        return ["192.168.0.1"]
+
+    monkeypatch.setattr(address_guard, "_resolve", resolve)
+    notifier = WebhookNotifier(GuardedHttp())
+    async with trio.open_nursery() as nursery:
+        for number in range(32):
+            slow = Webhook(f"http://slow{number}.example/", SECRET, ())
+            nursery.start_soon(notifier.post, slow, f"evt_{number}", b"{}", 0.0, "acc_1")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        with trio.fail_after(5):
+            other = Webhook("http://other.example/", SECRET, ())
+            posted = await notifier.post(other, "evt_x", b"{}", 0.0, "acc_2")
+        is_over.set()
+    assert posted.code == "address_not_allowed"

@@ -53,7 +53,9 @@ class Receivers:
         self.at_once: dict[str, int] = {}
         self.most_at_once: dict[str, int] = {}
 
-    async def post(self, hook: Webhook, delivery: str, body: bytes, at: float) -> Posted:
+    async def post(
+        self, hook: Webhook, delivery: str, body: bytes, at: float, account: str = ""
+    ) -> Posted:
         event = msgspec.json.decode(body)
         one = Sent(at - NOW, hook.url, delivery, event["contact"], event["data"].get("n", 0))
         self.sent.append(one)
