@@ -50,13 +50,14 @@ async def rotate_key(exchange: Exchange) -> Answer:
 async def revoke_key(exchange: Exchange) -> Answer:
     """DELETE /v1/keys/{key}"""
     key = await _find_key(exchange)
+    _require_within(exchange, key.scopes)
     await exchange.engine.administration.keys.revoke(key)
     await _forget(exchange, key)
     return NOTHING
 
 
 def _require_within(exchange: Exchange, scopes: tuple[Scope, ...]) -> None:
-    """A key with scopes gives nobody more than it has itself. Raises the problem `forbidden`."""
+    """A key with scopes gives nobody more than it has itself, and ends no key that has more. Raises the problem `forbidden`."""
     caller = exchange.caller
     assert caller is not None  # the routes take a key
     if caller.scopes and not (scopes and set(scopes) <= set(caller.scopes)):
