@@ -16,6 +16,7 @@ async def create_key(exchange: Exchange) -> Answer:
     """POST /v1/keys"""
     form, key = read_form(exchange.read_json(), KeyForm), make_key()
     _require_within(exchange, form.scopes)
+    _require_life(exchange, form.expires_in_s)
     acts_for = exchange.account if exchange.names_account else None
     record = await exchange.engine.administration.keys.create(acts_for, form, hash_key(key))
     return answer(show_new_key(record, key), 201)
@@ -57,12 +58,22 @@ async def revoke_key(exchange: Exchange) -> Answer:
 
 
 def _require_within(exchange: Exchange, scopes: tuple[Scope, ...]) -> None:
-    """A key with scopes gives nobody more than it has itself, and ends no key that has more. Raises the problem `forbidden`."""
+    """A key with scopes gives nobody more than it has itself, and ends no key that has more. Raises the
+    problem `forbidden`."""
     caller = exchange.caller
     assert caller is not None  # the routes take a key
     if caller.scopes and not (scopes and set(scopes) <= set(caller.scopes)):
         own = ", ".join(caller.scopes)
         raise Problem("forbidden", f"The key itself has only the scopes: {own}.")
+
+
+def _require_life(exchange: Exchange, expires_in_s: float | None) -> None:
+    """A key that ends makes none that outlives it. Raises the problem `forbidden`."""
+    assert exchange.caller is not None  # as above
+    ends_at = exchange.caller.expires_at
+    if ends_at is not None and (expires_in_s is None or exchange.now + expires_in_s > ends_at):
+        left_s = max(0, int(ends_at - exchange.now))
+        raise Problem("forbidden", f"The key itself ends in {left_s} s: say `expires_in_s`.")
 
 
 async def _forget(exchange: Exchange, key: ApiKey) -> None:

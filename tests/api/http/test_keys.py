@@ -130,6 +130,16 @@ async def test_a_key_with_scopes_gives_nobody_more_than_it_has(world: World) -> 
     assert [reply.status for reply in replies] == [403, 403, 403, 403, 201, 201]
 
 
+async def test_a_key_that_ends_makes_none_that_outlives_it(world: World) -> None:
+    _, client = await make(world, role="owner", expires_in_s=100)
+    replies = [
+        await client.post("/v1/keys", {"role": "viewer"}),
+        await client.post("/v1/keys", {"role": "viewer", "expires_in_s": 101}),
+        await client.post("/v1/keys", {"role": "viewer", "expires_in_s": 50}),
+    ]
+    assert [reply.status for reply in replies] == [403, 403, 201]
+
+
 async def test_the_last_use_of_a_key_is_written_down_once_a_minute(
     world: World, autojump_clock: trio.testing.MockClock
 ) -> None:
