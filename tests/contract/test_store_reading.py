@@ -84,6 +84,9 @@ async def test_what_contacts_wait_for_is_counted_as_they_come_move_and_go(kit: K
     await store.defer_contacts([Deferral(contacts[0].id, later, "calling_window")], [])
     await store.defer_contacts([Deferral(contacts[3].id, NOW, "starttime")], [])
     assert await waits() == {"starttime": 4, "retry_wait": 1, "calling_window": 1}
+    await store.defer_contacts([Deferral(contacts[1].id, NOW + 10, "did_cap")], [])
+    before = {"starttime": 3, "retry_wait": 1, "calling_window": 1, "did_cap": 1}
+    assert await waits() == before
     attempt = await begin(store, contacts[1], 1)
     assert await waits() == {"starttime": 3, "retry_wait": 1, "calling_window": 1}
     await end(store, attempt, waiting_again(contacts[1]))
