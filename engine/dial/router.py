@@ -283,12 +283,12 @@ class Router:
                 elif answer is not None:
                     services.put_back(work, work.contact)
             while (flow := actor.take_hungry()) is not None:
-                offered = next_of(flow)
-                offer(flow)
+                if not offer(flow):
+                    # What was offered in vain waits for something else than room, which offers it again.
+                    continue
                 following = next_of(flow)
                 desk = self._desks.get(flow)
-                # What was offered in vain waits for something else than room, which offers it again.
-                if following is not None and following is not offered and desk is not None:
+                if following is not None and desk is not None:
                     actor.note_hungry(desk.claimant_of(following))
 
         def free(flow: str) -> None:

@@ -211,12 +211,14 @@ class Scheduler:
     def offer(self, flow: str) -> bool:
         """Offer the next ready contact of a flow, because there may be room for it again. Whether it was
         taken, or set aside."""
-        queue = self._next_queue(flow)
-        if queue is None:
-            return False
-        queue.hold = None
-        self._offer_next(queue)
-        return queue.hold is None
+        for queue in self._queues_of(flow):
+            if queue.ready and (queue.hold is None or queue.hold.until is None):
+                queue.hold = None
+                self._offer_next(queue)
+                # One rank that must wait leaves the others to be asked: they may be held until just now.
+                if queue.hold is None:
+                    return True
+        return False
 
     def next_of(self, flow: str) -> Contact | None:
         """What `offer` would offer next."""
@@ -343,6 +345,9 @@ class Scheduler:
                 else:
                     kept.append(work)
             queue.ready = kept
+            if not kept and queue.hold is not None and queue.hold.until is None:
+                # Whoever was to lift it finds nobody here, and does not come again.
+                queue.hold = None
 
     def _forget(self, work: Work) -> None:
         """Leave a contact to the store."""

@@ -122,7 +122,9 @@ async def test_each_call_sends_the_request_of_the_contract() -> None:
     async with serve(answer) as client:
         assert await client.is_ready()
         assert await client.create_account("a", "UTC", "a@example.com") == "acc_1"
-        assert await client.create_key("a", "owner") == KeyView("key_1", "cw_x", "a", "owner")
+        assert await client.create_key("a", "owner") == KeyView(
+            "key_1", account="a", role="owner", key="cw_x"
+        )
         await client.create_did("+1", "a", "main", cps=5, channels=9, caps=[Cap(3, 60)])
         flow = await client.create_flow("f", "UTC", {"start": "x"}, {"attempts_max": 1})
         assert flow == FlowView("flw_1", "f", {"email": None})

@@ -229,7 +229,9 @@ class Product(Struct):
 
     async def call(self, flow: str, contacts: Sequence[Contact]) -> str:
         """Upload a list; its id."""
-        view = await self.client.upload_list(flow, "people.csv", write_csv(contacts))
+        view = await self.client.upload_list(
+            flow, "people.csv", write_csv(contacts), query={"again": "true"}
+        )
         assert view.report.rejected == 0, view.report.errors
         return view.id
 

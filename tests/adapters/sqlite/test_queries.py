@@ -168,7 +168,10 @@ def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
 ) -> None:
     assert "SCAN t USING INDEX attempts_open" in plan_of(database, dialing.OPEN_ATTEMPTS)
     recent = plan_of(database, dialing.RECENT_STARTS)
-    assert "SEARCH t USING INDEX attempts_by_time (account=? AND initiated_at>?)" in recent
+    assert (
+        "SEARCH t USING INDEX attempts_by_time (account=? AND initiated_at>? AND initiated_at<?)"
+        in recent
+    )
     assert "SEARCH g USING INDEX legs_by_time (initiated_at>?)" in recent
     scans = [step for step in recent if step.startswith("SCAN")]
     assert [step.split()[1] for step in scans] == ["a"], "accounts are few"
