@@ -172,7 +172,7 @@ def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
         "SEARCH t USING INDEX attempts_by_time (account=? AND initiated_at>? AND initiated_at<?)"
         in recent
     )
-    assert "SEARCH g USING INDEX legs_by_time (initiated_at>?)" in recent
+    assert "SEARCH g USING INDEX legs_by_time (initiated_at>? AND initiated_at<?)" in recent
     scans = [step for step in recent if step.startswith("SCAN")]
     assert [step.split()[1] for step in scans] == ["a"], "accounts are few"
 
