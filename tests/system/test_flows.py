@@ -183,7 +183,9 @@ def test_the_record_and_the_events_of_each_call_are_what_its_flow_says(
     if case.name not in run.seen:
         pytest.skip("sipp presses keys as root only")
     contact, seen = case.contacts[place], run.seen[case.name][place]
-    assert seen.events == expected_events(contact, case.did)
+    # The first call to a country is told of beside, whichever call that is.
+    of_call = [one for one in seen.events if one[0] != "account.new_country"]
+    assert of_call == expected_events(contact, case.did)
     assert seen.leg_events == expected_leg_events(contact, case.did)
     assert seen.attempts == expected_attempts(contact, case.trunk, case.did)
     if contact.is_called and case.trunk == "main":
