@@ -38,7 +38,8 @@ async def test_what_happens_reaches_the_receiver_signed_and_in_order_though_it_f
             refusals -= 1
             return b"HTTP/1.1 500 X\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n"
         seen.append((headers, msgspec.json.decode(body)))
-        if sum(event["type"] == "list.completed" for _, event in seen):
+        # A refused event comes again after events of other contacts, the list's last one included.
+        if len(seen) >= CONTACTS + 2:
             is_complete.set()
         return b"HTTP/1.1 204 X\r\n\r\n"
 
