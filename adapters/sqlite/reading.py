@@ -66,6 +66,12 @@ WAITS_OF_MINUTE: Final = (
     "WHERE l.id = ? AND a.id = ? GROUP BY c.wait_code"
 )
 """What the minute that is passing still has in store; whole minutes are counted."""
+FIRST_WAITS: Final = (
+    "SELECT w.code, 60 * min(w.minute) FROM lists l JOIN accounts a ON a.n = l.account "
+    "JOIN contact_waits w ON w.list = l.n AND w.minute > ? WHERE l.id = ? AND a.id = ? "
+    "GROUP BY w.code"
+)
+FIRST_OF_MINUTE: Final = WAITS_OF_MINUTE.replace("count(*)", "min(c.due_at)")
 LIST_LISTS: Final = (
     f"{_SELECT_LIST} WHERE {{of}} AND (NOT l.standing OR l.contacts > 0) {{after}} "
     "ORDER BY l.created_at DESC, l.id DESC LIMIT ?"
@@ -134,6 +140,17 @@ class SqliteReading(Connected):
         for code, contacts in (*later, *soon):
             found[code] = found.get(code, 0) + contacts
         return found
+
+    async def first_waits(
+        self, account: str, call_list: str, now: float
+    ) -> dict[BlockerCode, float]:
+        """When the first of what waits comes due."""
+        minute = int(now) // 60
+        later = await self._readers.rows(FIRST_WAITS, (minute, call_list, account), _to_moment)
+        soon = await self._readers.rows(
+            FIRST_OF_MINUTE, (now, 60 * (minute + 1), call_list, account), _to_moment
+        )
+        return dict([*later, *soon])
 
     async def list_lists(
         self, account: str, flow: str | None, limit: int, cursor: str | None
@@ -234,6 +251,10 @@ def attempts_question(account: str, which: AttemptFilter, cursor: str | None) ->
     # The narrowest comes first and is what the index is chosen by; a plus keeps the others from that.
     if which.contact is not None:
         ask_for("t.contact = ?", which.contact)
+        if which.is_open:
+            ask_for("+t.ended_at IS NULL")
+    elif which.is_open:
+        ask_for(f"t.account = {_ACCOUNT} AND t.ended_at IS NULL", account)
     for column, table, value in (("list", "lists", which.list), ("flow", "flows", which.flow)):
         if value is not None:
             plus = "+" if terms else ""
@@ -251,7 +272,11 @@ def attempts_question(account: str, which: AttemptFilter, cursor: str | None) ->
     if which.to_at is not None:
         ask_for(_LAST_BEFORE, account, which.to_at)
         ask_for("t.initiated_at < ?", which.to_at)
-    return f"{_SELECT_ATTEMPT} WHERE {' AND '.join(terms)} ORDER BY t.id LIMIT ?", tuple(parameters)
+    select = _SELECT_ATTEMPT
+    if which.is_open and which.contact is None:
+        # Left to itself SQLite goes by the primary key, over all that have ended.
+        select = select.replace("attempts t", "attempts t INDEXED BY attempts_open")
+    return f"{select} WHERE {' AND '.join(terms)} ORDER BY t.id LIMIT ?", tuple(parameters)
 
 
 def _row_after(cursor: str | None) -> tuple[int, str]:
@@ -276,6 +301,10 @@ def _to_counts(row: Row) -> ListCounts:
 
 def _to_wait(row: Row) -> tuple[BlockerCode, int]:
     return row[0], row[1]
+
+
+def _to_moment(row: Row) -> tuple[BlockerCode, float]:
+    return row[0], float(row[1])
 
 
 def _to_result(row: Row) -> tuple[Contact, Attempt | None]:

@@ -228,9 +228,9 @@ def require_role(caller: Caller, least: Role) -> None:
         raise Problem("forbidden", f"This takes the role {least}; the key's is {caller.role}.")
 
 
-def require_scope(caller: Caller, scope: Scope) -> None:
-    """Raise the problem `forbidden` unless the key is for this part of the API."""
-    if caller.scopes and scope not in caller.scopes:
+def require_scope(caller: Caller, scope: Scope | None) -> None:
+    """Raise the problem `forbidden` unless the key is for this part of the API; None is of no part."""
+    if scope is not None and caller.scopes and scope not in caller.scopes:
         raise Problem("forbidden", f"This takes the scope {scope}, which the key does not have.")
 
 

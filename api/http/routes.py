@@ -106,16 +106,19 @@ class Route(Struct, frozen=True):
         return self.method != "GET" and not self.path.endswith("/calls")
 
     @property
-    def scope(self) -> Scope:
-        """The part of the API that it belongs to: the word after `/v1/`, or what `PARTS_OF_FLOWS` says."""
+    def scope(self) -> Scope | None:
+        """The part of the API that it belongs to: the word after `/v1/`, or what `PARTS_OF_FLOWS` says. None
+        of what every key may ask."""
         _, _, area, *words = self.path.partition(".")[0].split("/")
         if area == "flows" and len(words) > 1 and words[1] in PARTS_OF_FLOWS:
             return PARTS_OF_FLOWS[words[1]]
+        if area == "me":
+            return None
         return cast("Scope", area)
 
 
 PAGE: Final = ("limit", "cursor")
-RECORDS: Final = ("flow", "list", "contact", "from", "to")
+RECORDS: Final = ("flow", "list", "contact", "from", "to", "open")
 
 AGENTS: Final = "/v1/flows/{flow}/agents"
 AGENT: Final = f"{AGENTS}/{{agent}}"
@@ -141,6 +144,7 @@ ROUTES: Final = (
     Route("GET", "/v1/keys/{key}", "owner", keys.get_key),
     Route("DELETE", "/v1/keys/{key}", "owner", keys.revoke_key),
     Route("POST", "/v1/keys/{key}/rotate", "owner", keys.rotate_key, JSON),
+    Route("GET", "/v1/me", "viewer", keys.get_caller),
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
     Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),
     Route("PATCH", "/v1/dids/{did}", "administrator", dids.change_did, JSON),

@@ -165,6 +165,8 @@ class AttemptFilter(Struct, frozen=True):
     """Initiated at or after, seconds since the epoch."""
     to_at: float | None = None
     """Initiated before."""
+    is_open: bool = False
+    """Only those that go on."""
 
 
 class SettingsStore(Protocol):
@@ -507,6 +509,12 @@ class ReadStore(Protocol):
     async def count_waits(self, account: str, call_list: str, now: float) -> dict[BlockerCode, int]:
         """How many open contacts of a list have their `due_at` after `now`, by `wait_code`; nothing for a
         list that the account does not have. As quick as `count_list`."""
+
+    async def first_waits(
+        self, account: str, call_list: str, now: float
+    ) -> dict[BlockerCode, float]:
+        """When the first of those that `count_waits` counts comes due, by `wait_code`: seconds since the
+        epoch; beyond the minute that is passing, the minute's beginning."""
 
     async def list_lists(
         self, account: str, flow: str | None, limit: int, cursor: str | None

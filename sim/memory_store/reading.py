@@ -53,6 +53,19 @@ class MemoryReading:
         entry = self._tables.list_of(account, call_list)
         return {} if entry is None else self._tables.count_waits(entry, now)
 
+    async def first_waits(
+        self, account: str, call_list: str, now: float
+    ) -> dict[BlockerCode, float]:
+        """When the first of what waits comes due."""
+        await trio.lowlevel.checkpoint()
+        entry = self._tables.list_of(account, call_list)
+        first = {} if entry is None else self._tables.first_waits(entry, now)
+        passing = int(now) // 60
+        return {
+            code: at if int(at) // 60 == passing else 60.0 * (int(at) // 60)
+            for code, at in first.items()
+        }
+
     async def list_lists(
         self, account: str, flow: str | None, limit: int, cursor: str | None
     ) -> Page[CallList]:
@@ -160,6 +173,7 @@ def _is_asked_for(attempt: Attempt, which: AttemptFilter) -> bool:
     return (
         which.flow in (None, attempt.flow)
         and which.list in (None, attempt.list)
+        and (not which.is_open or attempt.ended_at is None)
         and (which.from_at is None or attempt.initiated_at >= which.from_at)
         and (which.to_at is None or attempt.initiated_at < which.to_at)
     )

@@ -318,8 +318,16 @@ class Tables:
 
     def count_waits(self, entry: ListEntry, now: float) -> dict[BlockerCode, int]:
         """Open contacts whose moment is ahead, by what they wait for."""
-        later = {due for due in entry.due if due[0] > now and self._is_due_then(due)}
+        later = self._due_after(entry, now)
         return dict(Counter(self.contacts[contact].wait_code for _, contact in later))
+
+    def first_waits(self, entry: ListEntry, now: float) -> dict[BlockerCode, float]:
+        """The earliest moment of these, by what they wait for."""
+        later = sorted(self._due_after(entry, now), reverse=True)
+        return {self.contacts[contact].wait_code: at for at, contact in later}
+
+    def _due_after(self, entry: ListEntry, now: float) -> set[tuple[float, str]]:
+        return {due for due in entry.due if due[0] > now and self._is_due_then(due)}
 
     def complete(
         self,

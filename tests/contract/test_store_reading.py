@@ -75,6 +75,12 @@ async def test_what_contacts_wait_for_is_counted_as_they_come_move_and_go(kit: K
     ]
     await store.accept_list(NewList(a_list(accepted=8), contacts))
     assert await waits() == {"starttime": 5, "retry_wait": 2}
+    tomorrow = (NOW + 86_400) // 60 * 60
+    first = {"starttime": NOW + 10, "retry_wait": tomorrow}
+    assert await store.first_waits(ACME, LIST, NOW) == first
+    first = {"starttime": tomorrow, "retry_wait": tomorrow}
+    assert await store.first_waits(ACME, LIST, NOW + 60 - NOW % 60) == first
+    assert await store.first_waits(ACME, LIST, NOW + 86_400) == {}
     assert await waits(9.99) == {"starttime": 5, "retry_wait": 2}
     assert await waits(10) == {"starttime": 4, "retry_wait": 2}
     assert await waits(60 - NOW % 60) == {"starttime": 2, "retry_wait": 2}
@@ -220,6 +226,9 @@ FILTERS: list[tuple[AttemptFilter, list[int]]] = [
     (AttemptFilter(flow="flw_3"), [1, 4]),
     (AttemptFilter(list="lst_2000"), [1, 4]),
     (AttemptFilter(list=CALLS), []),
+    (AttemptFilter(is_open=True), [1, 2, 3, 4, 5]),
+    (AttemptFilter(flow=FLOW, is_open=True), [2, 3, 5]),
+    (AttemptFilter(contact=a_contact(1).id, is_open=True), [3]),
     (AttemptFilter(contact=a_contact(1).id), [0, 3]),
     (AttemptFilter(contact=a_contact(1).id, list="lst_2000"), []),
     (AttemptFilter(from_at=NOW + 120), [2, 3, 4, 5]),
@@ -274,6 +283,7 @@ def questions(store: Store, account: str) -> dict[str, Callable[[], Awaitable[An
         "get_list": partial(store.get_list, account, LIST),
         "count_list": partial(store.count_list, account, LIST, NOW),
         "count_waits": partial(store.count_waits, account, LIST, NOW - 1),
+        "first_waits": partial(store.first_waits, account, LIST, NOW - 1),
         "list_lists": partial(store.list_lists, account, FLOW, 10, None),
         "get_contact": partial(store.get_contact, account, contact.id),
         "list_contacts": partial(store.list_contacts, account, LIST, 10, None),

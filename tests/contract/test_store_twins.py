@@ -502,6 +502,8 @@ async def compare_everything(twins: Twins) -> None:
                 partial(_ask, "count_list", account, name, at),
                 partial(_ask, "count_waits", account, name, at - 90),
                 partial(_ask, "count_waits", account, name, at),
+                partial(_ask, "first_waits", account, name, at - 90),
+                pages("list_attempts", account, AttemptFilter(list=name, is_open=True)),
                 pages("list_contacts", account, name),
                 pages("list_results", account, name),
                 pages("list_rejected", account, name),

@@ -21,7 +21,13 @@ from api.http.resources.flows import DidsForm, ListenerForm
 from api.http.resources.traces import TEXT_TYPE
 from api.http.resources.webhooks import DeliveryView, HookView
 from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, HOOK
-from api.http.views.accounts import AccountView, AuditView, KeyView, NewKeyView
+from api.http.views.accounts import (
+    AccountView,
+    AuditView,
+    CallerView,
+    KeyView,
+    NewKeyView,
+)
 from api.http.views.calls import AttemptView, CallView, ContactView, RecordingView
 from api.http.views.dids import DidView
 from api.http.views.do_not_call import DoNotCallChangeView, DoNotCallView
@@ -111,6 +117,7 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ),
     ("GET", "/v1/keys"): Described("List keys", page_of(KeyView)),
     ("GET", "/v1/keys/{key}"): Described("Show a key, but for itself", KeyView),
+    ("GET", "/v1/me"): Described("Show who asks: the key's role, and its account", CallerView),
     ("POST", "/v1/keys/{key}/rotate"): Described(
         "Make a key in the place of another, which goes on for a while",
         NewKeyView,

@@ -38,6 +38,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "cursor": ({"type": "string", "maxLength": 500}, "`next` of the page before."),
     "from": ({"type": "string", "format": "date-time"}, "Initiated at or after."),
     "to": ({"type": "string", "format": "date-time"}, "Initiated before."),
+    "open": ({"type": "boolean", "default": False}, "Only calls that go on."),
     "strict": ({"type": "boolean", "default": False}, "Take all or nothing."),
     "dry_run": ({"type": "boolean", "default": False}, "Say what would be taken, and dial nobody."),
     "again": ({"type": "boolean", "default": False}, "Take a file that was taken within a day."),

@@ -88,6 +88,7 @@ def _read_filter(exchange: Exchange) -> AttemptFilter:
         contact=parameters.read_text("contact"),
         from_at=parameters.read_time("from"),
         to_at=parameters.read_time("to"),
+        is_open=parameters.read_flag("open"),
     )
 
 

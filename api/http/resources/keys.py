@@ -6,7 +6,7 @@ from __future__ import annotations
 from api.http.auth import hash_key, make_key
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
-from api.http.views.accounts import show_key, show_new_key
+from api.http.views.accounts import CallerView, show_key, show_new_key
 from engine.form import read_form
 from engine.keys import KeyForm, RotationForm
 from engine.model import ApiKey, Scope
@@ -35,6 +35,18 @@ async def list_keys(exchange: Exchange) -> Answer:
 async def get_key(exchange: Exchange) -> Answer:
     """GET /v1/keys/{key}"""
     return answer(show_key(await _find_key(exchange)))
+
+
+async def get_caller(exchange: Exchange) -> Answer:
+    """GET /v1/me"""
+    caller = exchange.caller
+    assert caller is not None  # the route takes a key
+    account = caller.account
+    return answer(
+        CallerView(
+            caller.key, caller.role, caller.scopes, account.id, account.name, account.timezone
+        )
+    )
 
 
 async def rotate_key(exchange: Exchange) -> Answer:

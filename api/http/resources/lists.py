@@ -136,7 +136,8 @@ async def _answer(exchange: Exchange, call_list: CallList | None) -> Answer:
         counts = await exchange.store.count_list(call_list.account, call_list.id, exchange.now)
         if counts is not None:
             blocked = await exchange.engine.sum_blockers(call_list, counts)
-            return answer(show_list(call_list, counts, blocked))
+            first = await exchange.store.first_waits(call_list.account, call_list.id, exchange.now)
+            return answer(show_list(call_list, counts, blocked, first))
     raise not_found("list", exchange.path["list"])
 
 

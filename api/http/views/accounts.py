@@ -64,6 +64,21 @@ class NewKeyView(KeyView, frozen=True, kw_only=True):
     key: str
 
 
+class CallerView(Struct, frozen=True):
+    """Who asks, and for whom."""
+
+    key: str
+    """The key's id, or `administrator` for the installation's own."""
+    role: Role
+    scopes: tuple[Scope, ...]
+    """The parts of the API that the key is for; none is all."""
+    account: str
+    """The id of the account that it acts for."""
+    name: str
+    """That account's."""
+    timezone: str
+
+
 class AuditView(Struct, frozen=True):
     """One change, and who made it."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import UNSET, Struct, UnsetType
 
 from api.http.views.encoding import show_time
@@ -89,6 +91,8 @@ class ListView(Struct, frozen=True):
     finished_at: str | None
     blocked: dict[BlockerCode, int] | UnsetType = UNSET
     """What the contacts that are scheduled or waiting wait for; not shown where there are many lists."""
+    blocked_until: dict[BlockerCode, str] | UnsetType = UNSET
+    """When the first of those goes on whose moment is known, to the minute; shown where `blocked` is."""
     dry_run: bool | UnsetType = UNSET
     preflight: PreflightView | UnsetType = UNSET
     """Of a list that was only tried."""
@@ -107,8 +111,12 @@ def show_list(
     call_list: CallList,
     counts: ListCounts,
     blocked: dict[BlockerCode, int] | UnsetType = UNSET,
+    first_waits: Mapping[BlockerCode, float] | None = None,
 ) -> ListView:
-    """A call list as the API shows it."""
+    """A call list as the API shows it. `first_waits` goes with `blocked`: seconds since the epoch."""
+    until: dict[BlockerCode, str] | UnsetType = UNSET
+    if not isinstance(blocked, UnsetType):
+        until = {code: rfc3339(at) for code, at in (first_waits or {}).items() if code in blocked}
     return ListView(
         id=call_list.id,
         flow=call_list.flow,
@@ -128,6 +136,7 @@ def show_list(
         started_at=show_time(call_list.started_at),
         finished_at=show_time(call_list.finished_at),
         blocked=blocked,
+        blocked_until=until,
     )
 
 

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from sqlite_utils import Database
 
@@ -57,6 +58,7 @@ STATEMENTS: dict[str, str] = {
                 "GET_LIST",
                 "COUNT_LIST",
                 "COUNT_WAITS",
+                "FIRST_WAITS",
                 "GET_CONTACT",
                 "LIST_CONTACTS",
                 "LIST_RESULTS",
@@ -102,6 +104,9 @@ SEARCHES = [
     (AttemptFilter(flow="f"), "INDEX attempts_by_flow (flow=?"),
     (AttemptFilter(list="l"), "INDEX attempts_by_list (list=?"),
     (AttemptFilter(list="l", flow="f"), "INDEX attempts_by_list (list=?"),
+    (AttemptFilter(is_open=True), "INDEX attempts_open (account=?"),
+    (AttemptFilter(list="l", flow="f", is_open=True), "INDEX attempts_open (account=?"),
+    (AttemptFilter(contact="c", is_open=True), "INDEX attempts_by_contact (contact=?"),
     (AttemptFilter(contact="c"), "INDEX attempts_by_contact (contact=?"),
     (AttemptFilter(contact="c", list="l", flow="f"), "INDEX attempts_by_contact (contact=?"),
 ]
@@ -119,7 +124,7 @@ def test_a_page_of_attempts_goes_by_the_narrowest_index_and_starts_at_its_key(
     to_at: float | None,
     cursor: str | None,
 ) -> None:
-    asked = AttemptFilter(which.flow, which.list, which.contact, from_at, to_at)
+    asked = msgspec.structs.replace(which, from_at=from_at, to_at=to_at)
     sql, _ = reading.attempts_question("acc", asked, cursor)
     plan = plan_of(database, sql)
     lower = " AND id>?" if cursor is not None or from_at is not None else ""
@@ -147,7 +152,9 @@ def test_finding_the_graphs_that_are_needed_reads_open_lists_contacts_and_attemp
     assert [step for step in plan if step.startswith("SCAN")] == []
 
 
-@pytest.mark.parametrize("question", [reading.COUNT_LIST, reading.WAITS_OF_MINUTE])
+@pytest.mark.parametrize(
+    "question", [reading.COUNT_LIST, reading.WAITS_OF_MINUTE, reading.FIRST_OF_MINUTE]
+)
 def test_counting_a_list_reads_of_its_contacts_the_minute_that_passes_in_an_index_only(
     database: sqlite3.Connection, question: str
 ) -> None:

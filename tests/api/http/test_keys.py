@@ -116,6 +116,21 @@ async def test_a_key_with_scopes_is_for_those_parts_alone(world: World) -> None:
     assert [reply.status for reply in answers] == [202, 200, 403, 403, 403, 403]
 
 
+async def test_every_key_is_told_what_it_is(world: World) -> None:
+    """Also one that is for other parts of the API, and an administrator's."""
+    key, narrow = await make(world, role="operator", scopes=["lists"])
+    assert (await narrow.get("/v1/me")).json == {
+        "key": key,
+        "role": "operator",
+        "scopes": ["lists"],
+        "account": "acc_1",
+        "name": "ours",
+        "timezone": "UTC",
+    }
+    told = (await world.administrator.get("/v1/me")).json
+    assert (told["role"], told["name"]) == ("administrator", "default")
+
+
 async def test_a_key_with_scopes_gives_nobody_more_than_it_has(world: World) -> None:
     wide, _ = await make(world)
     narrow, client = await make(world, role="owner", scopes=["keys", "lists"])

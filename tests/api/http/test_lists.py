@@ -59,7 +59,19 @@ async def test_lists_are_shown_newest_first_and_by_flow(world: World) -> None:
     assert [item["id"] for item in of_flow] == [made[2], made[0]]
     world.engine.blocked = {"did_cps": 2}
     one = (await viewer.get(f"/v1/lists/{made[0]}")).json
-    assert {**of_flow[1], "blocked": {"did_cps": 2}} == one
+    assert {**of_flow[1], "blocked": {"did_cps": 2}, "blocked_until": {}} == one
+
+
+async def test_a_list_tells_when_the_first_of_those_that_wait_goes_on(world: World) -> None:
+    later = "2026-03-01T09:30:00.000Z"
+    made = await world.make_list(
+        await world.make_flow(), {"tel": ["+919876543210"], "starttime": later}
+    )
+    world.engine.blocked = {"starttime": 1}
+    viewer = world.client("viewer")
+    assert (await viewer.get(f"/v1/lists/{made}")).json["blocked_until"] == {"starttime": later}
+    world.engine.blocked = {"list_paused": 1}
+    assert (await viewer.get(f"/v1/lists/{made}")).json["blocked_until"] == {}
 
 
 async def test_a_list_is_paused_resumed_and_canceled(world: World) -> None:
@@ -204,6 +216,8 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
     ("query", "count"),
     [
         ("flow={flow}", 1),
+        ("list={list}&open=false", 1),
+        ("list={list}&open=true", 0),
         ("flow=flw_0", 0),
         ("list={list}", 1),
         ("contact={contact}&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z", 1),
