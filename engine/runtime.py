@@ -165,6 +165,7 @@ class Engine:
             self._router.is_sticky,
             self._router.rank_of,
             self._router.dids_of,
+            self._note_clock_back,
         )
         self._live = LiveAttempts()
         self._services = AttemptServices(
@@ -567,9 +568,15 @@ class Engine:
         for flow in self._router.flows_of_account(account.id):
             self._scheduler.offer_all(flow)
 
+    def _note_clock_back(self) -> None:
+        """What was set aside until a moment would wait until the clock shows it, although what it waits for
+        may be over, or may not be there by this time: it is looked at again."""
+        for floor in self._router.floors():
+            self._note_hours(floor.flow.account, floor.flow.id)
+
     def _note_hours(self, account: str, flow: str) -> None:
-        """The calling windows of a flow, or its caller numbers, are others now: what waits for the old ones
-        is looked at again."""
+        """The calling windows of a flow, or its caller numbers, are others now, or the time is: what waits
+        for the old ones is looked at again."""
         self._scheduler.aside.recall(flow, self.clock.now())
         self._reopening.add(account, flow)
 

@@ -1,4 +1,5 @@
-"""When calling windows or caller numbers change, contacts that wait for the old ones are looked at again."""
+"""When calling windows or caller numbers change, or the clock is set back, contacts that were set aside for
+the old ones, or by the old time, are looked at again."""
 
 from __future__ import annotations
 
@@ -20,15 +21,16 @@ SET_ASIDE_FOR: Final[tuple[BlockerCode, ...]] = (
     "calling_window",
     "no_trunk",
     "account_limit",
+    "callee_cap",
+    "agents_busy",
 )
-"""What contacts wait for in the store that a change of their flow may end."""
+"""What contacts wait for in the store that a change of their flow, or of the clock, may end."""
 STORE_RETRY_S: Final = 1.0
 """How soon a store that could not do it is asked again."""
 
 
 class Reopening:
-    """Brings forward what waits behind the calling windows of flows, or for a DID that may call it, a chunk
-    at a time."""
+    """Brings forward what was set aside, a flow and a chunk at a time."""
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Reopening:
         self._woken = trio.Event()
 
     def add(self, account: str, flow: str) -> None:
-        """The calling windows of a flow, or its caller numbers, are others now."""
+        """What contacts of a flow were set aside for may be over."""
         self._flows[account, flow] = None
         self._woken.set()
 

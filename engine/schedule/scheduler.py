@@ -89,13 +89,15 @@ class Scheduler:
         remembers_callers: Callable[[str], bool] = lambda flow: False,
         rank_of: RankOf = lambda _contact: 0,
         dids_of: Callable[[str], int] = lambda _flow: 0,
+        on_clock_back: Callable[[], None] = lambda: None,
     ) -> None:
         """`remembers_callers` tells of a flow whether it must be known which DIDs called its contacts, and
-        `dids_of` how many it calls from."""
+        `dids_of` how many it calls from; `on_clock_back` is told when the wall clock was set back."""
         self._store = store
         self._remembers_callers = remembers_callers
         self._rank_of = rank_of
         self._dids_of = dids_of
+        self._on_clock_back = on_clock_back
         self._clock = clock
         self._outlet = outlet
         self.aside = SettingAside(store, self.put_back)
@@ -132,7 +134,7 @@ class Scheduler:
         feed = self._feeds.get(call_list)
         if feed is not None:
             feed.paused = True
-            self._drop_ready(feed)
+            self._drop_ready_of(feed)
 
     def resume_list(self, call_list: str) -> None:
         """Go on with a paused list."""
@@ -147,7 +149,7 @@ class Scheduler:
         feed = self._feeds.pop(call_list, None)
         if feed is not None:
             feed.closed = True
-            self._drop_ready(feed)
+            self._drop_ready_of(feed)
 
     def hold_list(self, call_list: str) -> None:
         """Its contacts are being given another start time: what is in hand goes back to the store, and
@@ -155,7 +157,7 @@ class Scheduler:
         feed = self._feeds.get(call_list)
         if feed is not None:
             feed.moving = True
-            self._drop_ready(feed)
+            self._drop_ready_of(feed)
             feed.held.clear()
 
     def release_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
@@ -285,8 +287,8 @@ class Scheduler:
             self._push(queue)
 
     def _start_over(self, now: float) -> None:
-        """The wall clock was set back. The wheel would wait until it is as late again: what it holds is
-        fetched and offered anew."""
+        """The wall clock was set back. The wheel would wait until it is as late again, and so would what was
+        ready before that: all of it is fetched and offered anew."""
         outdated, self._wheel = self._wheel, TimerWheel(now)
         for item in outdated.drain():
             match item:
@@ -297,11 +299,15 @@ class Scheduler:
                     item.looked_at_again = math.inf
                 case _FlowQueue():
                     item.hold = None
+        for flow in list(self._queues):
+            for work in self._drop_ready(flow, lambda work: work.contact.due_at > now):
+                work.feed.next_due_at = -math.inf
         for feed in list(self._feeds.values()):
             self._consider_loading(feed)
         for flow in list(self._queues):
             for queue in self._queues_of(flow):
                 self._push(queue)
+        self._on_clock_back()
 
     def _make_ready(self, work: Work) -> _FlowQueue | None:
         feed = work.feed
@@ -336,18 +342,25 @@ class Scheduler:
         if answer is not None:
             self.aside.add(work, answer.due_at, answer.code)
 
-    def _drop_ready(self, feed: ListFeed) -> None:
-        for queue in self._queues_of(feed.flow):
+    def _drop_ready(self, flow: str, is_meant: Callable[[Work], bool]) -> list[Work]:
+        """Leave contacts of a flow that are ready to the store; which they were."""
+        dropped = []
+        for queue in self._queues_of(flow):
             kept: deque[Work] = deque()
             for work in queue.ready:
-                if work.feed is feed:
+                if is_meant(work):
                     self._forget(work)
+                    dropped.append(work)
                 else:
                     kept.append(work)
             queue.ready = kept
             if not kept and queue.hold is not None and queue.hold.until is None:
                 # Whoever was to lift it finds nobody here, and does not come again.
                 queue.hold = None
+        return dropped
+
+    def _drop_ready_of(self, feed: ListFeed) -> None:
+        self._drop_ready(feed.flow, lambda work: work.feed is feed)
 
     def _forget(self, work: Work) -> None:
         """Leave a contact to the store."""

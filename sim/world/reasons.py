@@ -11,7 +11,7 @@ import trio
 
 from engine.model import Blocker, BlockerCode, Cap, Contact, Did, Flow, windows_of
 from sim.world.hours import may_call
-from sim.world.tape import Happened, Invite
+from sim.world.tape import Happened, Invite, Told, read_event
 
 if TYPE_CHECKING:
     from sim.world.run import World
@@ -25,6 +25,11 @@ SILENCE_S: Final = 32.0 + 60.0 + 32.0 + SLACK_S
 the trial that follows."""
 SLOWED_S: Final = 600.0
 """How long after a refusal for want of capacity a trunk may be given less than it is configured for."""
+BUSY_S: Final = 30.0
+"""How long who shares a number with somebody on a call waits before it is looked again."""
+NOTICED_S: Final = 30.0 + SLACK_S
+"""How long after the clock was set reasons may still be those of the time before: nobody tells of it, and
+the engine looks so often (`engine.schedule.scheduler.CLOCK_CHECK_S`)."""
 UNHEARD: Final = 50
 TROUBLE_S: Final = 10.0
 
@@ -40,7 +45,10 @@ class View:
         """By trunk: when the latest call left that gets no answer."""
         self.refused: defaultdict[str, float] = defaultdict(lambda: -1e9)
         """By trunk: when the latest call left that is refused for want of capacity."""
-        self.was_set_back = False
+        self.over: defaultdict[tuple[str, str], float] = defaultdict(lambda: -1e9)
+        """By list and number: when the latest call ended, as it was written down."""
+        self.set_at = -1e9
+        """When the clock was last set."""
         self._seen = 0
         self._seen_intents = 0
         self._dids = {did.number: did for did in world.plan.dids}
@@ -57,7 +65,10 @@ class View:
                     if entry.code in (429, 503):
                         self.refused[entry.trunk] = entry.at
                 case Happened(what="clock set"):
-                    self.was_set_back |= float(entry.detail) < 0
+                    self.set_at = entry.at
+                case Told(type="attempt.ended"):
+                    one = self.world.store.tables.attempts[read_event(entry)["attempt"]]
+                    self.over[one.list, one.number] = entry.at
         self._seen = len(tape)
         intents = self.world.disk.intents
         for at, did in intents[self._seen_intents :]:
@@ -97,6 +108,8 @@ class View:
 
 def holds(blocker: Blocker, contact: Contact, view: View) -> bool:
     """Whether it does."""
+    if trio.current_time() - view.set_at < NOTICED_S:
+        return True
     return CHECKS[blocker.code](contact, view)
 
 
@@ -120,8 +133,7 @@ def _calling_window(contact: Contact, view: View) -> bool:
         (windows_of(account.rules.calling_window), account.timezone),
         (windows_of(flow.settings.calling_window), flow.timezone),
     ]
-    # A clock that is set back does not bring an opening back that was given as the next one.
-    return view.was_set_back or not may_call(contact.number, parties, view.wall)
+    return not may_call(contact.number, parties, view.wall)
 
 
 def _did_cps(contact: Contact, view: View) -> bool:
@@ -254,6 +266,17 @@ def _account_paused(contact: Contact, view: View) -> bool:
     return view.world.store.tables.accounts[contact.account].paused_at is not None
 
 
+def _callee_cap(contact: Contact, view: View) -> bool:
+    """Of a number that is on a call for another contact of the list, or was a moment ago."""
+    tables = view.world.store.tables
+    since = trio.current_time() - BUSY_S - SLACK_S
+    is_up = any(
+        (one.list, one.number) == (contact.list, contact.number)
+        for one in (tables.attempts[attempt] for attempt in tables.open_attempts)
+    )
+    return is_up or view.over[contact.list, contact.number] >= since
+
+
 def _never(_contact: Contact, _view: View) -> bool:
     """Of reasons that nothing in this world gives."""
     return False
@@ -276,7 +299,7 @@ CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingPr
         "flow_limit": _flow_limit,
         "account_limit": _account_limit,
         "engine_limit": _engine_limit,
-        "callee_cap": _never,
+        "callee_cap": _callee_cap,
         "retry_wait": _retry_wait,
         "agents_busy": _never,
         "account_stopped": _account_stopped,

@@ -221,6 +221,46 @@ async def test_a_clock_that_is_set_back_by_less_than_a_sleep_makes_no_call_late_
         assert second - first < 301
 
 
+async def test_a_clock_that_is_set_back_does_not_hold_up_whoever_was_ready_and_could_not_go(
+    autojump_clock: MockClock,
+) -> None:
+    """Found by the simulated world, seed 209: until when a contact in hand had waited was by the old time,
+    and was written down as its new moment."""
+    clock = SetClock()
+    capped = flow(settings=FlowSettings(caps=(Cap(1, 60),)))
+    async with running(clock=clock, flows=[capped]) as world:
+        await world.add_list(people(2, due_at=EPOCH - 9000))
+        await trio.sleep(30)
+        await world.engine.holding.pause_flow("acc_1", "flw_1")
+        await trio.sleep(60)
+        clock.ahead_s = -7200.0
+        await trio.sleep(60)
+        await world.engine.holding.resume_flow("acc_1", "flw_1")
+        await trio.sleep(60)
+        assert len(world.telephony.dialed) == 2
+
+
+async def test_a_clock_that_is_set_back_does_not_hold_up_whoever_was_set_aside_for_a_while(
+    autojump_clock: MockClock,
+) -> None:
+    clock = SetClock()
+    first = contact(starttime=EPOCH - 9000, due_at=EPOCH - 9000)
+    second = msgspec.structs.replace(first, id="cnt_2", row=2)
+
+    def nobody_answers(_request: CallRequest, _before: int) -> CallScript:
+        return CallScript(final_after_s=None)
+
+    async with running(nobody_answers, clock=clock) as world:
+        await world.add_list([first, second])
+        await trio.sleep(10)
+        assert [one.wait_code for one in await world.contacts() if one.state == "open"] == [
+            "callee_cap"
+        ]
+        clock.ahead_s = -7200.0
+        await trio.sleep(110)
+        assert len(world.telephony.dialed) == 2
+
+
 async def test_a_clock_that_was_set_back_before_a_restart_does_not_stop_the_dialling(
     autojump_clock: MockClock,
 ) -> None:

@@ -12,9 +12,9 @@ from sim.world.plan import draw_plan
 from sim.world.run import run_plan
 from tests.sizes import size
 
-SEEDS = size(150, 10_000)
-BLOCK = 30
-"""Seeds of one test."""
+SEEDS = size(300, 10_000)
+BLOCK = 50
+"""Seeds of one test: workers share them."""
 
 
 @pytest.mark.timeout(600)
