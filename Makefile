@@ -21,11 +21,16 @@ $(VENV)/.installed-lint: $(VENV)/.installed-test
 demo: $(VENV)/.installed
 	$(BIN)/callwheel demo
 
+# Two workers where each can have a network of its own; then what measures time, by itself.
+WORKERS := $(shell unshare --net true 2>/dev/null && echo 2 || echo 0)
+PYTEST := $(BIN)/python -m pytest
+
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not alone" -n $(WORKERS) --dist loadfile
+	$(PYTEST) -m alone
 
 test-long: $(VENV)/.installed-test
-	CALLWHEEL_TEST_SIZE=long $(BIN)/python -m pytest
+	CALLWHEEL_TEST_SIZE=long $(PYTEST)
 
 bench: $(VENV)/.installed
 	$(BIN)/callwheel bench

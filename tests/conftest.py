@@ -3,9 +3,17 @@ change at hand; new ones at each run of `make test-long`, which is where they ar
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
+from tests.own_network import enter_own_network
 from tests.sizes import size
 
 settings.register_profile("callwheel", derandomize=bool(size(1, 0)), deadline=None)
 settings.load_profile("callwheel")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of `pytest -n` do not share a network: see `tests/own_network.py`."""
+    if hasattr(config, "workerinput"):
+        enter_own_network()

@@ -7,6 +7,7 @@ names that folder.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -71,7 +72,15 @@ def require_asterisk() -> Path:
 @contextmanager
 def run_asterisk(folder: Path, log: Path, endpoint: str = "") -> Iterator[Asterisk]:
     """Asterisk for as long as the block lasts, with its words in a log. `endpoint` is further lines of
-    its pjsip.conf about us."""
+    its pjsip.conf about us. One runs at a time: they would share their folder."""
+    with (folder / "in-use").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _run_alone(folder, log, endpoint) as asterisk:
+            yield asterisk
+
+
+@contextmanager
+def _run_alone(folder: Path, log: Path, endpoint: str) -> Iterator[Asterisk]:
     port = _free_port_pair()
     _spare_lookups(folder)
     script = SCRIPT

@@ -35,13 +35,14 @@ async def engine(tmp_path: Path) -> AsyncIterator[Installation]:
                 yield installation
 
 
-async def run(command: Sequence[str], **environment: str) -> str:
-    """What a program printed, which must have ended well."""
+async def run(folder: Path, command: Sequence[str], **environment: str) -> str:
+    """What a program printed in this folder, which must have ended well."""
     done = await trio.run_process(
         command,
         capture_stdout=True,
         capture_stderr=True,
         check=False,
+        cwd=folder,
         env={**_clean(os.environ), **environment},
     )
     assert done.returncode == 0, (done.stdout + done.stderr).decode()[-3000:]
@@ -61,27 +62,29 @@ async def test_a_client_generated_from_the_description_makes_a_flow_triggers_it_
     file.write_bytes(described.body)
     generated = tmp_path / "generated"
     await run(
+        tmp_path,
         [
             *(str(tools / "openapi-python-client"), "generate", "--path", str(file)),
             *("--meta", "none", "--output-path", str(generated / "callwheel_client")),
-        ]
+        ],
     )
     program = [str(tools / "python"), str(PROGRAM), engine.url, engine.admin_key]
-    printed = await run(program, PYTHONPATH=str(generated))
+    printed = await run(tmp_path, program, PYTHONPATH=str(generated))
     assert sorted(printed.split("\n")) == ["", "r0 answered", "r1 answered", "r2 answered"]
 
 
 async def test_no_request_that_the_description_allows_or_forbids_is_answered_with_a_fault_of_ours(
-    tools: Path, engine: Installation
+    tools: Path, engine: Installation, tmp_path: Path
 ) -> None:
     printed = await run(
+        tmp_path,
         [
             *(str(tools / "schemathesis"), "run", f"{engine.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {engine.admin_key}"),
             *("--checks", "not_a_server_error", "--phases", "fuzzing"),
             *("--mode", "all", "--max-examples", str(EXAMPLES), "--seed", "1"),
             *("--workers", "2", "--request-timeout", "30", "--no-color"),
-        ]
+        ],
     )
     assert "Fuzzing" in printed
     assert " passed" in printed

@@ -45,7 +45,7 @@ DELAY_MS_MAX = 40.0
 SHARE = 0.99
 CALL_S_MAX = 60.0
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.alone]
 
 
 class Talk(Struct, frozen=True):

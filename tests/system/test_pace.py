@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.installation import make_config, make_csv, make_flow, open_installation, wait_completed
 from tests.engine.dial.test_windows import most_in_any_window
 from tests.system.carrier import open_carrier, read_calls
@@ -12,6 +14,7 @@ PACES = {"+14155550105": 5, "+14155550120": 20, "+14155550150": 50}
 CONTACTS = 75 * 14
 
 
+@pytest.mark.alone
 async def test_three_dids_keep_their_pace_in_every_sliding_second_and_use_95_percent_of_it(
     tmp_path: Path,
 ) -> None:

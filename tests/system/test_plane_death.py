@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import trio
 
 from api.compose import SystemClock
@@ -48,6 +49,7 @@ async def hear_calls(callee: Callee, count: int, known: AbstractSet[int] = froze
     return sources
 
 
+@pytest.mark.alone
 async def test_when_the_plane_is_killed_200_calls_are_failed_within_2_s_and_the_next_call_plays(
     tmp_path: Path,
 ) -> None:

@@ -35,6 +35,7 @@ def read_counts(folder: Path) -> dict[str, int]:
     }
 
 
+@pytest.mark.alone
 @pytest.mark.peer
 async def test_a_thousand_contacts_of_a_csv_are_answered_by_sipp_with_one_ack_and_one_bye_each(
     tmp_path: Path,
