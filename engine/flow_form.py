@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from engine.account_form import find_timezone_mistakes
 from engine.dial.presentation import find_presentation_mistakes
 from engine.dialer_settings import find_dialer_mistakes, prompts_of_settings
+from engine.drop_settings import find_drop_mistakes
 from engine.flow.definition import (
     Definition,
     InvalidDefinition,
@@ -124,6 +125,7 @@ def find_flow_mistakes(raw: Any) -> list[Mistake]:
         mistakes += find_presentation_mistakes(shown, "/settings/presentation")
         mistakes += find_dialer_mistakes(raw.get("kind", "multicast"), settings)
         mistakes += find_webhook_mistakes(settings.get("webhook"), "/settings/webhook")
+        mistakes += find_drop_mistakes(settings, "/settings")
     definition = raw.get("definition")
     if isinstance(definition, dict):
         found = find_definition_mistakes(definition, raw.get("kind", "multicast"))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from engine.form import Invalid, Mistake
 from engine.model import FlowSettings
 from engine.webhook import HIDDEN, Webhook
 
+_LOGIN: Final = ("password", "private_key")
+
 
 def hide_secrets(settings: FlowSettings) -> FlowSettings:
     """The settings as they are shown."""
+    return _hide_hook(_hide_sftp(settings))
+
+
+def _hide_hook(settings: FlowSettings) -> FlowSettings:
     hook = settings.webhook
     if hook is None:
         return settings
@@ -26,6 +34,40 @@ def keep_secrets(settings: FlowSettings, present: FlowSettings | None) -> FlowSe
 
     Raises `Invalid` where there is nothing that was hidden.
     """
+    return _keep_hook(_keep_sftp(settings, present), present)
+
+
+def _hide_sftp(settings: FlowSettings) -> FlowSettings:
+    sftp = settings.sftp
+    if sftp is None:
+        return settings
+    hidden = {name: HIDDEN for name in _LOGIN if getattr(sftp, name) is not None}
+    return msgspec.structs.replace(settings, sftp=msgspec.structs.replace(sftp, **hidden))
+
+
+def _keep_sftp(settings: FlowSettings, present: FlowSettings | None) -> FlowSettings:
+    sftp = settings.sftp
+    if sftp is None:
+        return settings
+    before = present.sftp if present is not None else None
+    # Whoever does not know a secret must not have it sent to a server of their own.
+    is_same = before is not None and all(
+        getattr(sftp, name) == getattr(before, name) for name in ("host", "port", "user")
+    )
+    kept = {}
+    for name in _LOGIN:
+        if getattr(sftp, name) == HIDDEN:
+            kept[name] = getattr(before, name) if is_same else None
+            if kept[name] is None:
+                detail = (
+                    f"`{HIDDEN}` keeps a secret of the same host, port and user: there is none."
+                )
+                mistake = Mistake(f"/settings/sftp/{name}", "invalid_value", detail)
+                raise Invalid("invalid_body", detail, (mistake,))
+    return msgspec.structs.replace(settings, sftp=msgspec.structs.replace(sftp, **kept))
+
+
+def _keep_hook(settings: FlowSettings, present: FlowSettings | None) -> FlowSettings:
     hook = settings.webhook
     if hook is None or HIDDEN not in hook.secrets:
         return settings

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from engine.ports.clock import Randomness, WallClock
 
-Prefix = Literal["acc", "key", "did", "flw", "lst", "cnt", "att", "prm", "leg", "agt", "rec"]
+Prefix = Literal["acc", "key", "did", "flw", "lst", "cnt", "att", "prm", "leg", "agt", "rec", "pck"]
 
 RANDOM_BITS: Final = 64
 

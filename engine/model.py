@@ -15,12 +15,13 @@ from msgspec import Meta, Struct, field
 from engine.amd import AmdParameters
 from engine.did_health import DidRest, RestWhen
 from engine.disposition import Disposition
+from engine.drop_settings import FolderSettings, SftpSettings
 from engine.number_series import NumberSeries, Purpose
 from engine.webhook import Webhook
 
 FlowKind = Literal["multicast", "dialer"]
 Role = Literal["administrator", "owner", "operator", "viewer"]
-Source = Literal["api", "upload", "email", "sftp"]
+Source = Literal["api", "upload", "email", "sftp", "folder"]
 ListStatus = Literal["scheduled", "running", "paused", "completed", "canceled", "rejected"]
 ContactStatus = Literal["scheduled", "waiting", "dialing", "completed"]
 AttemptStatus = Literal[
@@ -344,6 +345,10 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """The limits that tell a machine from a person."""
     webhook: Webhook | None = None
     """Where the flow's events are sent."""
+    sftp: SftpSettings | None = None
+    """A server from which lists are picked up."""
+    folder: FolderSettings | None = None
+    """A folder of this machine from which lists are picked up."""
 
 
 class Flow(Struct, frozen=True):

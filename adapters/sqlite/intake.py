@@ -17,6 +17,7 @@ import msgspec
 
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.pickups import find_pickup, keep_pickup
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.rows import (
     CONTACT_INSERT,
@@ -40,7 +41,7 @@ from adapters.sqlite.unit import Unit
 from adapters.sqlite.writer import Writer
 from engine.model import CallList, Contact, RejectedRow
 from engine.ports.clock import WallClock
-from engine.ports.store import Conflict, IdempotentAnswer, NewList, Promise
+from engine.ports.store import Conflict, IdempotentAnswer, NewList, PickedUp, Promise
 
 PIECE_ROWS: Final = 1000
 """Contacts, or rejected rows, of one piece: about 6 ms of the writer's time."""
@@ -200,9 +201,10 @@ def _accept_list(
 
 
 def _check(unit: Unit, new: NewList, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
-    """The answer that there is already. Raises `DuplicateList`."""
+    """The answer that there is already. Raises `PickedUp` and `DuplicateList`."""
     earlier = earlier_answer(unit, answer)
     if earlier is None:
+        _check_pickup(unit, new)
         _check_repeat(unit, new, len(new.contacts))
     return earlier
 
@@ -230,12 +232,15 @@ def _publish(
     if earlier is not None:
         return earlier
     call_list = accepted(new.call_list, contacts)
+    _check_pickup(unit, new)
     _check_repeat(unit, new, contacts)
     _name(unit, n, call_list, contacts)
     if contacts and new.content_sha256 is not None:
         unit.execute("UPDATE lists SET content_sha256 = ? WHERE n = ?", (new.content_sha256, n))
     unit.execute("DELETE FROM promised_lists WHERE list = ?", (n,))
     unit.tell(list_accepted(call_list, contacts))
+    if new.pickup is not None:
+        keep_pickup(unit, new.pickup)
     keep_answer(unit, answer)
     return None
 
@@ -247,6 +252,13 @@ def _keep_promise(n: int, call_list: CallList, unit: Unit) -> None:
         _publish(unit, n, NewList(call_list, ()), counted[0], None)
     except Conflict:  # the flow was deleted meanwhile
         unit.execute("DELETE FROM promised_lists WHERE list = ?", (n,))
+
+
+def _check_pickup(unit: Unit, new: NewList) -> None:
+    """Raises `PickedUp` where the file was picked up before, and may be where it was."""
+    earlier = None if new.pickup is None else find_pickup(unit, new.pickup)
+    if earlier is not None:
+        raise PickedUp(earlier)
 
 
 def _check_repeat(unit: Unit, new: NewList, contacts: int) -> None:

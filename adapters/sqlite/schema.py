@@ -31,6 +31,7 @@ from sqlite_utils.migrations import Migrations
 from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.hook_tables import WEBHOOKS
 from adapters.sqlite.moving import MOVING, PAUSES
+from adapters.sqlite.pickup_tables import PICKUPS
 from adapters.sqlite.waits import WAITS
 
 MIGRATION_SET: Final = "callwheel"
@@ -428,6 +429,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0020 who called a number", _CALLERS),
     Migration("0021 pauses of flows and accounts", PAUSES),
     Migration("0022 priorities of contacts", _PRIORITIES),
+    Migration("0023 pick-ups", PICKUPS),
 )
 """In the order in which they run."""
 

@@ -23,6 +23,7 @@ from adapters.sqlite.intake import SqliteIntake
 from adapters.sqlite.keys import SqliteKeys
 from adapters.sqlite.lock import hold_lock
 from adapters.sqlite.moving import SqliteMoving
+from adapters.sqlite.pickups import SqlitePickups
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.reading import SqliteReading
 from adapters.sqlite.recordings import SqliteRecordings
@@ -61,6 +62,7 @@ class SqliteStore(
     SqliteAgents,
     SqliteRecordings,
     SqliteDeliveries,
+    SqlitePickups,
     SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.

@@ -65,6 +65,7 @@ from engine.model import (
     Source,
     status_of,
 )
+from engine.pickup import Pickup
 from engine.ports.clock import WallClock
 from engine.ports.store import (
     DUPLICATE_S,
@@ -157,6 +158,7 @@ class Intake:
         repeats: Repeats = "refused",
         priority: Priority | None = None,
         answer_for: Callable[[Receipt], IdempotentAnswer] | None = None,
+        pickup_for: Callable[[Receipt], Pickup] | None = None,
     ) -> Receipt | IdempotentAnswer:
         """Take a .csv file, a .zip of such, or an .xlsx file. Raises `DuplicateList` for one that came in
         before.
@@ -172,11 +174,13 @@ class Intake:
             priority: of its contacts; None is the flow's.
             answer_for: makes the answer that the request's Idempotency-Key reserves. Where the key
                 is taken already nothing is stored, and the earlier answer is returned.
+            pickup_for: makes what is written down with the list of a file that lay in a folder; where
+                that is known already, `PickedUp` is raised.
         """
         arrival = self._begin_list(
             flow, "file", _last_step(name), data, source, taking, sheet, priority
         )
-        return await self._take(arrival, answer_for, repeats)
+        return await self._take(arrival, answer_for, repeats, pickup_for)
 
     async def preview_file(
         self,
@@ -331,6 +335,7 @@ class Intake:
         arrival: _Arrival,
         answer_for: Callable[[Receipt], IdempotentAnswer] | None,
         repeats: Repeats = "refused",
+        pickup_for: Callable[[Receipt], Pickup] | None = None,
     ) -> Receipt | IdempotentAnswer:
         """Judge a list and store it, the one while the other goes on."""
         flow, list_id = arrival.flow, self._ids.new("lst")
@@ -358,7 +363,8 @@ class Intake:
                 header=verdict.header,
             )
             receipt = Receipt(call_list, verdict.earliest_at)
-            new = NewList(call_list, (), (), verdict.content_sha256, repeats)
+            pickup = pickup_for(receipt) if pickup_for else None
+            new = NewList(call_list, (), (), verdict.content_sha256, repeats, pickup)
             answer = answer_for(receipt) if answer_for else None
             with committing():
                 earlier = await receiver.finish(new, answer)

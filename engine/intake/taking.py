@@ -174,5 +174,5 @@ class ListReceiver:
         if self._open is not None:
             return await self._open.publish(new, answer)
         contacts, rejected = self._held or ([], [])
-        whole = NewList(new.call_list, contacts, rejected, new.content_sha256, new.repeats)
+        whole = structs.replace(new, contacts=contacts, rejected=rejected)
         return await self._store.accept_list(whole, answer)

@@ -37,8 +37,10 @@ from engine.model import (
     Prompt,
     RejectedRow,
 )
+from engine.pickup import Pickup
 from engine.ports.agent_store import AgentStore
 from engine.ports.moving import MovingStore
+from engine.ports.pickups import PickupStore
 from engine.ports.recordings import RecordingKeeper, RecordingStore
 from engine.ports.webhooks import WebhookStore
 
@@ -84,6 +86,14 @@ class DuplicateList(Conflict):
         """The id of the list that the file made then."""
 
 
+class PickedUp(Conflict):
+    """The file of a list was picked up before, and may be where it was."""
+
+    def __init__(self, pickup: Pickup) -> None:
+        super().__init__("picked_up", f"The file was picked up before, as {pickup.id}.")
+        self.pickup = pickup
+
+
 class IdempotentAnswer(Struct, frozen=True):
     """The first answer to a request that carried an Idempotency-Key."""
 
@@ -115,6 +125,8 @@ class NewList(Struct, frozen=True):
     content_sha256: bytes | None = None
     """Of the file that it came in; None for what is no file."""
     repeats: Repeats = "refused"
+    pickup: Pickup | None = None
+    """Of the file, where it lay in a folder; `PickedUp` is raised where its mark is known."""
 
 
 Refusal = Literal["gone", "list_paused", "do_not_call", "duplicate_number"]
@@ -563,6 +575,7 @@ class Store(
     MovingStore,
     AgentStore,
     RecordingStore,
+    PickupStore,
     WebhookStore,
     ReadStore,
     Protocol,

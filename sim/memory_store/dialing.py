@@ -85,6 +85,7 @@ class MemoryDialing:
         if earlier is not None:
             return earlier
         tables.check_flow(new.call_list.account, new.call_list.flow)
+        tables.check_pickup(new)
         tables.check_repeat(new)
         tables.accept(new)
         tables.keep_answer(answer)

@@ -10,6 +10,7 @@ from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
 from sim.memory_store.keys import MemoryKeys
 from sim.memory_store.moving import MemoryMoving
+from sim.memory_store.pickups import MemoryPickups
 from sim.memory_store.reading import MemoryReading
 from sim.memory_store.recordings import MemoryRecordings
 from sim.memory_store.settings import MemorySettings
@@ -26,6 +27,7 @@ class MemoryStore(
     MemoryAgents,
     MemoryRecordings,
     MemoryDeliveries,
+    MemoryPickups,
     MemoryReading,
 ):
     """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a

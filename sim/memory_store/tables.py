@@ -24,6 +24,7 @@ from engine.do_not_call import (
     is_prefix,
     is_weaker,
 )
+from engine.drop_settings import Door
 from engine.events import Event, StoredEvent, number_event
 from engine.model import (
     Account,
@@ -38,8 +39,9 @@ from engine.model import (
     Recording,
     RejectedRow,
 )
+from engine.pickup import DropState, FileMark, Pickup
 from engine.ports.clock import WallClock
-from engine.ports.store import EventListener, IdempotentAnswer, NewList, Page
+from engine.ports.store import EventListener, IdempotentAnswer, NewList, Page, PickedUp
 from engine.webhook import Delivery, Webhook
 
 T = TypeVar("T")
@@ -128,6 +130,9 @@ class Tables:
         """By account and number: when they were done."""
         self.disabled_hooks: dict[str, tuple[str, float]] = {}
         """By flow: the address to which nothing is sent, and since when."""
+        self.pickups: dict[str, Pickup] = {}
+        self.drop_states: dict[tuple[str, Door], DropState] = {}
+        """By flow."""
         self.agents: dict[str, Agent] = {}
         self.legs: dict[str, Leg] = {}
         self.open_legs: dict[str, None] = {}
@@ -144,11 +149,15 @@ class Tables:
             raise LookupError(f"there is no account {account}")
         return found
 
-    def check_flow(self, account: str, flow: str) -> None:
-        """See that the flow takes calls. Raises `Conflict("flow_deleted")` and LookupError."""
+    def know_flow(self, account: str, flow: str) -> None:
+        """See that the account has the flow, deleted or not. Raises LookupError."""
         found = self.flows.get(flow)
         if found is None or found.account != account:
             raise LookupError(f"the account {account} has no flow {flow}")
+
+    def check_flow(self, account: str, flow: str) -> None:
+        """See that the flow takes calls. Raises `Conflict("flow_deleted")` and LookupError."""
+        self.know_flow(account, flow)
         if flow in self.deleted_flows:
             raise rules.flow_deleted()
 
@@ -251,6 +260,24 @@ class Tables:
         if new.contacts:
             entry.content_sha256 = new.content_sha256
         self.tell(rules.list_accepted(call_list, len(new.contacts)))
+        if new.pickup is not None:
+            self.pickups[new.pickup.id] = new.pickup
+
+    def check_pickup(self, new: NewList) -> None:
+        """Raises `PickedUp` where the file was picked up before, and may be where it was."""
+        if new.pickup is not None:
+            one = new.pickup
+            earlier = self.find_pickup(one.account, one.flow, one.place, one.file)
+            if earlier is not None:
+                raise PickedUp(earlier)
+
+    def find_pickup(self, account: str, flow: str, place: str, file: FileMark) -> Pickup | None:
+        """The pick-up of a file that may be there still."""
+        wanted = account, flow, place, file
+        for one in self.pickups.values():
+            if one.removed_at is None and (one.account, one.flow, one.place, one.file) == wanted:
+                return one
+        return None
 
     def check_repeat(self, new: NewList) -> None:
         """Raises `DuplicateList` where the file came in for its flow before, and that matters."""
