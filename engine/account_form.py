@@ -13,6 +13,7 @@ from engine.form import Mistake
 from engine.model import (
     Account,
     AccountRules,
+    CalleeCaps,
     CallingWindow,
     CallingWindows,
     CallsPerDay,
@@ -49,6 +50,7 @@ class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):
     country_calls_per_day: CallsPerDay | None = None
     country_caps: CountryCaps = field(default_factory=dict)
     approved_countries: Countries = ()
+    callee_caps: CalleeCaps = ()
 
 
 class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +67,7 @@ class AccountChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
     country_calls_per_day: CallsPerDay | None = None
     country_caps: CountryCaps = field(default_factory=dict)
     approved_countries: Countries = ()
+    callee_caps: CalleeCaps = ()
 
 
 def rules_of(form: AccountForm) -> AccountRules:

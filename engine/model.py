@@ -107,6 +107,20 @@ CAPS_MAX = 16
 Caps = Annotated[tuple[Cap, ...], Meta(max_length=CAPS_MAX)]
 """All of them hold."""
 
+CALLEE_CALLS_MAX = 100
+"""Calls of one callee that are counted."""
+
+
+class CalleeCap(Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many calls of one number in any window of so many seconds."""
+
+    calls: Annotated[int, Meta(ge=1, le=CALLEE_CALLS_MAX)]
+    per_s: Annotated[float, Meta(gt=0, le=31 * 86_400)]
+
+
+CalleeCaps = Annotated[tuple[CalleeCap, ...], Meta(max_length=CAPS_MAX)]
+"""All of them hold, over all flows and lists of an account."""
+
 CallsPerSecond = Annotated[float, Meta(gt=0, le=100_000)]
 """A whole number of calls in any sliding second, or, below one, a call every 1/cps seconds."""
 
@@ -148,6 +162,8 @@ class AccountRules(Struct, frozen=True, omit_defaults=True):
     """Calls to a country in any 24 hours; 0 lets none be made."""
     approved_countries: Countries = ()
     """Countries whose first call is nothing to be told of."""
+    callee_caps: CalleeCaps = ()
+    """Calls of one callee in windows."""
 
 
 class Account(Struct, frozen=True):
@@ -303,6 +319,8 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """The flow's own limit of calls a second."""
     caps: Caps = ()
     """The flow's own limits of calls in windows."""
+    callee_caps: CalleeCaps = ()
+    """Calls of one callee in windows: the flow calls nobody whom the account has called so often."""
     priority: Literal["high", "normal", "low"] = "normal"
     """The class of its lists' contacts, of which the first goes first where flows share a DID or a trunk."""
     weight: Annotated[int, Meta(ge=1, le=1_000)] = 1

@@ -166,6 +166,7 @@ class Engine:
             self._router.rank_of,
             self._router.dids_of,
             self._note_clock_back,
+            self._look_callees_up,
         )
         self._live = LiveAttempts()
         self._services = AttemptServices(
@@ -387,6 +388,14 @@ class Engine:
 
     def _note_ended(self, attempt: Attempt) -> None:
         self.dids.note_ended(attempt)
+        if attempt.disposition == "congested" and attempt.ringing_at is None:
+            self._router.callees.forget(attempt)
+
+    async def _look_callees_up(self, flow: str, contacts: Sequence[Contact]) -> None:
+        """Have it known how often those were called who are to be called soon, where that matters."""
+        callees = self._router.callees_of(flow)
+        if callees is not None:
+            await callees.learn(self.store, self.clock, [one.number for one in contacts])
 
     def _finish(self, work: Work) -> None:
         """A contact that was in hand is done with, and needs no agent any more."""

@@ -34,8 +34,8 @@ from engine.did_health import ANSWERED, COUNTED, HEALTH_STEP_S, HealthStep, Tall
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
-from engine.model import Attempt, BlockerCode, CallList, Contact
-from engine.ports.store import CALLERS_KEPT, Deferral, OpenList, RecentStart, Refusal
+from engine.model import CALLEE_CALLS_MAX, Attempt, BlockerCode, CallList, Contact
+from engine.ports.store import CALLERS_KEPT, Deferral, OpenList, PastCall, RecentStart, Refusal
 
 GATHER_S: Final = 0.01
 """How long what is written of one attempt may wait for others to share its commit: an intent is written
@@ -152,6 +152,14 @@ LAST_CALLERS: Final = (
     "INDEXED BY attempts_by_number WHERE t.account = a.n AND t.number = j.value "
     f"ORDER BY t.id DESC LIMIT {CALLERS_KEPT}) x) "
     "FROM accounts a CROSS JOIN json_each(?) j WHERE a.id = ?"
+)
+PAST_CALLS: Final = (
+    "SELECT t.number, t.id, t.initiated_at FROM accounts a CROSS JOIN json_each(?) j "
+    "CROSS JOIN attempts t ON t.account = a.n AND t.id IN (SELECT x.id FROM attempts x "
+    "INDEXED BY attempts_by_number WHERE x.account = a.n AND x.number = j.value "
+    "AND (x.disposition IS NOT 'congested' OR x.ringing_at IS NOT NULL) "
+    f"ORDER BY x.id DESC LIMIT {CALLEE_CALLS_MAX}) "
+    "WHERE a.id = ? ORDER BY t.id DESC"
 )
 DID_HEALTH: Final = (
     f"SELECT t.did, CAST(t.ended_at / {HEALTH_STEP_S} AS INTEGER) AS step, count(*), "
@@ -288,6 +296,17 @@ class SqliteDialing(Connected):
             found.update(row for row in rows if row[1])
         return found
 
+    async def past_calls(
+        self, account: str, numbers: Sequence[str]
+    ) -> dict[str, tuple[PastCall, ...]]:
+        """The latest attempts on each number that may have reached somebody."""
+        found: dict[str, list[PastCall]] = {}
+        for start in range(0, len(numbers), NUMBERS_ASKED_AT_ONCE):
+            some = text(numbers[start : start + NUMBERS_ASKED_AT_ONCE])
+            for number, call in await self._readers.rows(PAST_CALLS, (some, account), _to_call):
+                found.setdefault(number, []).append(call)
+        return {number: tuple(calls) for number, calls in found.items()}
+
     async def did_health(self, since: float) -> list[HealthStep]:
         """What the calls of each DID came to."""
         return await self._readers.rows(DID_HEALTH, (since,), _to_health_step)
@@ -308,6 +327,10 @@ class SqliteDialing(Connected):
 
 def _to_callers(row: Row) -> tuple[str, tuple[str, ...]]:
     return row[0], tuple(dict.fromkeys(read_strings(row[1])))
+
+
+def _to_call(row: Row) -> tuple[str, PastCall]:
+    return row[0], PastCall(row[1], row[2])
 
 
 def _to_health_step(row: Row) -> HealthStep:

@@ -91,6 +91,8 @@ class AttemptServices(Struct, frozen=True):
 class Assignment(Struct, frozen=True):
     """One attempt's task: whom to call, from which number, by which rules."""
 
+    attempt: str
+    """The id that it is to have."""
     work: Work
     flow: Flow
     definition: Definition
@@ -137,9 +139,8 @@ class _AttemptRunner:
         self._definition = assignment.definition
         self._conversation: Conversation | None = None
         self._dial_by = trio.current_time() + INTENT_MAX_S
-        claim = assignment.work.claim
         self._attempt = Attempt(
-            id=(claim and claim.attempt) or services.ids.new("att"),
+            id=assignment.attempt,
             account=contact.account,
             flow=contact.flow,
             list=contact.list,

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from engine.dial.callees import Callees
 from engine.dial.day_caps import DayCaps
 from engine.dial.limits import ROUNDING_S, Block, Limits
 from engine.dial.route import Route
@@ -81,6 +82,8 @@ class Case(Struct, frozen=True):
     """How many calls of one contact the flow allows in a day, if it says."""
     day_caps: DayCaps | None = None
     """How many calls the account may make in a day."""
+    callees: Callees | None = None
+    """How often one callee may be called."""
 
     @property
     def shared(self) -> tuple[Limits, ...]:
@@ -127,7 +130,8 @@ def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) 
     if waits is not None and waits.code == "account_limit" and capped is not None:
         return Block(waits.code, waits.until, detail=capped.detail)
     closed = waits or find_closed(contact.number, case.hours, now, wall_now)
-    return closed or capped or case.agents
+    called = None if case.callees is None else case.callees.blocked_by(contact.number, now)
+    return closed or capped or called or case.agents
 
 
 def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Block | None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from engine.dial.account import AccountDesk
 from engine.dial.attempt import (
     NUMBER_BUSY_WAIT_S,
+    UNAVAILABLE_WAIT_S,
     Assignment,
     AttemptServices,
     run_attempt,
@@ -26,9 +27,10 @@ from engine.dial.blockers import (
     find_unfit,
     opening_of,
 )
+from engine.dial.callees import CalleeBook, Callees
 from engine.dial.callers import Callers
 from engine.dial.floor import Floor
-from engine.dial.limits import Block, Limits, Permit, limits_of_did
+from engine.dial.limits import Block, Limits, Permit, Taken, limits_of_did
 from engine.dial.mailbox import Mailbox
 from engine.dial.presentation import read_presentation
 from engine.dial.route import Route
@@ -37,6 +39,7 @@ from engine.dial.turns import URGENT, Claimant, Turns
 from engine.flow.definition import Definition
 from engine.model import PRIORITIES, Contact, Did, Flow, windows_of
 from engine.number_series import SeriesRule
+from engine.ports.store import StoreUnavailable
 from engine.schedule.calling_hours import CallingBook, Party
 from engine.schedule.day_budget import DayBudget, budget_of
 from engine.schedule.feed import Work
@@ -49,7 +52,7 @@ MAILBOX_MIN: Final = 2
 MAILBOX_MAX: Final = 500
 TRUNK_CHECK_S: Final = 1.0
 """How often a DID without a trunk, or before trunks that are down, looks again at the least."""
-LONG_WAITS: Final = ("calling_window", "retry_wait", "account_limit")
+LONG_WAITS: Final = ("calling_window", "retry_wait", "account_limit", "callee_cap")
 """Blockers of a contact that waits for them in the store."""
 TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
 SINGLE_CALL_BEST: Final = PRIORITIES.index("high")
@@ -63,9 +66,18 @@ class FlowDesk:
     """A flow in operation: its present version, read, with its limits."""
 
     def __init__(
-        self, flow: Flow, definition: Definition, limits: Limits, account: AccountDesk, floor: Floor
+        self,
+        flow: Flow,
+        definition: Definition,
+        limits: Limits,
+        account: AccountDesk,
+        floor: Floor,
+        book: CalleeBook,
     ) -> None:
         self.account = account
+        self._book = book
+        self.callees = Callees(book, flow.account, ())
+        """How often one callee may be called."""
         self._parties: tuple[Party, ...] = ()
         self.day_budget: DayBudget | None = None
         self.hours = CallingBook(())
@@ -88,7 +100,16 @@ class FlowDesk:
         self.definition = definition
         self.day_budget = budget_of(flow)
         self.presentation = read_presentation(flow.settings.presentation)
-        return self.set_callers() | self.set_hours()
+        return self.set_callers() | self.set_hours() | self.set_callees()
+
+    def set_callees(self) -> bool:
+        """Go by the caps on calls of one callee that the flow and its account have now. Whether they are
+        others."""
+        caps = (*self.account.account.rules.callee_caps, *self.flow.settings.callee_caps)
+        if caps == self.callees.caps:
+            return False
+        self.callees = Callees(self._book, self.flow.account, caps)
+        return True
 
     def set_callers(self) -> bool:
         """Go by the DIDs that the flow has now, and by the number series that its account keeps to. Whether
@@ -235,6 +256,7 @@ class DidActor:
             agents=agents,
             day_budget=desk.day_budget,
             day_caps=desk.account.day_caps,
+            callees=desk.callees,
         )
 
     async def run(
@@ -316,6 +338,10 @@ class DidActor:
                 until = services.clock.now() + NUMBER_BUSY_WAIT_S
                 services.set_aside(work, until, "callee_cap")
                 return work, None
+            if desk.callees.is_unknown(work.contact.number):
+                if not await self._look_callees_up(work, desk, services):
+                    return work, None
+                continue
             case = self.case_of(work.feed.paused, desk, _void_of(work))
             now = trio.current_time()
             block = find_blocker(work.contact, case, now, services.clock.now())
@@ -337,8 +363,30 @@ class DidActor:
                 await _wait_out(block, now, PATIENCE_S, desk.claimant_of(work.contact))
             self._mail.on_urgent = None
 
+    async def _look_callees_up(self, work: Work, desk: FlowDesk, services: AttemptServices) -> bool:
+        """Have it known how often the callee was called, and those of the same account that come next in
+        the mailbox. Where the store cannot say, the contact is put back."""
+        account = work.contact.account
+        following = [one.contact for one in self._mail if one.contact.account == account]
+        numbers = [one.number for one in (work.contact, *following)]
+        try:
+            await desk.callees.learn(services.store, services.clock, numbers)
+        except StoreUnavailable as error:
+            log.error("cannot look callees up", account=account, error=str(error))
+            due_at = services.clock.now() + UNAVAILABLE_WAIT_S
+            held = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="engine_limit")
+            services.put_back(work, held)
+            return False
+        return True
+
     def clear(
-        self, case: Case, number: str, caller: str, now: float, refused_by: Sequence[str] = ()
+        self,
+        case: Case,
+        number: str,
+        caller: str,
+        now: float,
+        refused_by: Sequence[str] = (),
+        callee: Taken | None = None,
     ) -> Clearance:
         """Let a call go that nothing keeps from leaving now.
 
@@ -347,6 +395,7 @@ class DidActor:
             number: whom it is to.
             caller: id of the contact or the leg that it is for.
             refused_by: as of `Route.choose`.
+            callee: what it takes of the caps on its callee, if it counts there.
         """
         route = case.route
         assert route is not None
@@ -355,16 +404,19 @@ class DidActor:
         parties = (self.limits, trunk.limits, *case.shared)
         moment = max(now, *(limits.earliest() for limits in parties))
         assert moment - now < 1.0, "a slot is reserved only when it is near"
-        if case.day_caps is None:
-            return Clearance(self.did, route, call, Permit(parties, moment))
-        moment = max(moment, case.day_caps.earliest(number))
-        taken = case.day_caps.take(number, moment)
-        return Clearance(self.did, route, call, Permit(parties, moment, taken))
+        taken: list[Taken] = [] if callee is None else [callee]
+        if case.day_caps is not None:
+            moment = max(moment, case.day_caps.earliest(number))
+            taken.append(case.day_caps.take(number, moment))
+        return Clearance(self.did, route, call, Permit(parties, moment, *taken))
 
     def _assign(
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
     ) -> Assignment:
-        clearance = self.clear(case, work.contact.number, work.contact.id, now, work.refused_by)
+        number = work.contact.number
+        attempt = (work.claim and work.claim.attempt) or services.ids.new("att")
+        callee = desk.callees.take(number, attempt)
+        clearance = self.clear(case, number, work.contact.id, now, work.refused_by, callee)
         self._note_caller(work)
         call = clearance.call
 
@@ -377,7 +429,7 @@ class DidActor:
                 return Block("flow_paused", math.inf)
             if _void_of(work) is not None:
                 return Block("agents_busy", math.inf)
-            now, number = trio.current_time(), work.contact.number
+            now = trio.current_time()
             banned = find_ban(number, self.case_of(False, present), now, services.clock.now())
             if banned is not None:
                 return banned
@@ -386,6 +438,7 @@ class DidActor:
             return None
 
         return Assignment(
+            attempt=attempt,
             work=work,
             flow=desk.flow,
             definition=desk.definition,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 import trio
 
@@ -27,6 +28,10 @@ class Mailbox:
 
     def __len__(self) -> int:
         return sum(map(len, self._queues))
+
+    def __iter__(self) -> Iterator[Work]:
+        """All that lies here, the first ranks first."""
+        return chain.from_iterable(self._queues)
 
     def has_room(self, rank: int) -> bool:
         """Whether it takes one more of this rank."""

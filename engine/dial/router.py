@@ -25,6 +25,7 @@ from engine.dial.blockers import (
     find_way_blocker,
     opening_of,
 )
+from engine.dial.callees import CalleeBook, Callees
 from engine.dial.callers import CallerPool
 from engine.dial.day_caps import DAY_S, DayCapDefaults
 from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
@@ -92,6 +93,8 @@ class Router:
         self._has_parked = trio.Event()
         self._retired: dict[str, Limits] = {}
         """Those of DIDs that were removed."""
+        self.callees = CalleeBook()
+        """Who was called lately, by each account."""
         self._accounts: dict[str, AccountDesk] = {}
         self._waiting_for_channel: set[str] = set()
         self._send_errand, self.errands = trio.open_memory_channel[Errand](ERRANDS_MAX)
@@ -109,7 +112,11 @@ class Router:
         desk.set_account(account)
         flows = [(id_, flow) for id_, flow in self._desks.items() if flow.account is desk]
         is_new = desk.has_other_caps
-        return [id_ for id_, flow in flows if flow.set_callers() | flow.set_hours() | is_new]
+        return [
+            id_
+            for id_, flow in flows
+            if flow.set_callers() | flow.set_hours() | flow.set_callees() | is_new
+        ]
 
     def flows_of_account(self, account: str) -> list[str]:
         """Flows in operation of an account."""
@@ -129,7 +136,8 @@ class Router:
             limits, account = limits_of_flow(flow.settings), self._accounts[flow.account]
             limits.on_change.append(partial(self._note_channel, flow.id))
             floor = Floor(flow, self._note_freed)
-            self._desks[flow.id] = FlowDesk(flow, definition, limits, account, floor)
+            desk = FlowDesk(flow, definition, limits, account, floor, self.callees)
+            self._desks[flow.id] = desk
             return False
         was_standing = desk.floor.is_standing
         desk.floor.flow = flow
@@ -334,6 +342,7 @@ class Router:
         number = work.contact.number
         barred = waits or find_closed(number, desk.hours, now, wall_now)
         barred = barred or find_capped(number, desk.account.day_caps, now)
+        barred = barred or desk.callees.blocked_by(number, now)
         if barred is not None:
             return Aside(opening_of(barred, now, wall_now), barred.code)
         if work.claim is None and desk.flow.kind == "dialer":
@@ -441,6 +450,11 @@ class Router:
         held_s = blocked.until - now if blocked is not None and is_known else 0.0
         queue_s = (self.parking.count(known) + 1) / actor.did.cps
         return held_s + actor.backlog_s + queue_s <= STICKY_WAIT_S
+
+    def callees_of(self, flow: str) -> Callees | None:
+        """How often a flow in operation may call one callee."""
+        desk = self._desks.get(flow)
+        return None if desk is None else desk.callees
 
     def dids_of(self, flow: str) -> int:
         """How many DIDs a flow calls from."""
@@ -637,4 +651,5 @@ def _case_without_did(
         agents=agents,
         day_budget=desk.day_budget,
         day_caps=desk.account.day_caps,
+        callees=desk.callees,
     )

@@ -147,6 +147,13 @@ class RecentStart(Struct, frozen=True):
     initiated_at: float
 
 
+class PastCall(Struct, frozen=True, gc=False):
+    """An attempt on a number, as the caps of its callee count it."""
+
+    attempt: str
+    initiated_at: float
+
+
 class Deferral(Struct, frozen=True):
     """A contact that stays open and is not looked at before `due_at`."""
 
@@ -497,6 +504,13 @@ class DialStore(RecordingKeeper, Protocol):
     ) -> dict[str, tuple[str, ...]]:
         """Which DIDs called each of the numbers, in the account's last `CALLERS_KEPT` attempts on it, the
         latest first; numbers that were not called are left out. One question, however many there are."""
+
+    async def past_calls(
+        self, account: str, numbers: Sequence[str]
+    ) -> dict[str, tuple[PastCall, ...]]:
+        """The account's last `CALLEE_CALLS_MAX` attempts on each number that may have reached somebody there,
+        latest first: all but those that a full trunk refused (`congested`) before it rang. Numbers without
+        any are left out. One question, however many there are."""
 
     async def did_health(self, since: float) -> list[HealthStep]:
         """What the calls of each DID came to that were initiated at or after `since` and ended since its

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -67,6 +67,14 @@ RankOf = Callable[[Contact], int]
 """By which contacts of a flow go before others, 0 first; it changes with the flow's settings."""
 
 
+Prepare = Callable[[str, Sequence[Contact]], Awaitable[None]]
+"""Told of contacts of a flow that are about to be held; raises `StoreUnavailable`."""
+
+
+async def _prepare_nothing(_flow: str, _contacts: Sequence[Contact]) -> None:
+    pass
+
+
 class _FlowQueue:
     """Contacts of one flow and one rank that are due and were not taken yet."""
 
@@ -90,14 +98,17 @@ class Scheduler:
         rank_of: RankOf = lambda _contact: 0,
         dids_of: Callable[[str], int] = lambda _flow: 0,
         on_clock_back: Callable[[], None] = lambda: None,
+        prepare: Prepare = _prepare_nothing,
     ) -> None:
         """`remembers_callers` tells of a flow whether it must be known which DIDs called its contacts, and
-        `dids_of` how many it calls from; `on_clock_back` is told when the wall clock was set back."""
+        `dids_of` how many it calls from; `on_clock_back` is told when the wall clock was set back, and
+        `prepare` of those that are about to be offered."""
         self._store = store
         self._remembers_callers = remembers_callers
         self._rank_of = rank_of
         self._dids_of = dids_of
         self._on_clock_back = on_clock_back
+        self._prepare = prepare
         self._clock = clock
         self._outlet = outlet
         self.aside = SettingAside(store, self.put_back)
@@ -471,6 +482,7 @@ class Scheduler:
         try:
             urgent = await self._store.urgent_contacts(feed.call_list, horizon, HELD_MAX)
             callers = await self._recall_callers(feed, urgent)
+            await self._prepare(feed.flow, urgent)
         finally:
             feed.loading = False
         for contact in urgent:
@@ -498,6 +510,7 @@ class Scheduler:
             contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
             listed = await self._skip_listed(feed, limit)
             callers = await self._recall_callers(feed, contacts)
+            await self._prepare(feed.flow, contacts)
         finally:
             feed.loading = False
         horizon = self._clock.now() + HORIZON_S

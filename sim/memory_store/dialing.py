@@ -17,7 +17,14 @@ from engine.did_health import ANSWERED, COUNTED, HealthStep, Tally, step_of
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
-from engine.model import Attempt, BlockerCode, CallList, Contact, RejectedRow
+from engine.model import (
+    CALLEE_CALLS_MAX,
+    Attempt,
+    BlockerCode,
+    CallList,
+    Contact,
+    RejectedRow,
+)
 from engine.ports.store import (
     CALLERS_KEPT,
     Deferral,
@@ -25,6 +32,7 @@ from engine.ports.store import (
     IntakeStore,
     NewList,
     OpenList,
+    PastCall,
     Promise,
     RecentStart,
     Refusal,
@@ -360,6 +368,23 @@ class MemoryDialing:
             ids = tables.attempts_on.get((account, number), ())[: -CALLERS_KEPT - 1 : -1]
             if ids:
                 found[number] = tuple(dict.fromkeys(tables.attempts[one].did for one in ids))
+        return found
+
+    async def past_calls(
+        self, account: str, numbers: Sequence[str]
+    ) -> dict[str, tuple[PastCall, ...]]:
+        """The latest attempts on each number that may have reached somebody."""
+        await trio.lowlevel.checkpoint()
+        tables, found = self._tables, dict[str, tuple[PastCall, ...]]()
+        for number in numbers:
+            made = [tables.attempts[one] for one in tables.attempts_on.get((account, number), ())]
+            calls = [
+                PastCall(one.id, one.initiated_at)
+                for one in made
+                if one.disposition != "congested" or one.ringing_at is not None
+            ]
+            if calls:
+                found[number] = tuple(calls[: -CALLEE_CALLS_MAX - 1 : -1])
         return found
 
     async def did_health(self, since: float) -> list[HealthStep]:

@@ -14,6 +14,7 @@ from engine.model import (
     DAYS,
     Account,
     AccountRules,
+    CalleeCap,
     CallingWindow,
     Cap,
     Did,
@@ -149,6 +150,8 @@ class _Draw:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chance = Random(seed)
+        self.of_callees = Random(f"{seed}/callees")
+        """What came later than the rest is drawn apart, so that seeds mean what they meant before."""
         self.numbers: list[str] = []
 
     def some(self, likelihood: float) -> bool:
@@ -213,6 +216,7 @@ class _Draw:
             channels=chance.choice((None, None, 1, 3)),
             cps=chance.choice((None, None, 0.5, 3)),
             caps=self._caps(0.2),
+            callee_caps=self._callee_caps(),
         )
         zone = chance.choice(list(ZONES.values()))
         return Account(f"acc_{place}", f"account {place}", zone, "who@example.com", epoch, rules)
@@ -233,6 +237,13 @@ class _Draw:
         count = chance.choice((1, 1, 2)) if self.some(likelihood) else 0
         return tuple(Cap(chance.randrange(1, 6), chance.choice((5, 60, 300))) for _ in range(count))
 
+    def _callee_caps(self) -> tuple[CalleeCap, ...]:
+        chance = self.of_callees
+        count = chance.choice((1, 1, 2)) if chance.random() < 0.2 else 0
+        return tuple(
+            CalleeCap(chance.randrange(1, 4), chance.choice((5, 60, 300))) for _ in range(count)
+        )
+
     def _flow(
         self, place: int, accounts: Sequence[Account], dids: Sequence[Did], epoch: float
     ) -> Flow:
@@ -251,6 +262,7 @@ class _Draw:
             channels=chance.choice((None, None, 1, 2, 5)),
             cps=chance.choice((None, None, 0.2, 1, 10)),
             caps=self._caps(0.2),
+            callee_caps=self._callee_caps(),
             declined=chance.choice(("stop", "next")),
             on_unknown=chance.choice(("stop", "retry")),
             calling_window=self._windows(epoch) if self.some(0.4) else None,

@@ -46,7 +46,9 @@ class View:
         self.refused: defaultdict[str, float] = defaultdict(lambda: -1e9)
         """By trunk: when the latest call left that is refused for want of capacity."""
         self.over: defaultdict[tuple[str, str], float] = defaultdict(lambda: -1e9)
-        """By list and number: when the latest call ended, as it was written down."""
+        """By list and number, and by account and number: when the latest call's end was written down."""
+        self.called: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        """By account and number: when its calls left."""
         self.set_at = -1e9
         """When the clock was last set."""
         self._seen = 0
@@ -60,6 +62,9 @@ class View:
             match entry:
                 case Invite():
                     self.begun[entry.caller].append(entry.at)
+                    known = self.world.store.tables.attempts.get(entry.attempt)
+                    if known is not None:
+                        self.called[known.account, entry.number].append(entry.at)
                     if entry.code == 0:
                         self.silent[entry.trunk] = entry.at
                     if entry.code in (429, 503):
@@ -69,6 +74,7 @@ class View:
                 case Told(type="attempt.ended"):
                     one = self.world.store.tables.attempts[read_event(entry)["attempt"]]
                     self.over[one.list, one.number] = entry.at
+                    self.over[one.account, one.number] = entry.at
         self._seen = len(tape)
         intents = self.world.disk.intents
         for at, did in intents[self._seen_intents :]:
@@ -267,14 +273,29 @@ def _account_paused(contact: Contact, view: View) -> bool:
 
 
 def _callee_cap(contact: Contact, view: View) -> bool:
-    """Of a number that is on a call for another contact of the list, or was a moment ago."""
-    tables = view.world.store.tables
-    since = trio.current_time() - BUSY_S - SLACK_S
-    is_up = any(
-        (one.list, one.number) == (contact.list, contact.number)
-        for one in (tables.attempts[attempt] for attempt in tables.open_attempts)
+    """Of a number that is on a call for another contact of the list, or was a moment ago; or that was called
+    as often as it may be, or is on a call that may not count."""
+    if _is_engaged(contact.list, contact.number, view):
+        return True
+    accounts = view.world.store.tables.accounts
+    caps = (
+        *accounts[contact.account].rules.callee_caps,
+        *view.flow_of(contact).settings.callee_caps,
     )
-    return is_up or view.over[contact.list, contact.number] >= since
+    if caps and _is_engaged(contact.account, contact.number, view):
+        return True
+    called, now = view.called[contact.account, contact.number], trio.current_time()
+    slack_s = INTENT_S + SLACK_S
+    return any(sum(at >= now - cap.per_s - slack_s for at in called) >= cap.calls for cap in caps)
+
+
+def _is_engaged(by: str, number: str, view: View) -> bool:
+    """Whether a number is, or was a moment ago, on a call of a list or of an account."""
+    tables = view.world.store.tables
+    up = (tables.attempts[attempt] for attempt in tables.open_attempts)
+    if any(one.number == number and by in (one.list, one.account) for one in up):
+        return True
+    return view.over[by, number] >= trio.current_time() - BUSY_S - SLACK_S
 
 
 def _never(_contact: Contact, _view: View) -> bool:

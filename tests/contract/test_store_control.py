@@ -11,10 +11,11 @@ import trio
 from engine.did_health import HEALTH_STEP_S, HealthStep, Tally, step_of
 from engine.disposition import Disposition
 from engine.events import number_event
-from engine.model import Contact, ListCounts
+from engine.model import CALLEE_CALLS_MAX, Contact, ListCounts
 from engine.ports.store import (
     Conflict,
     NewList,
+    PastCall,
     RecentStart,
 )
 from tests.contract.store_samples import (
@@ -329,6 +330,40 @@ async def test_who_called_a_number_last_is_asked_for_many_numbers_at_once(kit: K
     assert await store.last_callers(ACME, asked) == {first: latest, other: ("+917",)}
     assert await store.last_callers(OTHER, asked) == {}
     assert await store.last_callers(ACME, []) == {}
+
+
+async def test_which_calls_may_have_reached_a_number_is_asked_for_many_numbers_at_once(
+    kit: Kit,
+) -> None:
+    store = kit.store
+    await store.accept_list(a_new_list(120))
+    first, other = a_contact(1).tel[0], a_contact(2).tel[0]
+
+    async def call(nth: int) -> None:
+        attempt = msgspec.structs.replace(
+            an_attempt(a_contact(nth), nth), number=first, initiated_at=NOW + nth + 0.123456
+        )
+        await store.begin_attempt(attempt, about(attempt, "attempt.initiated"))
+        # One was refused at once, one after it rang; the others are busy, or go on.
+        if nth in (107, 108, 109):
+            how: Disposition = "busy" if nth == 107 else "congested"
+            rang_at = NOW + nth + 1 if nth == 109 else None
+            over = msgspec.structs.replace(ended(attempt, how), ringing_at=rang_at)
+            await store.end_attempt(over, completed(a_contact(nth), how), [])
+
+    async with trio.open_nursery() as nursery:
+        for nth in range(1, 111):
+            nursery.start_soon(call, nth)
+    called = msgspec.structs.replace(an_attempt(a_contact(112), 112), number=other)
+    await store.begin_attempt(called, about(called, "attempt.initiated"))
+    found = await store.past_calls(ACME, [first, other, "+4930"])
+    kept = [nth for nth in range(110, 0, -1) if nth != 108][:CALLEE_CALLS_MAX]
+    assert found == {
+        first: tuple(PastCall(f"att_{nth:06d}", NOW + nth + 0.123456) for nth in kept),
+        other: (PastCall("att_000112", NOW + 1),),
+    }
+    assert await store.past_calls(OTHER, [first]) == {}
+    assert await store.past_calls(ACME, []) == {}
 
 
 # Events

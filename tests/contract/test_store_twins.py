@@ -472,6 +472,7 @@ async def compare_everything(twins: Twins) -> None:
         lambda store: store.open_legs(),
         lambda store: store.did_health(0),
         lambda store: store.last_callers(ACME, NUMBERS),
+        lambda store: store.past_calls(ACME, NUMBERS),
         lambda store: store.did_starts("+911140000001", 0, 10),
         lambda store: store.answer_days(0),
         lambda store: store.answer_days(day_of(at)),

@@ -12,6 +12,7 @@ from engine.events import rfc3339
 from engine.model import (
     Account,
     ApiKey,
+    CalleeCap,
     CallingWindow,
     CallingWindows,
     Cap,
@@ -38,6 +39,7 @@ class AccountView(Struct, frozen=True):
     country_calls_per_day: int | None
     country_caps: dict[str, int]
     approved_countries: tuple[str, ...]
+    callee_caps: tuple[CalleeCap, ...]
     stopped_at: str | None
     """Since when an administrator lets it make no call."""
     paused_at: str | None
@@ -109,6 +111,7 @@ def show_account(account: Account) -> AccountView:
         country_calls_per_day=account.rules.country_calls_per_day,
         country_caps=account.rules.country_caps,
         approved_countries=account.rules.approved_countries,
+        callee_caps=account.rules.callee_caps,
         stopped_at=show_time(account.stopped_at),
         paused_at=show_time(account.paused_at),
     )

@@ -18,6 +18,8 @@ from sim.world.tape import CallOver, Invite
 EXACT_S: Final = 1e-6
 """What floating-point arithmetic may lose of a window."""
 
+NO_CAPACITY: Final = (429, 503)
+
 Party = tuple[str, str]
 """What kind of party, and which."""
 Window = tuple[int, float]
@@ -25,7 +27,7 @@ Window = tuple[int, float]
 
 
 def judge_limits(case: Case) -> Iterator[Breach]:
-    """Those of the installation, the accounts, the trunks, the flows and the DIDs."""
+    """Those of the installation, the accounts, the trunks, the flows, the DIDs and the callees."""
     windows, channels = _limits_of(case)
     arrivals: defaultdict[Party, list[float]] = defaultdict(list)
     for one in case.invites:
@@ -35,6 +37,7 @@ def judge_limits(case: Case) -> Iterator[Breach]:
         for limit in limits:
             yield from _judge_window(party, limit, sorted(arrivals[party]))
     yield from _judge_channels(case, channels)
+    yield from _judge_callees(case)
 
 
 def _limits_of(case: Case) -> tuple[dict[Party, list[Window]], dict[Party, int]]:
@@ -84,6 +87,31 @@ def _judge_window(party: Party, limit: Window, arrivals: list[float]) -> Iterato
                 "no limit is exceeded in any sliding window",
                 f"{' '.join(party)}: {count} calls in the {per_s:g} s until {at:.3f}, not {calls}",
             )
+
+
+def _judge_callees(case: Case) -> Iterator[Breach]:
+    """Those of callees: an account's on all its calls, a flow's on its own, each counted over all calls of
+    the account. A call that was refused for want of capacity reached nobody."""
+    arrivals: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in sorted(case.invites, key=lambda invite: invite.arrived_at):
+        attempt = case.attempts.get(one.attempt)
+        if attempt is None or one.code in NO_CAPACITY:
+            continue
+        before = arrivals[attempt.account, one.number]
+        before.append(one.arrived_at)
+        caps = (
+            *case.accounts[attempt.account].rules.callee_caps,
+            *case.flows[attempt.flow].settings.callee_caps,
+        )
+        for cap in caps:
+            first = bisect_right(before, one.arrived_at - cap.per_s + EXACT_S)
+            count = len(before) - first
+            if count > cap.calls:
+                yield Breach(
+                    "nobody is called more often than the caps on callees allow",
+                    f"{one.number}: {count} calls in the {cap.per_s:g} s until "
+                    f"{one.arrived_at:.3f}, not {cap.calls}",
+                )
 
 
 def _judge_channels(case: Case, channels: dict[Party, int]) -> Iterator[Breach]:

@@ -34,6 +34,7 @@ async def test_an_account_is_made_and_listed(world: World) -> None:
         "country_calls_per_day": None,
         "country_caps": {},
         "approved_countries": [],
+        "callee_caps": [],
         "stopped_at": None,
         "paused_at": None,
     }

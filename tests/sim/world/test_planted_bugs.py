@@ -12,10 +12,11 @@ from msgspec.structs import replace
 import engine.dial.blockers
 import engine.dial.did
 import engine.dial.router
+from engine.dial.callees import CalleeBook, Callees
 from engine.dial.limits import Limits, limits_of_did
 from engine.dial.router import Router
 from engine.events import Event
-from engine.model import Attempt, Blocker, Cap, Contact, RetryRule
+from engine.model import Attempt, Blocker, CalleeCap, Cap, Contact, RetryRule
 from sim.memory_store.tables import Tables
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
@@ -117,6 +118,19 @@ def test_a_limit_that_is_one_too_high_is_found(
 
     monkeypatch.setattr(engine.dial.did, "limits_of_did", one_too_high)
     assert promises_broken(None) == {promise}
+
+
+def test_a_callee_who_is_called_once_too_often_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_too_high(self: Callees, book: CalleeBook, account: str, caps: Any) -> None:
+        higher = [CalleeCap(cap.calls + 1, cap.per_s) for cap in caps]
+        keep(self, book, account, higher)
+
+    keep = Callees.__init__
+    monkeypatch.setattr(Callees, "__init__", one_too_high)
+    caps = (CalleeCap(1, 300),)
+    assert promises_broken(None, callee_caps=caps) == {
+        "nobody is called more often than the caps on callees allow"
+    }
 
 
 @pytest.mark.parametrize("code", ["did_channels", "list_paused", "calling_window", "retry_wait"])
