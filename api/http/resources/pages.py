@@ -14,11 +14,31 @@ from api.http.exchange import Answer, Exchange
 from api.http.problem import KINDS, not_found
 
 FOLDER: Final = Path(__file__).parents[1] / "console"
-FILES: Final = {
-    "console.css": "text/css; charset=utf-8",
-    "console.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+TYPES: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
 }
+FILES: Final = (
+    "console.css",
+    "page.css",
+    "icon.svg",
+    "api.js",
+    "configuration.js",
+    "console.js",
+    "dom.js",
+    "feed.js",
+    "flow.js",
+    "list.js",
+    "numbers.js",
+    "overview.js",
+    "parts.js",
+    "prompts.js",
+    "review.js",
+    "state.js",
+    "upload.js",
+    "words.js",
+)
 """What the page asks for, and nothing else, by name."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -42,7 +62,8 @@ async def get_console_file(exchange: Exchange) -> Answer:
     name = exchange.path["file"]
     if name not in FILES:
         raise not_found("file", name)
-    return Answer(200, _read_file(name), FILES[name], dict(PAGE_HEADERS))
+    kind = TYPES[name.rpartition(".")[2]]
+    return Answer(200, _read_file(name), kind, dict(PAGE_HEADERS))
 
 
 async def get_error_page(exchange: Exchange) -> Answer:

@@ -7,21 +7,24 @@ import re
 import pytest
 
 from api.http.problem import KINDS
+from api.http.resources.pages import FILES, FOLDER
 from tests.api.http.world import World
 
 
-async def test_the_console_asks_only_for_its_own_files(world: World) -> None:
+async def test_the_console_asks_only_for_its_own_files_and_for_all_of_them(world: World) -> None:
     page = await world.stranger.get("/")
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    asked = re.findall(r'(?:src|href)="([^"#]+)"', page.body.decode())
-    assert set(asked) == {
-        "/",
-        "/console/icon.svg",
-        "/console/console.css",
-        "/console/console.js",
-    }
+    asked: list[str] = re.findall(r'(?:src|href)="([^"#]+)"', page.body.decode())
     for path in asked:
-        assert (await world.stranger.get(path)).status == 200
+        file = await world.stranger.get(path)
+        assert file.status == 200, path
+        if path.endswith(".js"):
+            imported = re.findall(
+                r'^import .* from "\./([\w.]+)";$', file.body.decode(), re.MULTILINE
+            )
+            asked += [url for name in imported if (url := f"/console/{name}") not in asked]
+    assert sorted({*asked}) == sorted(f"/console/{name}" for name in FILES)
+    assert sorted(FILES) == sorted({path.name for path in FOLDER.iterdir()} - {"index.html"})
 
 
 async def test_the_console_runs_under_a_policy_that_lets_nothing_else_in(world: World) -> None:

@@ -1,0 +1,135 @@
+// How a flow is reached and from which numbers it calls.
+
+import { getAll, put, session } from "./api.js";
+import { announce, copy, doing, make } from "./dom.js";
+import { card, facts } from "./parts.js";
+import { makeHealth } from "./numbers.js";
+import { known, may, putFlow, watch } from "./state.js";
+import { count } from "./words.js";
+
+const NUMBERS_SHOWN = 50;
+const OFFERED = 500;
+const EXAMPLE_NUMBER = "+14155550123";
+const VARIABLES_SHOWN = 3;
+
+/** A text with a button that copies it. */
+function copyable(label, text) {
+  const code = make("code", {}, text);
+  const button = make("button.small", { type: "button", "aria-label": `Copy: ${label}`, onclick: doing(async () => {
+    if (await copy(text, code)) {
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    }
+  }) }, "Copy");
+  return make("div.copyable", {}, make("pre", { tabindex: "0", role: "region", "aria-label": label }, code), button);
+}
+
+// --- numbers
+
+/** Attach and detach caller numbers. */
+function makeNumbers(id, signal) {
+  const flow = () => known.flows.get(id);
+  let all = [];
+  const attached = make("ul.numbers", { "aria-label": "Attached numbers" });
+  const more = make("p.faint");
+  const offered = make("datalist", { id: "offered-numbers" });
+  const input = make("input", { id: "new-number", list: "offered-numbers", autocomplete: "off", inputmode: "tel", placeholder: "+14155550100", required: true });
+  const form = make("form.row", { onsubmit: (event) => {
+    event.preventDefault();
+    attach();
+  } }, make("label", { for: "new-number" }, "Attach a number"), input, offered, make("button", {}, "Attach"));
+  const change = async (numbers, told) => {
+    putFlow(await put(`/v1/flows/${id}/dids`, { numbers }));
+    announce(told);
+  };
+  const attach = doing(async () => {
+    const added = input.value.split(/[\s,;]+/).filter(Boolean).map((number) => (number.startsWith("+") ? number : `+${number}`));
+    await change([...new Set([...flow().dids, ...added])], `Attached ${added.join(", ")}.`);
+    input.value = "";
+  });
+  const detach = (number) => doing(async () => {
+    await change(flow().dids.filter((one) => one !== number), `Detached ${number}.`);
+    input.focus();
+  });
+  const draw = () => {
+    const mine = flow()?.dids ?? [];
+    const found = new Map(all.map((did) => [did.number, did]));
+    attached.replaceChildren(...mine.slice(0, NUMBERS_SHOWN).map((number) => make("li", {},
+      make("b.number", {}, number),
+      found.has(number) ? makeHealth(found.get(number)) : null,
+      may("owner") ? make("button.small", { type: "button", "aria-label": `Detach ${number}`, onclick: detach(number) }, "Detach") : null)));
+    more.textContent = mine.length === 0
+      ? "None. The listener can be switched on when there is one."
+      : mine.length > NUMBERS_SHOWN ? `and ${count(mine.length - NUMBERS_SHOWN)} more` : "";
+    offered.replaceChildren(...all.filter((did) => !mine.includes(did.number)).slice(0, OFFERED).map((did) => make("option", { value: did.number })));
+  };
+  watch("flows", draw, signal);
+  draw();
+  getAll("/v1/dids").then((dids) => {
+    all = dids.filter((did) => did.account === known.me.account || did.account === known.me.name);
+    draw();
+  }).catch(() => {});
+  return card("Caller numbers", attached, more, may("owner") ? form : null);
+}
+
+// --- ways in
+
+function variablesOf(flow) {
+  return Object.entries(flow.definition.variables ?? {}).slice(0, VARIABLES_SHOWN)
+    .map(([name, of]) => [name, String(of?.default ?? "…")]);
+}
+
+/** As a shell takes it between single quotes. */
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function curl(url, ...more) {
+  const account = known.me.role === "administrator" && session.account ? [`-H ${quoted(`Callwheel-Account: ${session.account}`)}`] : [];
+  return [`curl ${quoted(url)}`, '-H "Authorization: Bearer $CALLWHEEL_KEY"', ...account, ...more].join(" \\\n  ");
+}
+
+function makeEndpoints(flow) {
+  const variables = Object.fromEntries(variablesOf(flow));
+  const some = Object.keys(variables).length ? { variables } : {};
+  const json = (body) => ["-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`];
+  const ways = [
+    ["Upload a list", flow.triggers.upload_url, ["-F file=@people.csv"],
+      ["Add ", make("code", {}, "?dry_run=true"), " to try it: nobody is called."]],
+    ["Send many people at once", flow.triggers.multicast_url, json({ name: "June", contacts: [{ tel: [EXAMPLE_NUMBER], ...some }] }),
+      ["As ", make("code", {}, "application/x-ndjson"), " with a person a line it may go on for as long as you like."]],
+    ["Make one call", flow.triggers.calls_url, json({ to: EXAMPLE_NUMBER, ...some }), []],
+  ];
+  return card(
+    "API",
+    make("p.faint", {}, "A key with the role operator goes into ", make("code", {}, "$CALLWHEEL_KEY"), ". An ",
+      make("code", {}, "Idempotency-Key"), " makes repeating safe. ", make("a", { href: "/docs", target: "_blank", rel: "noreferrer" }, "All of the API")),
+    ways.map(([title, url, more, hint]) => make("div.way", {}, make("h3", {}, title), copyable(title, curl(url, ...more)), hint.length ? make("p.faint", {}, hint) : null)),
+  );
+}
+
+/** What the API tells of a door, whatever it tells: nothing, a text, or some facts. */
+function describe(label, told, none) {
+  if (told === null || told === undefined) return make("p.faint", {}, none);
+  if (typeof told === "string") return copyable(label, told);
+  return facts(Object.entries(told).map(([name, value]) =>
+    [name.replaceAll("_", " "), value === null ? null : typeof value === "object" ? JSON.stringify(value) : String(value)]));
+}
+
+function makeDoors(flow) {
+  const senders = flow.settings.email_senders ?? [];
+  return card(
+    "E-mail and SFTP",
+    make("h3", {}, "E-mail"),
+    describe("E-mail address of the flow", flow.triggers.email, "This installation takes no lists by e-mail."),
+    flow.triggers.email ? make("p.faint", {}, senders.length ? `Lists are taken from ${senders.join(", ")}.` : "No sender is allowed yet: the flow's setting email_senders names them.") : null,
+    make("h3", {}, "SFTP"),
+    describe("SFTP of the flow", flow.triggers.sftp, "No SFTP server is set up for this flow."),
+  );
+}
+
+/** The configuration tab. */
+export function makeConfiguration(id, signal) {
+  const flow = known.flows.get(id);
+  return make("div.stack", {}, makeNumbers(id, signal), makeEndpoints(flow), makeDoors(flow));
+}

@@ -1,0 +1,114 @@
+// One list: how far it is, what the others wait for, and what was not taken.
+
+import { get } from "./api.js";
+import { doing, make, write } from "./dom.js";
+import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill } from "./parts.js";
+import { known, loadList, nameOf, watch } from "./state.js";
+import { CALL_STATE, STATUS, count, moment, plain, rows, waiting } from "./words.js";
+
+const CONTACTS_PAGE = 25;
+const SOURCES = { api: "the API", upload: "an upload", email: "e-mail", sftp: "SFTP" };
+
+function makeWaits() {
+  const waits = make("ul.plain");
+  const element = card("What the others wait for", waits);
+  return {
+    element,
+    update(list) {
+      const blocked = Object.entries(list.blocked ?? {}).sort((a, b) => b[1] - a[1]);
+      element.hidden = blocked.length === 0;
+      const texts = blocked.map(([code, number]) => waiting(code, number, list.blocked_until?.[code]));
+      texts.forEach((text, place) => write(waits.children[place] ?? waits.appendChild(make("li")), text));
+      while (waits.children.length > texts.length) waits.lastElementChild.remove();
+    },
+  };
+}
+
+function makeRejected({ report }) {
+  if (!report.rejected) return null;
+  const more = report.rejected > report.errors.length ? ` The first ${count(report.errors.length)} of them are shown; “Rejected rows” has all.` : "";
+  return card(
+    "Rejected rows",
+    make("p.faint", {}, `${rows(report.rejected)} of ${count(report.rows)} could not be taken.${more}`),
+    makeFaults("Rejected rows", report.errors),
+  );
+}
+
+function stateOf(contact) {
+  if (contact.disposition) return plain(contact.disposition);
+  if (contact.blocker) return contact.blocker.until ? `${contact.blocker.detail} Until ${moment(contact.blocker.until)}.` : contact.blocker.detail;
+  return contact.status === "dialing" ? "being called" : contact.status;
+}
+
+/** One contact's calls, asked for when somebody opens it. */
+function makeAttempts(contact) {
+  const place = make("div", {}, "…");
+  const details = make("details", { ontoggle: async () => {
+    if (!details.open) return;
+    try {
+      const { attempts } = await get(`/v1/contacts/${contact.id}`);
+      place.replaceChildren(attempts.length
+        ? make("ul.plain", {}, attempts.map((one) => make("li", {}, `${moment(one.initiated_at)}: ${one.number}, ${plain(one.disposition ?? CALL_STATE[one.status] ?? one.status)}`,
+          one.digits ? `, pressed ${one.digits}` : "", one.duration_s ? `, ${Math.round(one.duration_s)} s` : "")))
+        : "No call yet.");
+    } catch (error) {
+      place.textContent = error.message;
+    }
+  } }, make("summary", {}, stateOf(contact)), place);
+  return details;
+}
+
+function makeContacts(id) {
+  const heads = ["Row", "Number", "Reference", "State and calls"];
+  const body = make("tbody");
+  const people = makeTable("People on the list", heads, body);
+  people.hidden = true;
+  let cursor = "";
+  const more = make("button", { type: "button", onclick: doing(load) }, "Show who is on it");
+  async function load() {
+    const page = await get(`/v1/lists/${id}/contacts?limit=${CONTACTS_PAGE}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    body.append(...page.items.map((one) => makeRow(heads, [String(one.row), one.tel.join(", "), one.reference, makeAttempts(one)])));
+    people.hidden = false;
+    cursor = page.next;
+    more.hidden = !cursor;
+    write(more, "Show more");
+  }
+  return card("People", people, make("div.actions", {}, more));
+}
+
+export async function showList(place, signal, id) {
+  const list = await loadList(id);
+  const [state, done] = [make("span.pill"), make("p.done", {}, make("b"), make("span.faint"))];
+  const [track, legend, actions, waits] = [makeTrack(), makeLegend(), makeActions(list), makeWaits()];
+  const times = make("div");
+  const draw = () => {
+    const now = known.lists.get(id);
+    if (!now) return;
+    setPill(state, ...STATUS[now.status]);
+    write(done.firstElementChild, count(now.counts.completed));
+    write(done.lastElementChild, ` of ${count(now.counts.contacts)} done`);
+    [track, legend, actions, waits].forEach((part) => part.update(now));
+    const shown = [
+      ["Came in by", SOURCES[now.source] ?? now.source],
+      ["At", moment(now.created_at)],
+      ["First call", now.started_at && moment(now.started_at)],
+      ["Finished", now.finished_at && moment(now.finished_at)],
+      ["Rows", `${count(now.report.rows)}, of which ${count(now.report.accepted)} taken`],
+    ];
+    times.replaceChildren(facts(shown));
+  };
+  watch("list", (changed) => changed === id && draw(), signal);
+  draw();
+  place.append(
+    make("header.page-head", {},
+      make("div", {},
+        make("p.crumb", {}, make("a", { href: `#/flows/${list.flow}` }, nameOf(list.flow))),
+        make("h1", { tabindex: "-1" }, list.name), state),
+      actions.element),
+    make("section.card", { "aria-label": "Progress" }, done, track.element, legend.element, times),
+    waits.element,
+    makeCalls({ isShown: (call) => call.list === id, withList: false, hidesEmpty: true }, signal),
+    makeRejected(list),
+    makeContacts(id),
+  );
+}

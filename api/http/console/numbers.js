@@ -1,0 +1,66 @@
+// Caller numbers, how busy they are and how their calls are taken.
+
+import { getAll, post } from "./api.js";
+import { announce, doing, make } from "./dom.js";
+import { card, makeRow, makeTable, pill } from "./parts.js";
+import { known, may } from "./state.js";
+import { REST_REASON, count, moment, percent } from "./words.js";
+
+const REFRESH_MS = 5000;
+const HEADS = ["Number", "Health", "Calls at once", "Calls a second", "Flows", "Actions"];
+const SHOWN = 200;
+
+/** How a number is, in a pill and a few words. */
+export function makeHealth(did) {
+  if (did.rest) {
+    const until = did.rest.until ? `until ${moment(did.rest.until)}` : "until somebody lets it call again";
+    return make("span.health", {}, pill("resting", "warn"), ` ${until}: ${REST_REASON[did.rest.reason] ?? did.rest.detail}`);
+  }
+  const { calls, answer_rate: answered, blocked_share: blocked } = did.health;
+  const said = calls
+    ? `${percent(answered, 1)} of ${count(calls)} calls answered${blocked ? `, ${percent(blocked, 1)} blocked` : ""}`
+    : "no calls of late";
+  return make("span.health", {}, pill("good", "good"), ` ${said}`);
+}
+
+function makeNumber(did, refresh) {
+  const change = (what, told) => doing(async () => {
+    await post(`/v1/dids/${encodeURIComponent(did.number)}/${what}`, what === "rest" ? {} : undefined);
+    announce(told);
+    await refresh();
+  });
+  const act = did.rest
+    ? make("button.small", { type: "button", "aria-label": `Let ${did.number} call again`, onclick: change("resume", `${did.number} calls again.`) }, "Call again")
+    : make("button.small", { type: "button", "aria-label": `Let ${did.number} rest`, onclick: change("rest", `${did.number} rests.`) }, "Let rest");
+  const flows = [...known.flows.values()].filter((flow) => flow.dids.includes(did.number));
+  const links = flows.flatMap((flow, place) => [place ? ", " : "", make("a", { href: `#/flows/${flow.id}/configuration` }, flow.name)]);
+  return makeRow(HEADS, [
+    did.number,
+    makeHealth(did),
+    `${count(did.load.channels_in_use)} of ${count(did.channels)}`,
+    `${count(did.load.calls_last_s)} of ${did.cps}`,
+    make("span", {}, links.length ? links : "none"),
+    may("operator") ? act : "",
+  ]);
+}
+
+export async function showNumbers(place, signal) {
+  const body = make("tbody");
+  const about = make("p.faint");
+  const load = async () => {
+    const dids = (await getAll("/v1/dids")).filter((did) => [known.me.account, known.me.name].includes(did.account));
+    const focused = document.activeElement?.getAttribute("aria-label");
+    body.replaceChildren(...dids.slice(0, SHOWN).map((did) => makeNumber(did, load)));
+    if (focused) body.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+    about.textContent = dids.length === 0
+      ? "The account has no number to call from; an administrator gives it one."
+      : dids.length > SHOWN ? `The first ${SHOWN} of ${count(dids.length)}.` : "Of the last hour. A number whose calls are blocked too often rests by itself.";
+  };
+  await load();
+  const ticking = setInterval(() => document.hidden || load().catch(() => {}), REFRESH_MS);
+  signal.addEventListener("abort", () => clearInterval(ticking));
+  place.append(
+    make("h1", { tabindex: "-1" }, "Caller numbers"),
+    card("Health", about, makeTable("Caller numbers", HEADS, body)),
+  );
+}

@@ -1,0 +1,198 @@
+// What the page knows of the account: flows, lists and the calls that go on. The feed says what has
+// changed; what an event cannot tell is asked for again, a little later and once for many events.
+
+import { get, getAll, session } from "./api.js";
+import { Feed } from "./feed.js";
+
+const REFRESH_MS = 600; // a list whose events come thick is asked for again this often at most
+const OPEN_REFRESH_MS = 15_000; // an open list where nothing happens: its contacts' times come
+const CALLS_MAX = 5000; // that are followed
+const PACE_MS = 5000;
+const TELL_MS = 250;
+const ROLES = ["viewer", "operator", "owner", "administrator"];
+
+export const known = {
+  me: null,
+  accounts: [], // of an administrator
+  flows: new Map(),
+  lists: new Map(),
+  calls: new Map(), // attempt → { id, flow, list, number, did, status, at }
+  isLive: false,
+};
+
+export const OPEN = ["scheduled", "running", "paused"];
+
+const changes = new EventTarget();
+let feed = null;
+let timers = [];
+let stale = new Set();
+let starts = []; // when calls began, milliseconds
+let ended = null; // attempts that ended while the open ones are asked for
+let callsTold = null;
+
+/** Be told of `flows`, `list` (with its id), `lists`, `calls` or `feed`, until the signal. */
+export function watch(topic, act, signal) {
+  changes.addEventListener(topic, (event) => act(event.detail), { signal });
+}
+
+function tell(topic, detail) {
+  changes.dispatchEvent(new CustomEvent(topic, { detail }));
+}
+
+/** Whether the key's role is this one or above it. */
+export function may(role) {
+  return ROLES.indexOf(known.me?.role) >= ROLES.indexOf(role);
+}
+
+/** Begin with the account that the session names. Throws where the key is not good. */
+export async function begin() {
+  stop();
+  known.me = await get("/v1/me");
+  known.accounts = may("administrator") ? await getAll("/v1/accounts") : [];
+  await loadFlows();
+  feed = new Feed({ onEvents: takeEvents, onState: setLive, onGap: catchUp });
+  timers = [setInterval(refreshStale, REFRESH_MS), setInterval(refreshOpen, OPEN_REFRESH_MS)];
+}
+
+/** Forget all that is known. */
+export function stop() {
+  feed?.close();
+  timers.forEach(clearInterval);
+  feed = null;
+  known.me = null;
+  timers = [];
+  starts = [];
+  stale = new Set();
+  for (const some of [known.flows, known.lists, known.calls]) some.clear();
+}
+
+/** Act for another account: an administrator's choice. */
+export async function actFor(account) {
+  session.account = account;
+  session.keep();
+  await begin();
+}
+
+// --- flows
+
+export async function loadFlows() {
+  const flows = await getAll("/v1/flows");
+  known.flows.clear();
+  flows.forEach((flow) => known.flows.set(flow.id, flow));
+  tell("flows");
+}
+
+export function putFlow(flow) {
+  known.flows.set(flow.id, flow);
+  tell("flows");
+}
+
+export function nameOf(flow) {
+  return known.flows.get(flow)?.name ?? "a flow that was deleted";
+}
+
+// --- lists
+
+/** Keep what an answer said of a list. Pages of lists leave out what their contacts wait for. */
+export function putList(list) {
+  const before = known.lists.get(list.id);
+  known.lists.set(list.id, { ...(list.blocked ? {} : { blocked: before?.blocked, blocked_until: before?.blocked_until }), ...list });
+  tell("list", list.id);
+  return known.lists.get(list.id);
+}
+
+export const loadList = async (id) => putList(await get(`/v1/lists/${encodeURIComponent(id)}`));
+
+/** A page of lists, of one flow or of all; gives the cursor of the next. */
+export async function loadLists({ flow = "", cursor = "", limit = 20 } = {}) {
+  const query = new URLSearchParams({ limit, ...(flow && { flow }), ...(cursor && { cursor }) });
+  const page = await get(`/v1/lists?${query}`);
+  const lists = page.items.map(putList);
+  lists.filter((list) => OPEN.includes(list.status)).forEach((list) => stale.add(list.id));
+  return { lists, next: page.next };
+}
+
+async function refreshStale() {
+  if (document.hidden || !stale.size) return;
+  const due = [...stale];
+  stale = new Set();
+  for (const id of due) {
+    try {
+      await loadList(id);
+    } catch (error) {
+      if (error.status !== 404) stale.add(id);
+    }
+  }
+}
+
+function refreshOpen() {
+  for (const list of known.lists.values()) if (OPEN.includes(list.status)) stale.add(list.id);
+}
+
+// --- calls
+
+/** New calls a second, over the last seconds. */
+export function pace() {
+  const since = Date.now() - PACE_MS;
+  starts = starts.filter((at) => at > since);
+  return (1000 * starts.length) / PACE_MS;
+}
+
+function setCall(call) {
+  if (known.calls.has(call.id) || known.calls.size < CALLS_MAX) known.calls.set(call.id, call);
+}
+
+const MOVES = {
+  "attempt.ringing": "ringing",
+  "attempt.answered": "in-progress",
+};
+
+function takeEvents(events) {
+  for (const event of events) {
+    if (event.list) stale.add(event.list);
+    if (event.type === "attempt.initiated") {
+      starts.push(Date.now());
+      const { attempt: id, flow, list, time: at, data } = event;
+      setCall({ id, flow, list, number: data.number, did: data.did, status: "initiated", at });
+    } else if (event.type === "attempt.ended") {
+      known.calls.delete(event.attempt);
+      ended?.add(event.attempt);
+    } else if (MOVES[event.type] && known.calls.has(event.attempt)) {
+      setCall({ ...known.calls.get(event.attempt), status: MOVES[event.type], at: event.time });
+    }
+  }
+  tellCalls();
+}
+
+function tellCalls() {
+  callsTold ??= setTimeout(() => {
+    callsTold = null;
+    tell("calls");
+  }, TELL_MS);
+}
+
+function setLive(isLive) {
+  known.isLive = isLive;
+  tell("feed");
+}
+
+/** Ask anew for what events did not tell. */
+async function catchUp() {
+  refreshOpen();
+  ended = new Set();
+  try {
+    const open = await getAll("/v1/attempts?open=true");
+    known.calls.clear();
+    for (const one of open.filter((attempt) => !ended.has(attempt.id))) {
+      const { id, flow, list, number, did, status } = one;
+      setCall({ id, flow, list, number, did, status, at: one.answered_at ?? one.ringing_at ?? one.initiated_at });
+    }
+    await loadLists();
+  } catch {
+    // The feed goes on, and whoever looks at a list asks for it.
+  } finally {
+    ended = null;
+  }
+  tellCalls();
+  tell("lists");
+}
