@@ -75,23 +75,28 @@ class Keys:
             form.name,
             form.scopes,
             None if form.expires_in_s is None else now + form.expires_in_s,
+            life_s=form.expires_in_s,
         )
         audit.note(key.id, account.id)
         await self._store.add_key(key)
         return key
 
-    async def rotate(self, key: ApiKey, form: RotationForm, sha256: bytes) -> ApiKey:
+    async def rotate(
+        self, key: ApiKey, form: RotationForm, sha256: bytes, not_after: float | None = None
+    ) -> ApiKey:
         """A key like this one, which itself ends after the overlap that the form says; or before, if it
-        would have anyway. Both in one transaction. The new one has as long to live as the old one had when
-        it was made. Raises `Conflict` (`key_ended`, `too_many_keys`)."""
+        would have anyway. Both in one transaction. The new one has as long to live as the old one was made
+        for, and no longer than to `not_after`, which is when the key ends that asks: nobody lives
+        for ever by replacing themselves. Raises `Conflict` (`key_ended`, `too_many_keys`)."""
         now = self._clock.now()
-        life_s = None if key.expires_at is None else key.expires_at - key.created_at
+        ends = [] if key.life_s is None else [now + key.life_s]
+        ends += [] if not_after is None else [not_after]
         fresh = msgspec.structs.replace(
             key,
             id=self._ids.new("key"),
             sha256=sha256,
             created_at=now,
-            expires_at=None if life_s is None else now + life_s,
+            expires_at=min(ends, default=None),
             last_used_at=None,
         )
         ends_at = now + form.overlap_s

@@ -222,6 +222,9 @@ class ApiKey(Struct, frozen=True):
     revoked_at: float | None = None
     last_used_at: float | None = None
     """Within about a minute."""
+    life_s: float | None = None
+    """For how long it was made, and for how long the one that takes its place is; None is for good. It may
+    end before, because it was replaced, or because who asked for it ends."""
 
     def is_good(self, now: float) -> bool:
         """Whether it may still be used."""
@@ -450,6 +453,8 @@ class CallList(Struct, frozen=True):
     """The columns of the file it came in, for rejected.csv."""
     standing: bool = False
     """Whether it is a flow's list of single calls, which never completes."""
+    revision: int = 0
+    """How often somebody paused, resumed, canceled or rescheduled it."""
 
 
 class ListCounts(Struct, frozen=True):

@@ -18,6 +18,7 @@ from adapters.sqlite.rules import (
     superfluous_versions,
 )
 from adapters.sqlite.unit import Unit
+from engine import precondition
 from engine.model import Flow
 from engine.ports.store import IdempotentAnswer, Page
 
@@ -84,7 +85,8 @@ class SqliteFlows(Connected):
         self, account: str, flow: str, change: Callable[[Flow], Flow]
     ) -> Flow | None:
         """Replace the flow by `change(flow)`, which runs in the writer's thread and may run twice."""
-        return await self._writer.submit(lambda unit: _change_flow(unit, account, flow, change))
+        guarded = precondition.guarding(Flow, change)
+        return await self._writer.submit(lambda unit: _change_flow(unit, account, flow, guarded))
 
     async def get_definition(self, account: str, flow: str, version: int) -> dict[str, Any] | None:
         """The graph that a flow had in one of its versions."""
@@ -92,7 +94,8 @@ class SqliteFlows(Connected):
 
     async def delete_flow(self, account: str, flow: str) -> bool:
         """Hide a flow."""
-        return await self._writer.submit(lambda unit: _delete_flow(unit, account, flow))
+        check = precondition.checking(Flow)
+        return await self._writer.submit(lambda unit: _delete_flow(unit, account, flow, check))
 
 
 def _add_flow(unit: Unit, flow: Flow, answer: IdempotentAnswer | None) -> IdempotentAnswer | None:
@@ -142,14 +145,12 @@ def _clear_versions(unit: Unit, flow: str) -> None:
     unit.executemany(CLEAR_VERSION, [(*found, version) for version in gone])
 
 
-def _delete_flow(unit: Unit, account: str, flow: str) -> bool:
-    row = unit.row(
-        "SELECT f.n FROM flows f JOIN accounts a ON a.n = f.account "
-        "WHERE f.id = ? AND a.id = ? AND NOT f.deleted",
-        (flow, account),
-    )
-    if row is None:
+def _delete_flow(unit: Unit, account: str, flow: str, check: Callable[[Flow], None]) -> bool:
+    found = unit.row(FIND_FLOW, (flow, account))
+    row = unit.row("SELECT n FROM flows WHERE id = ?", (flow,))
+    if found is None or row is None:
         return False
+    check(to_flow(found))
     unit.write_out()  # the counters of its lists
     if unit.row(UNFINISHED_LISTS, row) is not None:
         raise flow_in_use()

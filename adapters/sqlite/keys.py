@@ -86,8 +86,8 @@ def _add_key(unit: Unit, key: ApiKey) -> None:
         if row[0] >= KEYS_MAX:
             raise too_many_keys()
     unit.execute(
-        "INSERT INTO keys (id, account, role, sha256, created_at, name, scopes, expires_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO keys (id, account, role, sha256, created_at, name, scopes, expires_at, life_s) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key.id,
             account_n,
@@ -97,6 +97,7 @@ def _add_key(unit: Unit, key: ApiKey) -> None:
             key.name,
             text(key.scopes),
             key.expires_at,
+            key.life_s,
         ),
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from adapters.sqlite import moving_rules
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import CONTACT_COLUMNS, LIST_COLUMNS, to_contact, to_list
-from adapters.sqlite.unit import Unit
+from adapters.sqlite.unit import ListRow, Unit
+from engine import precondition
 from engine.model import CallList, Contact
 from engine.ports.moving import Moved
 
@@ -53,8 +55,9 @@ class SqliteMoving(Connected):
         self, account: str, call_list: str, starttime: float, at: float
     ) -> CallList | None:
         """Begin to give a list another start time."""
+        check = precondition.checking(CallList)
         return await self._writer.submit(
-            lambda unit: _reschedule_list(unit, account, call_list, starttime, at)
+            lambda unit: _reschedule_list(unit, account, call_list, starttime, at, check)
         )
 
     async def move_contacts(self, limit: int) -> Moved | None:
@@ -71,14 +74,25 @@ class SqliteMoving(Connected):
 
 
 def _reschedule_list(
-    unit: Unit, account: str, call_list: str, starttime: float, at: float
+    unit: Unit,
+    account: str,
+    call_list: str,
+    starttime: float,
+    at: float,
+    check: Callable[[CallList], None],
 ) -> CallList | None:
     row = unit.find_list(call_list)
     if row is None or row.state.account != account:
         return None
+    check(_show_list(unit, row))
     told = moving_rules.reschedule(row.state, starttime, at)
     unit.change(row)
     unit.tell(told)
+    return _show_list(unit, row)
+
+
+def _show_list(unit: Unit, row: ListRow) -> CallList:
+    """The list as it is in this transaction."""
     unit.write_out()
     found = unit.row(THE_LIST, (row.n,))
     assert found is not None

@@ -29,6 +29,7 @@ def reschedule(row: ListState, starttime: float, at: float) -> list[Event]:
             "list_standing", "Single calls have start times of their own; change each contact's."
         )
     row.moving_to, row.moved_row, row.moved_id = starttime, 0, ""
+    row.revision += 1
     return [list_event("list.rescheduled", row, at, starttime=rfc3339(starttime))]
 
 

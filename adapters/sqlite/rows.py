@@ -103,7 +103,7 @@ def to_account(row: Row) -> Account:
 
 KEY_COLUMNS: Final = (
     "k.id, a.id, k.role, k.sha256, k.created_at, "
-    "k.name, k.scopes, k.expires_at, k.revoked_at, k.last_used_at"
+    "k.name, k.scopes, k.expires_at, k.revoked_at, k.last_used_at, k.life_s"
 )
 
 
@@ -209,7 +209,7 @@ def to_answer(row: Row) -> IdempotentAnswer:
 
 LIST_COLUMNS: Final = (
     "l.id, a.id, f.id, l.flow_version, l.name, l.source, l.status, l.report, l.created_at, "
-    "l.started_at, l.finished_at, l.header, l.standing"
+    "l.started_at, l.finished_at, l.header, l.standing, l.revision"
 )
 LIST_SET: Final = (
     "id = ?, account = ?, flow = ?, flow_version = ?, name = ?, source = ?, status = ?, report = ?, "
@@ -249,18 +249,20 @@ def to_list(row: Row) -> CallList:
         *row[8:11],
         read_strings(row[11]),
         bool(row[12]),
+        row[13],
     )
     return CallList(*values)
 
 
 STATE_COLUMNS: Final = (
     "l.id, a.id, f.id, l.status, l.standing, l.started_at, l.finished_at, l.contacts, l.open, "
-    "l.dialing, l.completed, l.dispositions, l.moving_to, l.moved_row, l.moved_id"
+    "l.dialing, l.completed, l.dispositions, l.moving_to, l.moved_row, l.moved_id, "
+    "l.revision"
 )
 COUNTS_SET: Final = "contacts = ?, open = ?, dialing = ?, completed = ?, dispositions = ?"
 STATUS_SET: Final = (
     "status = ?, started_at = ?, finished_at = ?, has_open = ?, unfinished = ?, moving_to = ?, "
-    "moved_row = ?, moved_id = ?"
+    "moved_row = ?, moved_id = ?, revision = ?"
 )
 
 
@@ -286,12 +288,13 @@ def status_row(state: ListState) -> Row:
         state.moving_to,
         state.moved_row,
         state.moved_id,
+        state.revision,
     )
 
 
 def to_state(row: Row) -> ListState:
     """The state of a list."""
-    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]), *row[12:15])
+    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]), *row[12:16])
     return ListState(*values)
 
 

@@ -93,6 +93,8 @@ class ListState(Struct):
     moved_row: int = 0
     moved_id: str = ""
     """Up to which contact, by row and id, they have it."""
+    revision: int = 0
+    """See `CallList`."""
 
     @property
     def is_open(self) -> bool:
@@ -298,6 +300,7 @@ def change_status(row: ListState, change: ListChange, at: float) -> list[Event]:
     if after == row.status:
         return []
     row.status = after
+    row.revision += 1
     if change == "cancel":
         return _finish(row, at)
     return [list_event("list.paused" if change == "pause" else "list.started", row, at)]

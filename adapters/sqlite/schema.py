@@ -405,6 +405,11 @@ _PRIORITIES: Final = (
     "CREATE INDEX contacts_urgent ON contacts (list, due_at, id) "
     "WHERE state = 'open' AND priority = 'urgent'",
 )
+_REVISIONS: Final = ("ALTER TABLE lists ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",)
+_LIVES: Final = (
+    "ALTER TABLE keys ADD COLUMN life_s REAL",
+    "UPDATE keys SET life_s = expires_at - created_at WHERE expires_at IS NOT NULL",
+)
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0001 settings, lists, attempts, events", _SETTINGS + _LISTS + _ATTEMPTS),
@@ -430,6 +435,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0021 pauses of flows and accounts", PAUSES),
     Migration("0022 priorities of contacts", _PRIORITIES),
     Migration("0023 pick-ups", PICKUPS),
+    Migration("0024 revisions of lists, lives of keys", _REVISIONS + _LIVES),
 )
 """In the order in which they run."""
 

@@ -29,6 +29,7 @@ from adapters.sqlite.rules import (
     is_remembered,
 )
 from adapters.sqlite.unit import Unit
+from engine import precondition
 from engine.events import Event
 from engine.model import Account, Did, Prompt
 from engine.ports.store import IdempotentAnswer, Page
@@ -68,7 +69,8 @@ class SqliteSettings(Connected):
         self, account: str, change: Callable[[Account], Account]
     ) -> Account | None:
         """Replace the account by `change(account)`, which runs in the writer's thread and may run twice."""
-        return await self._writer.submit(lambda unit: _change_account(unit, account, change))
+        guarded = precondition.guarding(Account, change)
+        return await self._writer.submit(lambda unit: _change_account(unit, account, guarded))
 
     async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
         """In the order of their ids."""
@@ -101,6 +103,10 @@ class SqliteSettings(Connected):
             lambda one: cursor_of(one.number),
         )
 
+    async def get_any_did(self, number: str) -> Did | None:
+        """One DID, of whichever account."""
+        return await self._readers.row(f"{_SELECT_DID} WHERE d.number = ?", (number,), to_did)
+
     async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
         """Those of the numbers that the account has, in the order in which they were asked for."""
         wanted = list(dict.fromkeys(numbers))
@@ -121,13 +127,15 @@ class SqliteSettings(Connected):
         tell: Callable[[Did], Event] | None = None,
     ) -> Did | None:
         """Replace the DID by `change(did)`, which runs in the writer's thread and may run twice."""
+        guarded = precondition.guarding(Did, change)
         return await self._writer.submit(
-            lambda unit: _change_did(unit, account, number, change, tell)
+            lambda unit: _change_did(unit, account, number, guarded, tell)
         )
 
     async def remove_did(self, account: str | None, number: str) -> bool:
         """Take a DID away."""
-        return await self._writer.submit(lambda unit: _remove_did(unit, account, number))
+        check = precondition.checking(Did)
+        return await self._writer.submit(lambda unit: _remove_did(unit, account, number, check))
 
     async def add_prompt(
         self, prompt: Prompt, answer: IdempotentAnswer | None = None
@@ -230,10 +238,11 @@ def _change_did(
     return changed
 
 
-def _remove_did(unit: Unit, account: str | None, number: str) -> bool:
+def _remove_did(unit: Unit, account: str | None, number: str, check: Callable[[Did], None]) -> bool:
     found = _find_did(unit, account, number)
     if found is None:
         return False
+    check(found)
     flows = unit.rows(FLOWS_OF_DID, (unit.account_n(found.account), number))
     if flows:
         raise did_attached(number, [flow for (flow,) in flows])

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.http.auth import Caller, Keyring, Tickets, require_role, require_scope
 from api.http.engine_front import EngineFront
+from api.http.etags import Tags
 from api.http.exchange import (
     JSON_TYPE,
     KEY_LENGTH_MAX,
@@ -32,14 +34,14 @@ from api.http.exchange import (
 )
 from api.http.feed import FeedHub
 from api.http.gate import GatedRequest, set_up_gate
-from api.http.openapi.publication import publish
+from api.http.openapi.publication import DISTRIBUTION, publish
 from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_status
 from api.http.rates import Rates
 from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, STREAM_BYTES_MAX, Body, Route
 from api.http.uploads import read_uploaded_file
-from engine import audit
+from engine import audit, precondition
 from engine.audit import AuditEntry
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
@@ -111,6 +113,7 @@ def make_app(
         describe=partial(publish, settings.public_url),
         tickets=Tickets(),
         rates=Rates(settings.requests_per_s),
+        tags=Tags(settings.admin_sha256, version(DISTRIBUTION), settings.public_url),
         large_bodies=trio.CapacityLimiter(LARGE_BODIES_MAX),
         large_bodies_of=defaultdict(lambda: trio.CapacityLimiter(LARGE_BODIES_MAX // 2)),
         streams=trio.CapacityLimiter(STREAMS_MAX),
@@ -185,9 +188,17 @@ async def _answer(
     parameters = Parameters(request.args)
     parameters.require_known(route.query)
     _begin_audit(front, route, caller, request, path)
+    _begin_precondition(front, route, request)
     if route.body is None:
         request.body.discard()
-        exchange = Exchange(front, caller, path, parameters, request.accept_mimetypes)
+        exchange = Exchange(
+            front=front,
+            caller=caller,
+            path=path,
+            parameters=parameters,
+            accepted=request.accept_mimetypes,
+            if_none_match=request.headers.get("If-None-Match"),
+        )
         return await route.handler(exchange)
     media_type = _choose_media_type(request, route.body)
     async with AsyncExitStack() as stack:
@@ -287,6 +298,14 @@ def _begin_audit(
             detail={"asked": dict(request.args)} if request.args else {},
         )
     audit.begin(entry)
+
+
+def _begin_precondition(front: Front, route: Route, request: GatedRequest) -> None:
+    """Let what the request changes be only what it was when the caller read it, where it says so."""
+    condition = None
+    if route.edits is not None and route.method != "GET":
+        condition = front.tags.read_if_match(request.headers.get("If-Match"), route.edits)
+    precondition.begin(condition)
 
 
 def _note_body(exchange: Exchange) -> None:

@@ -18,6 +18,7 @@ from werkzeug.datastructures import MIMEAccept
 
 from api.http.auth import Caller, Keyring, Tickets
 from api.http.engine_front import EngineFront
+from api.http.etags import Tagged, Tags, is_among
 from api.http.feed import FeedHub
 from api.http.gate import GatedBody
 from api.http.parameters import Parameters
@@ -25,7 +26,7 @@ from api.http.problem import Problem
 from api.http.rates import Rates
 from api.http.uploads import UploadedFile
 from api.http.views.encoding import encode
-from engine.model import Account
+from engine.model import Account, Flow
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
 from engine.ports.store import IdempotentAnswer, Page, Store
@@ -80,6 +81,7 @@ class Front(Struct, frozen=True):
     keyring: Keyring
     tickets: Tickets
     rates: Rates
+    tags: Tags
     large_bodies: trio.CapacityLimiter
     """Bodies of more than a usual size that are in memory at once."""
     large_bodies_of: defaultdict[str, trio.CapacityLimiter]
@@ -151,6 +153,8 @@ class Exchange(Struct, frozen=True):
     once: Once | None = None
     stream: BodyStream | None = None
     """A body that is read as it comes; `body` is empty then."""
+    if_none_match: str | None = None
+    """What the caller has already, as the header says it."""
 
     @property
     def engine(self) -> EngineFront:
@@ -212,6 +216,15 @@ class Exchange(Struct, frozen=True):
             assert once is not None
             return once.replay(made)
         return answer(show(made), status)
+
+    def answer_tagged(self, thing: Tagged, view: Any) -> Answer:
+        """A thing that can be edited, with its tag. What the caller has already is not sent again, unless
+        it shows more than its tag stands for. Raises `invalid_parameter`."""
+        tag = self.front.tags.tag_of(thing)
+        headers = {"ETag": tag}
+        if isinstance(thing, Account | Flow) and is_among(tag, self.if_none_match):
+            return Answer(304, headers=headers)
+        return Answer(200, encode(view), headers=headers)
 
 
 def answer(view: Any, status: int = 200) -> Answer:

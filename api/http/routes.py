@@ -37,7 +37,7 @@ from api.http.resources import (
     triggers,
     webhooks,
 )
-from engine.model import Role, Scope
+from engine.model import Account, CallList, Did, Flow, Role, Scope
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
 
@@ -98,6 +98,8 @@ class Route(Struct, frozen=True):
     """Whether an Idempotency-Key is taken."""
     query: tuple[str, ...] = ()
     """The parameters that may follow the question mark."""
+    edits: type[Struct] | None = None
+    """What it shows or changes that has an ETag (`api.http.etags`)."""
 
     @property
     def is_audited(self) -> bool:
@@ -120,6 +122,8 @@ class Route(Struct, frozen=True):
 PAGE: Final = ("limit", "cursor")
 RECORDS: Final = ("flow", "list", "contact", "from", "to", "open")
 
+ACCOUNT: Final = "/v1/accounts/{account}"
+FLOW: Final = "/v1/flows/{flow}"
 AGENTS: Final = "/v1/flows/{flow}/agents"
 AGENT: Final = f"{AGENTS}/{{agent}}"
 HOOK: Final = "/v1/flows/{flow}/webhook"
@@ -129,8 +133,8 @@ DELIVERY: Final = f"{DELIVERIES}/{{delivery}}"
 ROUTES: Final = (
     Route("POST", "/v1/accounts", "administrator", accounts.create_account, JSON, creates=True),
     Route("GET", "/v1/accounts", "administrator", accounts.list_accounts, query=PAGE),
-    Route("GET", "/v1/accounts/{account}", "administrator", accounts.get_account),
-    Route("PATCH", "/v1/accounts/{account}", "administrator", accounts.change_account, JSON),
+    Route("GET", ACCOUNT, "administrator", accounts.get_account, edits=Account),
+    Route("PATCH", ACCOUNT, "administrator", accounts.change_account, JSON, edits=Account),
     Route("POST", "/v1/accounts/{account}/stop", "administrator", accounts.stop_account),
     Route("POST", "/v1/accounts/{account}/start", "administrator", accounts.start_account),
     Route("POST", "/v1/accounts/{account}/pause", "administrator", accounts.pause),
@@ -147,17 +151,18 @@ ROUTES: Final = (
     Route("GET", "/v1/me", "viewer", keys.get_caller),
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
     Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),
-    Route("PATCH", "/v1/dids/{did}", "administrator", dids.change_did, JSON),
-    Route("DELETE", "/v1/dids/{did}", "administrator", dids.delete_did),
+    Route("GET", "/v1/dids/{did}", "viewer", dids.get_did, edits=Did),
+    Route("PATCH", "/v1/dids/{did}", "administrator", dids.change_did, JSON, edits=Did),
+    Route("DELETE", "/v1/dids/{did}", "administrator", dids.delete_did, edits=Did),
     Route("POST", "/v1/dids/{did}/rest", "operator", dids.rest, JSON),
     Route("POST", "/v1/dids/{did}/resume", "operator", dids.resume),
     Route("POST", "/v1/flows", "owner", flows.create_flow, JSON, creates=True),
     Route("GET", "/v1/flows", "viewer", flows.list_flows, query=PAGE),
-    Route("GET", "/v1/flows/{flow}", "viewer", flows.get_flow),
-    Route("PUT", "/v1/flows/{flow}", "owner", flows.change_flow, JSON),
-    Route("DELETE", "/v1/flows/{flow}", "owner", flows.delete_flow),
-    Route("PUT", "/v1/flows/{flow}/dids", "owner", flows.attach_dids, JSON),
-    Route("PUT", "/v1/flows/{flow}/listener", "operator", flows.set_listener, JSON),
+    Route("GET", FLOW, "viewer", flows.get_flow, edits=Flow),
+    Route("PUT", FLOW, "owner", flows.change_flow, JSON, edits=Flow),
+    Route("DELETE", FLOW, "owner", flows.delete_flow, edits=Flow),
+    Route("PUT", f"{FLOW}/dids", "owner", flows.attach_dids, JSON, edits=Flow),
+    Route("PUT", f"{FLOW}/listener", "operator", flows.set_listener, JSON, edits=Flow),
     Route("POST", "/v1/flows/{flow}/pause", "operator", flows.pause),
     Route("POST", "/v1/flows/{flow}/resume", "operator", flows.resume),
     Route("POST", "/v1/flows/{flow}/cancel", "operator", flows.cancel),
@@ -205,11 +210,11 @@ ROUTES: Final = (
         query=("again", "dry_run", "priority", "sheet", "strict"),
     ),
     Route("GET", "/v1/lists", "viewer", lists.list_lists, query=("flow", *PAGE)),
-    Route("GET", "/v1/lists/{list}", "viewer", lists.get_list),
+    Route("GET", "/v1/lists/{list}", "viewer", lists.get_list, edits=CallList),
     Route("GET", "/v1/lists/{list}/contacts", "viewer", lists.list_contacts, query=PAGE),
     Route("GET", "/v1/lists/{list}/results.csv", "viewer", lists.get_results),
     Route("GET", "/v1/lists/{list}/rejected.csv", "viewer", lists.get_rejected),
-    Route("PATCH", "/v1/lists/{list}", "operator", lists.change, JSON),
+    Route("PATCH", "/v1/lists/{list}", "operator", lists.change, JSON, edits=CallList),
     Route("POST", "/v1/lists/{list}/pause", "operator", lists.pause),
     Route("POST", "/v1/lists/{list}/resume", "operator", lists.resume),
     Route("POST", "/v1/lists/{list}/cancel", "operator", lists.cancel),

@@ -28,7 +28,7 @@ class MovingStore(Protocol):
         """Begin to give the contacts of a list another start time, seconds since the epoch, with an event;
         `move_contacts` does it. From its return on no attempt of the list begins before that time. None
         when the account has no such list; raises `Conflict("list_finished")` and
-        `Conflict("list_standing")`."""
+        `Conflict("list_standing")`, and `Conflict("precondition_failed")` as `SettingsStore` does."""
 
     async def move_contacts(self, limit: int) -> Moved | None:
         """Give up to `limit` contacts of one list their other start time; None when no list waits for it.

@@ -190,7 +190,9 @@ class AttemptFilter(Struct, frozen=True):
 
 class SettingsStore(Protocol):
     """Accounts, keys, DIDs, flows, prompts. Whatever creates takes the answer that an Idempotency-Key
-    reserves: when that key is taken, nothing is created and the earlier answer comes back."""
+    reserves: when that key is taken, nothing is created and the earlier answer comes back. Whatever changes
+    or removes an account, a DID or a flow raises `Conflict("precondition_failed")` with nothing changed where
+    the request's condition does not hold (`engine.precondition`)."""
 
     async def add_account(
         self, account: Account, answer: IdempotentAnswer | None = None
@@ -371,6 +373,9 @@ class InstallationStore(Protocol):
 
     async def list_all_dids(self, limit: int, cursor: str | None) -> Page[Did]:
         """In the order of their numbers."""
+
+    async def get_any_did(self, number: str) -> Did | None:
+        """One DID, of whichever account."""
 
     async def get_any_key(self, key: str) -> ApiKey | None:
         """One key of an account, by its id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from adapters.sqlite import moving_rules
+from engine import precondition
 from engine.model import CallList, Contact
 from engine.ports.moving import Moved
 from sim.memory_store.tables import ListEntry, Tables
@@ -24,6 +25,7 @@ class MemoryMoving:
         entry = tables.list_of(account, call_list)
         if entry is None:
             return None
+        precondition.checking(CallList)(entry.as_list())
         tables.tell(moving_rules.reschedule(entry.state, starttime, at))
         tables.moving_lists[call_list] = entry
         tables.commit()

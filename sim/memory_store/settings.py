@@ -8,6 +8,7 @@ from typing import Any
 import trio
 
 from adapters.sqlite import rules
+from engine import precondition
 from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
 from engine.events import Event
 from engine.model import Account, Did, Flow, Prompt
@@ -51,6 +52,7 @@ class MemorySettings:
         found = self._tables.accounts.get(account)
         if found is None:
             return None
+        precondition.checking(Account)(found)
         changed = self._tables.accounts[account] = change(found)
         return changed
 
@@ -86,6 +88,11 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         return page_by_text(self._tables.dids.values(), lambda one: one.number, limit, cursor)
 
+    async def get_any_did(self, number: str) -> Did | None:
+        """One DID, of whichever account."""
+        await trio.lowlevel.checkpoint()
+        return self._tables.dids.get(number)
+
     async def find_dids(self, account: str, numbers: Sequence[str]) -> list[Did]:
         """Those of the numbers that the account has, in the order in which they were asked for."""
         await trio.lowlevel.checkpoint()
@@ -105,6 +112,7 @@ class MemorySettings:
         found = tables.dids.get(number)
         if found is None or account not in (None, found.account):
             return None
+        precondition.checking(Did)(found)
         changed = tables.dids[number] = change(found)
         if changed != found and tell is not None:
             tables.tell((tell(changed),))
@@ -118,6 +126,7 @@ class MemorySettings:
         found = tables.dids.get(number)
         if found is None or account not in (None, found.account):
             return False
+        precondition.checking(Did)(found)
         kept = [one for one in tables.flows.values() if one.id not in tables.deleted_flows]
         flows = sorted(
             one.id for one in kept if one.account == found.account and number in one.dids
@@ -167,6 +176,7 @@ class MemorySettings:
         found = self._find_flow(account, flow)
         if found is None:
             return None
+        precondition.checking(Flow)(found)
         changed = change(found)
         self._tables.flows[flow] = changed
         self._tables.keep_definition(changed)
@@ -184,8 +194,10 @@ class MemorySettings:
         """Hide a flow."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
-        if self._find_flow(account, flow) is None:
+        found = self._find_flow(account, flow)
+        if found is None:
             return False
+        precondition.checking(Flow)(found)
         states = (entry.state for entry in tables.lists.values() if entry.state.flow == flow)
         if any(state.completed < state.contacts for state in states):
             raise rules.flow_in_use()

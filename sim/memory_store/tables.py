@@ -79,6 +79,7 @@ class ListEntry:
             status=state.status,
             started_at=state.started_at,
             finished_at=state.finished_at,
+            revision=state.revision,
         )
 
 

@@ -124,6 +124,8 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
         201,
         RotationForm,
         {},
+        detail="The new key has as long to live as the old one was made for; one that a key with an "
+        "end asks for, itself in its own place too, ends with that key.",
     ),
     ("DELETE", "/v1/keys/{key}"): Described("Revoke a key, at once", None, 204),
     ("GET", "/v1/audit"): Described("List who changed what", page_of(AuditView)),
@@ -156,6 +158,11 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
             "caps": [{"calls": 1000, "per_s": 86400}],
         },
         codes=("did_exists", "unknown_account"),
+    ),
+    ("GET", DID): Described(
+        "Show a DID with how busy it is",
+        DidView,
+        detail="Its ETag stands for what PATCH changes, not for how busy it is.",
     ),
     ("GET", "/v1/dids"): Described("List DIDs with how busy each is", page_of(DidView)),
     ("POST", "/v1/flows"): Described("Make a flow", FlowView, 201, FlowForm, FLOW_EXAMPLE),

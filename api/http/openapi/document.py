@@ -14,6 +14,7 @@ from api.http.openapi.described import JSON_TYPE, Described
 from api.http.openapi.field_docs import docs_of
 from api.http.problem import KINDS, PROBLEM_TYPE, ProblemBody
 from api.http.routes import Route
+from engine.model import Account, Flow
 
 VERSION: Final = "3.1.0"
 NDJSON_TYPE: Final = "application/x-ndjson"
@@ -226,7 +227,20 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         found.append(
             {"name": "Idempotency-Key", "in": "header", "schema": schema, "description": text}
         )
+    if route.edits is not None:
+        found.append(_condition(route))
     return found
+
+
+def _condition(route: Route) -> dict[str, Any]:
+    name, text = (
+        "If-Match",
+        "Change it only while it has this `ETag`; `precondition_failed` otherwise.",
+    )
+    if route.method == "GET":
+        name, text = "If-None-Match", "An `ETag` of an earlier answer."
+    schema = {"type": "string", "pattern": r'^(\*|"[!#-~]*")$'}
+    return {"name": name, "in": "header", "schema": schema, "description": text}
 
 
 def _body(route: Route, described: Described, schemas: _Schemas) -> dict[str, Any]:
@@ -252,7 +266,12 @@ def _responses(route: Route, described: Described, schemas: _Schemas) -> dict[st
         answered["content"] = {described.media_type: {"schema": schemas.of(described.gives)}}
     elif described.media_type != JSON_TYPE:
         answered["content"] = {described.media_type: {"schema": {"type": "string"}}}
+    if route.edits is not None and described.gives is not None:
+        text = "Stands for its present state; for `If-Match`, and on GET for `If-None-Match`."
+        answered["headers"] = {"ETag": {"schema": {"type": "string"}, "description": text}}
     responses = {str(described.status): answered}
+    if route.method == "GET" and route.edits in (Account, Flow):
+        responses["304"] = {"description": "It is as it was under the ETag of `If-None-Match`."}
     by_status: dict[int, list[str]] = {}
     for code in _codes_of(route, described):
         by_status.setdefault(KINDS[code].status, []).append(code)
@@ -278,4 +297,6 @@ def _codes_of(route: Route, described: Described) -> list[str]:
         codes += ["missing_file"] if route.body.is_form else ["invalid_json", "invalid_body"]
     if route.creates:
         codes.append("idempotency_mismatch")
+    if route.edits is not None and route.method != "GET":
+        codes.append("precondition_failed")
     return list(dict.fromkeys(codes))

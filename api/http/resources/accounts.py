@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.exchange import Answer, Exchange, answer, answer_page
+from api.http.exchange import Answer, Exchange, answer_page
 from api.http.problem import not_found
 from api.http.views.accounts import show_account
 from engine.model import Account
@@ -63,4 +63,4 @@ async def list_accounts(exchange: Exchange) -> Answer:
 def _answer(exchange: Exchange, account: Account | None) -> Answer:
     if account is None:
         raise not_found("account", exchange.path["account"])
-    return answer(show_account(account))
+    return exchange.answer_tagged(account, show_account(account))

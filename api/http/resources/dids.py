@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
+from api.http.exchange import NOTHING, Answer, Exchange, answer_page
 from api.http.problem import not_found
 from api.http.views.dids import DidView, show_did
 from engine.model import Did
@@ -26,6 +26,15 @@ async def list_dids(exchange: Exchange) -> Answer:
     else:
         page = await exchange.store.list_all_dids(limit, cursor)
     return answer_page(page, lambda did: _show(exchange, did))
+
+
+async def get_did(exchange: Exchange) -> Answer:
+    """GET /v1/dids/{did}"""
+    account, number = _which(exchange)
+    if account is None:
+        return _answer(exchange, await exchange.store.get_any_did(number))
+    found = await exchange.store.find_dids(account, [number])
+    return _answer(exchange, found[0] if found else None)
 
 
 async def change_did(exchange: Exchange) -> Answer:
@@ -65,7 +74,7 @@ def _which(exchange: Exchange) -> tuple[str | None, str]:
 def _answer(exchange: Exchange, did: Did | None) -> Answer:
     if did is None:
         raise not_found("DID", exchange.path["did"])
-    return answer(_show(exchange, did))
+    return exchange.answer_tagged(did, _show(exchange, did))
 
 
 def _show(exchange: Exchange, did: Did) -> DidView:

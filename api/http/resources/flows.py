@@ -8,7 +8,7 @@ import trio
 from msgspec import Struct
 
 from api.http.csv_stream import Row, stream_rows
-from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
+from api.http.exchange import NOTHING, Answer, Exchange, answer_page
 from api.http.problem import not_found
 from api.http.views.flows import FlowView, show_flow
 from engine.flow.definition import read_definition
@@ -138,7 +138,7 @@ async def find_flow(exchange: Exchange) -> Flow:
 def _answer(exchange: Exchange, flow: Flow | None) -> Answer:
     if flow is None:
         raise not_found("flow", exchange.path["flow"])
-    return answer(_show(exchange, flow))
+    return exchange.answer_tagged(flow, _show(exchange, flow))
 
 
 def _show(exchange: Exchange, flow: Flow) -> FlowView:

@@ -55,7 +55,8 @@ async def rotate_key(exchange: Exchange) -> Answer:
     form = read_form(exchange.read_json(), RotationForm)
     _require_within(exchange, old.scopes)
     keys = exchange.engine.administration.keys
-    fresh = await keys.rotate(old, form, hash_key(key))
+    assert exchange.caller is not None  # the route takes a key
+    fresh = await keys.rotate(old, form, hash_key(key), exchange.caller.expires_at)
     await _forget(exchange, old)
     return answer(show_new_key(fresh, key), 201)
 

@@ -137,7 +137,7 @@ async def _answer(exchange: Exchange, call_list: CallList | None) -> Answer:
         if counts is not None:
             blocked = await exchange.engine.sum_blockers(call_list, counts)
             first = await exchange.store.first_waits(call_list.account, call_list.id, exchange.now)
-            return answer(show_list(call_list, counts, blocked, first))
+            return exchange.answer_tagged(call_list, show_list(call_list, counts, blocked, first))
     raise not_found("list", exchange.path["list"])
 
 

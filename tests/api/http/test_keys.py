@@ -155,6 +155,17 @@ async def test_a_key_that_ends_makes_none_that_outlives_it(world: World) -> None
     assert [reply.status for reply in replies] == [403, 403, 201]
 
 
+async def test_a_key_does_not_live_longer_by_replacing_itself(world: World) -> None:
+    id_, client = await make(world, role="owner", expires_in_s=10 * DAY_S)
+    for _ in range(3):
+        world.engine.clock.at += DAY_S
+        reply = await client.post(f"/v1/keys/{id_}/rotate", {"overlap_s": 60})
+        assert (reply.status, reply.json["expires_at"]) == (201, "2026-01-11T00:00:00.000Z")
+        id_, client = reply.json["id"], Client(world.app, reply.json["key"])
+    renewed = await world.client("owner").post(f"/v1/keys/{id_}/rotate", {})
+    assert renewed.json["expires_at"] == "2026-01-14T00:00:00.000Z"
+
+
 async def test_the_last_use_of_a_key_is_written_down_once_a_minute(
     world: World, autojump_clock: trio.testing.MockClock
 ) -> None:
