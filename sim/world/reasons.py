@@ -51,6 +51,9 @@ class View:
         """By account and number: when its calls left."""
         self.set_at = -1e9
         """When the clock was last set."""
+        self._ahead_s = world.plan.epoch
+        self._clocked: list[tuple[float, str]] = []
+        """What the clock showed at each call, and its DID."""
         self._seen = 0
         self._seen_intents = 0
         self._dids = {did.number: did for did in world.plan.dids}
@@ -65,12 +68,20 @@ class View:
                     known = self.world.store.tables.attempts.get(entry.attempt)
                     if known is not None:
                         self.called[known.account, entry.number].append(entry.at)
+                    self._clocked.append((entry.wall_at, entry.caller))
                     if entry.code == 0:
                         self.silent[entry.trunk] = entry.at
                     if entry.code in (429, 503):
                         self.refused[entry.trunk] = entry.at
                 case Happened(what="clock set"):
                     self.set_at = entry.at
+                    self._ahead_s += float(entry.detail)
+                case Happened(what="process starts"):
+                    # Of calls that are ahead by the clock nobody knows when they were: they count from here.
+                    wall = self._ahead_s + entry.at
+                    for at, caller in self._clocked:
+                        if at > wall:
+                            self.begun[caller].append(entry.at)
                 case Told(type="attempt.ended"):
                     one = self.world.store.tables.attempts[read_event(entry)["attempt"]]
                     self.over[one.list, one.number] = entry.at
