@@ -78,7 +78,7 @@ function makeContacts(id) {
 
 export async function showList(place, signal, id) {
   const list = await loadList(id);
-  const [state, done] = [make("span.pill"), make("p.done", {}, make("b"), make("span.faint"))];
+  const [state, done] = [make("span.pill"), make("p.score", {}, make("b"), make("span.faint"))];
   const [track, legend, actions, waits] = [makeTrack(), makeLegend(), makeActions(list), makeWaits()];
   const times = make("div");
   const draw = () => {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -32,6 +32,7 @@ DROP: Final = """
 """
 DESKTOP: Final = (1280, 820)
 PHONE: Final = (390, 844)
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
 @contextmanager
@@ -48,22 +49,12 @@ def open_browser(program: str) -> Iterator[Browser]:
 class Visit:
     """One tab of somebody's browser, and what went wrong in it."""
 
-    def __init__(
-        self,
-        browser: Browser,
-        url: str,
-        *,
-        is_dark: bool = False,
-        size: tuple[int, int] = DESKTOP,
-    ) -> None:
+    def __init__(self, browser: Browser, url: str) -> None:
         self.url = url
         self.faults: list[str] = []
         """Errors of its console and its scripts, violations of the policy, and questions to other sites."""
         self._context = browser.new_context(
-            color_scheme="dark" if is_dark else "light",
-            viewport={"width": size[0], "height": size[1]},
-            is_mobile=size == PHONE,
-            has_touch=size == PHONE,
+            viewport={"width": DESKTOP[0], "height": DESKTOP[1]},
             reduced_motion="reduce",
             timezone_id="Europe/Berlin",
             permissions=["clipboard-read", "clipboard-write"],
@@ -94,6 +85,15 @@ class Visit:
         """Go to the view of this address, and wait for it."""
         self.page.goto(f"{self.url}/#/{place}")
         self.page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
+
+    def looks(self) -> Iterator[str]:
+        """Look at what is shown as people do: on a desktop and a telephone, light and dark."""
+        for device, (width, height) in (("console", DESKTOP), ("phone", PHONE)):
+            self.page.set_viewport_size({"width": width, "height": height})
+            for scheme in SCHEMES:
+                self.page.emulate_media(color_scheme=scheme)
+                yield f"{device}-{scheme}"
+        self.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
 
     def drop(self, selector: str, name: str, text: str) -> None:
         """Drop a file on what the selector finds."""

@@ -1,0 +1,340 @@
+"""The console in a real Chromium, over a running engine that calls the simulated carrier."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from msgspec import Struct
+from playwright.sync_api import Browser, FilePayload, Page, WebSocketRoute, expect
+
+from tests.peers import require
+from tests.system.console.browser import PATIENCE_MS, Visit, open_browser
+from tests.system.console.product import Product, make_flow, open_product
+
+pytestmark = pytest.mark.peer
+
+CHECKS: Final = (Path(__file__).parent / "checks.js").read_text(encoding="utf-8")
+PICTURE_BYTES_MAX: Final = 150_000
+PICTURES: Final = "CALLWHEEL_SCREENSHOTS"
+"""Names the folder that pictures are written to; without it they are made and thrown away."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Set(Struct, frozen=True):
+    """What all tests of this module use."""
+
+    product: Product
+    browser: Browser
+    owner: str
+    viewer: str
+    quick: str
+    """A flow that calls as fast as it may."""
+    slow: str
+    """A flow that makes a call in five seconds."""
+    bare: str
+    """A flow without a number."""
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Set]:
+    program = require("chromium", "chromium")
+    with (
+        open_product(tmp_path_factory.mktemp("product")) as product,
+        open_browser(program) as browser,
+    ):
+        run, client = product.run, product.client
+        keys = [run(client.create_key, "default", role) for role in ("owner", "viewer")]
+        quick = run(make_flow, client, "Appointment reminder", ["+14155550100"], 20)
+        slow = run(make_flow, client, "Customer survey", ["+14155550110"], 0.2)
+        bare = run(make_flow, client, "School closure", [], 1)
+        for flow in (quick, slow):
+            run(client.activate_listener, flow)
+        yield Set(product, browser, keys[0].key, keys[1].key, quick, slow, bare)
+
+
+@pytest.fixture
+def visit(there: Set) -> Iterator[Callable[[], Visit]]:
+    """Opens tabs in which nothing may go wrong."""
+    visits: list[Visit] = []
+
+    def open_visit() -> Visit:
+        visits.append(Visit(there.browser, there.product.url))
+        return visits[-1]
+
+    yield open_visit
+    for one in visits:
+        one.close()
+
+
+def make_list(people: int, first: int, *more: str) -> str:
+    """A call list of so many numbers, and further rows."""
+    numbers = range(first, first + people)
+    return "\n".join(["tel1,name", *(f"+1415555{number:04},Ada" for number in numbers), *more])
+
+
+def heading(page: Page, name: str | re.Pattern[str]) -> Any:
+    return page.get_by_role("heading", name=name)
+
+
+def button(page: Page, name: str | re.Pattern[str]) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def save(page: Page, press: str) -> str:
+    """What a button downloads."""
+    with page.expect_download() as coming:
+        button(page, press).click()
+    return Path(coming.value.path()).read_text(encoding="utf-8-sig")
+
+
+def look_around(tab: Visit, folder: Path, name: str) -> None:
+    """Check what is shown on each screen, and take pictures that are small enough for the README."""
+    folder = Path(os.environ.get(PICTURES, folder))
+    for look in tab.looks():
+        assert (look, tab.page.evaluate(CHECKS)) == (look, [])
+        file = folder / f"{look}-{name}.png"
+        tab.page.screenshot(path=file)
+        assert 5_000 < file.stat().st_size < PICTURE_BYTES_MAX
+
+
+def test_a_key_that_is_not_known_is_told_so_and_a_good_one_opens_the_console(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    tab = visit()
+    page = tab.page
+    page.goto(tab.url)
+    expect(page.get_by_label("Key")).to_be_focused()
+    assert page.evaluate(CHECKS) == []
+    page.keyboard.type("cw_wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("The key is not known.")
+    assert [fault for fault in tab.faults if "401" not in fault] == []
+    tab.faults.clear()
+    page.get_by_label("Key").fill(there.owner)
+    page.keyboard.press("Enter")
+    expect(heading(page, "Overview")).to_be_visible()
+    button(page, "Sign out").click()
+    expect(heading(page, "Sign in to Callwheel")).to_be_visible()
+    page.reload()
+    expect(heading(page, "Sign in to Callwheel")).to_be_visible()
+
+
+def test_a_dropped_list_is_reviewed_called_and_its_results_are_downloaded(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    there.product.post("/v1/dnc", {"numbers": ["+14155551003"]})
+    text = make_list(40, 1000, "9.19E+11,Sheet", "+44 20 7946 0018,Abroad", "+14155551000,Again")
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    page.get_by_role("link", name="Appointment reminder").first.click()
+    expect(heading(page, "Appointment reminder")).to_be_focused()
+    tab.drop(".upload", "appointments-june.csv", text)
+    expect(heading(page, "40 people would be called")).to_be_focused()
+    review = page.get_by_role("group", name="Review of appointments-june.csv")
+    for told in (
+        "3rows are not taken",
+        "1on the do-not-call list: 1 person will be skipped",
+        "United States 40",
+        "All of them at once.",
+        "The narrowest limit: ",
+    ):
+        expect(review).to_contain_text(told)
+    rejected = review.get_by_role("table", name="Rows that are not taken")
+    expect(rejected.get_by_role("row")).to_have_count(4)
+    expect(rejected).to_contain_text("spreadsheet damage")
+    assert page.evaluate(CHECKS) == []
+
+    button(page, "Call 40 people").click()
+    expect(heading(page, "appointments-june.csv")).to_be_visible()
+    expect(page.get_by_text("completed", exact=True)).to_be_visible()
+    expect(page.locator(".score")).to_have_text("40 of 40 done")
+    results = list(csv.DictReader(save(page, "Results").splitlines()))
+    assert {row["tel1"] for row in results} == {f"+1415555{number}" for number in range(1000, 1040)}
+    assert {row["status"] for row in results} == {"completed"}
+    assert [row["tel1"] for row in results if row["disposition"] == "skipped"] == ["+14155551003"]
+    reasons = [row["code"] for row in csv.DictReader(save(page, "Rejected rows").splitlines())]
+    assert reasons == ["spreadsheet_damage", "number_not_allowed", "duplicate_number"]
+    called = there.product.run(there.product.client.list_attempts, page.url.rpartition("/")[2])
+    assert len(called) == 39
+    assert button(page, "Cancel").count() == 0
+
+    page.get_by_role("link", name="Appointment reminder").first.click()
+    page.get_by_label("Choose a file").set_input_files(
+        FilePayload(name="again.csv", mimeType="text/csv", buffer=text.encode())
+    )
+    asked = page.get_by_role("alert").filter(has_text="The same file came in already.")
+    expect(asked).to_contain_text("It made the list appointments-june.csv")
+    assert button(page, "Call 40 people").count() == 0
+    button(page, "Leave it").click()
+    expect(page.get_by_label("Choose a file")).to_be_focused()
+
+
+def test_a_list_is_watched_paused_resumed_and_canceled_by_keyboard(
+    there: Set, visit: Callable[[], Visit], tmp_path: Path
+) -> None:
+    """Also the pictures of the README: a review, and a list that is being called."""
+    tab, other = visit(), visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    other.sign_in(there.owner)
+    tab.go(f"flows/{there.quick}", "Appointment reminder")
+    text = make_list(240, 2000, "9.19E+11,Sheet", "+44 20 7946 0018,Abroad")
+    tab.drop(".upload", "customers-june.csv", text)
+    expect(heading(page, "240 people would be called")).to_be_visible()
+    look_around(tab, tmp_path, "review")
+    button(page, "Call 240 people").press("Enter")
+    expect(heading(page, "customers-june.csv")).to_be_focused()
+    expect(page.get_by_role("table", name="Calls going on now")).to_be_visible()
+    expect(page.get_by_text(re.compile("^[1-9][0-9]* of 240 done$"))).to_be_visible()
+    look_around(tab, tmp_path, "list")
+
+    other.go(page.url.partition("#/")[2], "customers-june.csv")
+    button(page, "Pause").press("Enter")
+    expect(button(page, "Resume")).to_be_focused()
+    expect(page.get_by_text(re.compile("^[0-9]+ wait, as the list is paused$"))).to_be_visible()
+    expect(other.page.get_by_text("paused", exact=True)).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(button(page, "Pause")).to_be_focused()
+    button(page, "Cancel").press("Enter")
+    dialog = page.get_by_role("dialog", name="Cancel customers-june.csv?")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.locator(".page-head .pill")).to_have_text("calling")
+    button(page, "Cancel").press("Enter")
+    button(page, "Cancel the list").press("Enter")
+    for one in (page, other.page):
+        expect(one.locator(".page-head .pill")).to_have_text("canceled")
+        expect(one.get_by_text("240 of 240 done")).to_be_visible()
+
+
+def test_a_flow_is_given_a_number_its_listener_is_switched_and_its_example_calls(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    curl = require("curl", "curl")
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    tab.go(f"flows/{there.bare}", "School closure")
+    expect(page.get_by_text("The listener is off")).to_be_visible()
+    page.get_by_role("tab", name="Call lists").press("ArrowRight")
+    expect(page.get_by_role("tab", name="Configuration")).to_be_focused()
+    there.product.post(
+        "/v1/dids", {"number": "+14155550120", "account": "default", "trunk": "main"}
+    )
+    page.get_by_label("Attach a number").fill("+14155550120")
+    button(page, "Attach").click()
+    expect(button(page, "Detach +14155550120")).to_be_visible()
+    listener = page.get_by_role("switch", name="Listener")
+    expect(listener).not_to_be_checked()
+    listener.press("Space")
+    expect(listener).to_be_checked()
+    assert page.evaluate(CHECKS) == []
+
+    button(page, "Copy: Make one call").click()
+    example = page.evaluate("navigator.clipboard.readText()")
+    called = subprocess.run(
+        ["bash", "-c", example.replace("curl", f"{curl} --silent", 1)],
+        env={"CALLWHEEL_KEY": there.owner},
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    assert json.loads(called.stdout)["contact"].startswith("cnt_")
+
+    listener.press("Space")
+    expect(listener).not_to_be_checked()
+    button(page, "Detach +14155550120").click()
+    expect(
+        page.get_by_text("None. The listener can be switched on when there is one.")
+    ).to_be_visible()
+
+
+def test_what_waits_is_told_in_words_and_goes_on_when_the_feed_breaks_off(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    """The feed comes back by itself, and asks for what it has missed."""
+    tab = visit()
+    page = tab.page
+    feeds: list[WebSocketRoute] = []
+
+    def pass_on(feed: WebSocketRoute) -> None:
+        feeds.append(feed)
+        feed.connect_to_server()
+
+    page.route_web_socket(re.compile("/v1/feed"), pass_on)
+    tab.sign_in(there.owner)
+    tab.go(f"flows/{there.slow}", "Customer survey")
+    later = "+14155553100,Late,2099-03-01T09:30:00Z"
+    text = make_list(3, 3000).replace("name", "name,starttime") + "\n" + later
+    tab.drop(".upload", "survey.csv", text)
+    expect(
+        page.get_by_text("3 people at once, 1 person later, the last at 1 Mar 2099, 10:30.")
+    ).to_be_visible()
+    button(page, "Call 4 people").click()
+    expect(
+        page.get_by_text("1 waits for its start time, the first until 1 Mar 2099, 10:30")
+    ).to_be_visible()
+    expect(page.get_by_text(re.compile("their calls a second"))).to_be_visible()
+    expect(page.locator("#live")).to_have_text("live")
+    feeds[-1].close()
+    expect(page.get_by_text("1 of 4 done")).to_be_visible()
+    assert "since=" in feeds[-1].url
+    expect(page.locator("#live")).to_have_text("live")
+    assert page.evaluate(CHECKS) == []
+    button(page, "Show who is on it").click()
+    people = page.get_by_role("table", name="People on the list")
+    expect(people).to_contain_text("Its start time has not come. Until 1 Mar 2099, 10:30.")
+    button(page, "Cancel").click()
+    button(page, "Cancel the list").click()
+    expect(page.locator(".page-head .pill")).to_have_text("canceled")
+
+
+def test_every_view_can_be_read_and_used_by_everybody(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    """Names, roles, contrast, and nothing wider than the screen."""
+    tab = visit()
+    tab.sign_in(there.owner)
+    views = {
+        "": "Overview",
+        "numbers": "Caller numbers",
+        "prompts": "Prompts",
+        f"flows/{there.quick}": "Appointment reminder",
+        f"flows/{there.quick}/configuration": "Appointment reminder",
+    }
+    for place, title in views.items():
+        tab.go(place, title)
+        for look in tab.looks():
+            if look.startswith("phone") and tab.page.locator("#side").is_hidden():
+                button(tab.page, "Menu").click()
+            assert (place, look, tab.page.evaluate(CHECKS)) == (place, look, [])
+
+
+def test_a_viewer_sees_everything_and_is_offered_nothing_that_changes(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.viewer)
+    tab.go(f"flows/{there.quick}/configuration", "Appointment reminder")
+    expect(page.get_by_text("+14155550100", exact=True)).to_be_visible()
+    expect(page.get_by_role("switch", name="Listener")).to_be_disabled()
+    for name in ("Attach", re.compile("Detach"), "Choose a file", "Pause", "Cancel"):
+        assert button(page, name).count() == 0
+    tab.go("numbers", "Caller numbers")
+    expect(page.get_by_role("table", name="Caller numbers")).to_contain_text("+14155550100")
+    assert button(page, re.compile("rest")).count() == 0
+    tab.go("prompts", "Prompts")
+    expect(page.get_by_role("table", name="Prompts")).to_contain_text("Appointment reminder.wav")
+    assert page.get_by_label("Upload a prompt").count() == 0
