@@ -455,6 +455,8 @@ class CallList(Struct, frozen=True):
     """Whether it is a flow's list of single calls, which never completes."""
     revision: int = 0
     """How often somebody paused, resumed, canceled or rescheduled it."""
+    priority: Priority | None = None
+    """Of all its contacts; None is the flow's."""
 
 
 class ListCounts(Struct, frozen=True):

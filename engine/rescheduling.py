@@ -1,4 +1,4 @@
-"""Other start times for lists and contacts that wait, as users ask for them."""
+"""Other start times and priorities for lists and contacts that wait, as users ask for them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from engine.form import Invalid, Mistake, read_form
 from engine.intake.starttime import LATE_S_MAX, read_starttime
-from engine.model import CallList, Contact
+from engine.model import CallList, Contact, Priority
 from engine.ports.clock import WallClock
+from engine.ports.moving import ListEdit
 from engine.ports.store import Store
 from engine.schedule.moving import Moving
 from engine.schedule.scheduler import Scheduler
@@ -21,15 +22,24 @@ ANSWER_WAIT_S: Final = 0.3
 being moved when it is answered."""
 
 
+class ListChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be changed of a list whose contacts wait; what is not named stays."""
+
+    starttime: str | None = None
+    """As of `StartForm`."""
+    priority: Priority | None = None
+    """Of all its contacts."""
+
+
 class StartForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a list or a contact is to start."""
+    """When a contact is to start."""
 
     starttime: str
     """ISO 8601; without an offset a time of the flow's zone. Up to a day in the past means now."""
 
 
 class Rescheduling:
-    """Changes start times. `run` is a task of its own."""
+    """Changes start times and priorities. `run` is a task of its own."""
 
     def __init__(self, store: Store, clock: WallClock, scheduler: Scheduler) -> None:
         self._store = store
@@ -40,20 +50,28 @@ class Rescheduling:
         """Moves the contacts of lists, until cancelled."""
 
     async def change_list(self, account: str, call_list: str, raw: Any) -> CallList | None:
-        """The list, with another start time of all its contacts that wait, as `raw`, a `StartForm`, says. No
-        call of it begins before that time once this has returned; None when there is no such list. Raises
-        `Invalid` and `Conflict`; see the store's port."""
+        """The list as `raw`, a `ListChangeForm`, wants it. Once this has returned no call of it begins before
+        its other start time, and its contacts wait by its other priority; None when there is no such list.
+        Raises `Invalid` and `Conflict`; see the store's port."""
         found = await self._store.get_list(account, call_list)
         if found is None:
             return None
-        starttime = await self._read(account, found.flow, raw)
-        now = self._clock.now()
+        form = read_form(raw, ListChangeForm)
+        if form.starttime is None and form.priority is None:
+            detail = "Name a `starttime`, a `priority`, or both."
+            raise Invalid("invalid_body", detail, (Mistake("", "missing_field", detail),))
+        starttime = None
+        if form.starttime is not None:
+            starttime = await self._read(account, found.flow, form.starttime)
+        now, edit = self._clock.now(), ListEdit(starttime, form.priority)
         # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
-            changed = await self._store.reschedule_list(account, call_list, starttime, now)
-            if changed is not None:
+            changed = await self._store.edit_list(account, call_list, edit, now)
+            if changed is not None and form.priority is not None:
+                self._scheduler.fetch_again(call_list)
+            if changed is not None and starttime is not None:
                 self._moving.add(call_list)
-        if changed is not None:
+        if changed is not None and starttime is not None:
             with trio.move_on_after(ANSWER_WAIT_S):
                 await self._moving.wait(call_list)
         return changed
@@ -63,17 +81,17 @@ class Rescheduling:
         found = await self._store.get_contact(account, contact)
         if found is None:
             return None
-        starttime = await self._read(account, found.flow, raw)
+        form = read_form(raw, StartForm)
+        starttime = await self._read(account, found.flow, form.starttime)
         with trio.CancelScope(shield=True):
             changed = await self._store.reschedule_contact(account, contact, starttime)
             if changed is not None:
                 self._scheduler.recall(changed)
         return changed
 
-    async def _read(self, account: str, flow: str, raw: Any) -> float:
-        form = read_form(raw, StartForm)
+    async def _read(self, account: str, flow: str, text: str) -> float:
         of_flow = await self._store.get_flow(account, flow)
-        at = read_starttime(form.starttime, ZoneInfo(of_flow.timezone if of_flow else "UTC"))
+        at = read_starttime(text, ZoneInfo(of_flow.timezone if of_flow else "UTC"))
         if at is None:
             raise _refuse("invalid_starttime", "The start time is not ISO 8601, or after 2099.")
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""Other start times for lists and contacts; `moving_rules` says what they mean."""
+"""Other start times and priorities for lists and contacts; `moving_rules` says what they mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adapters.sqlite.rows import CONTACT_COLUMNS, LIST_COLUMNS, to_contact, to_l
 from adapters.sqlite.unit import ListRow, Unit
 from engine import precondition
 from engine.model import CallList, Contact
-from engine.ports.moving import Moved
+from engine.ports.moving import ListEdit, Moved
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -21,6 +21,13 @@ MOVING: Final = (
     "ALTER TABLE lists ADD COLUMN moved_id TEXT NOT NULL DEFAULT ''",
     "CREATE INDEX lists_moving ON lists (moving_to) WHERE moving_to IS NOT NULL",
 )
+
+LIST_PRIORITIES: Final = (
+    "ALTER TABLE lists ADD COLUMN priority TEXT",  # NULL: the flow's
+    "UPDATE lists SET priority = (SELECT c.priority FROM contacts c WHERE c.list = lists.n LIMIT 1) "
+    "WHERE unfinished AND NOT standing",
+)
+"""All contacts of a list came with the same."""
 
 PAUSES: Final = (
     "ALTER TABLE flows ADD COLUMN paused_at REAL",
@@ -51,13 +58,13 @@ MOVE_CONTACT: Final = (
 class SqliteMoving(Connected):
     """The methods of `engine.ports.moving.MovingStore`."""
 
-    async def reschedule_list(
-        self, account: str, call_list: str, starttime: float, at: float
+    async def edit_list(
+        self, account: str, call_list: str, edit: ListEdit, at: float
     ) -> CallList | None:
-        """Begin to give a list another start time."""
+        """Begin to give a list another start time, and give it another priority."""
         check = precondition.checking(CallList)
         return await self._writer.submit(
-            lambda unit: _reschedule_list(unit, account, call_list, starttime, at, check)
+            lambda unit: _edit_list(unit, account, call_list, edit, at, check)
         )
 
     async def move_contacts(self, limit: int) -> Moved | None:
@@ -73,11 +80,11 @@ class SqliteMoving(Connected):
         )
 
 
-def _reschedule_list(
+def _edit_list(
     unit: Unit,
     account: str,
     call_list: str,
-    starttime: float,
+    edit: ListEdit,
     at: float,
     check: Callable[[CallList], None],
 ) -> CallList | None:
@@ -85,7 +92,7 @@ def _reschedule_list(
     if row is None or row.state.account != account:
         return None
     check(_show_list(unit, row))
-    told = moving_rules.reschedule(row.state, starttime, at)
+    told = moving_rules.edit(row.state, edit, at)
     unit.change(row)
     unit.tell(told)
     return _show_list(unit, row)

@@ -1,4 +1,4 @@
-"""The rules of other start times, for every store. Pure, as `rules`.
+"""The rules of other start times and priorities, for every store. Pure, as `rules`.
 
 A list's contacts are given another start time a piece at a time, because there may be a million of them. The
 list itself says so first, in a commit of its own: from then on no attempt of it begins before that time,
@@ -14,23 +14,29 @@ import msgspec
 from adapters.sqlite.rules import OPEN_STATUSES, ListState, list_event
 from engine.events import Event, rfc3339
 from engine.model import Contact
+from engine.ports.moving import ListEdit
 from engine.ports.store import Conflict
 
 ROUNDING_S: Final = 1e-3
 """By how much the moment of an attempt may seem to lie before the start time of its contact."""
 
 
-def reschedule(row: ListState, starttime: float, at: float) -> list[Event]:
-    """Begin to give the contacts of a list another start time. Raises `Conflict` with nothing changed."""
+def edit(row: ListState, wanted: ListEdit, at: float) -> list[Event]:
+    """Give a list another priority, and begin to give its contacts another start time. Raises `Conflict` with
+    nothing changed."""
     if row.status not in OPEN_STATUSES:
         raise Conflict("list_finished", f"The list is {row.status}; nothing of it can be changed.")
     if row.standing:
         raise Conflict(
-            "list_standing", "Single calls have start times of their own; change each contact's."
+            "list_standing",
+            "Single calls have start times and priorities of their own; change each contact's.",
         )
-    row.moving_to, row.moved_row, row.moved_id = starttime, 0, ""
     row.revision += 1
-    return [list_event("list.rescheduled", row, at, starttime=rfc3339(starttime))]
+    row.priority = wanted.priority or row.priority
+    if wanted.starttime is None:
+        return []
+    row.moving_to, row.moved_row, row.moved_id = wanted.starttime, 0, ""
+    return [list_event("list.rescheduled", row, at, starttime=rfc3339(wanted.starttime))]
 
 
 def end_move(row: ListState) -> None:

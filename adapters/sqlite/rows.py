@@ -209,12 +209,12 @@ def to_answer(row: Row) -> IdempotentAnswer:
 
 LIST_COLUMNS: Final = (
     "l.id, a.id, f.id, l.flow_version, l.name, l.source, l.status, l.report, l.created_at, "
-    "l.started_at, l.finished_at, l.header, l.standing, l.revision"
+    "l.started_at, l.finished_at, l.header, l.standing, l.revision, l.priority"
 )
 LIST_SET: Final = (
     "id = ?, account = ?, flow = ?, flow_version = ?, name = ?, source = ?, status = ?, report = ?, "
-    "created_at = ?, started_at = ?, finished_at = ?, header = ?, standing = ?, contacts = ?, open = ?, "
-    "has_open = ?, unfinished = ?"
+    "created_at = ?, started_at = ?, finished_at = ?, header = ?, standing = ?, priority = ?, "
+    "contacts = ?, open = ?, has_open = ?, unfinished = ?"
 )
 
 
@@ -234,6 +234,7 @@ def list_row(one: CallList, account_n: int, flow_n: int, contacts: int) -> Row:
         one.finished_at,
         text(one.header),
         one.standing,
+        one.priority,
         contacts,
         contacts,
         contacts > 0,
@@ -249,7 +250,7 @@ def to_list(row: Row) -> CallList:
         *row[8:11],
         read_strings(row[11]),
         bool(row[12]),
-        row[13],
+        *row[13:],
     )
     return CallList(*values)
 
@@ -257,12 +258,12 @@ def to_list(row: Row) -> CallList:
 STATE_COLUMNS: Final = (
     "l.id, a.id, f.id, l.status, l.standing, l.started_at, l.finished_at, l.contacts, l.open, "
     "l.dialing, l.completed, l.dispositions, l.moving_to, l.moved_row, l.moved_id, "
-    "l.revision"
+    "l.revision, l.priority"
 )
 COUNTS_SET: Final = "contacts = ?, open = ?, dialing = ?, completed = ?, dispositions = ?"
 STATUS_SET: Final = (
     "status = ?, started_at = ?, finished_at = ?, has_open = ?, unfinished = ?, moving_to = ?, "
-    "moved_row = ?, moved_id = ?, revision = ?"
+    "moved_row = ?, moved_id = ?, revision = ?, priority = ?"
 )
 
 
@@ -289,12 +290,13 @@ def status_row(state: ListState) -> Row:
         state.moved_row,
         state.moved_id,
         state.revision,
+        state.priority,
     )
 
 
 def to_state(row: Row) -> ListState:
     """The state of a list."""
-    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]), *row[12:16])
+    values: Row = (*row[:4], bool(row[4]), *row[5:11], _read_counts(row[11]), *row[12:])
     return ListState(*values)
 
 
@@ -312,7 +314,7 @@ CONTACT_INSERT: Final = (
 CONTACT_COLUMNS: Final = (
     "c.id, a.id, l.id, f.id, c.row, c.tel, c.variables, c.starttime, c.reference, c.state, c.due_at, "
     "c.wait_code, c.tel_index, c.spent, c.tries, c.disposition, c.completed_at, c.detour, c.detoured, "
-    "c.agent, c.flow_version, c.history, c.priority"
+    "c.agent, c.flow_version, c.history, coalesce(l.priority, c.priority)"
 )
 CONTACT_WIDTH: Final = 23
 CONTACT_PROGRESS: Final = (

@@ -20,7 +20,7 @@ from engine.agent import AGENTS_MAX, Agent, Leg
 from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX
 from engine.events import Event, rfc3339
-from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Report
+from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Priority, Report
 from engine.ports.store import (
     DUPLICATE_S,
     KEYS_MAX,
@@ -94,6 +94,7 @@ class ListState(Struct):
     moved_id: str = ""
     """Up to which contact, by row and id, they have it."""
     revision: int = 0
+    priority: Priority | None = None
     """See `CallList`."""
 
     @property
@@ -126,6 +127,7 @@ def state_of_new(call_list: CallList, contacts: int) -> ListState:
         finished_at=call_list.finished_at,
         contacts=contacts,
         open=contacts,
+        priority=call_list.priority,
     )
 
 

@@ -30,7 +30,7 @@ from sqlite_utils.migrations import Migrations
 
 from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.hook_tables import WEBHOOKS
-from adapters.sqlite.moving import MOVING, PAUSES
+from adapters.sqlite.moving import LIST_PRIORITIES, MOVING, PAUSES
 from adapters.sqlite.pickup_tables import PICKUPS
 from adapters.sqlite.waits import WAITS
 
@@ -436,6 +436,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0022 priorities of contacts", _PRIORITIES),
     Migration("0023 pick-ups", PICKUPS),
     Migration("0024 revisions of lists, lives of keys", _REVISIONS + _LIVES),
+    Migration("0025 priorities of lists", LIST_PRIORITIES),
 )
 """In the order in which they run."""
 

@@ -108,9 +108,8 @@ class ContactStream:
         self._source = source
         self._name = name
         self._list_id = services.ids.new("lst")
-        self._receiver = ListReceiver(
-            services.store, services.ids, flow, self._list_id, taking, priority
-        )
+        self._priority = priority
+        self._receiver = ListReceiver(services.store, services.ids, flow, self._list_id, taking)
         self._check = DoNotCallCheck(services.store, flow, rules.now)
         self._seen = SeenNumbers()
         self._report = Report(0, 0, 0)
@@ -313,6 +312,7 @@ class ContactStream:
             ),
             created_at=now,
             header=CONTACT_HEADER,
+            priority=self._priority,
         )
 
     async def _publish(

@@ -340,9 +340,7 @@ class Intake:
         """Judge a list and store it, the one while the other goes on."""
         flow, list_id = arrival.flow, self._ids.new("lst")
         check = DoNotCallCheck(self._store, flow, arrival.rules.now)
-        async with ListReceiver(
-            self._store, self._ids, flow, list_id, arrival.taking, arrival.priority
-        ) as receiver:
+        async with ListReceiver(self._store, self._ids, flow, list_id, arrival.taking) as receiver:
 
             async def keep(piece: Piece) -> None:
                 await receiver.add(piece)
@@ -361,6 +359,7 @@ class Intake:
                 report=_with_warnings(verdict.report, check.warnings),
                 created_at=now,
                 header=verdict.header,
+                priority=arrival.priority,
             )
             receipt = Receipt(call_list, verdict.earliest_at)
             pickup = pickup_for(receipt) if pickup_for else None

@@ -113,9 +113,7 @@ class ListReceiver:
         flow: Flow,
         list_id: str,
         taking: Taking,
-        priority: Priority | None = None,
     ) -> None:
-        self._priority = priority
         self._store = store
         self._ids = ids
         self._flow = flow
@@ -141,7 +139,7 @@ class ListReceiver:
         drafts = [] if self._is_spoilt else piece.drafts
         ids = self._ids.new_many("cnt", len(drafts))
         contacts = [
-            make_contact(draft, self._flow, self._list_id, contact_id, self._priority)
+            make_contact(draft, self._flow, self._list_id, contact_id)
             for draft, contact_id in zip(drafts, ids, strict=True)
         ]
         if promise is None and self._open is None and self._held is None:

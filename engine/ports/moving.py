@@ -1,4 +1,6 @@
-"""Other start times: what the engine needs of its store for them. Part of `engine.ports.store.Store`."""
+"""Other start times and priorities: what the engine needs of its store for them. Part of
+`engine.ports.store.Store`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from engine.model import CallList, Contact
+from engine.model import CallList, Contact, Priority
+
+
+class ListEdit(Struct, frozen=True):
+    """What is to be changed for all contacts of a list; None leaves it as it is."""
+
+    starttime: float | None = None
+    """Seconds since the epoch."""
+    priority: Priority | None = None
 
 
 class Moved(Struct, frozen=True):
@@ -22,13 +32,13 @@ class Moved(Struct, frozen=True):
 class MovingStore(Protocol):
     """What is said in `engine.ports.store` of transactions and accounts holds here."""
 
-    async def reschedule_list(
-        self, account: str, call_list: str, starttime: float, at: float
+    async def edit_list(
+        self, account: str, call_list: str, edit: ListEdit, at: float
     ) -> CallList | None:
-        """Begin to give the contacts of a list another start time, seconds since the epoch, with an event;
-        `move_contacts` does it. From its return on no attempt of the list begins before that time. None
+        """Give a list another priority, and begin to give its contacts another start time, with an event;
+        `move_contacts` does that. From its return on no attempt of the list begins before that time. None
         when the account has no such list; raises `Conflict("list_finished")` and
-        `Conflict("list_standing")`, and `Conflict("precondition_failed")` as `SettingsStore` does."""
+        `Conflict("list_standing")`."""
 
     async def move_contacts(self, limit: int) -> Moved | None:
         """Give up to `limit` contacts of one list their other start time; None when no list waits for it.

@@ -27,6 +27,10 @@ class ListFeed:
         """Whether its contacts are being given another start time: none of them is brought forward."""
         self.held: dict[str, Work] = {}
         """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
+        self.edition = 0
+        """How often something was changed of all its contacts, for which those in hand are fetched again."""
+        self.outdated: set[str] = set()
+        """Contacts that were on a call when that was: they are fetched again after it."""
         self.calling = 0
         """How many of those are on a call, or about to be: they are bounded by the limits of calls."""
         self.next_due_at = math.inf

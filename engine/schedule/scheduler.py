@@ -179,6 +179,18 @@ class Scheduler:
             feed.moving = False
         self.open_list(account, flow, call_list, due_at)
 
+    def fetch_again(self, call_list: str) -> None:
+        """The contacts of a list have another priority: those in hand are given back and fetched again, but
+        for such as are on a call, which are when that is over."""
+        feed = self._feeds.get(call_list)
+        if feed is not None:
+            feed.edition += 1
+            self._drop_ready_of(feed)
+            feed.held = {id_: work for id_, work in feed.held.items() if work.is_calling}
+            feed.outdated |= feed.held.keys()
+            feed.next_due_at = -math.inf
+            self._consider_loading(feed)
+
     def recall(self, contact: Contact) -> None:
         """The contact, which waits, is due at another moment than before."""
         feed = self._feeds.get(contact.list)
@@ -198,7 +210,7 @@ class Scheduler:
     def put_back(self, work: Work, contact: Contact) -> None:
         """A contact that was taken waits again, as `contact` says."""
         feed = work.feed
-        is_void = work.is_void
+        is_void = work.is_void or contact.id in feed.outdated
         self._let_go(work)
         if feed.closed:
             return
@@ -386,6 +398,7 @@ class Scheduler:
             work.feed.calling -= 1
         if held.get(work.contact.id) is work:
             del held[work.contact.id]
+            work.feed.outdated.discard(work.contact.id)
 
     def _hold(self, work: Work) -> None:
         work.feed.held[work.contact.id] = work
@@ -502,7 +515,7 @@ class Scheduler:
         """
         if feed.paused or feed.closed or feed.moving:
             return
-        held_before = set(feed.held)
+        held_before, edition = set(feed.held), feed.edition
         feed.next_due_at = math.inf
         limit = self._held_max(feed) + max(0, len(held_before) - feed.calling)
         feed.loading = True
@@ -513,6 +526,11 @@ class Scheduler:
             await self._prepare(feed.flow, contacts)
         finally:
             feed.loading = False
+        if feed.edition != edition:
+            # What was read may be as it was before the change.
+            feed.next_due_at = -math.inf
+            self._consider_loading(feed)
+            return
         horizon = self._clock.now() + HORIZON_S
         beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
         for contact in contacts:

@@ -1,4 +1,4 @@
-"""Other start times for lists and contacts."""
+"""Other start times and priorities for lists and contacts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import trio
 from adapters.sqlite import moving_rules
 from engine import precondition
 from engine.model import CallList, Contact
-from engine.ports.moving import Moved
+from engine.ports.moving import ListEdit, Moved
 from sim.memory_store.tables import ListEntry, Tables
 
 
@@ -16,18 +16,21 @@ class MemoryMoving:
 
     _tables: Tables
 
-    async def reschedule_list(
-        self, account: str, call_list: str, starttime: float, at: float
+    async def edit_list(
+        self, account: str, call_list: str, edit: ListEdit, at: float
     ) -> CallList | None:
-        """Begin to give a list another start time."""
+        """Begin to give a list another start time, and give it another priority."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
         entry = tables.list_of(account, call_list)
         if entry is None:
             return None
         precondition.checking(CallList)(entry.as_list())
-        tables.tell(moving_rules.reschedule(entry.state, starttime, at))
-        tables.moving_lists[call_list] = entry
+        tables.tell(moving_rules.edit(entry.state, edit, at))
+        if edit.priority is not None:
+            tables.rank(entry)
+        if edit.starttime is not None:
+            tables.moving_lists[call_list] = entry
         tables.commit()
         return entry.as_list()
 

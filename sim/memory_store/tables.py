@@ -80,6 +80,7 @@ class ListEntry:
             started_at=state.started_at,
             finished_at=state.finished_at,
             revision=state.revision,
+            priority=state.priority,
         )
 
 
@@ -250,8 +251,17 @@ class Tables:
         entry.contacts = [one.id for one in sorted(contacts, key=_place)]
         entry.urgent = [one.id for one in contacts if one.priority == "urgent"]
         entry.due = sorted([(one.due_at, one.id) for one in contacts])  # a sorted list is a heap
+        self.rank(entry)
         self.sort_in(entry)
         return entry
+
+    def rank(self, entry: ListEntry) -> None:
+        """Give the contacts of a list its priority, if it has one."""
+        if entry.state.priority is not None:
+            for id_ in entry.contacts:
+                contact = self.contacts[id_]
+                ranked = msgspec.structs.replace(contact, priority=entry.state.priority)
+                self.contacts[id_] = ranked
 
     def accept(self, new: NewList) -> None:
         """Make the list of a trigger."""

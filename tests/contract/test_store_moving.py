@@ -9,7 +9,7 @@ import pytest
 
 from engine.events import rfc3339
 from engine.model import Contact
-from engine.ports.moving import Moved
+from engine.ports.moving import ListEdit, Moved
 from engine.ports.store import Conflict, Deferral, NewList
 from tests.contract.store_samples import (
     ACME,
@@ -35,7 +35,7 @@ LATER = NOW + 5_000
 
 async def move(kit: Kit, starttime: float = LATER, limit: int = 100) -> int:
     """Give the list another start time; how many pieces that took."""
-    assert await kit.store.reschedule_list(ACME, LIST, starttime, NOW) is not None
+    assert await kit.store.edit_list(ACME, LIST, ListEdit(starttime), NOW) is not None
     pieces = 1
     while not (await moved(kit, limit)).is_done:
         pieces += 1
@@ -83,7 +83,7 @@ async def test_no_attempt_begins_before_the_later_start_whether_its_contact_was_
     store = kit.store
     await store.accept_list(a_new_list(3))
     attempt = an_attempt(a_contact(3))
-    assert await store.reschedule_list(ACME, LIST, LATER, NOW) is not None
+    assert await store.edit_list(ACME, LIST, ListEdit(LATER), NOW) is not None
     assert await store.begin_attempt(attempt, about(attempt, "attempt.initiated")) == "gone"
     await moved(kit, 2)
     assert await store.begin_attempt(attempt, about(attempt, "attempt.initiated")) == "gone"
@@ -97,7 +97,7 @@ async def test_no_attempt_begins_before_the_later_start_whether_its_contact_was_
 async def test_a_list_that_is_moved_forward_may_be_dialled_meanwhile(kit: Kit) -> None:
     contacts = [a_contact(row, starttime=LATER, due_at=LATER) for row in (1, 2)]
     await kit.store.accept_list(NewList(a_list(accepted=2), contacts))
-    await kit.store.reschedule_list(ACME, LIST, NOW - 10, NOW)
+    await kit.store.edit_list(ACME, LIST, ListEdit(NOW - 10), NOW)
     await moved(kit, 1)
     assert (await kept(kit, 1)).due_at == NOW - 10
     await begin(kit.store, at_start(contacts[0], NOW - 10))
@@ -129,7 +129,7 @@ async def test_what_waits_again_after_a_call_does_so_until_the_start_that_was_gi
         await move(kit)
         await end(kit.store, attempt, again)
     else:
-        await kit.store.reschedule_list(ACME, LIST, LATER, NOW)
+        await kit.store.edit_list(ACME, LIST, ListEdit(LATER), NOW)
         await end(kit.store, attempt, again)
         await moved(kit, 100)
     assert await kept(kit) == at_start(again)
@@ -175,18 +175,18 @@ async def test_a_finished_list_and_one_of_single_calls_cannot_be_moved_nor_anoth
 ) -> None:
     store = kit.store
     await store.accept_list(a_new_list(1))
-    assert await store.reschedule_list(OTHER, LIST, LATER, NOW) is None
+    assert await store.edit_list(OTHER, LIST, ListEdit(LATER), NOW) is None
     with pytest.raises(Conflict, match="list_standing"):
-        await store.reschedule_list(ACME, CALLS, LATER, NOW)
+        await store.edit_list(ACME, CALLS, ListEdit(LATER), NOW)
     await store.set_list_status(ACME, LIST, "cancel", NOW)
     with pytest.raises(Conflict, match="list_finished"):
-        await store.reschedule_list(ACME, LIST, LATER, NOW)
+        await store.edit_list(ACME, LIST, ListEdit(LATER), NOW)
     assert await store.move_contacts(10) is None
 
 
 async def test_a_list_that_is_moved_twice_goes_by_the_last(kit: Kit) -> None:
     await kit.store.accept_list(a_new_list(5))
-    await kit.store.reschedule_list(ACME, LIST, NOW + 100, NOW)
+    await kit.store.edit_list(ACME, LIST, ListEdit(NOW + 100), NOW)
     await moved(kit, 3)
     assert await move(kit, limit=3) == 2
     found = await kit.store.due_contacts(LIST, float("inf"), 100)
@@ -204,3 +204,40 @@ async def test_pauses_of_a_flow_and_of_an_account_are_kept(kit: Kit) -> None:
     assert (flow.paused_at, account.paused_at) == (NOW, NOW)
     assert await kit.store.get_flow(ACME, FLOW) == flow
     assert await kit.store.get_account(ACME) == account
+
+
+async def test_a_list_with_another_priority_gives_it_to_all_its_contacts(kit: Kit) -> None:
+    store = kit.store
+    new = a_new_list(3)
+    await store.accept_list(
+        msgspec.structs.replace(new, call_list=a_list(accepted=3, priority="low"))
+    )
+    own = a_contact(1, CALLS, id="cnt_call", priority="high")
+    await store.accept_call(own)
+    assert [one.priority for one in await due_now(kit)] == ["low"] * 3
+    before = await store.get_list(ACME, LIST)
+    changed = await store.edit_list(ACME, LIST, ListEdit(priority="urgent"), NOW)
+    assert before is not None
+    assert changed is not None
+    assert (before.priority, changed.priority) == ("low", "urgent")
+    assert changed.revision == before.revision + 1
+    assert changed == await store.get_list(ACME, LIST)
+    assert [one.priority for one in await due_now(kit)] == ["urgent"] * 3
+    # Those that are urgent as all of their list are, are no urgent ones among others.
+    assert await store.urgent_contacts(LIST, NOW + 1e6, 10) == []
+    assert await store.move_contacts(10) is None
+    assert (await kept(kit)).starttime == a_contact(1).starttime
+    found = await store.get_contact(ACME, own.id)
+    assert found is not None
+    assert found.priority == "high"
+    await store.edit_list(ACME, LIST, ListEdit(LATER), NOW)
+    found_list = await store.get_list(ACME, LIST)
+    assert found_list is not None
+    assert found_list.priority == "urgent"
+    with pytest.raises(Conflict, match="list_standing"):
+        await store.edit_list(ACME, CALLS, ListEdit(priority="low"), NOW)
+    assert await store.edit_list(OTHER, LIST, ListEdit(priority="low"), NOW) is None
+
+
+async def due_now(kit: Kit) -> list[Contact]:
+    return await kit.store.due_contacts(LIST, NOW + 1e6, 10)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from engine import precondition
 from engine.model import Account, CallList, Did, Flow
+from engine.ports.moving import ListEdit
 from engine.ports.store import Conflict, Store
 from engine.precondition import Precondition
 from tests.contract.store_samples import (
@@ -44,7 +45,7 @@ CHANGES: dict[str, tuple[type[Struct], Callable[[Store], Awaitable[Any]]]] = {
     "a flow is changed": (Flow, lambda store: store.change_flow(ACME, FLOW, lambda one: one)),
     "a list is rescheduled": (
         CallList,
-        lambda store: store.reschedule_list(ACME, LIST, LATER, NOW),
+        lambda store: store.edit_list(ACME, LIST, ListEdit(LATER), NOW),
     ),
 }
 
@@ -113,7 +114,7 @@ async def test_a_list_counts_what_people_do_to_it_and_not_what_calls_do(kit: Kit
     for change in ("pause", "pause", "resume"):
         await store.set_list_status(ACME, LIST, change, NOW)
         await note()
-    await store.reschedule_list(ACME, LIST, LATER, NOW)
+    await store.edit_list(ACME, LIST, ListEdit(LATER), NOW)
     while not (moved := await store.move_contacts(100)) or not moved.is_done:
         pass
     await note()

@@ -12,12 +12,13 @@ import trio
 from trio.testing import MockClock
 
 from engine.dial.trunk import TrunkSettings
+from engine.form import Invalid
 from engine.intake.refused import Refused
 from engine.intake.submission import CallReceipt
-from engine.model import Cap, Contact, Flow, FlowSettings
+from engine.model import Cap, Contact, Flow, FlowSettings, RetryRule
 from sim.telephony import CallScript
 from tests.engine.dial.test_windows import most_in_any_window
-from tests.engine.made import did, flow
+from tests.engine.made import EPOCH, did, flow
 from tests.engine.world import World, people, running
 
 URGENT_S = 1.0
@@ -38,11 +39,10 @@ def flows_of(*settings: FlowSettings, numbers: list[str] | None = None) -> list[
 
 
 def people_of(n: int, count: int, **changes: Any) -> list[Contact]:
+    where = {"flow": f"flw_{n}", "list": f"lst_{n}", **changes}
     return [
-        msgspec.structs.replace(
-            one, id=f"cnt_{n}_{one.row:06}", tel=(f"+1212{n}{one.row:06}",), **changes
-        )
-        for one in people(count, flow=f"flw_{n}", list=f"lst_{n}")
+        msgspec.structs.replace(one, id=f"cnt_{n}_{one.row:06}", tel=(f"+1212{n}{one.row:06}",))
+        for one in people(count, **where)
     ]
 
 
@@ -221,3 +221,61 @@ async def test_urgent_calls_that_wait_are_found_again_after_a_restart(
         await store.accept_call(urgent)
     async with running(store=store) as world:
         assert await wait_of(world, "+13125550000") <= 65
+
+
+async def set_priority(world: World, call_list: str, priority: str) -> None:
+    edit = {"priority": priority}
+    changed = await world.engine.rescheduling.change_list("acc_1", call_list, edit)
+    assert changed is not None
+    assert changed.priority == priority
+
+
+async def test_a_list_that_waits_takes_another_priority_from_the_next_turn_on(
+    autojump_clock: MockClock,
+) -> None:
+    flows = flows_of(FlowSettings())
+    async with running(flows=flows, dids=[did(cps=10, channels=500)]) as world:
+        await world.add_list(people_of(0, 2_000), "lst_0")
+        await trio.sleep(10)
+        await world.add_list(people_of(1, 300, flow="flw_0", list="lst_1"), "lst_1")
+        await trio.sleep(10)
+        assert shares(world)["1"] == 0
+        await set_priority(world, "lst_1", "urgent")
+        await trio.sleep(20)
+        assert shares(world)["1"] >= 180
+        assert len(await world.contacts("lst_1")) == 300
+        await set_priority(world, "lst_1", "low")
+        before = shares(world)["1"]
+        await trio.sleep(10)
+        assert shares(world)["1"] - before <= 15
+        await world.wait_done("lst_0")
+        await world.wait_done("lst_1")
+        assert sum(shares(world).values()) == 2_300
+
+
+async def test_a_call_that_goes_on_takes_its_lists_other_priority_with_its_next_try(
+    autojump_clock: MockClock,
+) -> None:
+    flows = flows_of(FlowSettings(retry={"busy": RetryRule(1, 30)}))
+    script = CallScript(code=486, final_after_s=20)
+    async with running(lambda *_: script, flows=flows, dids=[did(cps=1, channels=500)]) as world:
+        await world.add_list(people_of(1, 5, flow="flw_0", list="lst_1"), "lst_1")
+        await trio.sleep(10)
+        await world.add_list(people_of(0, 200), "lst_0")
+        await set_priority(world, "lst_1", "urgent")
+        await trio.sleep(60)
+        assert shares(world)["1"] == 10
+        await world.wait_done("lst_1")
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"), [({}, "missing_field"), ({"priority": "soon"}, "invalid_value")]
+)
+async def test_a_change_of_a_list_that_says_nothing_or_no_priority_is_refused(
+    raw: dict[str, Any], code: str, autojump_clock: MockClock
+) -> None:
+    async with running() as world:
+        await world.add_list(people(1, starttime=EPOCH + 900, due_at=EPOCH + 900))
+        with pytest.raises(Invalid) as refused:
+            await world.engine.rescheduling.change_list("acc_1", "lst_1", raw)
+        assert [one.code for one in refused.value.errors] == [code]

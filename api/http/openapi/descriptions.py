@@ -38,7 +38,7 @@ from engine.did_form import DidChangeForm, DidForm, RestForm
 from engine.flow_form import FlowForm
 from engine.intake.bodies import CallRequest
 from engine.keys import KeyForm, RotationForm
-from engine.rescheduling import StartForm
+from engine.rescheduling import ListChangeForm, StartForm
 from engine.staffing import AgentChange, AgentForm
 
 FLOW: Final = "/v1/flows/{flow}"
@@ -296,10 +296,10 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ("GET", "/v1/lists"): Described("List call lists, the newest first", page_of(ListView)),
     ("GET", LIST): Described("Show a list and how far it is", ListView),
     ("PATCH", LIST): Described(
-        "Give a list another start time",
+        "Give a list another start time, or another priority",
         ListView,
-        takes=StartForm,
-        example=STARTS,
+        takes=ListChangeForm,
+        example={**STARTS, "priority": "high"},
         codes=("invalid_starttime", "starttime_past", "list_finished"),
     ),
     ("GET", f"{LIST}/contacts"): Described(

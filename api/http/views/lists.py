@@ -17,6 +17,7 @@ from engine.model import (
     Flow,
     ListCounts,
     ListStatus,
+    Priority,
     Report,
     RowError,
     Source,
@@ -89,6 +90,8 @@ class ListView(Struct, frozen=True):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    priority: Priority | None = None
+    """Of its contacts; null is the flow's."""
     blocked: dict[BlockerCode, int] | UnsetType = UNSET
     """What the contacts that are scheduled or waiting wait for; not shown where there are many lists."""
     blocked_until: dict[BlockerCode, str] | UnsetType = UNSET
@@ -135,6 +138,7 @@ def show_list(
         created_at=rfc3339(call_list.created_at),
         started_at=show_time(call_list.started_at),
         finished_at=show_time(call_list.finished_at),
+        priority=call_list.priority,
         blocked=blocked,
         blocked_until=until,
     )

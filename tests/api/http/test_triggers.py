@@ -122,6 +122,7 @@ async def test_an_upload_answers_with_the_list_and_its_report(world: World) -> N
         "created_at": "2026-01-01T00:00:00.000Z",
         "started_at": None,
         "finished_at": None,
+        "priority": None,
     }
     shown = (await world.client("viewer").get(f"/v1/lists/{call_list}")).json
     assert shown == {**reply.json, "blocked": {}, "blocked_until": {}}
