@@ -29,6 +29,7 @@ from adapters.sip.identity.headers import TrunkIdentity, UnsafeHeader
 from adapters.sip.identity.passport import CannotSign
 from adapters.sip.trace.archive import TraceArchive, open_trace_archive
 from adapters.sip.transport.sockets import TlsSettings
+from adapters.sip.transport.tls import BadTlsFile, server_context
 from adapters.sip.trunk import Stir, Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
 from adapters.sip.wire.digest import Credentials
@@ -47,7 +48,9 @@ from api.http.app import make_app
 from api.http.auth import KEY_PREFIX, hash_key
 from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
+from api.http.forwarded import Proxies
 from api.http.guard import serve_http
+from api.http.tls import Certificate
 from api.metrics import MediaStatistics, Metrics, StoreStatistics
 from api.supervisor import keep_running
 from engine.dial.conversation import FlowParts
@@ -144,8 +147,18 @@ async def _serve(
         lag = await nursery.start(_host, parts.metrics.watch_loop)
         made_key, admin_sha256 = _find_admin_key(config)
         host, port = _choose_http_address(config)
-        url = config.http.public_url or f"http://{_in_url(host)}:{port}"
-        settings = HttpSettings(url, admin_sha256, requests_per_s=config.http.requests_per_s)
+        certificate = _read_certificate(config)
+        watching = trio.CancelScope()
+        if certificate is not None:
+            watching = await nursery.start(_host, certificate.run)
+        scheme = "http" if certificate is None else "https"
+        url = config.http.public_url or f"{scheme}://{_in_url(host)}:{port}"
+        settings = HttpSettings(
+            url,
+            admin_sha256,
+            requests_per_s=config.http.requests_per_s,
+            proxies=Proxies(config.http.trusted_proxies, config.http.forwarded_by),
+        )
         app = make_app(
             engine,
             settings,
@@ -156,11 +169,20 @@ async def _serve(
             parts.courier.wake,
             parts.metrics.show,
         )
-        serve = partial(serve_http, app, host, port, shutdown=stopping, closing=hub.close)
+        serve = partial(
+            serve_http,
+            app,
+            host,
+            port,
+            shutdown=stopping,
+            closing=hub.close,
+            certificate=certificate,
+        )
         await nursery.start(keep_running, "http", serve)
         sip_host, sip_port = parts.sip_address
         task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
         await stopping.wait()
+        watching.cancel()
         lag.cancel()
         dialing.cancel()
 
@@ -436,6 +458,17 @@ def _add_prompt(folder: Path, codecs: tuple[CodecName, ...], prompt_id: str, dat
 def _complete_prompts(folder: Path, codecs: tuple[CodecName, ...]) -> int:
     """Prompts from before a trunk spoke a codec get their sound in it."""
     return PromptLibrary(folder, codecs=codecs).complete()
+
+
+def _read_certificate(config: Config) -> Certificate | None:
+    """The HTTP server's own; None where it speaks without TLS. Raises `CannotStart`."""
+    cert, key = config.http.tls_cert, config.http.tls_key
+    if cert is None or key is None:
+        return None
+    try:
+        return Certificate(partial(server_context, cert, key), (cert, key))
+    except BadTlsFile as bad:
+        raise CannotStart(bad.detail) from bad
 
 
 def _find_admin_key(config: Config) -> tuple[str | None, bytes]:

@@ -20,7 +20,7 @@ from api import config_keys as keys
 from api import config_media_keys as media_keys
 from api import config_sip_keys as sip_keys
 from api.config_checks import SIP_BIND, find_mistakes_between
-from api.config_keys import Address, PortRange, TrunkUri
+from api.config_keys import Address, ForwardedBy, PortRange, TrunkUri
 from api.config_sip_keys import Attestation, Groups
 from api.config_source import (
     ENVIRONMENT,
@@ -48,6 +48,14 @@ class Http(Struct, frozen=True):
     """How outsiders reach it, without a slash at the end; None where that is the bind address."""
     requests_per_s: float = 2000
     """That a key may send; 0 for any number."""
+    tls_cert: str | None = None
+    """PEM file of our certificate, with those between it and its authority; None speaks without TLS."""
+    tls_key: str | None = None
+    """PEM file of its key; there where the certificate is."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Whose word is taken on who sent a request."""
+    forwarded_by: ForwardedBy = "x-forwarded-for"
+    """The header in which they say it."""
 
 
 class Sip(Struct, frozen=True):
@@ -216,6 +224,10 @@ KEYS: Final[dict[str, Key]] = {
     "http.bind": keys.ADDRESS,
     "http.public_url": keys.PUBLIC_URL,
     "http.requests_per_s": keys.REQUESTS,
+    "http.tls_cert": sip_keys.FILE,
+    "http.tls_key": sip_keys.FILE,
+    "http.trusted_proxies": flow_keys.NETWORKS,
+    "http.forwarded_by": keys.FORWARDED_BY,
     "sip.bind": keys.ADDRESS,
     "sip.tls_bind": keys.ADDRESS,
     "sip.tls_cert": sip_keys.FILE,

@@ -24,6 +24,7 @@ REQUIRED_TOGETHER: Final = (
     ("trunks.*.username", "trunks.*.password"),
     ("trunks.*.stir_key", "trunks.*.stir_certificate_url", "trunks.*.stir_attestation"),
     ("sip.tls_bind", "sip.tls_cert", "sip.tls_key"),
+    ("http.tls_cert", "http.tls_key"),
 )
 """Keys of which one needs the others."""
 

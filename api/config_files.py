@@ -20,17 +20,23 @@ TLS_FILES: Final[dict[Part, str]] = {
     "authorities": "sip.tls_ca",
 }
 """What each file is for, and the key that names it."""
+HTTP_TLS_FILES: Final[dict[Part, str]] = {
+    "certificate": "http.tls_cert",
+    "key": "http.tls_key",
+}
+"""The same of the HTTP server."""
 
 
 def find_mistakes_in_files(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
     """Every file that cannot be used, at the key that names it. `values` are those that could be read."""
-    files = {part: values.get(key) for part, key in TLS_FILES.items()}
-    bad_files = find_bad_files(
-        cert=files["certificate"], key=files["key"], authority=files["authorities"]
-    )
-    for bad in bad_files:
-        place = source.settings[TLS_FILES[bad.part]].place
-        yield ConfigMistake(place, bad.code, bad.detail)
+    for keys in (TLS_FILES, HTTP_TLS_FILES):
+        files = {part: values.get(key) for part, key in keys.items()}
+        bad_files = find_bad_files(
+            cert=files["certificate"], key=files["key"], authority=files.get("authorities")
+        )
+        for bad in bad_files:
+            place = source.settings[keys[bad.part]].place
+            yield ConfigMistake(place, bad.code, bad.detail)
     for key, value in values.items():
         setting = source.settings[key]
         if setting.pattern != "trunks.*.stir_key":

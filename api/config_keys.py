@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -45,6 +45,10 @@ HOST_NAME: Final = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
     r"(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
+
+
+ForwardedBy = Literal["x-forwarded-for", "forwarded"]
+"""What proxies write: the old headers that all know, or that of RFC 7239."""
 
 
 class Address(Struct, frozen=True):
@@ -241,6 +245,16 @@ def read_public_url(raw: object) -> str:
     return text.rstrip("/")
 
 
+def read_forwarded_by(raw: object) -> ForwardedBy:
+    """What proxies write. Raises `Refused`."""
+    text = as_text(raw).lower()
+    for known in get_args(ForwardedBy):
+        if text == known:
+            return cast("ForwardedBy", known)
+    detail = f"Proxies write x-forwarded-for or forwarded, not {say(text)}."
+    raise Refused("invalid_header", detail)
+
+
 def read_destinations(raw: object) -> tuple[str, ...]:
     """Prefixes of numbers that may be called."""
     if not isinstance(raw, list):
@@ -349,6 +363,7 @@ DATA_DIR: Final = Key(as_text)
 DRAIN_S: Final = Key(number_between(0, DRAIN_S_MAX), number_from_text)
 ADDRESS: Final = Key(read_address)
 PUBLIC_URL: Final = Key(read_public_url)
+FORWARDED_BY: Final = Key(read_forwarded_by)
 REQUESTS: Final = Key(number_between(0, REQUESTS_MAX), number_from_text)
 ADVERTISED: Final = Key(read_advertised)
 PORTS: Final = Key(read_ports)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import trio
 from msgspec import structs
-from quart import Response, request, websocket
+from quart import Response, has_request_context, request, websocket
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
@@ -33,6 +33,7 @@ from api.http.exchange import (
     Once,
 )
 from api.http.feed import FeedHub
+from api.http.forwarded import Sender
 from api.http.gate import GatedRequest, set_up_gate
 from api.http.openapi.publication import DISTRIBUTION, publish
 from api.http.parameters import Parameters
@@ -292,7 +293,7 @@ def _begin_audit(
             account=None if route.least == "administrator" else caller.account.id,
             key=caller.key,
             role=caller.role,
-            source=request.remote_addr or "",
+            source=_find_sender(front).address,
             action=f"{route.method} {route.path}",
             targets=tuple(path.values()),
             detail={"asked": dict(request.args)} if request.args else {},
@@ -387,10 +388,17 @@ def _answer_error(front: Front, error: Exception) -> Answer:
     )
 
 
+def _find_sender(front: Front) -> Sender:
+    """Who sent the request that is being answered."""
+    current = request if has_request_context() else websocket
+    return front.settings.proxies.find_sender(current.remote_addr, current.scheme, current.headers)
+
+
 def _make_response(
     front: Front, answer: Answer, limits: Mapping[str, str] | None = None
 ) -> Response:
     headers = {**HEADERS, **(limits or {}), **answer.headers}
-    if front.settings.public_url.startswith("https:"):
+    is_secure = front.settings.public_url.startswith("https:")
+    if is_secure or _find_sender(front).scheme in ("https", "wss"):
         headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     return TrioResponse(answer.body, answer.status, headers, content_type=answer.content_type)

@@ -20,6 +20,7 @@ from api.http.auth import Caller, Keyring, Tickets
 from api.http.engine_front import EngineFront
 from api.http.etags import Tagged, Tags, is_among
 from api.http.feed import FeedHub
+from api.http.forwarded import Proxies
 from api.http.gate import GatedBody
 from api.http.parameters import Parameters
 from api.http.problem import Problem
@@ -47,6 +48,8 @@ class HttpSettings(Struct, frozen=True):
     """SHA-256 of the administrator's key."""
     requests_per_s: float = 0
     """That a key may send; 0 for any number."""
+    proxies: Proxies = Proxies()
+    """Whose word is taken on who sent a request."""
 
 
 class Described(Protocol):

@@ -8,6 +8,7 @@ and has its regression test, so that a release that cures it is noticed.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -32,6 +33,7 @@ from msgspec import Struct
 from quart_trio import QuartTrio
 
 from api.http.problem import PROBLEM_TYPE, Problem
+from api.http.tls import Certificate
 
 log = structlog.get_logger()
 
@@ -41,6 +43,8 @@ BACKLOG: Final = 512
 """Connections that the kernel keeps until they are accepted."""
 HEAD_BYTES_MAX: Final = 16 * 1024
 """Of a request's line and headers together."""
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+"""In which a client has agreed on TLS."""
 HEAD_TIMEOUT_S: Final = 15.0
 """From the connection, or the end of the last answer, to the end of the next request's headers."""
 SEND_TIMEOUT_S: Final = 120.0
@@ -177,8 +181,12 @@ class GuardedConnection(TCPServer):
         context: WorkerContext,
         tally: Tally,
         stream: trio.SocketStream,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(app, config, context, {}, stream)  # type: ignore[arg-type]
+        """`tls` is for a connection that is encrypted; None is for one that is not."""
+        self._tls = None if tls is None else _encrypt(stream, tls)
+        super().__init__(app, config, context, {}, self._tls or stream)  # type: ignore[arg-type]
+        self._wire = stream
         self._socket = stream.socket
         self._tally = tally
         self._reading = trio.CancelScope()
@@ -213,6 +221,8 @@ class GuardedConnection(TCPServer):
             self._socket.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS_MAX
             )
+        if not await self._shake_hands():
+            return
         async with TaskGroup() as task_group:
             self._task_group = task_group
             self.protocol = Http1(  # type: ignore[assignment]
@@ -221,7 +231,7 @@ class GuardedConnection(TCPServer):
                 self.context,
                 task_group,
                 ConnectionState(self.state),
-                False,
+                self._tls is not None,
                 client,
                 server,
                 self.protocol_send,
@@ -235,6 +245,16 @@ class GuardedConnection(TCPServer):
             assert task_group._nursery is not None
             task_group._nursery.cancel_scope.cancel()
 
+    async def _shake_hands(self) -> bool:
+        """Agree on TLS, where it is wanted; whether that came about."""
+        if self._tls is None:
+            return True
+        with trio.move_on_after(HANDSHAKE_TIMEOUT_S) as scope, suppress(trio.BrokenResourceError):
+            await self._tls.do_handshake()
+            return True
+        self._tally.stalled += scope.cancelled_caught
+        return False
+
     async def _read_data(self) -> None:
         with self._reading:
             while True:
@@ -246,7 +266,15 @@ class GuardedConnection(TCPServer):
                     await self.protocol.handle(RawData(bytes(data)))
                 if not data:
                     break
+            if self._leaving and self._tls is not None:
+                await self._read_out()
         await self.protocol.handle(Closed())
+
+    async def _read_out(self) -> None:
+        """Take what a client still sends that was told the end of TLS, as `_close` says."""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            while await self._wire.receive_some(RECEIVE_BYTES_MAX):
+                pass
 
     async def protocol_send(self, event: Event) -> None:
         """Do what the protocol asks for. hypercorn itself waits for ever for a client that takes nothing,
@@ -278,15 +306,49 @@ class GuardedConnection(TCPServer):
         self._leaving = True
         self._reading.deadline = trio.current_time() + LINGER_S
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            await self.stream.send_eof()
+            if self._tls is not None:
+                await self._tls.aclose()  # says so within TLS, and leaves the connection open
+            await self._wire.send_eof()
+
+
+class _LeftOpen(trio.abc.Stream):
+    """A connection below TLS, whose end is ours to choose."""
+
+    def __init__(self, wire: trio.SocketStream) -> None:
+        self._wire = wire
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As of the connection."""
+        await self._wire.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As of the connection."""
+        await self._wire.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """As of the connection."""
+        return await self._wire.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Leave it open."""
+        await trio.lowlevel.checkpoint()
+
+
+def _encrypt(stream: trio.SocketStream, tls: ssl.SSLContext) -> trio.SSLStream[_LeftOpen]:
+    return trio.SSLStream(_LeftOpen(stream), tls, server_side=True)
 
 
 class Front:
     """The connections of one listening server."""
 
     def __init__(
-        self, app: QuartTrio, tally: Tally, connections_max: int = CONNECTIONS_MAX
+        self,
+        app: QuartTrio,
+        tally: Tally,
+        connections_max: int = CONNECTIONS_MAX,
+        certificate: Certificate | None = None,
     ) -> None:
+        self._certificate = certificate
         self._config = make_config()
         self._app = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
         self._context = WorkerContext(None)
@@ -299,11 +361,16 @@ class Front:
         """Serve one client to its end."""
         if len(self._live) >= self._connections_max:
             self._tally.turned_away += 1
+            if self._certificate is not None:  # to tell it would take a handshake first
+                return
             with trio.move_on_after(LINGER_S), suppress(trio.BrokenResourceError):
                 await stream.send_all(_encode_busy())
             return
         self._tally.accepted += 1
-        connection = GuardedConnection(self._app, self._config, self._context, self._tally, stream)
+        tls = None if self._certificate is None else self._certificate.context
+        connection = GuardedConnection(
+            self._app, self._config, self._context, self._tally, stream, tls
+        )
         self._live.add(connection)
         try:
             await connection.run()
@@ -344,6 +411,7 @@ async def serve_http(
     tally: Tally | None = None,
     drain_s: float = DRAIN_S,
     connections_max: int = CONNECTIONS_MAX,
+    certificate: Certificate | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown` is set, or until it is cancelled.
@@ -358,8 +426,9 @@ async def serve_http(
         tally: counts what became of the connections.
         drain_s: how long requests that are being answered may then take.
         connections_max: open at once.
+        certificate: of the server, which then speaks TLS and nothing else.
     """
-    front = Front(app, tally or Tally(), connections_max)
+    front = Front(app, tally or Tally(), connections_max, certificate)
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
     async with trio.open_nursery() as connections:
         try:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import trustme
@@ -408,6 +410,23 @@ def test_serve_on_an_address_that_is_taken_is_one_sentence(tmp_path: Path) -> No
 def without_log(err: str) -> list[str]:
     """The lines on standard error that are for a person."""
     return [line for line in err.splitlines() if not line.startswith("{")]
+
+
+def test_serve_speaks_tls_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1")
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    for part in ("CERT", "KEY"):
+        monkeypatch.setenv(f"CALLWHEEL_HTTP__TLS_{part}", f"{tmp_path}/own.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with start_serve(tmp_path) as engine:
+        url = read_until_up(engine)[0].split()[-1]
+        with urlopen(f"{url}/healthz", context=context) as answer:
+            seen = url.partition(":")[0], answer.status, answer.headers["Strict-Transport-Security"]
+        engine.send_signal(signal.SIGTERM)
+        engine.communicate(timeout=60)
+    assert (engine.returncode, seen) == (0, ("https", 200, "max-age=31536000"))
 
 
 def write_tls(folder: Path, tls_bind: str) -> Path:

@@ -37,6 +37,10 @@ drain_s = 12.5
 bind = "[::1]:8081"
 public_url = "https://calls.example.com/"
 requests_per_s = 50
+tls_cert = "/etc/callwheel/http.pem"
+tls_key = "/etc/callwheel/http.key"
+trusted_proxies = ["10.0.0.0/8", "fd00::1"]
+forwarded_by = "Forwarded"
 
 [sip]
 bind = "127.0.0.2:0"
@@ -121,7 +125,15 @@ trunks = ["other", ["main"]]
 WHOLE_CONFIG = Config(
     data_dir="/var/lib/callwheel",
     drain_s=12.5,
-    http=Http(Address("::1", 8081), "https://calls.example.com", 50),
+    http=Http(
+        Address("::1", 8081),
+        "https://calls.example.com",
+        50,
+        tls_cert="/etc/callwheel/http.pem",
+        tls_key="/etc/callwheel/http.key",
+        trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("fd00::1")),
+        forwarded_by="forwarded",
+    ),
     sip=Sip(
         bind=Address("127.0.0.2", 0),
         tls_bind=Address("::", 5061),
@@ -247,6 +259,10 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_HTTP__BIND": "[::1]:8081",
         "CALLWHEEL_HTTP__PUBLIC_URL": "https://calls.example.com/",
         "CALLWHEEL_HTTP__REQUESTS_PER_S": "50",
+        "CALLWHEEL_HTTP__TLS_CERT": "/etc/callwheel/http.pem",
+        "CALLWHEEL_HTTP__TLS_KEY": "/etc/callwheel/http.key",
+        "CALLWHEEL_HTTP__TRUSTED_PROXIES": "10.0.0.0/8, fd00::1",
+        "CALLWHEEL_HTTP__FORWARDED_BY": "forwarded",
         "CALLWHEEL_SIP__BIND": "127.0.0.2:0",
         "CALLWHEEL_SIP__TLS_BIND": "[::]:5061",
         "CALLWHEEL_SIP__TLS_CERT": "/etc/callwheel/cert.pem",
@@ -561,6 +577,9 @@ def test_planes_are_a_whole_number_of_processes(planes: str, code: str) -> None:
         ('[webhooks]\nallow = "10.0.0.0/8"\n', "wrong_type"),
         ('[webhooks]\nallow = ["10.0.0.1/8"]\n', "invalid_network"),
         ('[webhooks]\nallow = ["example.com"]\n', "invalid_network"),
+        ('[http]\ntrusted_proxies = ["proxy.example.com"]\n', "invalid_network"),
+        ('[http]\nforwarded_by = "x-real-ip"\n', "invalid_header"),
+        ('[http]\ntls_cert = "a.pem"\n', "missing_key"),
         ("[webhooks]\nallow = [" + '"10.0.0.0/8",' * 101 + "]\n", "too_many"),
         ('[speech]\nvoice = "no voice"\n', "invalid_name"),
         ('[speech]\npiper = ["/voices/asha.onnx"]\n', "wrong_type"),

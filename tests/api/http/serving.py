@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 
 from api.http.gate import set_up_gate
 from api.http.guard import CONNECTIONS_MAX, Tally, serve_http
+from api.http.tls import Certificate
 
 
 class Server(Struct):
@@ -50,6 +51,7 @@ async def serving(
     closing: Callable[[], None] = lambda: None,
     drain_s: float = 0.0,
     connections_max: int = CONNECTIONS_MAX,
+    certificate: Certificate | None = None,
 ) -> AsyncIterator[Server]:
     """Serve `app` on a free port of the loopback while the block runs."""
     tally, shutdown = Tally(), trio.Event()
@@ -65,6 +67,7 @@ async def serving(
                 tally=tally,
                 drain_s=drain_s,
                 connections_max=connections_max,
+                certificate=certificate,
                 task_status=task_status,
             )
 
