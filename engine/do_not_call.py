@@ -35,9 +35,13 @@ class DoNotCall(Struct, frozen=True, gc=False):
     added_by: str | None = None
     """The id of the key, or of the attempt on which the callee asked for it."""
 
+    def binds(self, flow: str, at: float) -> bool:
+        """Whether it is in force for this flow at a moment."""
+        return self.flow in (None, flow) and (self.expires_at is None or self.expires_at > at)
+
     def bars(self, number: str, flow: str, at: float) -> bool:
         """Whether it forbids a call of this flow to a number (E.164) at a moment."""
-        if self.flow not in (None, flow) or (self.expires_at is not None and self.expires_at <= at):
+        if not self.binds(flow, at):
             return False
         if is_prefix(self.number):
             return number.startswith(self.number[:-1])

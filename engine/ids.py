@@ -33,7 +33,17 @@ class IdSource:
 
     def new_many(self, prefix: Prefix, count: int) -> list[str]:
         """`count` ids in rising order, at a fraction of the price of as many calls of `new`."""
-        self.new(prefix)
-        first = self._last
-        self._last += count
-        return [f"{prefix}_{value:028x}" for value in range(first, first + count)]
+        return ids_from(self.new_range(prefix, count), count)
+
+    def new_range(self, prefix: Prefix, count: int) -> str:
+        """The first of `count` ids that are set aside; `ids_from` names the others."""
+        first = self.new(prefix)
+        self._last += max(0, count - 1)
+        return first
+
+
+def ids_from(first: str, count: int) -> list[str]:
+    """`count` ids that follow one another, from the first on."""
+    prefix, _, digits = first.partition("_")
+    begin = int(digits, 16)
+    return [f"{prefix}_{value:028x}" for value in range(begin, begin + count)]

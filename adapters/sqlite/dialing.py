@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, TypeVar
 
 from adapters.sqlite import rules
+from adapters.sqlite.blocks import first_are_wide, widen_block_of, widen_first
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.countries import note_country
 from adapters.sqlite.do_not_call import LISTED, RANGES_OF, listed_row, put_do_not_call
@@ -41,6 +43,8 @@ GATHER_S: Final = 0.01
 """How long what is written of one attempt may wait for others to share its commit: an intent is written
 50 ms before its INVITE leaves, and nobody hears the rest."""
 
+T = TypeVar("T")
+
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
 
@@ -52,7 +56,8 @@ def _any_of(words: Iterable[str]) -> str:
 _OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
 _OPEN: Final = (
     "SELECT a.id, f.id, l.id, l.status, "
-    "(SELECT min(c.due_at) FROM contacts c WHERE c.list = l.n AND c.state = 'open') "
+    "min(ifnull((SELECT min(c.due_at) FROM contacts c WHERE c.list = l.n AND c.state = 'open'), 9e999), "
+    "ifnull((SELECT min(b.due_at) FROM contact_blocks b WHERE b.list = l.n), 9e999)) "
     f"FROM lists l {_OF_LIST} "
     "WHERE l.has_open AND l.status IN ('scheduled', 'running', 'paused')"
 )
@@ -126,7 +131,7 @@ COMPLETE_CONTACT: Final = (
     "WHERE id = ? AND state = 'open' RETURNING list, reference"
 )
 CANCELED_LISTS: Final = (
-    "SELECT l.n FROM lists l WHERE l.has_open AND l.status = 'canceled' ORDER BY l.n LIMIT ?"
+    "SELECT l.n, l.id FROM lists l WHERE l.has_open AND l.status = 'canceled' ORDER BY l.n LIMIT ?"
 )
 OPEN_CONTACTS_OF: Final = (
     "SELECT c.id FROM contacts c WHERE c.list = ? AND c.state = 'open' "
@@ -179,6 +184,8 @@ THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
 
 NUMBERS_ASKED_AT_ONCE: Final = 5_000
 """Numbers of one question; more are asked for in turn."""
+WIDENED_ROWS: Final = 500
+"""About how many rows come of a block."""
 NO_LIST: Final = -1
 """Where single calls are looked for that reached a number: each of them is somebody's wish by itself."""
 DIALABLE: Final = frozenset({"scheduled", "running"})
@@ -198,7 +205,8 @@ class SqliteDialing(Connected):
 
     async def due_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
         """Open contacts that are due, in the order of (due_at, id)."""
-        return await self._readers.rows(DUE_CONTACTS, (call_list, until, limit), to_contact)
+        question = DUE_CONTACTS, (call_list, until, limit)
+        return await self._ask_first(call_list, until, limit, *question, to_contact)
 
     async def urgent_contacts(self, call_list: str, until: float, limit: int) -> list[Contact]:
         """Those of `due_contacts` that are urgent of themselves."""
@@ -206,9 +214,36 @@ class SqliteDialing(Connected):
 
     async def listed_contacts(self, call_list: str, until: float, limit: int) -> list[str]:
         """Those of the first that are due whose next number must not be called at `until`."""
-        return await self._readers.rows(
-            LISTED_CONTACTS, (call_list, until, limit, until, until), lambda row: str(row[0])
-        )
+        question = LISTED_CONTACTS, (call_list, until, limit, until, until)
+        return await self._ask_first(call_list, until, limit, *question, lambda row: str(row[0]))
+
+    async def _ask_first(
+        self,
+        call_list: str,
+        until: float,
+        limit: int,
+        sql: str,
+        parameters: Row,
+        item: Callable[[Row], T],
+    ) -> list[T]:
+        """The answer to a question about the first contacts of a list that are due, which are widened before
+        where they are in blocks."""
+
+        def ask(connection: sqlite3.Connection) -> list[T] | None:
+            if first_are_wide(connection, call_list, until, limit):
+                return [item(row) for row in connection.execute(sql, parameters).fetchall()]
+            return None
+
+        found = await self._readers.ask(ask)
+        if found is not None:
+            return found
+        left = limit
+        while left > 0:  # a block is an operation by itself, so that others need not wait long
+            widened = await self._writer.submit_step(
+                lambda unit: widen_first(unit, call_list, until), WIDENED_ROWS
+            )
+            left = left - widened if widened else 0
+        return await self._readers.rows(sql, parameters, item)
 
     async def begin_attempt(self, attempt: Attempt, event: Event) -> Refusal | None:
         """Write down the intent to dial."""
@@ -345,6 +380,17 @@ def _to_pair(row: Row) -> tuple[Attempt, Contact]:
     return to_attempt(row[CONTACT_WIDTH:]), to_contact(row[:CONTACT_WIDTH])
 
 
+def _change_open(unit: Unit, contact: str, sql: str, parameters: Row) -> bool:
+    """Run a statement that changes a contact if it is open, wherever it is; whether it did."""
+    unit.execute(sql, parameters)
+    if unit.rowcount:
+        return True
+    if not widen_block_of(unit, contact):
+        return False
+    unit.execute(sql, parameters)
+    return unit.rowcount > 0
+
+
 def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None:
     row = unit.find_list(attempt.list)
     if row is None or bars_attempts(row.state, attempt.initiated_at):
@@ -357,9 +403,11 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
         ),
         *(among, attempt.number, attempt.contact),
     )
+    is_begun = False
     if row.state.status in DIALABLE:
-        unit.execute(BEGIN_CONTACT, (attempt.contact, attempt.initiated_at + ROUNDING_S, *callee))
-    if row.state.status not in DIALABLE or not unit.rowcount:
+        begin = (attempt.contact, attempt.initiated_at + ROUNDING_S, *callee)
+        is_begun = _change_open(unit, attempt.contact, BEGIN_CONTACT, begin)
+    if not is_begun:
         found = unit.row(WHY_NOT_BEGUN, (*callee, attempt.contact))
         state, listed, reached = found or ("completed", 0, 0)
         # With no other reason the contact was given a later start time since it was let go.
@@ -432,8 +480,8 @@ def _end_attempt(unit: Unit, attempt: Attempt, contact: Contact, events: Sequenc
 def _defer_contacts(unit: Unit, deferrals: Sequence[Deferral], events: Sequence[Event]) -> None:
     moved = set()
     for one in deferrals:
-        unit.execute(DEFER_CONTACT, (one.due_at, one.wait_code, one.contact))
-        if unit.rowcount:
+        defer = (one.due_at, one.wait_code, one.contact)
+        if _change_open(unit, one.contact, DEFER_CONTACT, defer):
             moved.add(one.contact)
     unit.tell(rules.told_of_deferrals(events, {one.contact for one in deferrals}, moved))
 
@@ -453,8 +501,8 @@ def _settle_contact(unit: Unit, contact: Contact, events: Sequence[Event], at: f
     if row is None:
         return False
     settled = rules.settle(contact, row.state, at)
-    unit.execute(SETTLE_CONTACT, (*contact_progress_row(settled), contact.id))
-    if not unit.rowcount:
+    change = (*contact_progress_row(settled), contact.id)
+    if not _change_open(unit, contact.id, SETTLE_CONTACT, change):
         return False
     state = unit.change(row)
     unit.tell(rules.told_of_end(settled, state, events))
@@ -473,6 +521,8 @@ def _complete_contacts(
     done = 0
     for contact in contacts:
         found = unit.row(COMPLETE_CONTACT, (disposition, at, contact))
+        if found is None and widen_block_of(unit, contact):
+            found = unit.row(COMPLETE_CONTACT, (disposition, at, contact))
         if found is not None:
             list_n, reference = found
             state = unit.change(unit.list_of(list_n))
@@ -501,8 +551,10 @@ def _set_list_status(
 def _close_canceled(unit: Unit, limit: int, at: float) -> int:
     unit.write_out()  # the counters and statuses that the search goes by
     left = limit
-    for (n,) in unit.rows(CANCELED_LISTS, (limit,)):
+    for n, call_list in unit.rows(CANCELED_LISTS, (limit,)):
         contacts = [contact for (contact,) in unit.rows(OPEN_CONTACTS_OF, (n, left))]
+        if len(contacts) < left and widen_first(unit, call_list, math.inf):
+            contacts = [contact for (contact,) in unit.rows(OPEN_CONTACTS_OF, (n, left))]
         left -= _complete_contacts(unit, contacts, "canceled", at)
         if left == 0:
             break

@@ -68,6 +68,9 @@ _FIND_LISTED: Final = (
     f"WHERE d.account = {_ACCOUNT} AND d.is_prefix AND {_IN_FORCE}"
 )
 """Those of some numbers that are listed, and all ranges."""
+HAS_LISTED: Final = (
+    f"SELECT 1 FROM do_not_call d WHERE d.account = {_ACCOUNT} AND {_IN_FORCE} LIMIT 1"
+)
 _PUT: Final = (
     "INSERT OR REPLACE INTO do_not_call (account, number, flow, added_at, expires_at, note, source, "
     "added_by, is_prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -134,6 +137,11 @@ class SqliteDoNotCall(Connected):
             lambda one: cursor_of(one[0]),
         )
         return Page(tuple([change for _, change in page.items]), page.next)
+
+    async def has_listed(self, account: str, flow: str, at: float) -> bool:
+        """Whether there is anything that the flow must not call at a moment."""
+        found = await self._readers.row(HAS_LISTED, (account, flow, at), lambda row: bool(row[0]))
+        return found is not None
 
     async def find_listed(
         self, account: str, flow: str, numbers: Sequence[str], at: float

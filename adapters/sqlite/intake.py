@@ -8,7 +8,7 @@ be, all of it at once. What a crash or a cancelled caller leaves of such a list 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from adapters.sqlite.answers import earlier_answer, keep_answer
+from adapters.sqlite.blocks import COUNT_CONTACTS, add_batch, drop_blocks
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.pickups import find_pickup, keep_pickup
 from adapters.sqlite.readers import Readers
@@ -39,12 +40,15 @@ from adapters.sqlite.rules import (
 )
 from adapters.sqlite.unit import Unit
 from adapters.sqlite.writer import Writer
+from engine.drafts import Batch
 from engine.model import CallList, Contact, RejectedRow
 from engine.ports.clock import WallClock
 from engine.ports.store import Conflict, IdempotentAnswer, NewList, PickedUp, Promise
 
 PIECE_ROWS: Final = 1000
 """Contacts, or rejected rows, of one piece: about 6 ms of the writer's time."""
+BATCH_ROWS: Final = 20
+"""Rows that a block counts for."""
 
 _read_list: Final = msgspec.json.Decoder(CallList).decode
 _PROMISE: Final = "INSERT OR REPLACE INTO promised_lists (list, call_list) VALUES (?, ?)"
@@ -150,18 +154,36 @@ class SqliteListTaking:
         promise: Promise | None = None,
     ) -> None:
         """Keep a piece."""
+        keep = partial(_add_contacts, self._n, contacts)
+        await self._add(keep, len(contacts), len(contacts), rejected, promise)
+
+    async def add_batch(
+        self, batch: Batch, rejected: Sequence[RejectedRow], promise: Promise | None = None
+    ) -> None:
+        """Keep a piece as the block that it is."""
+        keep = partial(add_batch, list_n=self._n, batch=batch)
+        await self._add(keep, batch.drafts.count, BATCH_ROWS, rejected, promise)
+
+    async def _add(
+        self,
+        keep: Callable[[Unit], None],
+        contacts: int,
+        rows: int,
+        rejected: Sequence[RejectedRow],
+        promise: Promise | None,
+    ) -> None:
         n, place = self._n, self._rejected
-        self._contacts += len(contacts)
+        self._contacts += contacts
         self._rejected += len(rejected)
 
         def add(unit: Unit) -> None:
-            _add_contacts(n, contacts, unit)
+            keep(unit)
             _add_rejected(n, place, rejected, unit)
             if promise is not None:
                 unit.execute(_PROMISE, (n, text(promise.call_list)))
                 keep_answer(unit, promise.answer)
 
-        await self._writer.submit_step(add, len(contacts) + len(rejected))
+        await self._writer.submit_step(add, rows + len(rejected))
         self.is_settled = promise is not None
 
     async def drop_contacts(self) -> None:
@@ -246,10 +268,10 @@ def _publish(
 
 
 def _keep_promise(n: int, call_list: CallList, unit: Unit) -> None:
-    counted = unit.row("SELECT count(*) FROM contacts WHERE list = ?", (n,))
+    counted = unit.row(COUNT_CONTACTS, (n,))
     assert counted is not None
     try:
-        _publish(unit, n, NewList(call_list, ()), counted[0], None)
+        _publish(unit, n, NewList(call_list, ()), int(counted[0]), None)
     except Conflict:  # the flow was deleted meanwhile
         unit.execute("DELETE FROM promised_lists WHERE list = ?", (n,))
 
@@ -321,6 +343,8 @@ def _clear_piece(n: int, unit: Unit) -> bool:
 
 def _drop_contacts(n: int, unit: Unit) -> bool:
     """Delete a piece of a list's contacts; whether there may be more."""
+    if drop_blocks(unit, n):
+        return True
     sql = "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts WHERE list = ? LIMIT ?)"
     return unit.execute(sql, (n, PIECE_ROWS)).rowcount == PIECE_ROWS
 

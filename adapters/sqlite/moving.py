@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from adapters.sqlite import moving_rules
+from adapters.sqlite.blocks import move_blocks, widen_block_of
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import CONTACT_COLUMNS, LIST_COLUMNS, to_contact, to_list
 from adapters.sqlite.unit import ListRow, Unit
@@ -113,6 +114,10 @@ def _move_contacts(unit: Unit, limit: int) -> Moved | None:
         return None
     row = unit.list_of(found[0])
     state = unit.change(row)
+    assert state.moving_to is not None
+    # Blocks go first: those that are widened meanwhile are found among the rows.
+    if move_blocks(unit, row.n, state.moving_to):
+        return Moved(state.account, state.flow, state.id, False)
     rows = unit.rows(NEXT_ROWS, (row.n, state.moved_row, state.moved_id, limit))
     unit.executemany(MOVE_CONTACT, [(state.moving_to, contact) for _, contact in rows])
     is_done = len(rows) < limit
@@ -125,6 +130,8 @@ def _move_contacts(unit: Unit, limit: int) -> Moved | None:
 
 def _reschedule_contact(unit: Unit, account: str, contact: str, starttime: float) -> Contact | None:
     row = unit.row(THE_CONTACT, (contact, account))
+    if row is None and widen_block_of(unit, contact):
+        row = unit.row(THE_CONTACT, (contact, account))
     if row is None:
         return None
     moving_rules.check_movable(to_contact(row))

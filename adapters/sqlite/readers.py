@@ -7,7 +7,8 @@ many a Python (3.7.0 to 3.51.2).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -46,6 +47,13 @@ class Readers:
         rows = await self.rows(sql, parameters, item)
         return rows[0] if rows else None
 
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What a function makes of the database as it is at one moment, however many statements it asks. It
+        runs in the worker's thread. Raises as `rows`."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        return await trio.to_thread.run_sync(self._ask_all, question, limiter=self._limiter)
+
     async def page(
         self,
         sql: str,
@@ -68,9 +76,22 @@ class Readers:
             connection.close()
 
     def _ask(self, sql: str, parameters: Sequence[Any], item: Callable[[Row], T]) -> list[T]:
+        with self._connection() as connection:
+            return [item(row) for row in connection.execute(sql, parameters).fetchall()]
+
+    def _ask_all(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                return question(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         connection = self._idle.pop()  # the limiter sees to it that there is one
         try:
-            return [item(row) for row in connection.execute(sql, parameters).fetchall()]
+            yield connection
         except sqlite3.Error as error:
             told = as_told(error)
             if told is error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
+from adapters.sqlite.blocks import find_contact, merge_by_row
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import (
     ATTEMPT_COLUMNS,
@@ -33,6 +36,8 @@ from engine.events import StoredEvent
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.store import AttemptFilter, Page
 
+T = TypeVar("T")
+
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
 ORDER_SLACK: Final = 1000
@@ -51,19 +56,28 @@ GET_LIST: Final = f"{_SELECT_LIST} WHERE l.id = ? AND a.id = ?"
 COUNT_LIST: Final = (
     "SELECT l.contacts, l.open, l.dialing, l.completed, l.dispositions, "
     "(SELECT total(w.contacts) FROM contact_waits w WHERE w.list = l.n AND w.code = 'starttime' "
-    "AND w.minute > ?), "
+    "AND w.minute > ?1), "
     "(SELECT count(*) FROM contacts c WHERE c.list = l.n AND c.state = 'open' "
-    "AND c.due_at > ? AND c.due_at < ? AND c.wait_code = 'starttime') "
-    "FROM lists l JOIN accounts a ON a.n = l.account WHERE l.id = ? AND a.id = ?"
+    "AND c.due_at > ?2 AND c.due_at < ?3 AND c.wait_code = 'starttime') + "
+    "(SELECT total(b.contacts) FROM contact_blocks b WHERE b.list = l.n "
+    "AND b.due_at > ?2 AND b.due_at < ?3) "
+    "FROM lists l JOIN accounts a ON a.n = l.account WHERE l.id = ?4 AND a.id = ?5"
 )
 COUNT_WAITS: Final = (
     "SELECT w.code, w.contacts FROM lists l JOIN accounts a ON a.n = l.account "
     "JOIN contact_waits w ON w.list = l.n AND w.minute > ? WHERE l.id = ? AND a.id = ?"
 )
-WAITS_OF_MINUTE: Final = (
-    "SELECT c.wait_code, count(*) FROM lists l JOIN accounts a ON a.n = l.account "
-    "JOIN contacts c ON c.list = l.n AND c.state = 'open' AND c.due_at > ? AND c.due_at < ? "
-    "WHERE l.id = ? AND a.id = ? GROUP BY c.wait_code"
+_OF_MINUTE: Final = (
+    "SELECT code, {together}(value) FROM (SELECT c.wait_code AS code, {of_rows} AS value "
+    "FROM lists l JOIN accounts a ON a.n = l.account "
+    "JOIN contacts c ON c.list = l.n AND c.state = 'open' AND c.due_at > ?1 AND c.due_at < ?2 "
+    "WHERE l.id = ?3 AND a.id = ?4 GROUP BY c.wait_code "
+    "UNION ALL SELECT 'starttime', {of_block} FROM lists l JOIN accounts a ON a.n = l.account "
+    "JOIN contact_blocks b ON b.list = l.n AND b.due_at > ?1 AND b.due_at < ?2 "
+    "WHERE l.id = ?3 AND a.id = ?4) GROUP BY code"
+)
+WAITS_OF_MINUTE: Final = _OF_MINUTE.format(
+    together="sum", of_rows="count(*)", of_block="b.contacts"
 )
 """What the minute that is passing still has in store; whole minutes are counted."""
 FIRST_WAITS: Final = (
@@ -71,7 +85,9 @@ FIRST_WAITS: Final = (
     "JOIN contact_waits w ON w.list = l.n AND w.minute > ? WHERE l.id = ? AND a.id = ? "
     "GROUP BY w.code"
 )
-FIRST_OF_MINUTE: Final = WAITS_OF_MINUTE.replace("count(*)", "min(c.due_at)")
+FIRST_OF_MINUTE: Final = _OF_MINUTE.format(
+    together="min", of_rows="min(c.due_at)", of_block="b.due_at"
+)
 LIST_LISTS: Final = (
     f"{_SELECT_LIST} WHERE {{of}} AND (NOT l.standing OR l.contacts > 0) {{after}} "
     "ORDER BY l.created_at DESC, l.id DESC LIMIT ?"
@@ -163,18 +179,19 @@ class SqliteReading(Connected):
 
     async def get_contact(self, account: str, contact: str) -> Contact | None:
         """One contact of the account."""
-        return await self._readers.row(GET_CONTACT, (contact, account), to_contact)
+
+        def find(connection: sqlite3.Connection) -> Contact | None:
+            row = connection.execute(GET_CONTACT, (contact, account)).fetchone()
+            return to_contact(row) if row else find_contact(connection, account, contact)
+
+        return await self._readers.ask(find)
 
     async def list_contacts(
         self, account: str, call_list: str, limit: int, cursor: str | None
     ) -> Page[Contact]:
         """In the order of their rows, and of their ids within one."""
-        return await self._readers.page(
-            LIST_CONTACTS,
-            (call_list, account, *_row_after(cursor)),
-            limit,
-            to_contact,
-            lambda one: cursor_of(one.row, one.id),
+        return await self._page_by_row(
+            LIST_CONTACTS, account, call_list, limit, cursor, _to_itself, lambda one: one
         )
 
     async def get_attempt(self, account: str, attempt: str) -> Attempt | None:
@@ -194,13 +211,33 @@ class SqliteReading(Connected):
         self, account: str, call_list: str, limit: int, cursor: str | None
     ) -> Page[tuple[Contact, Attempt | None]]:
         """Each contact with its attempt of the highest id."""
-        return await self._readers.page(
-            LIST_RESULTS,
-            (call_list, account, *_row_after(cursor)),
-            limit,
-            _to_result,
-            lambda one: cursor_of(one[0].row, one[0].id),
+        return await self._page_by_row(
+            LIST_RESULTS, account, call_list, limit, cursor, _to_result, lambda one: (one, None)
         )
+
+    async def _page_by_row(
+        self,
+        sql: str,
+        account: str,
+        call_list: str,
+        limit: int,
+        cursor: str | None,
+        item: Callable[[Row], tuple[Contact, T]],
+        untouched: Callable[[Contact], T],
+    ) -> Page[T]:
+        """A page of the contacts of a list, each as what `item` makes of its row, or `untouched` of one that
+        is in a block."""
+        after, size = _row_after(cursor), rows_of_page(limit)
+
+        def find(connection: sqlite3.Connection) -> list[tuple[Contact, T]]:
+            rows = connection.execute(sql, (call_list, account, *after, size + 1)).fetchall()
+            wide = [item(row) for row in rows]
+            return merge_by_row(connection, account, call_list, after, size + 1, wide, untouched)
+
+        found = await self._readers.ask(find)
+        last = found[size - 1][0] if len(found) > size else None
+        following = None if last is None else cursor_of(last.row, last.id)
+        return Page(tuple([one for _, one in found[:size]]), following)
 
     async def list_rejected(
         self, account: str, call_list: str, limit: int, cursor: str | None
@@ -288,7 +325,7 @@ def _row_after(cursor: str | None) -> tuple[int, str]:
 
 def _to_counts(row: Row) -> ListCounts:
     contacts, open_, dialing, completed, dispositions, later, soon = row
-    scheduled = int(later) + soon
+    scheduled = int(later) + int(soon)
     return ListCounts(
         contacts=contacts,
         scheduled=scheduled,
@@ -307,7 +344,12 @@ def _to_moment(row: Row) -> tuple[BlockerCode, float]:
     return row[0], float(row[1])
 
 
-def _to_result(row: Row) -> tuple[Contact, Attempt | None]:
+def _to_itself(row: Row) -> tuple[Contact, Contact]:
+    contact = to_contact(row)
+    return contact, contact
+
+
+def _to_result(row: Row) -> tuple[Contact, tuple[Contact, Attempt | None]]:
     contact, attempt = to_contact(row[:CONTACT_WIDTH]), row[CONTACT_WIDTH:]
     # An outer join that found nothing gives the names of the contact's own list, and no attempt's id.
-    return contact, to_attempt(attempt) if attempt[0] is not None else None
+    return contact, (contact, to_attempt(attempt) if attempt[0] is not None else None)

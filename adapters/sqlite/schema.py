@@ -11,6 +11,7 @@ What is odd in the tables on purpose:
   everything looks for lists by id, account or flow, and those are set with the last piece.
 - Contacts per state and disposition are counted on the list, in the transaction that changes them. Two
   flags repeat what the counts say: they change seldom, so that the indexes over them do, too.
+- Contacts of a large list are kept in blocks of some hundred until they are called or changed; see `blocks`.
 - Open contacts are counted by list, reason and minute as well, so that nobody who wants to know what a
   million of them wait for has to look at each.
 - Attempts and events refer to rows that the transaction that adds them has just read or changed; asking
@@ -29,6 +30,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from adapters.sqlite.audit import AUDIT
+from adapters.sqlite.blocks import BLOCKS
 from adapters.sqlite.hook_tables import WEBHOOKS
 from adapters.sqlite.moving import LIST_PRIORITIES, MOVING, PAUSES
 from adapters.sqlite.pickup_tables import PICKUPS
@@ -437,6 +439,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0023 pick-ups", PICKUPS),
     Migration("0024 revisions of lists, lives of keys", _REVISIONS + _LIVES),
     Migration("0025 priorities of lists", LIST_PRIORITIES),
+    Migration("0026 blocks of untouched contacts", BLOCKS),
 )
 """In the order in which they run."""
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import phonenumbers
 
-from engine.intake.rows import Draft
+from engine.drafts import Draft
 
 MOMENTS_MAX: Final = 1_000
 """Start times that are told apart; where there are more they are rounded down, ever more coarsely."""

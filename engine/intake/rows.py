@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from engine.drafts import Draft
 from engine.intake.numbers import read_number
 from engine.intake.seen import SeenNumbers
 from engine.intake.starttime import LATE_S_MAX, read_starttime
@@ -48,19 +49,6 @@ class Candidate(Struct, gc=False):
     variables: dict[str, str]
     starttime: str = ""
     reference: str = ""
-
-
-class Draft(Struct, frozen=True, array_like=True, gc=False):
-    """A row that was taken: a contact but for its ids."""
-
-    row: int
-    tel: tuple[str, ...]
-    """E.164 with `+`; never empty."""
-    variables: dict[str, str]
-    """Every variable of the flow, with defaults filled in."""
-    starttime: float
-    """Seconds since the epoch; never in the past."""
-    reference: str | None
 
 
 class RowReader:

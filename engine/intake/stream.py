@@ -17,11 +17,12 @@ from typing import Final
 import trio
 from msgspec import Struct, structs
 
+from engine.drafts import Draft, pack_drafts
 from engine.ids import IdSource
 from engine.intake.lines import Block, ByteSource, LineCutter
 from engine.intake.receipt import OnAccepted, Receipt, committing
 from engine.intake.refused import Refused
-from engine.intake.rows import Draft, Rules
+from engine.intake.rows import Rules
 from engine.intake.seen import SeenNumbers
 from engine.intake.taking import (
     DoNotCallCheck,
@@ -238,17 +239,18 @@ class ContactStream:
             self._report, self._lines, self._bytes, self._digest, self._earliest_at = before
             detail = f"A stream has at most {STREAM_ROWS_MAX} contacts; begin another."
             raise Refused("too_many_contacts", detail)
+        packed = pack_drafts(drafts)
         promise = None
         if partial_for is not None:
             answer = partial_for(self._progress)
             promise = Promise(self._make_list(self._services.clock.now()), answer)
         try:
             with committing():  # so that it is known whether it came
-                await self._receiver.add(Piece(drafts, rejected), promise)
+                await self._receiver.add(Piece(packed, rejected), promise)
         except BaseException:
             self._report, self._lines, self._bytes, self._digest, self._earliest_at = before
             raise
-        await self._check.look_at(drafts)
+        await self._check.look_at(packed)
 
     def _sort_out(self, block: Block, drafts: list[Draft]) -> tuple[list[Draft], list[RejectedRow]]:
         """Those whose number no earlier block had, and the others."""

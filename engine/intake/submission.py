@@ -24,6 +24,7 @@ import msgspec
 import trio
 from msgspec import Struct, structs
 
+from engine.drafts import make_batch, pack_drafts
 from engine.ids import IdSource
 from engine.intake.archive import is_archive
 from engine.intake.bodies import VARIABLE_PREFIX, make_call_candidate, read_call
@@ -39,7 +40,6 @@ from engine.intake.taking import (
     ListReceiver,
     Taking,
     first_of_rows,
-    make_contact,
     status_of_new,
     without_contacts,
 )
@@ -290,12 +290,13 @@ class Intake:
         if isinstance(draft, list):
             raise Refused(draft[0].code, draft[0].detail, draft)
         id_ = self._ids.new("cnt")
-        contact = make_contact(draft, flow, flow.calls_list, id_, request.priority)
+        batch = make_batch(pack_drafts([draft]), flow, flow.calls_list, id_, request.priority)
+        [contact] = batch.contacts()
         if request.agent is not None:
             agent = _read_agent(flow, str(request.agent), self._destinations)
             contact = structs.replace(contact, agent=agent)
         check = DoNotCallCheck(self._store, flow, rules.now)
-        await check.look_at([draft])
+        await check.look_through([draft])
         warnings = (*reader.warnings, *check.warnings)
         receipt = CallReceipt(contact, status_of(contact, rules.now), warnings)
         answer = answer_for(receipt) if answer_for else None

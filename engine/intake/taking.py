@@ -13,38 +13,16 @@ from typing import Final, Literal, Self
 from msgspec import structs
 
 from engine import audit
+from engine.drafts import NO_DRAFTS, Batch, Draft, Drafts, make_batch
 from engine.ids import IdSource
-from engine.intake.rows import Draft
 from engine.intake.validation import Piece, Verdict
-from engine.model import REPORT_ERRORS_MAX, Contact, Flow, Priority, RejectedRow, RowError
+from engine.model import REPORT_ERRORS_MAX, Flow, RejectedRow, RowError
 from engine.ports.store import IdempotentAnswer, IntakeStore, ListTaking, NewList, Promise
 
 Taking = Literal["row_by_row", "all_or_nothing"]
 """Whether good rows are taken beside bad ones."""
 
 TEL1: Final = "tel1"
-
-
-def make_contact(
-    draft: Draft, flow: Flow, list_id: str, contact_id: str, priority: Priority | None = None
-) -> Contact:
-    """The contact of a row that was taken."""
-    return Contact(
-        id=contact_id,
-        account=flow.account,
-        list=list_id,
-        flow=flow.id,
-        row=draft.row,
-        tel=draft.tel,
-        variables=draft.variables,
-        starttime=draft.starttime,
-        reference=draft.reference,
-        state="open",
-        due_at=draft.starttime,
-        wait_code="starttime",
-        flow_version=flow.version,
-        priority=priority,
-    )
 
 
 def status_of_new(
@@ -76,6 +54,8 @@ class DoNotCallCheck:
         self._store = store
         self._flow = flow
         self._at = at
+        self._is_needed: bool | None = None
+        """Whether anybody was listed when the first rows were looked at."""
         self.numbers = 0
         """Numbers that are listed, each as often as it is there."""
         self.contacts = 0
@@ -83,8 +63,16 @@ class DoNotCallCheck:
         self.warnings: list[RowError] = []
         """The first `REPORT_ERRORS_MAX`."""
 
-    async def look_at(self, drafts: list[Draft]) -> None:
-        """Look up all numbers of some rows at once."""
+    async def look_at(self, drafts: Drafts) -> None:
+        """Look up all numbers of some rows at once, unless nobody is listed who might be among them."""
+        if self._is_needed is None:
+            account, flow = self._flow.account, self._flow.id
+            self._is_needed = await self._store.has_listed(account, flow, self._at)
+        if self._is_needed and drafts.count:
+            await self.look_through(drafts.unpack())
+
+    async def look_through(self, drafts: Sequence[Draft]) -> None:
+        """Look up all numbers of these rows."""
         numbers = [number for draft in drafts for number in draft.tel]
         listed = await self._store.find_listed(self._flow.account, self._flow.id, numbers, self._at)
         if listed:
@@ -120,7 +108,7 @@ class ListReceiver:
         self._list_id = list_id
         self._taking = taking
         self._stack = AsyncExitStack()
-        self._held: tuple[list[Contact], list[RejectedRow]] | None = None
+        self._held: tuple[Batch, list[RejectedRow]] | None = None
         self._open: ListTaking | None = None
         self._is_spoilt = False
 
@@ -136,23 +124,22 @@ class ListReceiver:
         promise it is durable when this returns."""
         if self._taking == "all_or_nothing" and piece.rejected:
             self._is_spoilt = True
-        drafts = [] if self._is_spoilt else piece.drafts
-        ids = self._ids.new_many("cnt", len(drafts))
-        contacts = [
-            make_contact(draft, self._flow, self._list_id, contact_id)
-            for draft, contact_id in zip(drafts, ids, strict=True)
-        ]
+        batch = self._make_batch(NO_DRAFTS if self._is_spoilt else piece.drafts)
         if promise is None and self._open is None and self._held is None:
-            self._held = contacts, piece.rejected
+            self._held = batch, piece.rejected
             return
         if self._open is None:
             self._open = await self._stack.enter_async_context(
                 self._store.take_list(self._flow.account, self._flow.id)
             )
         if self._held is not None:
-            await self._open.add(*self._held)
+            await self._open.add_batch(*self._held)
             self._held = None
-        await self._open.add(contacts, piece.rejected, promise)
+        await self._open.add_batch(batch, piece.rejected, promise)
+
+    def _make_batch(self, drafts: Drafts) -> Batch:
+        first_id = self._ids.new_range("cnt", drafts.count)
+        return make_batch(drafts, self._flow, self._list_id, first_id)
 
     async def settle(self, verdict: Verdict) -> Verdict:
         """What is taken in the end: all good rows, or nothing where every row must be good."""
@@ -161,7 +148,7 @@ class ListReceiver:
         if self._open is not None:
             await self._open.drop_contacts()
         if self._held is not None:
-            self._held = [], self._held[1]
+            self._held = self._make_batch(NO_DRAFTS), self._held[1]
         return without_contacts(verdict)
 
     async def finish(
@@ -171,6 +158,6 @@ class ListReceiver:
         audit.note(self._list_id)
         if self._open is not None:
             return await self._open.publish(new, answer)
-        contacts, rejected = self._held or ([], [])
-        whole = structs.replace(new, contacts=contacts, rejected=rejected)
+        batch, rejected = self._held or (self._make_batch(NO_DRAFTS), [])
+        whole = structs.replace(new, contacts=batch.contacts(), rejected=rejected)
         return await self._store.accept_list(whole, answer)

@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct, structs
 
+from engine.drafts import Draft, Drafts, pack_drafts
 from engine.intake import bodies, columns
 from engine.intake.bodies import read_contact, read_multicast, split_lines
 from engine.intake.files import TableReader, merge_headers, open_tables
 from engine.intake.outline import Outline
 from engine.intake.refused import Refused
-from engine.intake.rows import Candidate, Draft, RowReader, Rules
+from engine.intake.rows import Candidate, RowReader, Rules
 from engine.intake.starttime import read_starttime
 from engine.intake.table import RECORD_CHARS_MAX
 from engine.model import REPORT_ERRORS_MAX, RejectedRow, Report, RowError
@@ -59,7 +60,7 @@ class Submitted(Struct, frozen=True):
 class Piece(Struct, frozen=True, tag="piece", gc=False):
     """Some rows of a list, up to `PIECE_ROWS`."""
 
-    drafts: list[Draft]
+    drafts: Drafts
     """Rows that were taken."""
     rejected: list[RejectedRow]
 
@@ -228,7 +229,7 @@ class _Tally:
     def take_piece(self) -> Iterator[Piece]:
         """What came since the last piece, if anything did."""
         if self._drafts or self._rejected:
-            yield Piece(self._drafts, self._rejected)
+            yield Piece(pack_drafts(self._drafts), self._rejected)
             self._drafts, self._rejected, self._rejected_weight = [], [], 0
 
     def close(self, name: str, header: tuple[str, ...]) -> Verdict:

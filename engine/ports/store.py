@@ -22,6 +22,7 @@ from engine.audit import AuditEntry
 from engine.did_health import HealthStep
 from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall, DoNotCallChange
+from engine.drafts import Batch
 from engine.events import Event, StoredEvent
 from engine.model import (
     Account,
@@ -351,6 +352,12 @@ class ListTaking(Protocol):
         the list neither be published nor grow, it is published as the promise says when the store is opened
         the next time."""
 
+    async def add_batch(
+        self, batch: Batch, rejected: Sequence[RejectedRow], promise: Promise | None = None
+    ) -> None:
+        """As `add`, of contacts that nobody has unpacked. A store may leave them so until it is asked for
+        them."""
+
     async def drop_contacts(self) -> None:
         """Forget the contacts that came so far; its rejected rows stay."""
 
@@ -410,6 +417,9 @@ class IntakeStore(Protocol):
     ) -> CallList | None:
         """The newest list of the flow that this file made after `since`; lists that nothing was taken of
         do not count."""
+
+    async def has_listed(self, account: str, flow: str, at: float) -> bool:
+        """Whether there is any number, or range, that the flow must not call at a moment."""
 
     async def find_listed(
         self, account: str, flow: str, numbers: Sequence[str], at: float

@@ -16,6 +16,7 @@ from engine.agent import Leg
 from engine.did_health import ANSWERED, COUNTED, HealthStep, Tally, step_of
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
+from engine.drafts import Batch
 from engine.events import Event
 from engine.model import (
     CALLEE_CALLS_MAX,
@@ -64,6 +65,12 @@ class MemoryListTaking:
         self._contacts += contacts
         self._rejected += rejected
 
+    async def add_batch(
+        self, batch: Batch, rejected: Sequence[RejectedRow], promise: Promise | None = None
+    ) -> None:
+        """Keep a piece."""
+        await self.add(batch.contacts(), rejected, promise)
+
     async def drop_contacts(self) -> None:
         """Forget the contacts."""
         await trio.lowlevel.checkpoint()
@@ -106,6 +113,12 @@ class MemoryDialing:
         await trio.lowlevel.checkpoint()
         self._tables.check_flow(account, flow)
         yield MemoryListTaking(self, self._tables.keep_answer)
+
+    async def has_listed(self, account: str, flow: str, at: float) -> bool:
+        """Whether there is anything that the flow must not call at a moment."""
+        await trio.lowlevel.checkpoint()
+        listed = self._tables.do_not_call.get(account, {}).values()
+        return any(one.binds(flow, at) for one in listed)
 
     async def find_listed(
         self, account: str, flow: str, numbers: Sequence[str], at: float

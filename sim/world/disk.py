@@ -29,6 +29,7 @@ _READS: Final = (
 _OTHER_READS: Final = frozenset(
     {
         "answer_days",
+        "has_listed",
         "hook_state",
         "hooks_with_deliveries",
         "last_seq",

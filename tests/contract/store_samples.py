@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from engine.agent import Agent, Leg
 from engine.disposition import Disposition
+from engine.drafts import Batch, Draft, pack_drafts
 from engine.events import Event, EventType, StoredEvent
 from engine.model import (
     Account,
@@ -135,6 +136,30 @@ def a_new_list(contacts: int = 3, call_list: str = LIST, **more: Any) -> NewList
         [a_contact(row, call_list) for row in range(1, contacts + 1)],
         (a_rejected(contacts + 1),),
     )
+
+
+def a_batch(
+    numbers: Sequence[int],
+    call_list: str = LIST,
+    account: str = ACME,
+    flow: str = FLOW,
+    *,
+    starts: Sequence[float] = (),
+    tels: Sequence[str] = (),
+    place: int = 1,
+) -> Batch:
+    """Contacts whose ids are made of numbers that follow one another, in rows from `place` on."""
+    drafts = [
+        Draft(
+            place + row,
+            (tels[row % len(tels)],) if tels else (f"+9198000{number:05d}", "+12025550123"),
+            {"name": f"Name {row}"},
+            starts[row] if starts else NOW,
+            None if row % 2 else f"ref-{row}",
+        )
+        for row, number in enumerate(numbers)
+    ]
+    return Batch(account, flow, call_list, f"cnt_{numbers[0]:028x}", pack_drafts(drafts), 1)
 
 
 def a_rejected(row: int) -> RejectedRow:

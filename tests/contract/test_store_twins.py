@@ -19,6 +19,7 @@ from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall
 from engine.events import StoredEvent
 from engine.model import BlockerCode, Contact, Flow, Prompt, Recording
+from engine.ports.moving import ListEdit
 from engine.ports.store import AttemptFilter, Conflict, Deferral, NewList, Store
 from tests.contract.store_kits import open_kit
 from tests.contract.store_samples import (
@@ -30,6 +31,7 @@ from tests.contract.store_samples import (
     OTHER_CALLS,
     OTHER_FLOW,
     Kit,
+    a_batch,
     a_contact,
     a_did,
     a_flow,
@@ -148,6 +150,37 @@ async def accept_list(twins: Twins, account: int, count: int, seed: int, key: in
         twins.lists.append(name)
         twins.contacts += [contact.id for contact in contacts]
         twins.owners |= {contact.id: owner for contact in contacts}
+
+
+async def accept_batch(twins: Twins, account: int, count: int, seed: int, gap: int) -> None:
+    owner = (ACME, OTHER)[account % 2]
+    flow = ACCOUNTS[owner][0]
+    name = f"lst_{1000 + twins.fresh()}"
+    made = a_list(name, owner, flow, accepted=2 * count, created_at=twins.at)
+    batches = [
+        a_batch(
+            [twins.fresh() for _ in range(count)],
+            name,
+            owner,
+            flow,
+            starts=[twins.at + (seed + row * gap) % 4 * 50 for row in range(count)],
+            tels=NUMBERS,
+            place=place,
+        )
+        for place in (1, 1 + count)
+    ]
+
+    async def take(store: Store) -> None:
+        async with store.take_list(owner, flow) as taking:
+            for batch in batches:
+                await taking.add_batch(batch, ())
+            await taking.publish(NewList(made, ()))
+
+    await twins.ask(take)
+    contacts = [contact for batch in batches for contact in batch.contacts()]
+    twins.lists.append(name)
+    twins.contacts += [contact.id for contact in contacts]
+    twins.owners |= {contact.id: owner for contact in contacts}
 
 
 async def accept_call(twins: Twins, account: int, wait: int, key: int) -> None:
@@ -401,6 +434,29 @@ async def end_leg(twins: Twins, number: int, answered: bool) -> None:
         await twins.ask(lambda store: store.end_leg(over))
 
 
+async def edit_list(twins: Twins, number: int, wait: int) -> None:
+    name = twins.lists[number % len(twins.lists)]
+    edit = ListEdit(twins.at + wait if wait else None, "urgent" if wait % 2 else "high")
+    await twins.ask(lambda store: store.edit_list(ACME, name, edit, twins.at))
+    await twins.ask(_move_all)
+
+
+async def _move_all(store: Store) -> list[str]:
+    """Give all contacts their other start times; of which lists there were any."""
+    moved = []
+    while (some := await store.move_contacts(3)) is not None:
+        moved += [some.list] if some.is_done else []
+    return moved
+
+
+async def reschedule_contact(twins: Twins, number: int, wait: int) -> None:
+    contact = await twins.contact(number)
+    if contact is not None:
+        start = twins.at + wait
+        owner = contact.account
+        await twins.ask(lambda store: store.reschedule_contact(owner, contact.id, start))
+
+
 async def pass_time(twins: Twins, seconds: int) -> None:
     twins.pass_time(seconds)
 
@@ -412,6 +468,9 @@ changes = st.sampled_from(["pause", "resume", "cancel"])
 steps = st.one_of(
     st.builds(
         partial, st.just(accept_list), account=small, count=st.integers(0, 4), seed=small, key=keys
+    ),
+    st.builds(
+        partial, st.just(accept_batch), account=small, count=st.integers(1, 3), seed=small, gap=keys
     ),
     st.builds(partial, st.just(accept_call), account=small, wait=small, key=keys),
     st.builds(partial, st.just(begin_attempt), number=small, redirected=st.booleans()),
@@ -437,6 +496,8 @@ steps = st.one_of(
     st.builds(partial, st.just(defer_contacts), numbers=some, wait=st.integers(0, 200)),
     st.builds(partial, st.just(complete_contacts), numbers=some, how=small),
     st.builds(partial, st.just(set_list_status), account=small, number=small, change=changes),
+    st.builds(partial, st.just(edit_list), number=small, wait=st.integers(0, 200)),
+    st.builds(partial, st.just(reschedule_contact), number=small, wait=st.integers(0, 200)),
     st.builds(partial, st.just(close_canceled), limit=st.integers(1, 4)),
     st.builds(partial, st.just(list_number), account=small, number=small, flow=st.booleans()),
     st.builds(partial, st.just(opt_out), number=small, flow=st.booleans()),
@@ -516,6 +577,9 @@ async def compare_everything(twins: Twins) -> None:
             partial(_ask, "due_contacts", name, float("inf"), 100),
             partial(_ask, "due_contacts", name, at, 2),
         ]
+    questions += [
+        partial(_ask, "get_contact", owner, contact) for contact, owner in twins.owners.items()
+    ]
     questions += [partial(_ask, "get_agent", *named) for named in twins.agents]
     for _, attempt in twins.attempts:
         questions.append(partial(_ask, "legs_of", attempt.account, attempt.id))

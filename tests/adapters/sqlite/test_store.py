@@ -25,6 +25,7 @@ from tests.contract.store_samples import (
     FLOW,
     LIST,
     NOW,
+    a_batch,
     a_contact,
     a_flow,
     a_list,
@@ -262,6 +263,27 @@ async def test_what_was_promised_of_a_list_is_published_at_the_next_start(path: 
         assert await counts(opened.store) == ListCounts(2, 0, 2, 0, 0, {})
         assert [one.list for one in await opened.store.open_lists()] == [LIST]
         assert await opened.store.accept_list(a_new_list(1, "lst_2000"), an_answer()) is None
+
+
+async def test_what_was_promised_of_batches_is_published_and_the_rest_cleared_at_the_next_start(
+    path: Path,
+) -> None:
+    async with opened_at(path) as opened:
+        await furnish(opened.store)
+        for call_list, promised, before in ((LIST, True, 0), ("lst_5000", False, 90)):
+            async with opened.store.take_list(ACME, FLOW) as taking:
+                for first in (1, 4):
+                    numbers = range(before + first, before + first + 3)
+                    batch = a_batch(numbers, call_list, place=first)
+                    so_far = Promise(a_list(call_list, accepted=first + 2), None)
+                    await taking.add_batch(batch, (), so_far if promised else None)
+    async with opened_at(path) as opened:
+        assert await unfinished(opened) == []
+        assert await counts(opened.store) == ListCounts(6, 0, 6, 0, 0, {})
+        kept = "SELECT (SELECT sum(contacts) FROM contact_blocks), (SELECT count(*) FROM contact_block_data)"
+        assert await opened.run(lambda unit: unit.row(kept, ())) == (6, 2)
+        assert [one.row for one in await opened.store.due_contacts(LIST, NOW, 9)] == [*range(1, 7)]
+        assert await opened.run(lambda unit: unit.row(kept, ())) == (None, 0)
 
 
 async def test_expired_answers_are_cleared_a_few_at_a_time(opened: Opened) -> None:

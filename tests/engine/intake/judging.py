@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.intake.rows import Draft, Rules
+from engine.drafts import Draft
+from engine.intake.rows import Rules
 from engine.intake.validation import (
     Form,
     Piece,
@@ -27,7 +28,7 @@ class Judged(Struct, frozen=True):
 
     @property
     def drafts(self) -> list[Draft]:
-        return [draft for piece in self.pieces for draft in piece.drafts]
+        return [draft for piece in self.pieces for draft in piece.drafts.unpack()]
 
     @property
     def rejected(self) -> list[RejectedRow]:

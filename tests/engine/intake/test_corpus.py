@@ -106,7 +106,7 @@ async def read(workers: ProcessWorkers, name: str, data: bytes) -> tuple[int, in
             if last:
                 part = read_found(last)
                 assert isinstance(part, Piece | Verdict | Refusal)
-                rows += len(part.drafts) + len(part.rejected) if isinstance(part, Piece) else 0
+                rows += part.drafts.count + len(part.rejected) if isinstance(part, Piece) else 0
             last = piece
     return rows, int(last)
 

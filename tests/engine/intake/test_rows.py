@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from engine.drafts import Draft
 from engine.intake.rows import (
     REFERENCE_LENGTH_MAX,
     Candidate,
-    Draft,
     RowReader,
     Rules,
 )

@@ -89,6 +89,9 @@ class RecordingStore:
     async def take_list(self, account: str, flow: str) -> AsyncIterator[MemoryListTaking]:
         yield MemoryListTaking(self)
 
+    async def has_listed(self, account: str, flow: str, at: float) -> bool:
+        return bool(self.listed)
+
     async def find_listed(
         self, account: str, flow: str, numbers: Sequence[str], at: float
     ) -> frozenset[str]:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.drafts import Draft
 from engine.intake import validation
 from engine.intake.files import MERGED_COLUMNS_MAX
 from engine.intake.refused import Refused
-from engine.intake.rows import Draft, Rules
+from engine.intake.rows import Rules
 from engine.intake.validation import PIECE_ROWS, Form, Verdict
 from engine.model import REPORT_ERRORS_MAX, RejectedRow, Report, RowError
 from engine.variable import Variable
@@ -324,7 +325,7 @@ def test_a_long_list_comes_in_pieces_and_its_report_is_short() -> None:
     rows = 2 * PIECE_ROWS + 1
     good = "\n".join(f"+9198765{row:05}" for row in range(rows))
     found = judge("file", f"tel1\n{good}\n")
-    assert [len(piece.drafts) for piece in found.pieces] == [PIECE_ROWS, PIECE_ROWS, 1]
+    assert [piece.drafts.count for piece in found.pieces] == [PIECE_ROWS, PIECE_ROWS, 1]
     bad = "\n".join(str(row + 1) for row in range(rows))
     found = judge("file", f"tel1\n{bad}\n")
     assert [len(piece.rejected) for piece in found.pieces] == [PIECE_ROWS, PIECE_ROWS, 1]
