@@ -29,12 +29,17 @@ _READS: Final = (
 _OTHER_READS: Final = frozenset(
     {
         "answer_days",
+        "did_health",
+        "did_starts",
+        "first_waits",
         "has_listed",
         "hook_state",
         "hooks_with_deliveries",
+        "last_callers",
         "last_seq",
         "legs_of",
         "next_delivery_at",
+        "past_calls",
     }
 )
 

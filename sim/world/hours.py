@@ -9,7 +9,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.model import DAYS, CallingWindow
-from sim.world.plan import ZONES
+from sim.world.plan import COUNTRIES, ZONES
 
 
 def may_call(
@@ -30,6 +30,16 @@ def may_call(
 def zone_of(number: str) -> str:
     """Where one of the world's numbers is."""
     return next(zone for prefix, zone in ZONES.items() if number.startswith(prefix))
+
+
+def country_of(number: str) -> str:
+    """Which country one of the world's numbers is in."""
+    return next(country for prefix, country in COUNTRIES.items() if number.startswith(prefix))
+
+
+def day_of(number: str, at: float) -> date:
+    """The calendar day of whoever has this number."""
+    return datetime.fromtimestamp(at, _zone(zone_of(number))).date()
 
 
 def _is_open(window: CallingWindow, callee: str, home: str, at: float) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from engine.model import Blocker, BlockerCode, Cap, Contact, Did, Flow, windows_of
-from sim.world.hours import may_call
+from sim.world.hours import country_of, may_call
 from sim.world.tape import Happened, Invite, Told, read_event
 
 if TYPE_CHECKING:
@@ -158,7 +158,13 @@ def _did_cps(contact: Contact, view: View) -> bool:
 
 
 def _did_cap(contact: Contact, view: View) -> bool:
-    return any(_is_capped([did.number], did.caps, view) for did in view.dids_of(contact))
+    """A DID is at its cap, or rests; one that went bad rests before the disk has it."""
+    if any(_is_capped([did.number], did.caps, view) for did in view.dids_of(contact)):
+        return True
+    kept = view.world.store.tables.dids
+    return any(kept[did.number].rest is not None for did in view.dids_of(contact)) or (
+        view.world.disk.was_in_trouble(trio.current_time() - TROUBLE_S)
+    )
 
 
 def _is_capped(dids: Sequence[str], caps: Sequence[Cap], view: View) -> bool:
@@ -250,7 +256,22 @@ def _account_limit(contact: Contact, view: View) -> bool:
     rules = view.world.store.tables.accounts[contact.account].rules
     dids = [one.number for one in view.world.plan.dids if one.account == contact.account]
     up = view.up(lambda did, _trunk, _flow: did in dids)
-    return _is_at_limit(dids, up, (rules.cps, rules.channels, rules.caps), view)
+    if _is_at_limit(dids, up, (rules.cps, rules.channels, rules.caps), view):
+        return True
+    return _is_at_day_cap(contact, view)
+
+
+def _is_at_day_cap(contact: Contact, view: View) -> bool:
+    """Whether the calls that were written down are as many as the account may make in a day, in all or to
+    the contact's country."""
+    tables = view.world.store.tables
+    rules = tables.accounts[contact.account].rules
+    made = [tables.attempts[one] for one in tables.attempts_of_account.get(contact.account, ())]
+    if rules.calls_per_day is not None and len(made) >= rules.calls_per_day:
+        return True
+    country = country_of(contact.number)
+    most = rules.country_caps.get(country, rules.country_calls_per_day)
+    return most is not None and sum(country_of(one.number) == country for one in made) >= most
 
 
 def _engine_limit(_contact: Contact, view: View) -> bool:

@@ -13,20 +13,24 @@ import trio
 from msgspec import Struct
 
 from adapters.workers import InlineWorkers
-from engine.do_not_call import DoNotCall
 from engine.events import StoredEvent
+from engine.form import Invalid
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
 from engine.intake.submission import CallReceipt
-from engine.model import Attempt, CallList, Contact, Flow
+from engine.model import Attempt, CallList, Contact
+from engine.notify.courier import Courier
 from engine.ports.store import Conflict, StoreUnavailable
 from engine.runtime import Engine, EngineSettings
+from engine.webhook import Delivery
 from sim.memory_store import MemoryStore
 from sim.world.clock import WorldClock
 from sim.world.disk import Disk, open_store
 from sim.world.network import ProcessTelephony, WorldNetwork
+from sim.world.obeying import Reply, obey
 from sim.world.plan import Action, Plan
 from sim.world.process import Process, ProcessDied
+from sim.world.receivers import WorldReceivers
 from sim.world.scheduling import run_virtually
 from sim.world.tape import Answered, Asked, Happened, Tape, Told
 from sim.world.witness import Witness
@@ -54,6 +58,7 @@ class Run(Struct):
     contacts: list[Contact]
     attempts: list[Attempt]
     lists: list[CallList]
+    deliveries: list[Delivery]
     ended_at: float
     """Seconds of the world."""
     processes: int
@@ -83,6 +88,7 @@ async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
         contacts=[*tables.contacts.values()],
         attempts=[*tables.attempts.values()],
         lists=[entry.as_list() for entry in tables.lists.values()],
+        deliveries=[one for kept in tables.deliveries.values() for one in kept.values()],
         ended_at=trio.current_time(),
         processes=world.processes,
         faults=[*world.faults, *(_describe(line) for line in log if line["event"] in OUR_FAULT)],
@@ -122,6 +128,7 @@ class World:
         self.engine: Engine | None = None
         """Of the process that runs; None while there is none."""
         self.process: Process | None = None
+        self.courier: Courier | None = None
         self.processes = 0
         self.faults: list[str] = []
         self.make_engine: Callable[..., Engine] = Engine
@@ -172,6 +179,8 @@ class World:
         for one in events:
             body = msgspec.Raw(one.body)
             self.tape.add(Told(trio.current_time(), one.seq, one.account, one.type, body))
+        if self.courier is not None:
+            self.courier.note(events)
 
     async def _furnish(self) -> None:
         for account in self.plan.accounts:
@@ -194,7 +203,7 @@ class World:
                 # What a dead process leaves takes a while to fall apart; nobody waits for it.
                 for moment in (died, over):
                     either.start_soon(_wait_then_cancel, moment, either.cancel_scope)
-            self.engine = None
+            self.engine = self.courier = None
             if process.is_dead:
                 self.tape.add(Happened(trio.current_time(), "process died"))
                 over.set()
@@ -226,6 +235,12 @@ class World:
             randomness=Random(f"{plan.seed}/{process.number}"),
             workers=InlineWorkers(),
         )
+        courier = Courier(
+            engine.store,
+            WorldReceivers(plan.seed, process, self.tape),
+            self.clock,
+            Random(f"{plan.seed}/{process.number}/courier"),
+        )
 
         async def run(*, task_status: trio.TaskStatus[None]) -> None:
             await engine.run(task_status=task_status)
@@ -237,7 +252,8 @@ class World:
                 nursery.start_soon(telephony.run)
                 await nursery.start(run)
                 if not process.is_dead:
-                    self.engine = engine
+                    self.engine, self.courier = engine, courier
+                    nursery.start_soon(courier.run)
                 await trio.sleep_forever()
         except* ProcessDied:
             pass
@@ -249,7 +265,7 @@ class World:
             self.faults.append(f"a process ended with {group!r}: {group.exceptions!r}")
         finally:
             if self.engine is engine:
-                self.engine = None
+                self.engine = self.courier = None
             over.set()
 
     async def _act(self, people: trio.Nursery) -> None:
@@ -289,14 +305,15 @@ class World:
         if engine is None or target is None:
             return
         self.tape.add(Asked(trio.current_time(), action.deed, target))
-        accepted = 0
+        reply = Reply("unavailable")
         try:
-            answer, accepted = await self._answer(engine, action, target)
-        except (Conflict, Refused) as error:
-            answer = error.code
+            reply = await self._answer(engine, action, target)
+        except (Conflict, Refused, Invalid) as error:
+            reply = Reply(error.code)
         except StoreUnavailable:
-            answer = "unavailable"
-        self.tape.add(Answered(trio.current_time(), action.deed, target, answer, accepted))
+            pass
+        now = trio.current_time()
+        self.tape.add(Answered(now, action.deed, target, reply.answer, reply.accepted, reply.until))
 
     async def _find_engine(self) -> Engine | None:
         """The engine, as soon as there is one; None for those who lose patience."""
@@ -307,67 +324,29 @@ class World:
         return None
 
     def _target_of(self, action: Action) -> str | None:
-        if action.deed in ("pause", "resume", "cancel"):
+        if action.deed in ("pause", "resume", "cancel", "reschedule_list", "prioritise_list"):
             place = int(action.target)
             return self.lists[place % len(self.lists)] if self.lists else None
-        if action.deed == "cancel_contact":
+        if action.deed in ("cancel_contact", "reschedule_contact"):
             contacts = [*self.store.tables.contacts]
             return contacts[int(action.target) % len(contacts)] if contacts else None
         return action.target
 
-    async def _answer(self, engine: Engine, action: Action, target: str) -> tuple[str, int]:
-        """What is answered, and how many contacts were taken."""
-        tables = self.store.tables
+    async def _answer(self, engine: Engine, action: Action, target: str) -> Reply:
         match action.deed:
             case "list":
                 receipt = await engine.intake.submit_contacts(
-                    tables.flows[target], data=action.body
+                    self.store.tables.flows[target], data=action.body
                 )
                 assert isinstance(receipt, Receipt)
                 self.lists.append(receipt.call_list.id)
-                return receipt.call_list.id, receipt.call_list.report.accepted
+                return Reply(receipt.call_list.id, receipt.call_list.report.accepted)
             case "call":
-                call = await engine.intake.submit_call(tables.flows[target], data=action.body)
+                flow = self.store.tables.flows[target]
+                call = await engine.intake.submit_call(flow, data=action.body)
                 assert isinstance(call, CallReceipt)
-                return call.contact.id, 1
-            case "pause" | "resume" | "cancel":
-                account = tables.lists[target].state.account
-                change = {
-                    "pause": engine.pause_list,
-                    "resume": engine.resume_list,
-                    "cancel": engine.cancel_list,
-                }[action.deed]
-                found = await change(account, target)
-                return "none" if found is None else found.status, 0
-            case "cancel_contact":
-                account = tables.contacts[target].account
-                contact = await engine.cancel_contact(account, target)
-                return "none" if contact is None else contact.state, 0
-            case "do_not_call":
-                expires_at = self.clock.now() + action.amount if action.amount else None
-                one = DoNotCall(target, None, self.clock.now(), expires_at)
-                for account in [*tables.accounts]:
-                    await engine.store.put_do_not_call(account, [one])
-                return "done", 0
-            case "stop_account":
-                await engine.stop_account(target)
-                return "done", 0
-            case "start_account":
-                await engine.start_account(target)
-                return "done", 0
-            case "pause_flow" | "resume_flow":
-                account = tables.flows[target].account
-                holding = engine.holding
-                hold = holding.pause_flow if action.deed == "pause_flow" else holding.resume_flow
-                await hold(account, target)
-                return "done", 0
-            case "listener_off" | "listener_on":
-                flow: Flow = tables.flows[target]
-                account_of = tables.accounts[flow.account]
-                state = action.deed == "listener_on"
-                await engine.administration.set_listener(account_of, target, state)
-                return "done", 0
-        raise AssertionError(f"nobody knows how to {action.deed}")
+                return Reply(call.contact.id, 1)
+        return await obey(self, engine, action, target)
 
     async def _wait_done(self) -> None:
         """Until nothing is left to do, or the world's time is up."""

@@ -75,6 +75,20 @@ class Answered(Struct, frozen=True, tag_field="entry", tag="answered"):
     answer: str
     accepted: int = 0
     """Contacts of a trigger that were taken."""
+    until: float | None = None
+    """Seconds since the epoch: the start time that was given."""
+
+
+class Received(Struct, frozen=True, tag_field="entry", tag="received"):
+    """A receiver was sent an event."""
+
+    at: float
+    account: str
+    url: str
+    delivery: str
+    code: str
+    """What it answered: `ok`, or why it did not take it."""
+    process: int
 
 
 class Happened(Struct, frozen=True, tag_field="entry", tag="happened"):
@@ -94,7 +108,7 @@ class Lie(Struct, frozen=True, tag_field="entry", tag="lie"):
     detail: str
 
 
-Entry = Invite | CallOver | Told | Listed | Asked | Answered | Happened | Lie
+Entry = Invite | CallOver | Told | Listed | Asked | Answered | Received | Happened | Lie
 
 
 def read_event(told: Told) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from msgspec import Struct
 
+from engine.model import FlowSettings
 from sim.world.run import Run
 from sim.world.tape import CallOver, Invite, Told
 
@@ -32,3 +35,19 @@ class Case:
         self.flows = {one.id: one for one in self.plan.flows}
         self.dids = {one.number: one for one in self.plan.dids}
         self.accounts = {one.id: one for one in self.plan.accounts}
+
+        self._by_list: defaultdict[str, list[str]] = defaultdict(list)
+        for contact in run.contacts:
+            self._by_list[contact.list].append(contact.id)
+
+    def contacts_of(self, call_list: str) -> list[str]:
+        """Those of a list."""
+        return self._by_list[call_list]
+
+    def settings_of(self, contact: str) -> FlowSettings:
+        """Those of the contact's flow."""
+        return self.flows[self.contacts[contact].flow].settings
+
+    def was_in_trouble(self, since: float, until: float) -> bool:
+        """Whether the disk was full or slow between two moments of the world."""
+        return any(one.begin <= until and one.end >= since for one in self.plan.disk)

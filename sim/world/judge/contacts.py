@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 from engine.model import Attempt
+from sim.world.hours import day_of
 from sim.world.judge.case import Breach, Case
 from sim.world.tape import Answered, CallOver, Invite, Lie
 
@@ -90,11 +92,20 @@ def _judge_one_at_a_time(case: Case) -> Iterator[Breach]:
 def _judge_budget(case: Case) -> Iterator[Breach]:
     codes = {one.attempt: one.code for one in case.invites}
     spent: defaultdict[str, int] = defaultdict(int)
+    by_day: defaultdict[tuple[str, date], int] = defaultdict(int)
     for attempt in case.attempts.values():
         was_redirected = codes.get(attempt.id) in REDIRECTIONS
-        kept = attempt.disposition in (None, "congested", "canceled") or was_redirected
-        spent[attempt.contact] += not kept
-    for contact, count in spent.items():
-        most = case.flows[case.contacts[contact].flow].settings.attempts_max
+        if attempt.disposition in (None, "congested", "canceled") or was_redirected:
+            continue
+        contact = case.contacts[attempt.contact]
+        spent[contact.id] += 1
+        by_day[contact.id, day_of(contact.tel[0], attempt.initiated_at)] += 1
+    for contact_id, count in spent.items():
+        most = case.settings_of(contact_id).attempts_max
         if count > most:
-            yield Breach("no contact is over its budget", f"{contact}: {count} of {most}")
+            yield Breach("no contact is over its budget", f"{contact_id}: {count} of {most}")
+    for (contact_id, day), count in by_day.items():
+        most_a_day = case.settings_of(contact_id).attempts_max_per_day
+        if most_a_day is not None and count > most_a_day:
+            what = f"{contact_id}: {count} of {most_a_day} on {day}"
+            yield Breach("no contact is over its budget of a day", what)

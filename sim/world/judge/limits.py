@@ -11,13 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from engine.model import Cap
+from engine.model import AccountRules, Cap
+from sim.world.hours import country_of
 from sim.world.judge.case import Breach, Case
+from sim.world.plan import COUNTRIES
 from sim.world.tape import CallOver, Invite
 
 EXACT_S: Final = 1e-6
 """What floating-point arithmetic may lose of a window."""
 
+DAY_S: Final = 86_400.0
 NO_CAPACITY: Final = (429, 503)
 
 Party = tuple[str, str]
@@ -54,6 +57,11 @@ def _limits_of(case: Case) -> tuple[dict[Party, list[Window]], dict[Party, int]]
     for account in plan.accounts:
         rules = account.rules
         settings["account", account.id] = rules.cps, rules.channels, rules.caps
+        for country, most in _countries_of(rules).items():
+            settings["account", f"{account.id} {country}"] = None, None, [Cap(most, DAY_S)]
+        if rules.calls_per_day is not None:
+            day_cap = Cap(rules.calls_per_day, DAY_S)
+            settings["account", account.id] = rules.cps, rules.channels, (*rules.caps, day_cap)
     windows = {
         party: [
             *([] if cps is None else [_window_of(cps)]),
@@ -65,6 +73,13 @@ def _limits_of(case: Case) -> tuple[dict[Party, list[Window]], dict[Party, int]]
     return windows, channels
 
 
+def _countries_of(rules: AccountRules) -> dict[str, int]:
+    """How many calls a day may go to each country that is limited."""
+    most = rules.country_calls_per_day
+    capped = {} if most is None else dict.fromkeys(COUNTRIES.values(), most)
+    return capped | rules.country_caps
+
+
 def _window_of(cps: float) -> Window:
     return (1, 1 / cps) if cps < 1 else (int(cps), 1.0)
 
@@ -74,7 +89,9 @@ def _parties_of(case: Case, invite: Invite) -> Iterable[Party]:
     attempt = case.attempts.get(invite.attempt)
     if attempt is None:
         return parties
-    return [*parties, ("flow", attempt.flow), ("account", attempt.account)]
+    account = attempt.account
+    country = f"{account} {country_of(invite.number)}"
+    return [*parties, ("flow", attempt.flow), ("account", account), ("account", country)]
 
 
 def _judge_window(party: Party, limit: Window, arrivals: list[float]) -> Iterator[Breach]:

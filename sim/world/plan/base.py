@@ -1,13 +1,12 @@
-"""What a seed means: who calls whom by which rules, and what goes wrong when. Pure; drawn all at once."""
+"""Who calls whom by which limits, and what goes wrong when. Drawn all at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from engine.dial.trunk import TrunkSettings
 from engine.model import (
@@ -22,127 +21,23 @@ from engine.model import (
     FlowSettings,
     RetryRule,
 )
-from sim.profile import BUILT_IN, Profile
+from sim.profile import BUILT_IN
+from sim.world.plan.parts import (
+    CLOCKS_SET,
+    YEAR_AT,
+    ZONES,
+    Action,
+    Deed,
+    DiskTrouble,
+    Outage,
+    Plan,
+)
 
 TEL_MAX: Final = 10
 
-ZONES: Final[dict[str, str]] = {
-    "+1415266": "America/Los_Angeles",
-    "+1212555": "America/New_York",
-    "+55113123": "America/Sao_Paulo",
-    "+44207120": "Europe/London",
-    "+49301234": "Europe/Berlin",
-    "+2022345": "Africa/Cairo",
-    "+91987650": "Asia/Kolkata",
-    "+8131234": "Asia/Tokyo",
-    "+6129123": "Australia/Sydney",
-    "+649312": "Pacific/Auckland",
-}
-"""The beginnings of the world's numbers, and the one zone in which each of these is. Four more digits
-follow."""
 
-YEAR_AT: Final = 1_798_761_600.0
-"""1 January 2027, 00:00 UTC: the year in which the world's days lie."""
-CLOCKS_SET: Final = (
-    1_805_007_600.0,  # 14 March: New York
-    1_805_018_400.0,  # Los Angeles
-    1_806_195_600.0,  # 28 March: London, Berlin
-    1_806_760_800.0,  # 3 April: Auckland
-    1_806_768_000.0,  # Sydney
-    1_809_036_000.0,  # 29 April: Cairo
-    1_821_880_800.0,  # 25 September: Auckland
-    1_822_492_800.0,  # 2 October: Sydney
-    1_824_757_200.0,  # 28 October: Cairo
-    1_824_944_400.0,  # 31 October: London, Berlin
-    1_825_567_200.0,  # 7 November: New York
-    1_825_578_000.0,  # Los Angeles
-)
-"""All moments of that year at which a clock of these zones is set."""
-
-Deed = Literal[
-    "list",
-    "call",
-    "pause",
-    "resume",
-    "cancel",
-    "cancel_contact",
-    "do_not_call",
-    "stop_account",
-    "start_account",
-    "pause_flow",
-    "resume_flow",
-    "listener_off",
-    "listener_on",
-    "restart",
-    "crash",
-    "set_clock",
-]
-
-
-class Action(Struct, frozen=True):
-    """Something that somebody does, or that happens to the machine."""
-
-    at: float
-    """Seconds of the world."""
-    deed: Deed
-    target: str = ""
-    """The flow, list (by its place among those that were taken), account or number."""
-    amount: float = 0.0
-    """Seconds by which the clock is set, or for which a number is listed."""
-    body: bytes = b""
-    """Of a trigger."""
-
-
-class Outage(Struct, frozen=True):
-    """A while in which nothing gets through to a trunk, or back."""
-
-    trunk: str
-    begin: float
-    end: float
-    noticed: bool
-    """Whether the adapter's probes tell the engine."""
-
-
-class DiskTrouble(Struct, frozen=True):
-    """A while in which the disk is full, or slow."""
-
-    begin: float
-    end: float
-    full: bool
-    delay_s: float
-    """The longest that a commit takes meanwhile."""
-
-
-class Plan(Struct, frozen=True):
-    """One run, before it happens."""
-
-    seed: int
-    epoch: float
-    """What the wall clock shows at the beginning."""
-    horizon_s: float
-    channels: int
-    cps: float
-    caps: tuple[Cap, ...]
-    """Of the installation, as the two above."""
-    trunks: tuple[TrunkSettings, ...]
-    dids: tuple[Did, ...]
-    accounts: tuple[Account, ...]
-    flows: tuple[Flow, ...]
-    actions: tuple[Action, ...]
-    outages: tuple[Outage, ...]
-    disk: tuple[DiskTrouble, ...]
-    profile: Profile
-    loss: float
-    """Share of calls whose INVITE, or every answer to it, is lost."""
-    dies_at_step: tuple[int, ...]
-    """After so many steps (a commit asked for, made, or a call dialled) each process dies, one after the
-    other; the last of all lives on."""
-    look_s: float
-    """How often the judge looks at what waits."""
-
-
-def draw_plan(seed: int, contacts: int | None = None, hours: float | None = None) -> Plan:
-    """The run of a seed: small and hard, unless told how large it is to be."""
+def draw_bare_plan(seed: int, contacts: int | None = None, hours: float | None = None) -> Plan:
+    """The run of a seed without what `terms` and `orders` add."""
     return _Draw(seed).plan(contacts, hours)
 
 

@@ -1,0 +1,110 @@
+"""What people ask of a running engine beside what they want called, as the API asks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from engine.do_not_call import DoNotCall
+from engine.events import rfc3339
+from engine.runtime import Engine
+from sim.world.plan import Action
+
+if TYPE_CHECKING:
+    from sim.world.run import World
+
+
+class Reply(Struct, frozen=True):
+    """What is answered."""
+
+    answer: str
+    accepted: int = 0
+    """Contacts that were taken."""
+    until: float | None = None
+    """The start time that was given, seconds since the epoch."""
+
+
+async def obey(world: World, engine: Engine, action: Action, target: str) -> Reply:
+    """Ask for what an action says, of a list, a contact, a flow, an account or a DID."""
+    match action.deed:
+        case "pause" | "resume" | "cancel":
+            return await _change_list(world, engine, action, target)
+        case "cancel_contact":
+            account = world.store.tables.contacts[target].account
+            contact = await engine.cancel_contact(account, target)
+            return Reply("none" if contact is None else contact.state)
+        case "reschedule_list" | "reschedule_contact":
+            return await _reschedule(world, engine, action, target)
+        case "prioritise_list":
+            account = world.store.tables.lists[target].state.account
+            form = {"priority": action.body.decode()}
+            changed = await engine.rescheduling.change_list(account, target, form)
+            return Reply("none" if changed is None else "done")
+        case "do_not_call":
+            expires_at = world.clock.now() + action.amount if action.amount else None
+            one = DoNotCall(target, None, world.clock.now(), expires_at)
+            for account in [*world.store.tables.accounts]:
+                await engine.store.put_do_not_call(account, [one])
+            return Reply("done")
+        case "rest_did":
+            rest = {"for_s": action.amount} if action.amount else {}
+            await engine.dids.rest(None, target, rest)
+            return Reply("done")
+        case "resume_did":
+            await engine.dids.resume(None, target)
+            return Reply("done")
+        case "listener_off" | "listener_on":
+            flow = world.store.tables.flows[target]
+            account_of = world.store.tables.accounts[flow.account]
+            state = action.deed == "listener_on"
+            await engine.administration.set_listener(account_of, target, state)
+            return Reply("done")
+    return await _hold(world, engine, action, target)
+
+
+async def _change_list(world: World, engine: Engine, action: Action, target: str) -> Reply:
+    account = world.store.tables.lists[target].state.account
+    change = {
+        "pause": engine.pause_list,
+        "resume": engine.resume_list,
+        "cancel": engine.cancel_list,
+    }[action.deed]
+    found = await change(account, target)
+    return Reply("none" if found is None else found.status)
+
+
+async def _reschedule(world: World, engine: Engine, action: Action, target: str) -> Reply:
+    tables, rescheduling = world.store.tables, engine.rescheduling
+    starttime = float(round(world.clock.now() + action.amount))
+    form = {"starttime": rfc3339(starttime)}
+    found: Any
+    if action.deed == "reschedule_list":
+        found = await rescheduling.change_list(tables.lists[target].state.account, target, form)
+    else:
+        found = await rescheduling.change_contact(tables.contacts[target].account, target, form)
+    return Reply("none") if found is None else Reply("done", until=starttime)
+
+
+async def _hold(world: World, engine: Engine, action: Action, target: str) -> Reply:
+    holding = engine.holding
+    match action.deed:
+        case "stop_account":
+            await engine.stop_account(target)
+        case "start_account":
+            await engine.start_account(target)
+        case "pause_account":
+            await holding.pause_account(target)
+        case "resume_account":
+            await holding.resume_account(target)
+        case "cancel_account":
+            await holding.cancel_account(target)
+        case "pause_flow":
+            await holding.pause_flow(world.store.tables.flows[target].account, target)
+        case "resume_flow":
+            await holding.resume_flow(world.store.tables.flows[target].account, target)
+        case "cancel_flow":
+            await holding.cancel_flow(world.store.tables.flows[target].account, target)
+        case _:
+            raise AssertionError(f"nobody knows how to {action.deed}")
+    return Reply("done")

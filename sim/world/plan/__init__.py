@@ -1,0 +1,36 @@
+"""What a seed means: who calls whom by which rules, what people ask for, and what goes wrong when. Pure."""
+
+from __future__ import annotations
+
+from sim.world.plan.base import draw_bare_plan
+from sim.world.plan.orders import add_orders
+from sim.world.plan.parts import (
+    CLOCKS_SET,
+    COUNTRIES,
+    YEAR_AT,
+    ZONES,
+    Action,
+    Deed,
+    DiskTrouble,
+    Outage,
+    Plan,
+)
+from sim.world.plan.terms import add_terms
+
+__all__ = [
+    "CLOCKS_SET",
+    "COUNTRIES",
+    "YEAR_AT",
+    "ZONES",
+    "Action",
+    "Deed",
+    "DiskTrouble",
+    "Outage",
+    "Plan",
+    "draw_plan",
+]
+
+
+def draw_plan(seed: int, contacts: int | None = None, hours: float | None = None) -> Plan:
+    """The run of a seed: small and hard, unless told how large it is to be."""
+    return add_orders(add_terms(draw_bare_plan(seed, contacts, hours)))

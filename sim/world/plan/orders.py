@@ -1,0 +1,56 @@
+"""What operators ask for at any moment, beside what `base` draws: other start times, whole accounts
+and flows that are paused or canceled, and DIDs that are to rest.
+
+Drawn apart from the rest of the plan, so that a seed means what it meant before.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from sim.world.plan.parts import Action, Deed, Plan
+
+
+def add_orders(plan: Plan) -> Plan:
+    """The plan with the further orders of its seed."""
+    chance = Random(f"{plan.seed}/orders")
+    actions = [*plan.actions]
+    for _ in range(chance.choice((0, 0, 1, 2, 4))):
+        actions += _order(plan, chance)
+    return replace(plan, actions=tuple(sorted(actions, key=lambda one: one.at)))
+
+
+def _order(plan: Plan, chance: Random) -> list[Action]:
+    begin = chance.uniform(0, plan.horizon_s * 0.6)
+    end = begin + chance.choice((0.5, 10, 120))
+    which = str(chance.randrange(6))
+    account = chance.choice(plan.accounts).id
+    deed: Deed = chance.choice(
+        (
+            "reschedule_list",
+            "reschedule_list",
+            "reschedule_contact",
+            "prioritise_list",
+            "pause_account",
+            "cancel_flow",
+            "cancel_account",
+            "rest_did",
+            "rest_did",
+        )
+    )
+    if deed in ("reschedule_list", "reschedule_contact"):
+        return [Action(begin, deed, which, chance.choice((0.0, 5.0, 60.0, 400.0)))]
+    if deed == "prioritise_list":
+        priority = chance.choice((b"urgent", b"high", b"low"))
+        return [Action(begin, deed, which, body=priority)]
+    if deed == "pause_account":
+        return [Action(begin, deed, account), Action(end, "resume_account", account)]
+    if deed == "cancel_flow":
+        return [Action(begin, deed, chance.choice(plan.flows).id)]
+    if deed == "cancel_account":
+        return [Action(begin, deed, account)]
+    did = chance.choice(plan.dids).number
+    rest = Action(begin, deed, did, chance.choice((0.0, 60.0, 200.0)))
+    return [rest, Action(end, "resume_did", did)] if chance.random() < 0.7 else [rest]
