@@ -3,6 +3,9 @@
 Each hook that has something to be sent has a task of its own, which ends when nothing is left. What waits is
 in the store; a task holds a handful, so that a receiver that is down costs no memory. One that is slow holds
 its own turns, and its account's, and nobody else's.
+
+What is due, and how long a hook is left alone, goes by a clock that is never set back; what its receiver and
+people are told of a delivery goes by the wall clock.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import trio
 
 from engine.events import StoredEvent
 from engine.notify.pace import HookPace, is_expired, next_try_at
+from engine.notify.steady import SteadyClock
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Store, StoreUnavailable
 from engine.ports.webhooks import Notifier
@@ -54,6 +58,8 @@ class Courier:
         self._store = store
         self._notifier = notifier
         self._clock = clock
+        self._steady: SteadyClock
+        """There once it runs."""
         self._randomness = randomness
         self._posts: dict[tuple[str, str], _Post] = {}
         self._new: dict[tuple[str, str], None] = {}
@@ -84,6 +90,7 @@ class Courier:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until cancelled. What was being sent then is sent again by the next run."""
         self._posts.clear()
+        self._steady = SteadyClock(self._clock)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._clear)
             await self._find_left(nursery)
@@ -125,7 +132,7 @@ class Courier:
                 log.error("cannot keep deliveries", flow=key[1], error=str(error))
                 await trio.sleep(STORE_RETRY_S)
                 continue
-            now = self._clock.now()
+            now = self._steady.now()
             if wake_at is not None and wake_at <= now:
                 await trio.lowlevel.checkpoint()
                 continue
@@ -145,8 +152,8 @@ class Courier:
             given_up = await self._store.give_up_deliveries(
                 flow, hook.code, hook.detail, self._clock.now(), GIVE_UP_CHUNK
             )
-            return self._clock.now() if given_up else None
-        now = self._clock.now()
+            return self._steady.now() if given_up else None
+        now = self._steady.now()
         due: list[DueDelivery] = []
         if pace.rests_until <= now:
             due = await self._store.due_deliveries(flow, now, BATCH if not pace.failures else 1)
@@ -160,7 +167,7 @@ class Courier:
             await self._store.disable_hook(
                 account, flow, hook.url, self._clock.now(), gone.last.detail
             )
-        return self._clock.now()
+        return self._steady.now()
 
     async def _find_hook(self, account: str, flow: str) -> Webhook | Try:
         """The flow's hook, or why nothing can be sent to it."""
@@ -208,11 +215,11 @@ class Courier:
         if posted.code == "ok":
             pace.note_success()
             return Outcome(delivery, "delivered", last, tries=tries)
-        pace.note_failure(now, posted.retry_after_s)
+        pace.note_failure(self._steady.now(), posted.retry_after_s)
         again_at = next_try_at(delivery, tries, now, self._randomness.random())
         if posted.code == "gone" or again_at is None:
             return Outcome(delivery, "given_up", last, tries=tries)
-        return Outcome(delivery, "pending", last, again_at, tries)
+        return Outcome(delivery, "pending", last, again_at + self._steady.behind_s, tries)
 
     def _limiter_of(self, account: str) -> trio.CapacityLimiter:
         found = self._at_once_of.get(account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -15,7 +16,7 @@ from trio.testing import MockClock
 from engine.events import Event, StoredEvent
 from engine.model import FlowSettings
 from engine.notify.courier import ACCOUNT_AT_ONCE_MAX, Courier
-from engine.notify.pace import GIVE_UP_S
+from engine.notify.pace import GIVE_UP_S, SPREAD, WAITS_S
 from engine.ports.webhooks import Posted
 from engine.webhook import Delivery, Webhook
 from sim.memory_store import MemoryStore
@@ -27,10 +28,13 @@ DAY_S = 86_400.0
 
 
 class VirtualClock:
-    """A wall clock that goes with trio's."""
+    """A wall clock that goes with trio's, unless somebody sets it."""
+
+    def __init__(self) -> None:
+        self.set_by_s = 0.0
 
     def now(self) -> float:
-        return NOW + trio.current_time()
+        return NOW + trio.current_time() + self.set_by_s
 
 
 class Sent(Struct, frozen=True):
@@ -200,6 +204,52 @@ async def test_a_receiver_that_is_slow_then_down_then_broken_then_gone_loses_not
         await trio.sleep(DAY_S)
         assert len(receivers.sent) == sent
         assert await world.states() == {"delivered": 40, "given_up": 10}
+        assert len({one.id for one in receivers.taken}) == len(receivers.taken) == 40
+
+
+@pytest.mark.parametrize("setting", [-DAY_S, -30 * DAY_S])
+async def test_a_clock_that_is_set_back_holds_nothing_up(
+    world: World, autojump_clock: MockClock, setting: float
+) -> None:
+    """Neither what waits to be sent again, nor what comes then; and a receiver is told the time as it is."""
+    receivers, is_down = world.receivers, True
+    receivers.answer = lambda _: Posted("unreachable", "No.") if is_down else OK
+    async with world.running():
+        for contact in range(10):
+            await world.tell(f"cnt_{contact}", 0)
+        await trio.sleep(600)  # the receiver is left alone by now, and every delivery waits
+        assert await world.states() == {"pending": 10}
+        world.clock.set_by_s = setting
+        is_down = False
+        await world.tell("cnt_0", 1)
+        await trio.sleep(3600)
+        assert await world.states() == {"delivered": 11}
+        assert [one.n for one in receivers.taken if one.contact == "cnt_0"] == [0, 1]
+        now = world.clock.now() - NOW
+        assert all(now - 3600 <= one.at <= now for one in receivers.taken)
+
+
+async def test_a_clock_that_is_set_back_and_right_again_makes_no_try_late_or_early(
+    world: World, autojump_clock: MockClock
+) -> None:
+    tried_at: list[float] = []
+
+    def refuse(_: Sent) -> Posted:
+        tried_at.append(trio.current_time())
+        return Posted("bad_status", "It answered with 500.", 500)
+
+    world.receivers.answer = refuse
+    async with world.running():
+        await world.tell("cnt_0", 0)
+        await trio.sleep(30)
+        world.clock.set_by_s = -DAY_S
+        await trio.sleep(100)
+        world.clock.set_by_s = 0
+        await trio.sleep(1000)
+    waits = [later - earlier for earlier, later in pairwise(tried_at)]
+    assert len(waits) == 3
+    for wait, least in zip(waits, WAITS_S, strict=False):
+        assert least <= wait <= (1 + SPREAD) * least + 0.1
 
 
 async def test_what_is_never_taken_is_given_up_after_three_days_and_says_so(
