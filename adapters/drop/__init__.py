@@ -1,0 +1,1 @@
+"""Places where lists are dropped: folders of this machine, and SFTP servers."""
