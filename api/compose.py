@@ -19,6 +19,10 @@ from typing import Final
 import trio
 from msgspec import Struct
 
+from adapters.address_guard import AddressGuard
+from adapters.drop.doors import AllDrops
+from adapters.drop.local import LocalDrops
+from adapters.drop.sftp import open_sftp_drops
 from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
 from adapters.media.codecs.codec import CodecName
 from adapters.media.prompts.library import PromptError, PromptLibrary
@@ -57,10 +61,16 @@ from engine.dial.conversation import FlowParts
 from engine.dial.day_caps import DayCapDefaults
 from engine.dial.route import RouteSettings
 from engine.dial.trunk import TrunkSettings
+from engine.drop.keeper import DropKeeper
+from engine.drop.visit import VisitServices
 from engine.events import StoredEvent
+from engine.ids import IdSource
 from engine.notify.courier import AT_ONCE_MAX as HOOKS_AT_ONCE_MAX
 from engine.notify.courier import Courier
+from engine.ports.clock import Randomness, WallClock
+from engine.ports.holder import NobodyTold
 from engine.ports.prompts import PromptRefused
+from engine.ports.store import Store
 from engine.ports.workers import Workers
 from engine.runtime import Engine, EngineSettings, EngineStatistics
 
@@ -145,6 +155,7 @@ async def _serve(
         await engine.administration.ensure_default_account()
         dialing = await nursery.start(_host, engine.run)
         lag = await nursery.start(_host, parts.metrics.watch_loop)
+        picking_up = await nursery.start(_host, partial(keep_running, "pick-ups", parts.doors.run))
         made_key, admin_sha256 = _find_admin_key(config)
         host, port = _choose_http_address(config)
         certificate = _read_certificate(config)
@@ -168,6 +179,7 @@ async def _serve(
             parts.recordings,
             parts.courier.wake,
             parts.metrics.show,
+            parts.doors,
         )
         serve = partial(
             serve_http,
@@ -183,6 +195,7 @@ async def _serve(
         task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
         await stopping.wait()
         watching.cancel()
+        picking_up.cancel()
         lag.cancel()
         dialing.cancel()
 
@@ -223,6 +236,7 @@ class _Sources(Struct, frozen=True):
 class _Parts(Struct, frozen=True):
     engine: Engine
     courier: Courier
+    doors: DropKeeper
     metrics: Metrics
     prompts: _PromptsInWorkers
     traces: TraceArchive
@@ -320,15 +334,45 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             )
         )
         listeners.all += [courier.note, metrics.note]
+        doors = await _open_doors(config, engine, store, clock, chance, stack)
+        engine.flow_listeners.append(doors.wake)
         yield _Parts(
             engine,
             courier,
+            doors,
             metrics,
             _PromptsInWorkers(data / PROMPTS, codecs, workers),
             traces,
             RecordingArchive(data / RECORDINGS),
             agent.address,
         )
+
+
+async def _open_doors(
+    config: Config,
+    engine: Engine,
+    store: Store,
+    clock: WallClock,
+    chance: Randomness,
+    stack: AsyncExitStack,
+) -> DropKeeper:
+    """Who picks lists up from SFTP servers and watched folders, for as long as the stack."""
+
+    async def find_name(account: str) -> str | None:
+        found = await store.get_account(account)
+        return None if found is None else found.name
+
+    sftp = await stack.enter_async_context(open_sftp_drops(AddressGuard(config.sftp.allow)))
+    roots = {one.account: Path(one.path) for one in config.folders}
+    services = VisitServices(
+        store=store,
+        intake=engine.intake,
+        clock=clock,
+        ids=IdSource(clock, chance),
+        drops=AllDrops(sftp, LocalDrops(roots, find_name)),
+        holder=NobodyTold(),
+    )
+    return DropKeeper(services, chance)
 
 
 async def _open_flow_parts(config: Config, stack: AsyncExitStack) -> FlowParts:

@@ -180,6 +180,22 @@ class Webhooks(Struct, frozen=True):
     """Networks that are not public and may be sent to all the same."""
 
 
+class Sftp(Struct, frozen=True):
+    """From where lists may be picked up."""
+
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that are not public and may be connected to all the same."""
+
+
+class Folder(Struct, frozen=True):
+    """Where flows of one account may watch folders."""
+
+    account: str
+    """Its name or id."""
+    path: str
+    """They lie below it; relative to where the process was started."""
+
+
 class Route(Struct, frozen=True):
     """Several trunks under one name, which DIDs can name as they name a trunk."""
 
@@ -203,6 +219,9 @@ class Config(Struct, frozen=True):
     """When caller numbers rest that have gone bad."""
     speech: Speech = Speech()
     webhooks: Webhooks = Webhooks()
+    sftp: Sftp = Sftp()
+    folders: tuple[Folder, ...] = ()
+    """No two are of one account."""
     trunks: tuple[Trunk, ...] = ()
     routes: tuple[Route, ...] = ()
     """No two trunks or routes have one name, and every trunk of a route is there."""
@@ -254,6 +273,9 @@ KEYS: Final[dict[str, Key]] = {
     "speech.piper": flow_keys.VOICES,
     "speech.bytes_max": flow_keys.SPEECH_BYTES,
     "webhooks.allow": flow_keys.NETWORKS,
+    "sftp.allow": flow_keys.NETWORKS,
+    "folders.*.account": keys.TEXT,
+    "folders.*.path": keys.TEXT,
     "trunks.*.name": keys.TRUNK_NAME_KEY,
     "trunks.*.uri": keys.TRUNK_URI,
     "trunks.*.channels": keys.CHANNELS,
@@ -284,7 +306,7 @@ KEYS: Final[dict[str, Key]] = {
     "routes.*.name": keys.TRUNK_NAME_KEY,
     "routes.*.trunks": sip_keys.GROUPS,
 }
-"""Every key that is understood; `*` stands for a trunk's or route's index, counted from 0."""
+"""Every key that is understood; `*` stands for the index of a trunk, a route or a folder, counted from 0."""
 
 TABLES: Final[dict[str, type[Struct]]] = {
     "http": Http,
@@ -294,8 +316,9 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "dids": RestRules,
     "speech": Speech,
     "webhooks": Webhooks,
+    "sftp": Sftp,
 }
-ARRAYS: Final[dict[str, type[Struct]]] = {"trunks": Trunk, "routes": Route}
+ARRAYS: Final[dict[str, type[Struct]]] = {"trunks": Trunk, "routes": Route, "folders": Folder}
 
 NOT_SUPPORTED_YET: Final[dict[str, str]] = {
     "mail": "Lists by e-mail are not built yet.",

@@ -18,7 +18,14 @@ SIP_BIND: Final = Address("127.0.0.1", 5062)
 SIPS_PORT: Final = 5061
 """Where a trunk listens over TLS whose URI names no port (RFC 3261 §19.1.2)."""
 
-REQUIRED: Final = ("trunks.*.name", "trunks.*.uri", "routes.*.name", "routes.*.trunks")
+REQUIRED: Final = (
+    "trunks.*.name",
+    "trunks.*.uri",
+    "routes.*.name",
+    "routes.*.trunks",
+    "folders.*.account",
+    "folders.*.path",
+)
 
 REQUIRED_TOGETHER: Final = (
     ("trunks.*.username", "trunks.*.password"),
@@ -30,6 +37,8 @@ REQUIRED_TOGETHER: Final = (
 
 NAMED: Final = {"trunks.*.name": "trunk", "routes.*.name": "route"}
 """Keys that name something that DIDs can name: no two of them have one value."""
+OWNER: Final = "folders.*.account"
+"""No two folders are of one account."""
 
 
 def find_mistakes_between(source: Source, values: Mapping[str, Any]) -> list[ConfigMistake]:
@@ -38,6 +47,7 @@ def find_mistakes_between(source: Source, values: Mapping[str, Any]) -> list[Con
         *_find_missing(source),
         *_find_unregistered(source, values),
         *_find_duplicates(source),
+        *_find_second_folders(source),
         *_find_unknown_trunks(source, values),
         *_find_unreachable_trunks(source, values),
     ]
@@ -86,6 +96,17 @@ def _find_duplicates(source: Source) -> Iterator[ConfigMistake]:
             detail = f"{seen[setting.raw]} is {setting.raw!r} too; a {what}'s name is its own."
             yield ConfigMistake(setting.place, f"duplicate_{what}", detail)
         seen.setdefault(setting.raw, setting.key)
+
+
+def _find_second_folders(source: Source) -> Iterator[ConfigMistake]:
+    """Accounts with two folders: nobody could say in which of them a path begins."""
+    seen: set[object] = set()
+    for setting in source.settings.values():
+        if setting.pattern == OWNER and isinstance(setting.raw, str):
+            if setting.raw in seen:
+                detail = f"The account {setting.raw!r} has a folder already."
+                yield ConfigMistake(setting.place, "duplicate_folder", detail)
+            seen.add(setting.raw)
 
 
 def _find_unknown_trunks(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:

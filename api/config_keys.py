@@ -360,6 +360,7 @@ def read_admin_key(raw: object) -> str:
 
 
 DATA_DIR: Final = Key(as_text)
+TEXT: Final = Key(as_text)
 DRAIN_S: Final = Key(number_between(0, DRAIN_S_MAX), number_from_text)
 ADDRESS: Final = Key(read_address)
 PUBLIC_URL: Final = Key(read_public_url)

@@ -6,7 +6,7 @@ Whatever a door, the HTTP front or a command wants of the running engine, it ask
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -230,6 +230,8 @@ class Engine:
             self._turns,
         )
         self.rescheduling = Rescheduling(store, clock, self._scheduler)
+        self.flow_listeners: list[Callable[[str, str], None]] = []
+        """Called with (account, flow) after a change of a flow is stored; they must not block."""
         self._telephony = telephony
         self._changes: dict[tuple[str, str, str], None] = {}
         self._changed = trio.Event()
@@ -520,6 +522,8 @@ class Engine:
     def _note_flow(self, account: str, flow: str) -> None:
         self._changes[("flow", account, flow)] = None
         self._changed.set()
+        for hear in self.flow_listeners:
+            hear(account, flow)
 
     def _note_did(self, account: str, number: str) -> None:
         self._changes[("did", account, number)] = None

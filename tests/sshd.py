@@ -105,12 +105,12 @@ class Sshd(Struct):
             path.mkdir()
             self.own(path)
 
-    def drop(self, name: str, data: bytes) -> None:
+    def drop(self, name: str, data: bytes, folder: str = ".") -> None:
         """Somebody puts a file into `incoming`, as a whole."""
-        part = self.home / "incoming" / f".{name}.part"
+        part = self.home / folder / "incoming" / f".{name}.part"
         part.write_bytes(data)
         self.own(part)
-        part.rename(self.home / "incoming" / name)
+        part.rename(part.with_name(name))
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder of its home."""

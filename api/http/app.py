@@ -44,6 +44,7 @@ from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, STREAM_BYTES_MAX, Bod
 from api.http.uploads import read_uploaded_file
 from engine import audit, precondition
 from engine.audit import AuditEntry
+from engine.drop.keeper import DropKeeper
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
 from engine.ports.traces import CallTraces
@@ -88,6 +89,7 @@ def make_app(
     recordings: RecordingReader | None = None,
     wake_hook: Callable[[str, str], None] = _wake_nobody,
     show_metrics: Callable[[], bytes] | None = None,
+    doors: DropKeeper | None = None,
 ) -> QuartTrio:
     """The application over an engine.
 
@@ -100,6 +102,7 @@ def make_app(
         recordings: where what callees said is kept; None where it is not.
         wake_hook: see `Front`.
         show_metrics: see `Front`.
+        doors: see `Front`.
     """
     front = Front(
         engine=engine,
@@ -110,6 +113,7 @@ def make_app(
         recordings=recordings,
         wake_hook=wake_hook,
         show_metrics=show_metrics,
+        doors=doors,
         keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
         describe=partial(publish, settings.public_url),
         tickets=Tickets(),

@@ -27,6 +27,7 @@ from api.http.problem import Problem
 from api.http.rates import Rates
 from api.http.uploads import UploadedFile
 from api.http.views.encoding import encode
+from engine.drop.keeper import DropKeeper
 from engine.model import Account, Flow
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
@@ -77,6 +78,8 @@ class Front(Struct, frozen=True):
     """None where nothing is recorded."""
     wake_hook: Callable[[str, str], None]
     """Called with an account and a flow for whose webhook there may be something to be sent."""
+    doors: DropKeeper | None
+    """Who picks lists up; None where nobody does."""
     show_metrics: Callable[[], bytes] | None
     """What the process does, for Prometheus; None where nobody counts."""
     describe: Callable[[], Described]

@@ -66,6 +66,7 @@ KINDS: Final[dict[str, Kind]] = {
     "kind_fixed": Kind(409, "A flow's kind cannot change"),
     "did_attached": Kind(409, "A flow calls from this number"),
     "wrong_number_series": Kind(409, "The rule of a country forbids to call from this number"),
+    "no_door": Kind(409, "The flow picks no lists up there"),
     "no_dids": Kind(409, "The flow has no number to call from"),
     "duplicate_list": Kind(409, "The same file came in already"),
     "listener_inactive": Kind(409, "The flow's listener is not active"),

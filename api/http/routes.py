@@ -25,6 +25,7 @@ from api.http.resources import (
     description,
     dids,
     dnc,
+    doors,
     feed,
     flows,
     health,
@@ -127,6 +128,9 @@ FLOW: Final = "/v1/flows/{flow}"
 AGENTS: Final = "/v1/flows/{flow}/agents"
 AGENT: Final = f"{AGENTS}/{{agent}}"
 HOOK: Final = "/v1/flows/{flow}/webhook"
+SFTP: Final = "/v1/flows/{flow}/sftp"
+FOLDER: Final = "/v1/flows/{flow}/folder"
+PICKUPS: Final = "/v1/flows/{flow}/pickups"
 DELIVERIES: Final = f"{HOOK}/deliveries"
 DELIVERY: Final = f"{DELIVERIES}/{{delivery}}"
 
@@ -180,6 +184,11 @@ ROUTES: Final = (
     Route("GET", DELIVERIES, "viewer", webhooks.list_deliveries, query=("state", *PAGE)),
     Route("GET", DELIVERY, "viewer", webhooks.get_delivery),
     Route("POST", f"{DELIVERY}/replay", "operator", webhooks.replay_delivery),
+    Route("GET", SFTP, "viewer", doors.get_sftp),
+    Route("POST", f"{SFTP}/visit", "operator", doors.visit_sftp),
+    Route("GET", FOLDER, "viewer", doors.get_folder),
+    Route("POST", f"{FOLDER}/visit", "operator", doors.visit_folder),
+    Route("GET", PICKUPS, "viewer", doors.list_pickups, query=PAGE),
     Route("GET", "/v1/flows/{flow}/floor", "viewer", agents.get_floor),
     Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),
     Route("GET", "/v1/flows/{flow}/diagram.svg", "viewer", flows.get_diagram),

@@ -13,10 +13,12 @@ from api.config import (
     NOT_SUPPORTED_YET,
     Config,
     ConfigError,
+    Folder,
     Http,
     Limits,
     Media,
     Route,
+    Sftp,
     Sip,
     Speech,
     Trunk,
@@ -76,6 +78,13 @@ rest_s = 86400
 voice = "en-gb"
 piper = {asha = "/voices/asha.onnx"}
 bytes_max = 16777216
+
+[sftp]
+allow = ["192.168.7.0/24"]
+
+[[folders]]
+account = "default"
+path = "/srv/lists"
 
 [webhooks]
 allow = ["10.0.0.0/8", "fd00::/8"]
@@ -150,6 +159,8 @@ WHOLE_CONFIG = Config(
     dids=RestRules(0.1, 0.05, 100, 86_400),
     speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
     webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
+    sftp=Sftp((ip_network("192.168.7.0/24"),)),
+    folders=(Folder("default", "/srv/lists"),),
     trunks=(
         Trunk(
             name="main",
@@ -289,6 +300,9 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_SPEECH__PIPER": '{asha = "/voices/asha.onnx"}',
         "CALLWHEEL_SPEECH__BYTES_MAX": "16777216",
         "CALLWHEEL_WEBHOOKS__ALLOW": "10.0.0.0/8, fd00::/8",
+        "CALLWHEEL_SFTP__ALLOW": "192.168.7.0/24",
+        "CALLWHEEL_FOLDERS__0__ACCOUNT": "default",
+        "CALLWHEEL_FOLDERS__0__PATH": "/srv/lists",
         "CALLWHEEL_TRUNKS__0__NAME": "main",
         "CALLWHEEL_TRUNKS__0__URI": "sip:127.0.0.1:5070",
         "CALLWHEEL_TRUNKS__0__CHANNELS": "10",
@@ -574,6 +588,12 @@ def test_planes_are_a_whole_number_of_processes(planes: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
+        ('[sftp]\nallow = ["10.0.0.1/8"]\n', "invalid_network"),
+        ('[[folders]]\naccount = "default"\n', "missing_key"),
+        (
+            '[[folders]]\naccount = "a"\npath = "/a"\n[[folders]]\naccount = "a"\npath = "/b"\n',
+            "duplicate_folder",
+        ),
         ('[webhooks]\nallow = "10.0.0.0/8"\n', "wrong_type"),
         ('[webhooks]\nallow = ["10.0.0.1/8"]\n', "invalid_network"),
         ('[webhooks]\nallow = ["example.com"]\n', "invalid_network"),

@@ -17,10 +17,11 @@ from api.http.openapi.bodies import (
 from api.http.openapi.described import CSV_TYPE, Described, page_of
 from api.http.resources.agents import ContactForm
 from api.http.resources.dnc import DoNotCallForm, ImportView
+from api.http.resources.doors import DoorView, PickupView
 from api.http.resources.flows import DidsForm, ListenerForm
 from api.http.resources.traces import TEXT_TYPE
 from api.http.resources.webhooks import DeliveryView, HookView
-from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, HOOK
+from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, FOLDER, HOOK, PICKUPS, SFTP
 from api.http.views.accounts import (
     AccountView,
     AuditView,
@@ -241,6 +242,17 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ),
     ("POST", f"{AGENT}/hangup"): Described(
         "End the agent's call", None, 204, codes=("agent_not_talking",)
+    ),
+    ("GET", SFTP): Described("Show how a flow's SFTP server stands", DoorView),
+    ("POST", f"{SFTP}/visit"): Described(
+        "Visit a flow's SFTP server now", DoorView, 202, codes=("no_door",)
+    ),
+    ("GET", FOLDER): Described("Show how a flow's watched folder stands", DoorView),
+    ("POST", f"{FOLDER}/visit"): Described(
+        "Visit a flow's watched folder now", DoorView, 202, codes=("no_door",)
+    ),
+    ("GET", PICKUPS): Described(
+        "List the files that a flow picked up, the newest first", page_of(PickupView)
     ),
     ("GET", HOOK): Described("Show how a flow's webhook stands", HookView),
     ("POST", f"{HOOK}/enable"): Described("Use a webhook again that was disabled", HookView),

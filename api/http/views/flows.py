@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from api.http.views.encoding import show_time
+from engine.drop_settings import place_of
 from engine.events import rfc3339
 from engine.flow_secrets import hide_secrets
 from engine.model import (
@@ -32,7 +33,9 @@ class TriggersView(Struct, frozen=True):
     email: str | None = None
     """None until lists are taken by mail."""
     sftp: str | None = None
-    """None until lists are fetched by SFTP."""
+    """From where lists are picked up by SFTP; None where the flow has no such setting."""
+    folder: str | None = None
+    """Which folder is watched; None where the flow has no such setting."""
 
 
 class FlowView(Struct, frozen=True):
@@ -78,7 +81,15 @@ def show_flow(flow: Flow, public_url: str) -> FlowView:
         listener=ListenerView(flow.listener_active),
         dids=flow.dids,
         calls_list=flow.calls_list,
-        triggers=TriggersView(f"{base}/multicast", f"{base}/calls", f"{base}/lists"),
+        triggers=TriggersView(
+            f"{base}/multicast",
+            f"{base}/calls",
+            f"{base}/lists",
+            sftp=None if flow.settings.sftp is None else f"{place_of(flow.settings.sftp)}/incoming",
+            folder=None
+            if flow.settings.folder is None
+            else f"{flow.settings.folder.path}/incoming",
+        ),
         created_at=rfc3339(flow.created_at),
         paused_at=show_time(flow.paused_at),
     )

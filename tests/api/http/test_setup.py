@@ -298,6 +298,7 @@ async def test_a_flow_is_made_with_its_triggers(world: World) -> None:
             "upload_url": f"{base}/lists",
             "email": None,
             "sftp": None,
+            "folder": None,
         },
         "created_at": "2026-01-01T00:00:00.000Z",
     }
