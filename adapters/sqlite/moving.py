@@ -36,7 +36,9 @@ PAUSES: Final = (
 )
 
 _OF_LIST: Final = "JOIN accounts a ON a.n = l.account JOIN flows f ON f.n = l.flow"
-_UNTRIED: Final = "spent = 0 AND tries IS NULL AND tel_index = 0 AND detour IS NULL"
+_WAITS_FOR_START: Final = (
+    "(spent = 0 AND tries IS NULL AND tel_index = 0 AND detour IS NULL) OR wait_code = 'starttime'"
+)
 THE_LIST: Final = f"SELECT {LIST_COLUMNS} FROM lists l {_OF_LIST} WHERE l.n = ?"
 THE_CONTACT: Final = (
     f"SELECT {CONTACT_COLUMNS} FROM contacts c JOIN lists l ON l.n = c.list {_OF_LIST} "
@@ -48,9 +50,9 @@ NEXT_ROWS: Final = (
 )
 MOVE_CONTACT: Final = (
     "UPDATE contacts SET starttime = ?1, "
-    f"wait_code = CASE WHEN state = 'open' AND (({_UNTRIED}) OR due_at < ?1) THEN 'starttime' "
+    f"wait_code = CASE WHEN state = 'open' AND ({_WAITS_FOR_START} OR due_at < ?1) THEN 'starttime' "
     "ELSE wait_code END, "
-    f"due_at = CASE WHEN state <> 'open' THEN due_at WHEN {_UNTRIED} THEN ?1 "
+    f"due_at = CASE WHEN state <> 'open' THEN due_at WHEN {_WAITS_FOR_START} THEN ?1 "
     "ELSE max(due_at, ?1) END WHERE id = ?2 AND state <> 'completed'"
 )
 """As `moving_rules.moved`."""

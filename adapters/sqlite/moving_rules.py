@@ -64,9 +64,10 @@ def is_untried(contact: Contact) -> bool:
 
 def moved(contact: Contact, starttime: float) -> Contact:
     """A contact with another start time. One that was tried waits for its next try as long as it did, and
-    at least until the start time."""
+    at least until the start time; where it was the start time that it waited for, until the new one."""
     changed = msgspec.structs.replace(contact, starttime=starttime)
-    if contact.state == "open" and is_untried(contact):
+    waits_for_start = is_untried(contact) or contact.wait_code == "starttime"
+    if contact.state == "open" and waits_for_start:
         return msgspec.structs.replace(changed, due_at=starttime, wait_code="starttime")
     return not_before_start(changed, starttime)
 

@@ -118,6 +118,17 @@ async def test_one_who_was_tried_waits_as_long_as_before_and_at_least_until_the_
     assert await kept(kit, 3) == at_start(a_contact(3))
 
 
+async def test_one_who_was_tried_and_moved_far_ahead_can_be_moved_back(kit: Kit) -> None:
+    """Found by the simulated world, seed 25: it went on waiting for the start time that was taken back."""
+    store = kit.store
+    await store.accept_list(a_new_list(3))
+    tried = waiting_again(a_contact(1))
+    await end(store, await begin(store, a_contact(1), 1), tried)
+    await move(kit)
+    await move(kit, tried.due_at + 5)
+    assert await kept(kit) == at_start(tried, tried.due_at + 5)
+
+
 @pytest.mark.parametrize("is_moved_first", [True, False])
 async def test_what_waits_again_after_a_call_does_so_until_the_start_that_was_given_meanwhile(
     kit: Kit, is_moved_first: bool
