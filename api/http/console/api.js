@@ -2,6 +2,7 @@
 
 const BUSY_TRIES = 3; // of a question that came too often
 const BUSY_S_MAX = 10;
+const EDIT_TRIES = 3; // of a change while others change the same
 const PAGES_MAX = 20; // of a long answer that is read whole
 const UNREACHABLE = "Callwheel does not answer. The network may be gone, or Callwheel may be starting.";
 
@@ -72,6 +73,19 @@ async function request(method, path, body, headers = {}) {
 export const get = async (path) => (await request("GET", path)).json();
 export const post = async (path, body) => (await request("POST", path, body)).json();
 export const put = async (path, body) => (await request("PUT", path, body)).json();
+
+/** Change a thing as it is now: `body(thing)` is asked again where somebody else was quicker. */
+export async function edit(path, part, body) {
+  for (let tries = 1; ; tries++) {
+    const answer = await request("GET", path);
+    const unchanged = { "If-Match": answer.headers.get("ETag") ?? "*" };
+    try {
+      return await (await request("PUT", path + part, body(await answer.json()), unchanged)).json();
+    } catch (error) {
+      if (error.code !== "precondition_failed" || tries === EDIT_TRIES) throw error;
+    }
+  }
+}
 
 /** All items of a paged answer, as far as `PAGES_MAX` pages have them. */
 export async function getAll(path) {

@@ -1,6 +1,6 @@
 // How a flow is reached and from which numbers it calls.
 
-import { getAll, put, session } from "./api.js";
+import { edit, getAll, session } from "./api.js";
 import { announce, copy, doing, make } from "./dom.js";
 import { card, facts } from "./parts.js";
 import { makeHealth } from "./numbers.js";
@@ -38,17 +38,17 @@ function makeNumbers(id, signal) {
     event.preventDefault();
     attach();
   } }, make("label", { for: "new-number" }, "Attach a number"), input, offered, make("button", {}, "Attach"));
-  const change = async (numbers, told) => {
-    putFlow(await put(`/v1/flows/${id}/dids`, { numbers }));
+  const change = async (numbersOf, told) => {
+    putFlow(await edit(`/v1/flows/${id}`, "/dids", ({ dids }) => ({ numbers: numbersOf(dids) })));
     announce(told);
   };
   const attach = doing(async () => {
     const added = input.value.split(/[\s,;]+/).filter(Boolean).map((number) => (number.startsWith("+") ? number : `+${number}`));
-    await change([...new Set([...flow().dids, ...added])], `Attached ${added.join(", ")}.`);
+    await change((dids) => [...new Set([...dids, ...added])], `Attached ${added.join(", ")}.`);
     input.value = "";
   });
   const detach = (number) => doing(async () => {
-    await change(flow().dids.filter((one) => one !== number), `Detached ${number}.`);
+    await change((dids) => dids.filter((one) => one !== number), `Detached ${number}.`);
     input.focus();
   });
   const draw = () => {

@@ -12,6 +12,7 @@ import { showPrompts } from "./prompts.js";
 import { actFor, begin, known, stop, watch } from "./state.js";
 
 const READINESS_MS = 10_000;
+const FLOWS_SHOWN = 100; // beside the view; the overview has all
 const VIEWS = [
   [/^#?\/?$/, showOverview],
   [/^#\/flows\/([^/]+)(?:\/(configuration))?$/, showFlow],
@@ -102,7 +103,7 @@ function drawNavigation() {
   const here = location.hash.replace(/\/configuration$/, "") || "#/";
   const link = (href, ...children) =>
     make("li", {}, make("a", { href, "aria-current": here === href ? "page" : null }, children));
-  const flows = [...known.flows.values()];
+  const flows = [...known.flows.values()].slice(0, FLOWS_SHOWN);
   $("navigation").replaceChildren(
     make("ul", {}, link("#/", "Overview"), link("#/numbers", "Caller numbers"), link("#/prompts", "Prompts")),
     make("p", { id: "nav-flows" }, "Flows"),

@@ -24,7 +24,8 @@ export class Feed {
   close() {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#socket?.close();
+    // One that is just being opened is closed when it is open: browsers complain otherwise.
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.close();
   }
 
   async #open() {
@@ -42,6 +43,7 @@ export class Feed {
     if (!isFromNow) url.searchParams.set("since", this.#since);
     this.#socket = new WebSocket(url);
     this.#socket.onopen = () => {
+      if (this.#stopped) return this.#socket.close();
       this.#failures = 0;
       this.onState(true);
       if (isFromNow) this.onGap();

@@ -86,7 +86,9 @@ export async function showFlow(place, signal, id, tab = "lists") {
   putFlow(flow);
   const title = make("h1", { tabindex: "-1" }, flow.name);
   const head = make("header.page-head", {},
-    make("div", {}, title, make("p.faint", {}, `${flow.kind} flow, ${flow.timezone}`), flow.paused_at ? pill("paused", "warn") : null),
+    make("div", {},
+      make("div.with-button", {}, title, flow.paused_at ? pill("paused", "warn") : null),
+      make("p.faint", {}, `${flow.kind} flow, ${flow.timezone}`)),
     makeListener(id, signal));
   place.append(head, ...makeTabs(
     flow.name,

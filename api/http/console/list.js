@@ -103,7 +103,7 @@ export async function showList(place, signal, id) {
     make("header.page-head", {},
       make("div", {},
         make("p.crumb", {}, make("a", { href: `#/flows/${list.flow}` }, nameOf(list.flow))),
-        make("h1", { tabindex: "-1" }, list.name), state),
+        make("div.with-button", {}, make("h1", { tabindex: "-1" }, list.name), state)),
       actions.element),
     make("section.card", { "aria-label": "Progress" }, done, track.element, legend.element, times),
     waits.element,

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { makeFaults } from "./parts.js";
 import { known, loadList } from "./state.js";
-import { bottleneck, count, country, moment, people, rows } from "./words.js";
+import { bottleneck, count, country, moment, pace, people, rows } from "./words.js";
 
 const COUNTRIES_SHOWN = 8;
 const WARNINGS_SHOWN = 100;
@@ -49,7 +49,7 @@ function forecast({ preflight }) {
   const one = preflight.forecast;
   if (!one) return null;
   const end = one.ends_at
-    ? `About ${moment(one.ends_at)}, at up to ${count(one.calls_per_s)} calls a second. The narrowest limit: ${bottleneck(one.bottleneck)}.`
+    ? `About ${moment(one.ends_at)}, at up to ${pace(one.calls_per_s)}. The narrowest limit: ${bottleneck(one.bottleneck)}.`
     : `No end is in sight. What stands in the way: ${bottleneck(one.bottleneck)}.`;
   return make("div", {}, make("h4", {}, "When it ends"), make("p", {}, end), make("p.faint", {}, one.assumes));
 }

@@ -7,6 +7,7 @@ import { Feed } from "./feed.js";
 const REFRESH_MS = 600; // a list whose events come thick is asked for again this often at most
 const OPEN_REFRESH_MS = 15_000; // an open list where nothing happens: its contacts' times come
 const CALLS_MAX = 5000; // that are followed
+const LISTS_MAX = 1000; // that are kept: of more, those that are over go first
 const PACE_MS = 5000;
 const TELL_MS = 250;
 const ROLES = ["viewer", "operator", "owner", "administrator"];
@@ -25,7 +26,8 @@ export const OPEN = ["scheduled", "running", "paused"];
 const changes = new EventTarget();
 let feed = null;
 let timers = [];
-let stale = new Set();
+const stale = new Set(); // lists that have changed
+let isRefreshing = false;
 let starts = []; // when calls began, milliseconds
 let ended = null; // attempts that ended while the open ones are asked for
 let callsTold = null;
@@ -62,8 +64,7 @@ export function stop() {
   known.me = null;
   timers = [];
   starts = [];
-  stale = new Set();
-  for (const some of [known.flows, known.lists, known.calls]) some.clear();
+  for (const some of [known.flows, known.lists, known.calls, stale]) some.clear();
 }
 
 /** Act for another account: an administrator's choice. */
@@ -97,8 +98,14 @@ export function nameOf(flow) {
 export function putList(list) {
   const before = known.lists.get(list.id);
   known.lists.set(list.id, { ...(list.blocked ? {} : { blocked: before?.blocked, blocked_until: before?.blocked_until }), ...list });
+  if (known.lists.size > LISTS_MAX) forgetList();
   tell("list", list.id);
-  return known.lists.get(list.id);
+  return known.lists.get(list.id) ?? list;
+}
+
+function forgetList() {
+  const over = [...known.lists.values()].find((list) => !OPEN.includes(list.status));
+  known.lists.delete((over ?? known.lists.values().next().value).id);
 }
 
 export const loadList = async (id) => putList(await get(`/v1/lists/${encodeURIComponent(id)}`));
@@ -113,9 +120,10 @@ export async function loadLists({ flow = "", cursor = "", limit = 20 } = {}) {
 }
 
 async function refreshStale() {
-  if (document.hidden || !stale.size) return;
+  if (document.hidden || isRefreshing) return;
+  isRefreshing = true;
   const due = [...stale];
-  stale = new Set();
+  stale.clear();
   for (const id of due) {
     try {
       await loadList(id);
@@ -123,6 +131,7 @@ async function refreshStale() {
       if (error.status !== 404) stale.add(id);
     }
   }
+  isRefreshing = false;
 }
 
 function refreshOpen() {

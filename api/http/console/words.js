@@ -16,6 +16,13 @@ export function rows(number) {
   return `${count(number)} ${number === 1 ? "row" : "rows"}`;
 }
 
+/** Calls a second, or a minute where they are few. */
+export function pace(perSecond) {
+  const [number, of] = perSecond < 0.95 ? [perSecond * 60, "minute"] : [perSecond, "second"];
+  const shown = number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 });
+  return `${shown} ${shown === "1" ? "call" : "calls"} a ${of}`;
+}
+
 export function percent(part, whole) {
   return whole ? `${Math.round((100 * part) / whole)} %` : "–";
 }
@@ -43,7 +50,7 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** "1 to 10 of ISO 3166" → a country's name. */
+/** The name of a region of ISO 3166; 001 is the whole world. */
 export function country(region) {
   if (region === "001") return "no country";
   try {

@@ -95,6 +95,19 @@ class Visit:
                 yield f"{device}-{scheme}"
         self.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
 
+    def slow_down(self, upload_bytes_per_s: int) -> None:
+        """Have what is sent take its time."""
+        session = self._context.new_cdp_session(self.page)
+        session.send(
+            "Network.emulateNetworkConditions",
+            {
+                "offline": False,
+                "latency": 0,
+                "downloadThroughput": -1,
+                "uploadThroughput": upload_bytes_per_s,
+            },
+        )
+
     def drop(self, selector: str, name: str, text: str) -> None:
         """Drop a file on what the selector finds."""
         self.page.evaluate(DROP, [selector, name, text])
@@ -102,4 +115,4 @@ class Visit:
     def close(self) -> None:
         """Leave, and fail where something went wrong meanwhile."""
         self._context.close()
-        assert self.faults == []
+        assert not self.faults, self.faults

@@ -103,7 +103,7 @@ async def make_flow(client: CallwheelClient, name: str, numbers: list[str], cps:
     """A flow that plays a chime, attached to new numbers, with its listener off; its id."""
     prompt = await client.create_prompt(f"{name}.wav", make_chime(1))
     for number in numbers:
-        await client.create_did(number, "default", "main", cps=cps, channels=30)
+        await client.create_did(number, "default", "main", cps=cps, channels=40)
     definition = {
         "start": "chime",
         "variables": {"name": {"default": "there"}},

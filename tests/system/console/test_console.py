@@ -15,6 +15,7 @@ import pytest
 from msgspec import Struct
 from playwright.sync_api import Browser, FilePayload, Page, WebSocketRoute, expect
 
+from api.commands.demo_list import make_chime
 from tests.peers import require
 from tests.system.console.browser import PATIENCE_MS, Visit, open_browser
 from tests.system.console.product import Product, make_flow, open_product
@@ -53,7 +54,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Set]:
     ):
         run, client = product.run, product.client
         keys = [run(client.create_key, "default", role) for role in ("owner", "viewer")]
-        quick = run(make_flow, client, "Appointment reminder", ["+14155550100"], 20)
+        quick = run(make_flow, client, "Appointment reminder", ["+14155550100"], 30)
         slow = run(make_flow, client, "Customer survey", ["+14155550110"], 0.2)
         bare = run(make_flow, client, "School closure", [], 1)
         for flow in (quick, slow):
@@ -195,7 +196,7 @@ def test_a_list_is_watched_paused_resumed_and_canceled_by_keyboard(
     button(page, "Call 240 people").press("Enter")
     expect(heading(page, "customers-june.csv")).to_be_focused()
     expect(page.get_by_role("table", name="Calls going on now")).to_be_visible()
-    expect(page.get_by_text(re.compile("^[1-9][0-9]* of 240 done$"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^([5-9][0-9]|[12][0-9]{2}) of 240 done$"))).to_be_visible()
     look_around(tab, tmp_path, "list")
 
     other.go(page.url.partition("#/")[2], "customers-june.csv")
@@ -338,3 +339,73 @@ def test_a_viewer_sees_everything_and_is_offered_nothing_that_changes(
     tab.go("prompts", "Prompts")
     expect(page.get_by_role("table", name="Prompts")).to_contain_text("Appointment reminder.wav")
     assert page.get_by_label("Upload a prompt").count() == 0
+
+
+def test_a_large_file_shows_how_far_it_is_and_can_be_stopped(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    tab.go(f"flows/{there.quick}", "Appointment reminder")
+    tab.slow_down(100_000)
+    tab.drop(".upload", "large.csv", make_list(1, 9000) + "\n" + "x" * 2_000_000)
+    expect(page.get_by_text(re.compile("^Sending large.csv: [1-9][0-9]? %$"))).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Upload")).to_be_visible()
+    button(page, "Stop").click()
+    expect(page.get_by_text("Drop a call list here")).to_be_visible()
+    tab.drop(".upload", "larger.csv", "x" * 6_000_000)
+    expect(
+        page.get_by_role("alert").filter(has_text="larger.csv is larger than 5 MB")
+    ).to_be_visible()
+
+
+def test_a_number_is_let_rest_and_a_prompt_is_uploaded(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    tab.go("numbers", "Caller numbers")
+    button(page, "Let +14155550110 rest").press("Enter")
+    row = page.get_by_role("row", name=re.compile("14155550110"))
+    expect(row).to_contain_text("resting")
+    expect(row).to_contain_text("somebody let it rest")
+    button(page, "Let +14155550110 call again").click()
+    expect(row).not_to_contain_text("resting")
+    tab.go("prompts", "Prompts")
+    page.get_by_label("Upload a prompt").set_input_files(
+        FilePayload(name="greeting.wav", mimeType="audio/wav", buffer=make_chime(7))
+    )
+    prompt = page.get_by_role("row", name=re.compile("greeting.wav"))
+    expect(prompt).to_contain_text("0:01")
+    prompt.get_by_role("button", name="Copy the id of greeting.wav").click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("prm_")
+
+
+def test_an_administrator_goes_from_account_to_account(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    there.product.run(there.product.client.create_account, "hospital", "UTC", "it@hospital.example")
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.product.admin_key)
+    flows = page.get_by_role("list", name="Flows").first
+    expect(flows).to_contain_text("Customer survey")
+    page.get_by_label("Account").select_option("hospital")
+    expect(page.get_by_text("There is no flow yet.")).to_be_visible()
+    page.get_by_label("Account").select_option("default")
+    expect(flows).to_contain_text("Customer survey")
+
+
+def test_a_key_that_ends_ends_the_visit(there: Set, visit: Callable[[], Visit]) -> None:
+    key = there.product.run(there.product.client.create_key, "default", "operator")
+    tab = visit()
+    tab.sign_in(key.key)
+    expect(tab.page.locator("#live")).to_have_text("live")
+    there.product.run(there.product.client.revoke_key, key.id)
+    tab.page.get_by_role("link", name="Prompts").click()
+    expect(heading(tab.page, "Sign in to Callwheel")).to_be_visible()
+    expect(tab.page.get_by_role("alert")).to_have_text("The key is not good any more.")
+    assert [fault for fault in tab.faults if "401" not in fault] == []
+    tab.faults.clear()
