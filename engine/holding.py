@@ -1,4 +1,4 @@
-"""Pausing, resuming and canceling whole flows and accounts.
+"""Pausing, resuming and canceling whole flows and accounts, and stopping accounts.
 
 What is paused is held in memory, where it is asked once more directly before each INVITE, as soon as the
 store has it. Canceling holds the flow or the account first, then cancels list by list, and lets go at the
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import trio
 
 from engine import audit
+from engine.dial.live import LiveAttempts
 from engine.dial.router import Router
 from engine.model import Account, CallList, Flow
 from engine.ports.clock import WallClock
@@ -34,6 +35,7 @@ class Holding:
         clock: WallClock,
         router: Router,
         scheduler: Scheduler,
+        live: LiveAttempts,
         cancel_list: Callable[[str, str], Awaitable[CallList | None]],
         take_account: Callable[[Account], None],
         turns: trio.Lock,
@@ -44,20 +46,26 @@ class Holding:
         self._clock = clock
         self._router = router
         self._scheduler = scheduler
+        self._live = live
         self._cancel_list = cancel_list
         self._take_account = take_account
         self._turns = turns
 
     async def pause_flow(self, account: str, flow: str) -> Flow | None:
-        """The flow, of which no call begins after this returns; None when there is no such flow."""
-        return await self._change_flow(account, flow, self._clock.now())
+        """The flow, of which no call begins after this returns, and whose calls that do not ring are taken
+        back; None when there is no such flow."""
+        changed = await self._change_flow(account, flow, self._clock.now())
+        if changed is not None:
+            self._live.take_back(flow, "paused")
+        return changed
 
     async def resume_flow(self, account: str, flow: str) -> Flow | None:
         """The flow, which goes on."""
         return await self._change_flow(account, flow, None)
 
     async def cancel_flow(self, account: str, flow: str) -> Flow | None:
-        """The flow, none of whose contacts that waited is called after this returns."""
+        """The flow, none of whose contacts that waited is called after this returns, and whose calls that
+        nobody has answered are taken back."""
         found = await self._store.get_flow(account, flow)
         if found is not None:
             await self._cancel([found])
@@ -65,11 +73,26 @@ class Holding:
 
     async def pause_account(self, id_or_name: str) -> Account | None:
         """As `pause_flow`, of all flows of an account."""
-        return await self._change_account(id_or_name, self._clock.now())
+        changed = await self._change_account(id_or_name, "paused_at", self._clock.now())
+        if changed is not None:
+            self._live.take_back(changed.id, "paused")
+        return changed
 
     async def resume_account(self, id_or_name: str) -> Account | None:
         """As `resume_flow`; flows that are paused by themselves stay so."""
-        return await self._change_account(id_or_name, None)
+        return await self._change_account(id_or_name, "paused_at", None)
+
+    async def stop_account(self, id_or_name: str) -> Account | None:
+        """Make no call of an account from now on, and end those that go on: none begins after this returns.
+        None when there is no such account."""
+        changed = await self._change_account(id_or_name, "stopped_at", self._clock.now())
+        if changed is not None:
+            self._live.break_off_account(changed.id)
+        return changed
+
+    async def start_account(self, id_or_name: str) -> Account | None:
+        """Let an account call again that was stopped."""
+        return await self._change_account(id_or_name, "stopped_at", None)
 
     async def cancel_account(self, id_or_name: str) -> Account | None:
         """As `cancel_flow`, of all flows of an account."""
@@ -104,14 +127,19 @@ class Holding:
             self._scheduler.offer_all(flow)
         return changed
 
-    async def _change_account(self, id_or_name: str, at: float | None) -> Account | None:
+    async def _change_account(
+        self, id_or_name: str, field: Literal["paused_at", "stopped_at"], at: float | None
+    ) -> Account | None:
+        """Note since when an account is held; what is held already stays so since then."""
+
         def change(old: Account) -> Account:
-            paused_at = at if at is None or old.paused_at is None else old.paused_at
-            return msgspec.structs.replace(old, paused_at=paused_at)
+            since = at if at is None else getattr(old, field) or at
+            return msgspec.structs.replace(old, **{field: since})
 
         found = await self._store.get_account(id_or_name)
         if found is None:
             return None
+        # A client that hangs up must not keep what was changed from being heard of.
         with trio.CancelScope(shield=True):
             async with self._turns:
                 audit.note(found.id, found.id)
@@ -133,6 +161,8 @@ class Holding:
                         await self._cancel_single_calls(one.list)
                     elif conflict.code != "list_finished":  # it has come to its end meanwhile
                         raise
+            for flow in ids:
+                self._live.take_back(flow, "canceled")
 
     async def _cancel_single_calls(self, call_list: str) -> None:
         while True:

@@ -9,12 +9,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
-import msgspec
 import structlog
 import trio
 from msgspec import Struct
 
-from engine import audit
 from engine.administration import Administration
 from engine.blocked import Blocked, BlockedContacts
 from engine.dial.attempt import AttemptServices
@@ -225,6 +223,7 @@ class Engine:
             clock,
             self._router,
             self._scheduler,
+            self._live,
             self.cancel_list,
             self._operate_account,
             self._turns,
@@ -252,48 +251,18 @@ class Engine:
                 self._stopping.set()
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
-        """No call of the list begins after this returns. Raises `Conflict`; see the store's port."""
+        """No call of the list begins after this returns, and those that do not ring are taken back. Raises
+        `Conflict`; see the store's port."""
         was_paused = self._scheduler.is_paused(call_list)
         self._scheduler.pause_list(call_list)
         changed = None
         try:
             changed = await self._change_list(account, call_list, "pause")
+            if changed is not None:
+                self._live.take_back(call_list, "paused")
         finally:
             if changed is None and not was_paused:
                 self._scheduler.resume_list(call_list)
-        return changed
-
-    async def stop_account(self, id_or_name: str) -> Account | None:
-        """Make no call of an account from now on, and end those that go on: none begins after this returns.
-        None when there is no such account."""
-        stopped = await self._set_stopped(id_or_name, self.clock.now())
-        if stopped is not None:
-            self._live.break_off_account(stopped.id)
-        return stopped
-
-    async def start_account(self, id_or_name: str) -> Account | None:
-        """Let an account call again that was stopped. None when there is no such account."""
-        started = await self._set_stopped(id_or_name, None)
-        if started is not None:
-            for flow in self._router.flows_of_account(started.id):
-                self._scheduler.offer_all(flow)
-        return started
-
-    async def _set_stopped(self, id_or_name: str, at: float | None) -> Account | None:
-        def change(account: Account) -> Account:
-            stopped_at = at if at is None or account.stopped_at is None else account.stopped_at
-            return msgspec.structs.replace(account, stopped_at=stopped_at)
-
-        found = await self.store.get_account(id_or_name)
-        if found is None:
-            return None
-        # A client that hangs up must not keep what was changed from being heard of.
-        with trio.CancelScope(shield=True):
-            async with self._turns:
-                audit.note(found.id, found.id)
-                changed = await self.store.change_account(found.id, audit.noting(change))
-                if changed is not None:
-                    self._operate_account(changed)
         return changed
 
     async def resume_list(self, account: str, call_list: str) -> CallList | None:
@@ -312,10 +281,12 @@ class Engine:
         return changed
 
     async def cancel_list(self, account: str, call_list: str) -> CallList | None:
-        """No call of the list begins after this returns; those that are up go on. Raises `Conflict`."""
+        """No call of the list begins after this returns, and those that nobody has answered are taken back;
+        the others go on. Raises `Conflict`."""
         changed = await self._change_list(account, call_list, "cancel")
         if changed is not None:
             self._scheduler.close_list(call_list)
+            self._live.take_back(call_list, "canceled")
             self._canceling.set()
         return changed
 

@@ -10,7 +10,7 @@ from engine.administration import Administration
 from engine.dial.did_keeper import DidKeeper
 from engine.holding import Holding
 from engine.intake.submission import Intake
-from engine.model import Account, Blocker, BlockerCode, CallList, Contact, ListCounts
+from engine.model import Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
 from engine.rescheduling import Rescheduling
@@ -63,13 +63,6 @@ class EngineFront(Protocol):
     @property
     def clock(self) -> WallClock:
         """The time of day."""
-
-    async def stop_account(self, id_or_name: str) -> Account | None:
-        """No call of the account begins after this returns, and those that go on end. None when there is
-        no such account."""
-
-    async def start_account(self, id_or_name: str) -> Account | None:
-        """Let it call again; as `stop_account`."""
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
         """No call of the list begins after this returns. None when there is no such list; raises

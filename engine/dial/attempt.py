@@ -16,7 +16,7 @@ from msgspec import Struct
 from engine.dial.conversation import Conversation, ConversationServices
 from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, of_answerer, outcome_of
 from engine.dial.limits import Block, Permit
-from engine.dial.live import LiveAttempts
+from engine.dial.live import LiveAttempts, LiveCall
 from engine.dial.presentation import FlowPresentation, present
 from engine.dial.record import attempt_event, ended_event, following_event
 from engine.dial.route import Route
@@ -152,6 +152,7 @@ class _AttemptRunner:
             initiated_at=services.clock.now(),
             redirected_from=contact.tel[contact.tel_index] if contact.detour else None,
         )
+        self._live = LiveCall(contact.account, contact.flow, contact.list, "initiated")
         self.names = {
             "account": contact.account,
             "flow": contact.flow,
@@ -176,6 +177,13 @@ class _AttemptRunner:
             self._services.set_aside(self._assignment.work, until, "callee_cap")
 
     async def _make_call(self) -> None:
+        self._services.live.enlist(self._live)
+        try:
+            await self._make_listed_call()
+        finally:
+            self._services.live.dismiss(self._live)
+
+    async def _make_listed_call(self) -> None:
         attempt = self._attempt
         if not await self._find_definition():
             return
@@ -267,7 +275,7 @@ class _AttemptRunner:
     async def _follow(self, call: Call) -> tuple[Ended, Ending]:
         """Dial at the permitted moment, and stay with the call until it is over."""
         dialed = False
-        with self._services.live.follow(self._attempt.account):
+        with self._services.live.follow(self._live):
             await trio.sleep_until(self._assignment.permit.at)
             now = trio.current_time()
             if now > self._dial_by:
@@ -282,7 +290,8 @@ class _AttemptRunner:
         if not dialed:
             raise _NotDialed
         call.hang_up()
-        return await call.wait_ended(), "shutdown"
+        ended = await call.wait_ended()
+        return ended, "canceled" if self._live.is_canceled else "shutdown"
 
     async def _hear_out(self, call: Call) -> tuple[Ended, Ending]:
         settings = self._assignment.flow.settings
@@ -319,6 +328,7 @@ class _AttemptRunner:
         status = next_status(self._attempt.status, signal)
         if status is None:
             return
+        self._live.status = status
         now = self._services.clock.now()
         if signal == "ringing":
             self._attempt = msgspec.structs.replace(self._attempt, status=status, ringing_at=now)
@@ -356,7 +366,7 @@ class _AttemptRunner:
             q850=ended.q850,
             media=_keep(media) if heard else None,
         )
-        if ending == "shutdown" and outcome.disposition == "canceled":
+        if outcome.disposition == "canceled":
             await self._withdraw()
         else:
             await self._settle(outcome, stall)
@@ -380,9 +390,19 @@ class _AttemptRunner:
         return None
 
     async def _withdraw(self) -> None:
-        """The attempt was broken off by us before an answer: its contact waits as it did."""
-        reopened = msgspec.structs.replace(self._contact, state="open")
-        await self._write_end(Outcome("canceled"), reopened)
+        """The attempt was broken off by us before an answer: its contact waits as it did, unless it was
+        canceled as well."""
+        if self._live.is_canceled:
+            after = self._cancel(self._contact)
+        else:
+            after = msgspec.structs.replace(self._contact, state="open")
+        await self._write_end(Outcome("canceled"), after)
+
+    def _cancel(self, contact: Contact) -> Contact:
+        now = self._services.clock.now()
+        return msgspec.structs.replace(
+            contact, state="completed", disposition="canceled", completed_at=now
+        )
 
     async def _settle(self, outcome: Outcome, stall: Stall | None = None) -> None:
         now, work = self._services.clock.now(), self._assignment.work
@@ -418,6 +438,8 @@ class _AttemptRunner:
             ended_at=ended_at,
         )
         self._attempt = attempt
+        if contact.state == "open" and self._live.is_canceled:
+            contact = self._cancel(contact)
         events = [*told, ended_event(attempt, now)]
         if contact.state == "open":
             events.append(following_event(contact, now))

@@ -50,7 +50,7 @@ FINAL_STATUS: Final[dict[Disposition | None, AttemptStatus]] = {
 }
 """Disposition → the status in which the attempt ends; None is a trunk that never answered."""
 
-Ending = Literal["the call ended", "ring time-out", "shutdown"]
+Ending = Literal["the call ended", "ring time-out", "shutdown", "canceled"]
 """Why the attempt's task stopped following the call."""
 
 
@@ -78,7 +78,7 @@ def outcome_of(
         return Outcome("failed" if status == "ringing" else None)
     if ending == "ring time-out":
         return Outcome("no-answer")
-    if ending == "shutdown":
+    if ending in ("shutdown", "canceled"):
         return Outcome("canceled")
     if ended.how == "rejected" and ended.sip_code is not None:
         return _outcome_of_refusal(ended, ended.sip_code, table)

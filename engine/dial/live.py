@@ -4,8 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final, Literal
 
 import trio
+
+from engine.model import AttemptStatus
+
+Order = Literal["paused", "canceled"]
+TAKEN_BACK: Final[dict[Order, frozenset[AttemptStatus]]] = {
+    "paused": frozenset({"initiated"}),
+    "canceled": frozenset({"initiated", "ringing"}),
+}
+"""In which status a call does not go on after an order: a pause lets telephones ring that do, a cancel leaves
+only those alone who talk."""
+
+
+class LiveCall:
+    """One of them."""
+
+    def __init__(
+        self,
+        account: str,
+        flow: str | None = None,
+        call_list: str | None = None,
+        status: AttemptStatus = "in-progress",
+    ) -> None:
+        self.parties = (account, flow, call_list)
+        self.status = status
+        """Of its attempt."""
+        self.scope = trio.CancelScope()
+        """In which it is followed, or will be."""
+        self.is_canceled = False
+        """Whether it was taken back for good, its contact with it."""
 
 
 class LiveAttempts:
@@ -13,30 +43,38 @@ class LiveAttempts:
     cancelling their tasks, so that each still writes its outcome down."""
 
     def __init__(self) -> None:
-        self._scopes: dict[trio.CancelScope, str] = {}
-        """Of each call that is followed, with its account."""
+        self._calls: dict[LiveCall, None] = {}
+        """From before their intent until they are followed no more."""
         self._numbers: set[tuple[str, str]] = set()
         """(list, number) of each call of a list, from before its intent until its end is written down."""
         self._broken_off = False
         self._emptied = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
-        """How many calls are being followed."""
-        return len(self._scopes)
+        """How many calls there are."""
+        return len(self._calls)
+
+    def enlist(self, call: LiveCall) -> None:
+        """A call is about to be made; `dismiss` ends that."""
+        self._calls[call] = None
+        if self._broken_off:
+            call.scope.cancel()
+
+    def dismiss(self, call: LiveCall) -> None:
+        """A call is over, as far as it can be taken back; does nothing the second time."""
+        self._calls.pop(call, None)
+        if not self._calls:
+            self._emptied.unpark_all()
 
     @contextmanager
-    def follow(self, account: str) -> Iterator[trio.CancelScope]:
+    def follow(self, call: LiveCall) -> Iterator[trio.CancelScope]:
         """The scope in which a call is followed."""
-        with trio.CancelScope() as scope:
-            if self._broken_off:
-                scope.cancel()
-            self._scopes[scope] = account
-            try:
-                yield scope
-            finally:
-                del self._scopes[scope]
-                if not self._scopes:
-                    self._emptied.unpark_all()
+        self.enlist(call)
+        try:
+            with call.scope:
+                yield call.scope
+        finally:
+            self.dismiss(call)
 
     @contextmanager
     def hold_number(self, call_list: str, number: str) -> Iterator[bool]:
@@ -57,18 +95,25 @@ class LiveAttempts:
         return (call_list, number) in self._numbers
 
     async def wait_empty(self) -> None:
-        """Return when no call is being followed."""
-        while self._scopes:
+        """Return when there is no call."""
+        while self._calls:
             await self._emptied.park()
 
     def break_off(self) -> None:
         """End every call, and each that begins from now on."""
         self._broken_off = True
-        for scope in self._scopes:
-            scope.cancel()
+        for call in self._calls:
+            call.scope.cancel()
 
     def break_off_account(self, account: str) -> None:
         """End every call of an account that goes on."""
-        for scope, of_account in self._scopes.items():
-            if of_account == account:
-                scope.cancel()
+        for call in self._calls:
+            if account in call.parties:
+                call.scope.cancel()
+
+    def take_back(self, party: str, order: Order) -> None:
+        """Take back what has not got far enough of a list, a flow or an account, by its id."""
+        for call in self._calls:
+            if party in call.parties and call.status in TAKEN_BACK[order]:
+                call.is_canceled |= order == "canceled"
+                call.scope.cancel()

@@ -18,6 +18,7 @@ from engine.dial.attempt import AttemptServices
 from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, FloorGlance, Ticket
 from engine.dial.leg import LegFailed, LegRequest, end_interrupted_legs, open_leg
+from engine.dial.live import LiveCall
 from engine.dial.router import Errand, Router
 from engine.dial.seats import Seat
 from engine.dial.transfer import AttemptLegs
@@ -245,7 +246,7 @@ class Workforce:
     async def _work_shift(self, floor: Floor, seat: Seat, reached: trio.Event) -> None:
         """One agent, from coming to going."""
         reason = "asked"
-        with self._services.live.follow(seat.agent.account):
+        with self._services.live.follow(LiveCall(seat.agent.account)):
             try:
                 if floor.is_standing:
                     reason = await self._hold_line(floor, seat, reached)
@@ -368,7 +369,7 @@ class Workforce:
             agent=seat.agent.id or None,
             variables=contact.variables,
         )
-        with self._services.live.follow(contact.account):
+        with self._services.live.follow(LiveCall(contact.account)):
             try:
                 async with open_leg(self._services, self._router.ways_of, request) as line:
                     floor.lines[seat] = line

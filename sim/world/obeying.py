@@ -90,9 +90,9 @@ async def _hold(world: World, engine: Engine, action: Action, target: str) -> Re
     holding = engine.holding
     match action.deed:
         case "stop_account":
-            await engine.stop_account(target)
+            await engine.holding.stop_account(target)
         case "start_account":
-            await engine.start_account(target)
+            await engine.holding.start_account(target)
         case "pause_account":
             await holding.pause_account(target)
         case "resume_account":

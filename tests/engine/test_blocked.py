@@ -50,7 +50,7 @@ async def test_a_list_sums_up_what_each_of_its_contacts_waits_for(
         await world.engine.pause_list("acc_1", "lst_1")
         assert await sum_of(world) == {"list_paused": 8}
         await world.engine.resume_list("acc_1", "lst_1")
-        await world.engine.stop_account("default")
+        await world.engine.holding.stop_account("default")
         assert await sum_of(world) == {"account_stopped": 8}
 
 

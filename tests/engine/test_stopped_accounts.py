@@ -18,7 +18,7 @@ async def test_no_call_begins_after_an_account_is_stopped_and_those_that_go_on_e
         await world.add_list(people(200))
         await trio.sleep(5)
         assert world.engine.statistics().calls > 10
-        stopped = await world.engine.stop_account("default")
+        stopped = await world.engine.holding.stop_account("default")
         assert stopped is not None
         assert stopped.stopped_at == EPOCH + 5
         before = len(world.dial_times())
@@ -31,7 +31,7 @@ async def test_no_call_begins_after_an_account_is_stopped_and_those_that_go_on_e
         assert {(one.code, one.until) for one in explained if one is not None} == {
             ("account_stopped", None)
         }
-        assert await world.engine.start_account("acc_1") is not None
+        assert await world.engine.holding.start_account("acc_1") is not None
         await world.wait_done()
         answered = [one for one in await world.contacts() if one.disposition == "answered"]
         assert len(answered) == 200
@@ -43,8 +43,8 @@ async def test_an_account_stays_stopped_over_a_restart_and_whatever_else_is_chan
     store = make_store()
     await furnish(store, [flow()], [did()])
     async with running(store=store) as world:
-        await world.engine.stop_account("default")
-        again = await world.engine.stop_account("default")
+        await world.engine.holding.stop_account("default")
+        again = await world.engine.holding.stop_account("default")
         assert again is not None
         assert again.stopped_at == EPOCH
     async with running(store=store) as world:
@@ -52,10 +52,10 @@ async def test_an_account_stays_stopped_over_a_restart_and_whatever_else_is_chan
         await world.engine.administration.change_account("default", {"timezone": "Asia/Tokyo"})
         await trio.sleep(100)
         assert world.dial_times() == []
-        await world.engine.start_account("default")
+        await world.engine.holding.start_account("default")
         await world.wait_done()
-        assert await world.engine.stop_account("nobody") is None
-        assert await world.engine.start_account("nobody") is None
+        assert await world.engine.holding.stop_account("nobody") is None
+        assert await world.engine.holding.start_account("nobody") is None
 
 
 async def test_a_redirection_to_a_premium_number_is_not_followed(

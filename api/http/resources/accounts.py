@@ -31,12 +31,12 @@ async def change_account(exchange: Exchange) -> Answer:
 
 async def stop_account(exchange: Exchange) -> Answer:
     """POST /v1/accounts/{account}/stop"""
-    return _answer(exchange, await exchange.engine.stop_account(exchange.path["account"]))
+    return _answer(exchange, await exchange.engine.holding.stop_account(exchange.path["account"]))
 
 
 async def start_account(exchange: Exchange) -> Answer:
     """POST /v1/accounts/{account}/start"""
-    return _answer(exchange, await exchange.engine.start_account(exchange.path["account"]))
+    return _answer(exchange, await exchange.engine.holding.start_account(exchange.path["account"]))
 
 
 async def pause(exchange: Exchange) -> Answer:

@@ -25,6 +25,7 @@ from engine.agent import Agent, Presence
 from engine.dial.did_keeper import DidKeeper
 from engine.dial.floor import FloorGlance
 from engine.dial.limits import limits_of_engine
+from engine.dial.live import LiveAttempts
 from engine.dial.pacing import Tally
 from engine.dial.router import Router
 from engine.did_health import RestRules
@@ -167,6 +168,7 @@ class StillEngine:
             clock,
             router,
             scheduler,
+            LiveAttempts(),
             self.cancel_list,
             lambda account: self.changed.append(("account", account.id, account.id)),
             trio.Lock(),
@@ -174,20 +176,6 @@ class StillEngine:
         self.dids = DidKeeper(store, clock, router, RestRules(), lambda flow: None)
         self.agents = Lounge()
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self.agents)
-
-    async def stop_account(self, id_or_name: str) -> Account | None:
-        return await self._set_stopped(id_or_name, self.clock.now())
-
-    async def start_account(self, id_or_name: str) -> Account | None:
-        return await self._set_stopped(id_or_name, None)
-
-    async def _set_stopped(self, id_or_name: str, at: float | None) -> Account | None:
-        found = await self.store.get_account(id_or_name)
-        if found is None:
-            return None
-        return await self.store.change_account(
-            found.id, lambda one: msgspec.structs.replace(one, stopped_at=at)
-        )
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
         return await self.store.set_list_status(account, call_list, "pause", self.clock.now())
