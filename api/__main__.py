@@ -13,6 +13,7 @@ from api.commands import (
     REFUSED,
     Command,
     CommandFailed,
+    backup,
     bench,
     config_check,
     demo,
@@ -43,6 +44,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     flow.CHECK,
     flow.DRAW,
     config_check.COMMAND,
+    backup.COMMAND,
+    backup.RESTORE,
     bench.COMMAND,
 )
 

@@ -48,6 +48,15 @@ from adapters.webhook import WebhookNotifier
 from adapters.workers import open_process_workers
 from api.config import Config
 from api.config import Trunk as TrunkConfig
+from api.data_folder import (
+    ADMIN_KEY_HASH,
+    DATABASE,
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    PROMPTS,
+    RECORDINGS,
+    TRACES,
+)
 from api.http.app import make_app
 from api.http.auth import KEY_PREFIX, hash_key
 from api.http.exchange import HttpSettings
@@ -74,20 +83,12 @@ from engine.ports.store import Store
 from engine.ports.workers import Workers
 from engine.runtime import Engine, EngineSettings, EngineStatistics
 
-DATABASE: Final = "callwheel.db"
 TELL_WAITING_S: Final = 10.0
 """How often at the most the feed tells what the contacts of a list wait for."""
-PROMPTS: Final = "prompts"
-RECORDINGS: Final = "recordings"
-TRACES: Final = "traces.db"
 BEEP: Final = "tone:1000/400ms"
 """What tells a callee to speak."""
 TALKERS: Final = 2
 """Processes that speak texts."""
-PRIVATE_FILE: Final = 0o600
-PRIVATE_FOLDER: Final = 0o700
-ADMIN_KEY_HASH: Final = "administrator.sha256"
-"""Holds the hash of the administrator key that the first start made."""
 
 
 class Started(Struct, frozen=True):

@@ -11,7 +11,8 @@ from typing import Final
 import trio
 
 from adapters.sqlite.store import open_sqlite_store
-from api.compose import DATABASE, SystemClock
+from api.compose import SystemClock
+from api.data_folder import DATABASE
 from engine.events import StoredEvent
 from engine.ids import IdSource
 from engine.model import CallList, Contact, Flow, Report
