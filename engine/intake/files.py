@@ -12,10 +12,11 @@ from msgspec import structs
 
 from engine.intake.archive import check_directory, is_archive, unpack
 from engine.intake.columns import Columns, is_example, read_columns
+from engine.intake.plain import Layout
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate, Rules
 from engine.intake.starttime import read_name_time
-from engine.intake.table import Table, read_table, unwrap
+from engine.intake.table import Row, Table, read_table, unwrap
 from engine.intake.workbook import is_workbook, read_workbook
 from engine.model import REPORT_ERRORS_MAX, RowError
 
@@ -95,17 +96,48 @@ class TableReader:
 
     def read(self) -> Iterator[tuple[Candidate | list[RowError], list[str]]]:
         """Each row that is not blank, with its cells. The template's example is passed over, and noted."""
+        for row in self._table.rows:
+            found = self._look(row)
+            if found is not None:
+                yield found
+
+    @property
+    def layout(self) -> Layout:
+        """Where its plain rows have what."""
+        columns = self._columns
+        return Layout(
+            len(self._table.header),
+            tuple(place for place, _ in columns.tels),
+            {name: place for place, name in columns.variables},
+            columns.starttime,
+            columns.reference,
+        )
+
+    def take_plain(self, count: int) -> tuple[int, list[list[str]]]:
+        """The next rows and the number of the first, as of `Rows.take_plain`."""
+        if self._table.has_wrapped:
+            return 0, []
+        first, rows = self._table.rows.take_plain(count)
+        return self._rows_before + first, rows
+
+    def look(
+        self, row: int, cells: list[str]
+    ) -> tuple[Candidate | list[RowError], list[str]] | None:
+        """What `read` would have given of a row that was taken; None for one that is passed over."""
+        found = self._table.rows.look(row - self._rows_before, cells)
+        return None if found is None else self._look(found)
+
+    def _look(self, found: Row) -> tuple[Candidate | list[RowError], list[str]] | None:
+        number, cells, problem = found
+        self.rows = row = self._rows_before + number
+        if problem is not None:
+            return [RowError(row, None, problem.code, problem.detail)], cells
+        plain = [unwrap(cell) for cell in cells] if self._table.has_wrapped else cells
         tel1 = self._columns.tels[0][0]
-        for number, cells, problem in self._table.rows:
-            self.rows = row = self._rows_before + number
-            if problem is not None:
-                yield [RowError(row, None, problem.code, problem.detail)], cells
-                continue
-            plain = [unwrap(cell) for cell in cells] if self._table.has_wrapped else cells
-            if tel1 < len(plain) and is_example(plain[tel1]):
-                self._pass_over(row)
-            else:
-                yield _make_candidate(self._columns, row, plain), cells
+        if tel1 < len(plain) and is_example(plain[tel1]):
+            self._pass_over(row)
+            return None
+        return _make_candidate(self._columns, row, plain), cells
 
     def locate(self, errors: Sequence[RowError]) -> Sequence[RowError]:
         """The errors, saying which file they are in where there are several."""

@@ -7,6 +7,7 @@ possible there. Tables of valid ranges grow stale, and a wrong refusal costs mor
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
@@ -90,6 +91,35 @@ def read_number(text: str, destinations: tuple[str, ...]) -> str | NumberProblem
     if refusal is not None:
         return NumberProblem("number_not_allowed", refusal)
     return number
+
+
+def find_plain_numbers(texts: Sequence[str], destinations: tuple[str, ...]) -> list[str]:
+    """The numbers in E.164, of those texts that are plain ones which may be called; empty for all others,
+    which are for `read_number`. A third of its price."""
+    found = []
+    patterns = _STARTS
+    for text in texts:
+        number = text if text[:1] == "+" else f"+{text}"
+        start = number[1:4]
+        pattern = patterns.get(start) or _find_start(start)
+        if pattern.fullmatch(number, 1) and number.startswith(destinations):
+            found.append(number)
+        else:
+            found.append("")
+    return found
+
+
+_NONE: Final = re.compile(r"(?!)")
+_STARTS: Final[dict[str, re.Pattern[str]]] = {}
+"""What plain numbers look like, by their first three digits: at most a thousand."""
+
+
+def _find_start(start: str) -> re.Pattern[str]:
+    if len(start) < 3 or not (start.isascii() and start.isdigit()):
+        return _NONE
+    pattern = _plain_pattern(start)
+    _STARTS[start] = found = _NONE if pattern is None else pattern
+    return found
 
 
 def to_e164(digits: str) -> str | None:

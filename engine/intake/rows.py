@@ -18,6 +18,10 @@ from engine.intake.starttime import LATE_S_MAX, read_starttime
 from engine.model import REPORT_ERRORS_MAX, RowError
 from engine.variable import VALUE_LENGTH_MAX, Variable, find_fault
 
+MOMENTS_KEPT: Final = 1_000
+"""Start times of a list that are read once only …"""
+MOMENT_LENGTH_MAX: Final = 40
+"""… where they are as short as such a text should be."""
 REFERENCE_LENGTH_MAX: Final = 256
 """Characters of a reference."""
 
@@ -60,13 +64,15 @@ class RowReader:
             rules: by what to judge.
             variable_prefix: what this door writes before the name of a variable, for messages.
         """
-        self._rules = rules
+        self.rules = rules
         self._zone = ZoneInfo(rules.timezone)
         self._variable_prefix = variable_prefix
         self._variables = [
             (name, variable.type == "text", variable) for name, variable in rules.variables.items()
         ]
-        self._seen = SeenNumbers()
+        self.seen = SeenNumbers()
+        """The numbers that were taken."""
+        self._moments: dict[str, float | None] = {}
         self.warnings: list[RowError] = []
         """What was odd about rows that were taken; the first `REPORT_ERRORS_MAX`."""
 
@@ -77,10 +83,10 @@ class RowReader:
         Args:
             at: seconds since the epoch; None means now.
         """
-        if at is None or 0 <= self._rules.now - at <= LATE_S_MAX:
-            if at is not None and at < self._rules.now:
+        if at is None or 0 <= self.rules.now - at <= LATE_S_MAX:
+            if at is not None and at < self.rules.now:
                 self._warn(RowError(0, "starttime", "starttime_past", "The list starts now."))
-            return self._rules.now
+            return self.rules.now
         return at
 
     def read(self, candidate: Candidate, default_starttime: float) -> Draft | list[RowError]:
@@ -99,14 +105,14 @@ class RowReader:
             errors.append(_too_long(candidate.row, "reference", REFERENCE_LENGTH_MAX))
         if errors:
             return errors
-        earlier = self._seen.note(tel[0], candidate.row)
+        earlier = self.seen.note(tel[0], candidate.row)
         if earlier != candidate.row:
             detail = f"{tel[0]} is called first in row {earlier} already."
             return [RowError(candidate.row, candidate.tels[0][0], "duplicate_number", detail)]
-        if starttime < self._rules.now:
+        if starttime < self.rules.now:
             detail = "The start time has passed; it starts now."
             self._warn(RowError(candidate.row, "starttime", "starttime_past", detail))
-            starttime = self._rules.now
+            starttime = self.rules.now
         return Draft(candidate.row, tuple(tel), variables, starttime, reference or None)
 
     def _read_tels(self, candidate: Candidate, errors: list[RowError]) -> list[str]:
@@ -116,7 +122,7 @@ class RowReader:
                 if place == 0:
                     errors.append(_missing_tel(candidate.row, column))
                 continue
-            number = read_number(text, self._rules.destinations)
+            number = read_number(text, self.rules.destinations)
             if not isinstance(number, str):
                 errors.append(RowError(candidate.row, column, number.code, number.detail))
             elif number not in tel:
@@ -125,6 +131,15 @@ class RowReader:
             errors.append(_missing_tel(candidate.row, "tel1"))
         return tel
 
+    def read_moment(self, text: str) -> float | None:
+        """As `read_starttime`. The rows of a list seldom have more than a few start times."""
+        if text in self._moments:
+            return self._moments[text]
+        at = read_starttime(text, self._zone)
+        if len(self._moments) < MOMENTS_KEPT and len(text) <= MOMENT_LENGTH_MAX:
+            self._moments[text] = at
+        return at
+
     def _read_starttime(
         self, candidate: Candidate, default: float, errors: list[RowError]
     ) -> float:
@@ -132,12 +147,12 @@ class RowReader:
         if not text:
             at: float | None = default
         else:
-            at = read_starttime(text, self._zone)
+            at = self.read_moment(text)
         if at is None:
             detail = f"{text[:40]!r} is not a time as ISO 8601 writes it: 2030-12-31T09:30:00."
             errors.append(RowError(candidate.row, "starttime", "invalid_starttime", detail))
-            return self._rules.now
-        if at < self._rules.now - LATE_S_MAX:
+            return self.rules.now
+        if at < self.rules.now - LATE_S_MAX:
             detail = "The start time passed more than 24 hours ago."
             errors.append(RowError(candidate.row, "starttime", "starttime_past", detail))
         return at

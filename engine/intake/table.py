@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.intake.encoding import decode_text, has_unreadable, replace_unreadable
 from engine.intake.refused import Refused
@@ -45,13 +45,67 @@ class Row(NamedTuple):
     problem: RowProblem | None
 
 
+class Rows:
+    """The rows below a header that are not blank, in their order, once."""
+
+    def __init__(
+        self,
+        records: Iterator[tuple[list[str], RowProblem | None]],
+        width: int,
+        lines: _Lines | None = None,
+        is_damaged: bool = False,
+    ) -> None:
+        """
+        Args:
+            records: of which they are made.
+            width: cells of the header.
+            lines: what the records are read from, where it is lines.
+            is_damaged: whether there are characters that could not be read.
+        """
+        self._records = records
+        self._width = width
+        self._lines = None if is_damaged else lines
+        self._is_damaged = is_damaged
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        for cells, problem in self._records:
+            self._number += 1
+            row = self.look(self._number, cells, problem)
+            if row is not None:
+                return row
+        raise StopIteration
+
+    def take_plain(self, count: int) -> tuple[int, list[list[str]]]:
+        """The next rows as they are, blank ones included, with the number of the first: up to `count`, where
+        each is one line. None where that is not so, and none where `look` must see each."""
+        rows = [] if self._lines is None else self._lines.take_plain(count)
+        first = self._number + 1
+        self._number += len(rows)
+        return first, rows
+
+    def look(self, number: int, cells: list[str], problem: RowProblem | None = None) -> Row | None:
+        """The row, with what is wrong with its form; None where it is blank."""
+        if not "".join(cells).strip():
+            return None
+        if self._is_damaged and has_unreadable("".join(cells)):
+            return Row(number, [replace_unreadable(cell) for cell in cells], _UNREADABLE)
+        if len(cells) > self._width and problem is None and len(_trim(cells)) > self._width:
+            detail = f"The row has {len(_trim(cells))} cells, the header {self._width}."
+            problem = RowProblem("too_many_columns", detail)
+        return Row(number, cells, problem)
+
+
 class Table(Struct, frozen=True):
     """A file whose header was read; `rows` can be walked through once."""
 
     name: str
     header: tuple[str, ...]
     """Without blanks around the titles and without empty titles at the end."""
-    rows: Iterator[Row]
+    rows: Rows
     has_wrapped: bool = False
     """Whether some cell may be one for `unwrap`."""
 
@@ -76,14 +130,19 @@ def read_table(name: str, data: bytes) -> Table:
     if "\x00" in text:
         raise _not_csv(name)
     lines = _Lines(text)
-    table = make_table(name, _read_records(lines, _find_delimiter(lines)))
-    rows = _reject_unreadable(table.rows) if has_unreadable(text) else table.rows
-    return Table(name, table.header, rows, has_wrapped='="' in text)
+    lines.delimiter = _find_delimiter(lines)
+    table = make_table(name, _read_records(lines), lines, has_unreadable(text))
+    return structs.replace(table, has_wrapped='="' in text)
 
 
-def make_table(name: str, records: Iterator[tuple[list[str], RowProblem | None]]) -> Table:
+def make_table(
+    name: str,
+    records: Iterator[tuple[list[str], RowProblem | None]],
+    lines: _Lines | None = None,
+    is_damaged: bool = False,
+) -> Table:
     """A table of records, of which the first that is not blank is the header. Raises `Refused`: `not_csv` for
-    a header that is none, `too_many_columns`, `no_rows`."""
+    a header that is none, `too_many_columns`, `no_rows`. `lines` and `is_damaged` are as of `Rows`."""
     for cells, problem in records:
         if problem is None and not "".join(cells).strip():
             continue
@@ -92,7 +151,7 @@ def make_table(name: str, records: Iterator[tuple[list[str], RowProblem | None]]
         header = _trim([unwrap(replace_unreadable(cell)).strip() for cell in cells])
         if len(header) > COLUMNS_MAX:
             raise Refused("too_many_columns", f"{name!r} has more than {COLUMNS_MAX} columns.")
-        return Table(name, tuple(header), _read_rows(records, len(header)))
+        return Table(name, tuple(header), Rows(records, len(header), lines, is_damaged))
     raise Refused("no_rows", f"{name!r} is empty.")
 
 
@@ -115,25 +174,6 @@ def _trim(cells: list[str]) -> list[str]:
     return cells[:end]
 
 
-def _read_rows(records: Iterator[tuple[list[str], RowProblem | None]], width: int) -> Iterator[Row]:
-    for number, (cells, problem) in enumerate(records, start=1):
-        if not "".join(cells).strip():
-            continue
-        if len(cells) > width and problem is None and len(_trim(cells)) > width:
-            detail = f"The row has {len(_trim(cells))} cells, the header {width}."
-            yield Row(number, cells, RowProblem("too_many_columns", detail))
-        else:
-            yield Row(number, cells, problem)
-
-
-def _reject_unreadable(rows: Iterator[Row]) -> Iterator[Row]:
-    for row in rows:
-        if has_unreadable("".join(row.cells)):
-            yield Row(row.number, [replace_unreadable(cell) for cell in row.cells], _UNREADABLE)
-        else:
-            yield row
-
-
 class _RecordTooLong(Exception):
     """A record passed one of its bounds."""
 
@@ -147,6 +187,9 @@ class _Lines:
         self._at = 0
         self._record_at = 0
         self._record_lines = 0
+        self._wary = 0
+        """Records that are read one by one before others are taken together again."""
+        self.delimiter = _DELIMITERS[0]
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -164,6 +207,7 @@ class _Lines:
 
     def begin_record(self) -> None:
         """What is read from here on belongs to a new record."""
+        self._wary -= self._wary > 0
         self._record_at = self._at
         self._record_lines = 0
 
@@ -177,6 +221,27 @@ class _Lines:
         """The next line, without its end and without counting towards a record."""
         self.begin_record()
         return self.set_back()
+
+    def take_plain(self, count: int) -> list[list[str]]:
+        """The cells of the next lines, up to `count`, if each is a record; else none, and none for as many
+        records to come, so that no line is read in vain more than once."""
+        if self._wary or self._at == len(self._text):
+            return []
+        end = self._text.rfind("\n", self._at, self._at + RECORD_CHARS_MAX) + 1
+        if len(self._text) - self._at <= RECORD_CHARS_MAX:
+            end = len(self._text)
+        lines = self._text[self._at : end].removesuffix("\n").split("\n")[:count] if end else []
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True, skipinitialspace=True)
+        try:
+            records = list(reader)
+        except csv.Error:
+            records = []
+        if not records or len(records) < len(lines):
+            self._wary = count
+            return []
+        taken = sum(map(len, lines)) + len(lines)
+        self._at = min(self._at + taken, len(self._text))
+        return records
 
     def is_at_end(self) -> bool:
         """Whether no line is left."""
@@ -201,13 +266,13 @@ def _find_delimiter(lines: _Lines) -> str:
     return _DELIMITERS[0]
 
 
-def _read_records(lines: _Lines, delimiter: str) -> Iterator[tuple[list[str], RowProblem | None]]:
+def _read_records(lines: _Lines) -> Iterator[tuple[list[str], RowProblem | None]]:
     """The cells of each record, blank ones included, and what is wrong with its form (RFC 4180 §2).
 
     A record that cannot be read costs its first line only, so that an unclosed quote does not take
     the rows below along; `RECORD_LINES_MAX` bounds how often a line is read again.
     """
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(lines, delimiter=lines.delimiter, strict=True, skipinitialspace=True)
     while True:
         lines.begin_record()
         try:

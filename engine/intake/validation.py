@@ -20,6 +20,7 @@ from engine.intake import bodies, columns
 from engine.intake.bodies import read_contact, read_multicast, split_lines
 from engine.intake.files import TableReader, merge_headers, open_tables
 from engine.intake.outline import Outline
+from engine.intake.plain import PlainReader
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate, RowReader, Rules
 from engine.intake.starttime import read_starttime
@@ -176,6 +177,10 @@ def read_found(found: bytes) -> Piece | Verdict | Refusal:
     return _FOUND.decode(found)
 
 
+def _too_many_rows() -> Refused:
+    return Refused("too_many_contacts", f"A list has at most {ROWS_MAX} rows; split it.")
+
+
 class _Tally:
     """Counts the rows and what became of them, and keeps those that have not been told yet."""
 
@@ -195,7 +200,7 @@ class _Tally:
         """Take a row, or say why not, for `reject`. Raises `Refused("too_many_contacts")`."""
         self._rows += 1
         if self._rows > ROWS_MAX:
-            raise Refused("too_many_contacts", f"A list has at most {ROWS_MAX} rows; split it.")
+            raise _too_many_rows()
         found = row if isinstance(row, list) else self._reader.read(row, default_starttime)
         if isinstance(found, list):
             return found
@@ -207,6 +212,20 @@ class _Tally:
             self._earliest_at = found.starttime
         return []
 
+    def take(self, drafts: Sequence[Draft]) -> None:
+        """Take rows that were judged elsewhere. Raises as `judge`."""
+        self._rows += len(drafts)
+        if self._rows > ROWS_MAX:
+            raise _too_many_rows()
+        self._accepted += len(drafts)
+        self._drafts += drafts
+        if self._outline is not None:
+            for draft in drafts:
+                self._outline.note(draft)
+        earliest_at = min(draft.starttime for draft in drafts)
+        if self._earliest_at is None or earliest_at < self._earliest_at:
+            self._earliest_at = earliest_at
+
     def reject(self, errors: Sequence[RowError], cells: tuple[str, ...]) -> None:
         """Keep a row that was not taken."""
         self.note(errors)
@@ -217,6 +236,11 @@ class _Tally:
         """Keep errors for the report, as long as it has room."""
         self._errors.extend(errors)
         del self._errors[REPORT_ERRORS_MAX:]
+
+    @property
+    def room(self) -> int:
+        """Rows that the next piece still has room for; one at the least."""
+        return max(1, PIECE_ROWS - len(self._drafts) - len(self._rejected))
 
     @property
     def is_full(self) -> bool:
@@ -312,10 +336,16 @@ def _validate_file(job: Submitted) -> Iterator[Piece | Verdict]:
         table_reader = TableReader(table, job.rules, rows, label)
         tally.note(table_reader.notes)
         default = reader.place_default(table_reader.starttime)
-        for candidate, cells in table_reader.read():
-            errors = tally.judge(candidate, default)
-            if errors:
-                tally.reject(table_reader.locate(errors), _place(cells, own_places))
+        plain = PlainReader(reader, table_reader.layout, default)
+        for found in _read_rows(table_reader, plain, tally):
+            if isinstance(found, tuple):
+                candidate, cells = found
+                errors = tally.judge(candidate, default)
+                if errors:
+                    tally.reject(table_reader.locate(errors), _place(cells, own_places))
+            else:
+                tally.take(found)
+                table_reader.rows = found[-1].row
             if tally.is_full:
                 yield from tally.take_piece()
         tally.warnings += table_reader.warnings
@@ -323,6 +353,26 @@ def _validate_file(job: Submitted) -> Iterator[Piece | Verdict]:
     yield from tally.take_piece()
     verdict = tally.close(job.name, header)
     yield structs.replace(verdict, content_sha256=sha256(job.data).digest())
+
+
+def _read_rows(
+    table: TableReader, plain: PlainReader, tally: _Tally
+) -> Iterator[tuple[Candidate | list[RowError], list[str]] | list[Draft]]:
+    """The rows of a table that are not passed over: plain ones as drafts, all others as `TableReader.read`
+    gives them."""
+    others = table.read()
+    while True:
+        first, rows = table.take_plain(tally.room)
+        for found in plain.read(first, rows) if rows else ():
+            if not isinstance(found, int):
+                yield found
+            elif (looked_at := table.look(first + found, rows[found])) is not None:
+                yield looked_at
+        if not rows:
+            other = next(others, None)
+            if other is None:
+                return
+            yield other
 
 
 def _place(cells: list[str], places: list[int]) -> tuple[str, ...]:
