@@ -47,3 +47,9 @@ def ids_from(first: str, count: int) -> list[str]:
     prefix, _, digits = first.partition("_")
     begin = int(digits, 16)
     return [f"{prefix}_{value:028x}" for value in range(begin, begin + count)]
+
+
+def id_after(first: str, count: int) -> str:
+    """The id that comes so many after another, as of `ids_from`."""
+    prefix, _, digits = first.partition("_")
+    return f"{prefix}_{int(digits, 16) + count:028x}"

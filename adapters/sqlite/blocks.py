@@ -17,7 +17,7 @@ from msgspec import structs
 from adapters.sqlite.rows import CONTACT_INSERT, Row, contact_row
 from adapters.sqlite.unit import Unit
 from engine.drafts import Batch, Drafts
-from engine.ids import ids_from
+from engine.ids import id_after
 from engine.model import Contact
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 BLOCK_CONTACTS_MIN: Final = 2
 """Contacts of a batch that is kept as a block."""
+BLOCK_ROWS: Final = 20
+"""Rows of other tables that writing a block takes as long as."""
 DROPPED_AT_ONCE: Final = 50
 """Blocks that one operation deletes."""
 MOVED_AT_ONCE: Final = 200
@@ -124,11 +126,10 @@ _DROP: Final = (
 def add_batch(unit: Unit, list_n: int, batch: Batch) -> None:
     """Keep a batch as a block; as rows where it is small, and where its contacts start at several times."""
     drafts = batch.drafts
-    has_one_start = drafts.earliest_at == drafts.latest_at
-    if drafts.count < BLOCK_CONTACTS_MIN or not has_one_start:
+    if not _makes_block(batch):
         _add_rows(unit, list_n, batch)
         return
-    last_id = ids_from(batch.first_id, drafts.count)[-1]
+    last_id = id_after(batch.first_id, drafts.count - 1)
     n = unit.execute(
         _INSERT,
         (
@@ -143,6 +144,16 @@ def add_batch(unit: Unit, list_n: int, batch: Batch) -> None:
         ),
     ).lastrowid
     unit.execute("INSERT INTO contact_block_data (n, data) VALUES (?, ?)", (n, drafts.data))
+
+
+def rows_of(batch: Batch) -> int:
+    """How many rows writing a batch takes as long as."""
+    return BLOCK_ROWS if _makes_block(batch) else batch.drafts.count
+
+
+def _makes_block(batch: Batch) -> bool:
+    drafts = batch.drafts
+    return drafts.count >= BLOCK_CONTACTS_MIN and drafts.earliest_at == drafts.latest_at
 
 
 def widen_first(unit: Unit, call_list: str, until: float) -> int:

@@ -14,9 +14,10 @@ from functools import partial
 from typing import Final
 
 import msgspec
+import trio
 
 from adapters.sqlite.answers import earlier_answer, keep_answer
-from adapters.sqlite.blocks import COUNT_CONTACTS, add_batch, drop_blocks
+from adapters.sqlite.blocks import COUNT_CONTACTS, add_batch, drop_blocks, rows_of
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.pickups import find_pickup, keep_pickup
 from adapters.sqlite.readers import Readers
@@ -47,8 +48,8 @@ from engine.ports.store import Conflict, IdempotentAnswer, NewList, PickedUp, Pr
 
 PIECE_ROWS: Final = 1000
 """Contacts, or rejected rows, of one piece: about 6 ms of the writer's time."""
-BATCH_ROWS: Final = 20
-"""Rows that a block counts for."""
+GATHERED_ROWS: Final = 160
+"""Rows, as `blocks.rows_of` counts them, that go into one commit where nobody waits for each batch."""
 
 _read_list: Final = msgspec.json.Decoder(CallList).decode
 _PROMISE: Final = "INSERT OR REPLACE INTO promised_lists (list, call_list) VALUES (?, ?)"
@@ -144,6 +145,8 @@ class SqliteListTaking:
         self._n = n
         self._contacts = 0
         self._rejected = 0
+        self._gathered: list[Batch] = []
+        """What is written with the next batch or with the list, as nobody was promised it."""
         self.is_settled = False
         """Whether it is published, or will be without its caller."""
 
@@ -155,35 +158,40 @@ class SqliteListTaking:
     ) -> None:
         """Keep a piece."""
         keep = partial(_add_contacts, self._n, contacts)
-        await self._add(keep, len(contacts), len(contacts), rejected, promise)
+        self._contacts += len(contacts)
+        await self._write(keep, len(contacts), rejected, promise)
 
     async def add_batch(
         self, batch: Batch, rejected: Sequence[RejectedRow], promise: Promise | None = None
     ) -> None:
         """Keep a piece as the block that it is."""
-        keep = partial(add_batch, list_n=self._n, batch=batch)
-        await self._add(keep, batch.drafts.count, BATCH_ROWS, rejected, promise)
+        self._gathered.append(batch)
+        self._contacts += batch.drafts.count
+        rows = sum(map(rows_of, self._gathered))
+        if promise is None and not rejected and rows < GATHERED_ROWS:
+            await trio.lowlevel.checkpoint()
+            return
+        gathered, self._gathered = self._gathered, []
+        await self._write(partial(_add_batches, self._n, gathered), rows, rejected, promise)
 
-    async def _add(
+    async def _write(
         self,
         keep: Callable[[Unit], None],
-        contacts: int,
         rows: int,
         rejected: Sequence[RejectedRow],
         promise: Promise | None,
     ) -> None:
         n, place = self._n, self._rejected
-        self._contacts += contacts
         self._rejected += len(rejected)
 
-        def add(unit: Unit) -> None:
+        def write(unit: Unit) -> None:
             keep(unit)
             _add_rejected(n, place, rejected, unit)
             if promise is not None:
                 unit.execute(_PROMISE, (n, text(promise.call_list)))
                 keep_answer(unit, promise.answer)
 
-        await self._writer.submit_step(add, rows + len(rejected))
+        await self._writer.submit_step(write, rows + len(rejected))
         self.is_settled = promise is not None
 
     async def drop_contacts(self) -> None:
@@ -191,14 +199,21 @@ class SqliteListTaking:
         while await self._writer.submit_step(partial(_drop_contacts, self._n), PIECE_ROWS):
             pass
         self._contacts = 0
+        self._gathered.clear()
 
     async def publish(
         self, new: NewList, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
         """Make the list. Raises as `SqliteIntake.accept_list`."""
-        earlier = await self._writer.submit(
-            lambda unit: _publish(unit, self._n, new, self._contacts, answer)
-        )
+        gathered, contacts = self._gathered, self._contacts
+
+        def publish(unit: Unit) -> IdempotentAnswer | None:
+            earlier = _publish(unit, self._n, new, contacts, answer)
+            if earlier is None:
+                _add_batches(self._n, gathered, unit)
+            return earlier
+
+        earlier = await self._writer.submit(publish, sum(map(rows_of, gathered)) + 1)
         self.is_settled = earlier is None
         return earlier
 
@@ -239,6 +254,11 @@ def _begin_list(unit: Unit, account: str, flow: str) -> int:
 
 def _add_contacts(list_n: int, contacts: Sequence[Contact], unit: Unit) -> None:
     unit.executemany(CONTACT_INSERT, [contact_row(one, list_n, one.row) for one in contacts])
+
+
+def _add_batches(list_n: int, batches: Sequence[Batch], unit: Unit) -> None:
+    for batch in batches:
+        add_batch(unit, list_n, batch)
 
 
 def _add_rejected(list_n: int, place: int, rejected: Sequence[RejectedRow], unit: Unit) -> None:

@@ -1,7 +1,7 @@
 """What a worker found of a list → the store, piece by piece, while it finds more.
 
 A list of one piece is stored in one commit. A longer one goes in as it comes, and comes to be with its last
-commit: at no moment is more of it in memory than two pieces.
+commit: at no moment is more of it in memory than a few pieces.
 """
 
 from __future__ import annotations
