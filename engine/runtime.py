@@ -522,9 +522,8 @@ class Engine:
             if not self._router.knows_did(name):
                 if not self._router.knows_account(account):
                     await self._take_account(account)
-                async with self.dids.turns:
-                    for did in await self.store.find_dids(account, [name]):
-                        self._start_actor(self._router.add_did(did), nursery, attempts)
+                for actor in await self.dids.take(account, name):
+                    self._start_actor(actor, nursery, attempts)
                 for flow_id in self._router.flows_of(name):
                     self._scheduler.offer_all(flow_id)
             return

@@ -146,8 +146,10 @@ def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Bl
 def find_ban(number: str, case: Case, now: float, wall_now: float) -> Block | None:
     """What forbids a call to this number, whoever has room for it. Asked once more of each call directly
     before its INVITE leaves, and of second legs as of first ones."""
+    barred = None if case.day_caps is None else case.day_caps.barred(number)
     return (
         find_hold(case)
+        or barred
         or find_closed(number, case.hours, now, wall_now)
         or find_unfit(number, case)
     )

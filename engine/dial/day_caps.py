@@ -68,6 +68,13 @@ class DayCaps:
         ]
         return max(blocks, key=lambda block: block.until, default=None)
 
+    def barred(self, number: str) -> Block | None:
+        """A cap that lets no call to a number be made, however few there were."""
+        for key in self._keys_of(number):
+            if self._cap_of(key) == 0:
+                return _refusal(key)
+        return None
+
     def take(self, number: str, at: float) -> Taken:
         """Count a call to a number that nothing blocks."""
         slots = [(key, self._window_of(key).reserve(at)) for key in self._keys_of(number)]
@@ -118,16 +125,23 @@ class DayCaps:
 
     def _blocked_at(self, key: str | None, now: float) -> Block | None:
         cap = self._cap_of(key)
-        to = "" if key is None else f" to {key}"
         if cap == 0:
-            return Block("account_limit", math.inf, detail=f"The account may make no calls{to}.")
+            return _refusal(key)
         free_at = self._window_of(key).free_at()
         # Not a moment before: a slot that was taken early and given back would leave the day one too many.
         if free_at <= now + ROUNDING_S:
             return None
         until = free_at if math.isfinite(free_at) else now + LOOK_AGAIN_S
-        detail = f"The account has made the {cap} calls{to} that it may make in 24 hours."
+        detail = f"The account has made the {cap} calls{_to(key)} that it may make in 24 hours."
         return Block("account_limit", until, detail=detail)
+
+
+def _refusal(key: str | None) -> Block:
+    return Block("account_limit", math.inf, detail=f"The account may make no calls{_to(key)}.")
+
+
+def _to(key: str | None) -> str:
+    return "" if key is None else f" to {key}"
 
 
 class Taken:

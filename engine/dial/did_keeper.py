@@ -14,6 +14,9 @@ import msgspec
 import structlog
 import trio
 
+from engine.dial.attempt import INTENT_MAX_S
+from engine.dial.did import DidActor
+from engine.dial.limits import limits_of_did
 from engine.dial.router import Router
 from engine.did_form import RestForm, read_did_change
 from engine.did_health import (
@@ -105,6 +108,13 @@ class DidKeeper:
         this account, if one is named). Calls that were made go on counting under new limits. Raises
         `Invalid`."""
         return await self._change(account, number, read_did_change(raw), keeps_rest=True)
+
+    async def take(self, account: str, number: str) -> list[DidActor]:
+        """The actor of a DID that was just made. What was called from its number before, when it was there
+        already and another process ran, counts."""
+        async with self.turns:
+            found = await self._store.find_dids(account, [number])
+            return [self._router.add_did(did, await self._starts_of(did)) for did in found]
 
     async def remove(self, account: str | None, number: str) -> bool:
         """Take a DID away; its calls that are up go on. Whether there was one. Raises
@@ -219,13 +229,11 @@ class DidKeeper:
         return changed
 
     async def _starts_of(self, did: Did) -> list[float]:
-        """When the latest calls of a DID began that its caps may count; the store knows further back than
+        """When the latest calls of a DID began that its windows may count; the store knows further back than
         the old limits."""
-        if not did.caps:
-            return []
-        since = self._clock.now() - max(cap.per_s for cap in did.caps)
-        most = max(cap.calls for cap in did.caps)
-        return await self._store.did_starts(did.number, since, most)
+        windows = [window for _, window in limits_of_did(did.cps, did.channels, did.caps).windows]
+        since = self._clock.now() - max(one.per_s for one in windows) - INTENT_MAX_S
+        return await self._store.did_starts(did.number, since, max(one.calls for one in windows))
 
     def _note_rest(self, did: Did) -> None:
         if did.rest is None:

@@ -168,8 +168,9 @@ class Router:
             self._note_callers(flow, desk.flow.dids, ())
             desk.floor.ask_all_to_leave()
 
-    def add_did(self, did: Did) -> DidActor:
-        """Make the actor of a DID, whose account is in operation; `run_did` runs it."""
+    def add_did(self, did: Did, starts: Sequence[float] = ()) -> DidActor:
+        """Make the actor of a DID, whose account is in operation; `run_did` runs it. `starts` as of
+        `set_did`."""
         route, account = self._routes.get(did.trunk), self._accounts[did.account]
         actor = DidActor(did, route, account, self._engine, self._desks.get)
         self._actors[did.number] = actor
@@ -177,6 +178,7 @@ class Router:
         if retired is not None:
             retired.change(actor.limits.channels, actor.limits.windows)
             actor.limits = retired
+        self._recall(actor.limits, starts)
         self._set_rest(actor)
         self._put_back_caller(did.number)
         return actor

@@ -140,3 +140,27 @@ async def test_an_account_names_countries_that_there_are(autojump_clock: MockClo
             ("/country_caps/XX", "unknown_country"),
             ("/approved_countries/2", "unknown_country"),
         ]
+
+
+async def test_a_cap_of_none_holds_for_a_call_that_was_let_go_and_has_not_left(
+    autojump_clock: MockClock,
+) -> None:
+    async with running(store=await make_world_store()) as world:
+        begin, begun = world.store.begin_attempt, trio.Event()
+
+        async def slow(*intent: Any) -> Any:
+            begun.set()
+            await trio.sleep(2)
+            return await begin(*intent)
+
+        world.store.begin_attempt = slow  # type: ignore[method-assign, assignment]
+        await world.add_list(mixed(1)[1:])
+        await begun.wait()
+        await cap(world, country_caps={"JM": 0})
+        await trio.sleep(600)
+        assert world.telephony.dialed == []
+        [waiting] = await world.contacts()
+        [blocker] = await _explain(world, [waiting])
+        assert blocker["detail"] == "The account may make no calls to JM."
+        await cap(world, country_caps={})
+        await world.wait_done()

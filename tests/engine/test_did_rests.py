@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.made import EPOCH, attempt, did, flow
-from tests.engine.world import VirtualClock, World, furnish, people, running
+from tests.engine.world import VirtualClock, World, furnish, make_store, people, running
 
 BAD, GOOD = "+14155550100", "+14155550200"
 BOTH = [did(number=BAD), did(number=GOOD)]
@@ -202,6 +203,33 @@ async def test_a_did_is_taken_away_when_no_flow_calls_from_it_and_comes_back_wit
         times = world.dial_times(BAD)
         assert len(times) == 20
         assert times[10] - times[0] >= 3_600
+
+
+async def test_a_did_that_was_taken_away_counts_its_calls_though_it_comes_back_after_a_restart(
+    autojump_clock: MockClock,
+) -> None:
+    again = {"number": BAD, "account": "default", "trunk": "main", "cps": 0.01, "channels": 100}
+    caps = [{"calls": 3, "per_s": 3_600}]
+    store = make_store()
+    capped = did(number=BAD, cps=0.01, caps=(Cap(3, 3_600),))
+    await furnish(store, [flow(dids=(BAD,))], [capped, did(number=GOOD)])
+    async with running(store=store) as world:
+        await world.add_list(people(3))
+        await world.wait_done()
+        [owner] = (await store.list_accounts(1, None)).items
+        await world.engine.administration.attach_dids(owner, "flw_1", [GOOD])
+        assert await world.engine.dids.remove(None, BAD)
+        times = world.dial_times(BAD)
+    async with running(store=store) as world:
+        await world.engine.administration.create_did({**again, "caps": caps})
+        await world.engine.administration.attach_dids(owner, "flw_1", [BAD])
+        await world.add_list(people(2, list="lst_2"), "lst_2")
+        await world.wait_done("lst_2", poll_s=10)
+        times += world.dial_times(BAD)
+    assert len(times) == 5
+    assert all(later - sooner >= 100 for sooner, later in pairwise(times))
+    assert all(later - sooner >= 3_600 for sooner, later in zip(times, times[3:], strict=False))
+    assert times[4] - times[1] < 3_620
 
 
 async def test_a_did_that_goes_bad_while_it_is_changed_rests_all_the_same(
