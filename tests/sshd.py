@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -73,24 +73,12 @@ class Sshd(Struct):
     def stop(self) -> None:
         """End it, with all that it has let in."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self._end_sessions()
+            # Its sessions outlive it otherwise.
+            for process in (self.process.pid, *_descendants(self.process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             self.process.wait()
             self.process = None
-
-    def _end_sessions(self) -> None:
-        """Its sessions have process groups of their own, and end with their connections otherwise."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    status = (entry / "stat").read_text()
-                    command = (entry / "cmdline").read_bytes()
-                except OSError:
-                    continue
-                parent = int(status.rpartition(")")[2].split()[1])
-                assert self.process is not None
-                if command.startswith(b"sshd") and parent == self.process.pid:
-                    os.kill(int(entry.name), signal.SIGKILL)
 
     def own(self, path: Path) -> None:
         """Let a file or a folder be that of whoever logs in."""
@@ -131,7 +119,7 @@ def open_sshd(program: str, keygen: str) -> Iterator[Sshd]:
     keys = folder / "authorized_keys"
     shutil.copy(folder / "user.pub", keys)
     keys.chmod(0o644)
-    port = _free_port()
+    port = free_port()
     lines = [
         f"Port {port}",
         "ListenAddress 127.0.0.1",
@@ -164,13 +152,28 @@ def open_sshd(program: str, keygen: str) -> Iterator[Sshd]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_key(keygen: str, path: Path) -> None:
+def make_key(keygen: str, path: Path, kind: str = "ed25519") -> None:
     """A key pair, `path` and `path.pub`."""
-    command = [keygen, "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
+    command = [keygen, "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)]
     subprocess.run(command, check=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _descendants(ancestor: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                status = (entry / "stat").read_text()
+                parents[int(entry.name)] = int(status.rpartition(")")[2].split()[1])
+    found = [ancestor]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found[1:]

@@ -28,6 +28,14 @@ from engine.ports.drops import (
     Side,
 )
 
+HOST_KEY_ALGORITHMS: Final = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 RSA_SIGNATURES: Final = ("rsa-sha2-512", "rsa-sha2-256")
 """With an RSA key; SHA-1 is not good enough any more (RFC 8332)."""
 NS: Final = 1_000_000_000
@@ -200,11 +208,13 @@ async def connect(login: Login) -> SftpSession:
     """Open a session, on the first of the addresses that takes it. Raises `DropFailed`."""
     kind, _ = read_host_key(login.host_key)
     words = login.host_key.split()
+    wanted = RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)
     line = " ".join(words[words.index(kind) :][:2])
     options = asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=([asyncssh.import_public_key(line)], [], []),
-        server_host_key_algs=list(RSA_SIGNATURES) if kind == "ssh-rsa" else [kind],
+        # The wanted one first. The others, too, so that a server without it shows what it has.
+        server_host_key_algs=list(dict.fromkeys((*wanted, *HOST_KEY_ALGORITHMS))),
         username=login.user,
         password=login.password,
         client_keys=_client_keys(login.private_key),
@@ -270,9 +280,6 @@ def _login_failed(error: asyncssh.Error, login: Login) -> DropFailed:
         detail = f"{host} has another host key than the flow's `host_key`; nothing was sent to it."
         return DropFailed("wrong_host_key", detail)
     if isinstance(error, asyncssh.KeyExchangeFailed):
-        if "host key" in reason:
-            detail = f"{host} has no host key of the type of the flow's `host_key`."
-            return DropFailed("wrong_host_key", detail)
         return DropFailed("unreachable", f"{host} speaks no SSH that we do: {reason}.")
     if isinstance(error, asyncssh.PermissionDenied):
         return DropFailed("login_refused", f"{host} does not let {login.user!r} in.")

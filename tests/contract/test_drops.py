@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-import trio
 from msgspec import Struct
 
 from adapters.address_guard import AddressGuard
-from adapters.drop import sftp
 from adapters.drop.local import LocalDrops
+from adapters.drop.sftp import open_sftp_drops
 from engine.drop_settings import FolderSettings
 from engine.ports.drops import (
     ENTRIES_MAX,
@@ -30,6 +27,7 @@ from engine.ports.drops import (
 )
 from sim.memory_drops import MemoryDrops, MemoryPlace
 from tests.peers import require
+from tests.sftp_speaker import open_speaker, use_speaker
 from tests.sshd import Sshd, open_sshd
 
 ACCOUNT = "acc_1"
@@ -58,25 +56,8 @@ def server() -> Iterator[Sshd]:
 
 @pytest.fixture(scope="module")
 def speaker() -> Iterator[socket.socket]:
-    """The process that speaks SFTP, once for all tests: most of a start is reading the library."""
-    ours, theirs = socket.socketpair()
-    process = subprocess.Popen(sftp.COMMAND, stdin=theirs.fileno(), env=sftp.make_environment())
-    theirs.close()
-    yield ours
-    ours.close()
-    assert process.wait(10) == 0
-
-
-async def host_speaker(
-    ours: socket.socket, *, task_status: trio.TaskStatus[sftp.SftpProcess]
-) -> None:
-    """As the product's own, but for starting and ending it."""
-    copy = ours.dup()
-    copy.setblocking(False)
-    async with trio.SocketStream(trio.socket.from_stdlib_socket(copy)) as stream:
-        speaking = sftp.SftpProcess(stream, os.getpid())
-        task_status.started(speaking)
-        await speaking.receive()
+    with open_speaker() as ours:
+        yield ours
 
 
 @pytest.fixture(params=["memory", "folder", pytest.param("sftp", marks=pytest.mark.peer)])
@@ -107,9 +88,8 @@ async def place(
         else:
             sshd: Sshd = request.getfixturevalue("server")
             guard = AddressGuard([ip_network("127.0.0.0/8")])
-            host = partial(host_speaker, request.getfixturevalue("speaker"))
-            monkeypatch.setattr(sftp, "_host_process", host)
-            remote = await stack.enter_async_context(sftp.open_sftp_drops(guard))
+            use_speaker(request.getfixturevalue("speaker"), monkeypatch)
+            remote = await stack.enter_async_context(open_sftp_drops(guard))
             folder = f"place-{len(list(sshd.home.iterdir()))}"
             there = sshd.setting(f"{folder}/new")
             yield on_disk(
