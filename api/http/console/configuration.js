@@ -1,8 +1,9 @@
 // How a flow is reached and from which numbers it calls.
 
 import { edit, getAll, session } from "./api.js";
-import { announce, copy, doing, make } from "./dom.js";
-import { card, facts } from "./parts.js";
+import { announce, copyable, doing, make } from "./dom.js";
+import { makeDoors } from "./doors.js";
+import { card } from "./parts.js";
 import { makeHealth } from "./numbers.js";
 import { known, may, putFlow, watch } from "./state.js";
 import { count } from "./words.js";
@@ -11,18 +12,6 @@ const NUMBERS_SHOWN = 50;
 const OFFERED = 500;
 const EXAMPLE_NUMBER = "+14155550123";
 const VARIABLES_SHOWN = 3;
-
-/** A text with a button that copies it. */
-function copyable(label, text) {
-  const code = make("code", {}, text);
-  const button = make("button.small", { type: "button", "aria-label": `Copy: ${label}`, onclick: doing(async () => {
-    if (await copy(text, code)) {
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 2000);
-    }
-  }) }, "Copy");
-  return make("div.copyable", {}, make("pre", { tabindex: "0", role: "region", "aria-label": label }, code), button);
-}
 
 // --- numbers
 
@@ -108,28 +97,8 @@ function makeEndpoints(flow) {
   );
 }
 
-/** What the API tells of a door, whatever it tells: nothing, a text, or some facts. */
-function describe(label, told, none) {
-  if (told === null || told === undefined) return make("p.faint", {}, none);
-  if (typeof told === "string") return copyable(label, told);
-  return facts(Object.entries(told).map(([name, value]) =>
-    [name.replaceAll("_", " "), value === null ? null : typeof value === "object" ? JSON.stringify(value) : String(value)]));
-}
-
-function makeDoors(flow) {
-  const senders = flow.settings.email_senders ?? [];
-  return card(
-    "E-mail and SFTP",
-    make("h3", {}, "E-mail"),
-    describe("E-mail address of the flow", flow.triggers.email, "This installation takes no lists by e-mail."),
-    flow.triggers.email ? make("p.faint", {}, senders.length ? `Lists are taken from ${senders.join(", ")}.` : "No sender is allowed yet: the flow's setting email_senders names them.") : null,
-    make("h3", {}, "SFTP"),
-    describe("SFTP of the flow", flow.triggers.sftp, "No SFTP server is set up for this flow."),
-  );
-}
-
 /** The configuration tab. */
 export function makeConfiguration(id, signal) {
   const flow = known.flows.get(id);
-  return make("div.stack", {}, makeNumbers(id, signal), makeEndpoints(flow), makeDoors(flow));
+  return make("div.stack", {}, makeNumbers(id, signal), makeEndpoints(flow), makeDoors(id, signal));
 }

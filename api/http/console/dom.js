@@ -106,3 +106,15 @@ export async function copy(text, shown) {
     return false;
   }
 }
+
+/** A text with a button that copies it. */
+export function copyable(label, text) {
+  const code = make("code", {}, text);
+  const button = make("button.small", { type: "button", "aria-label": `Copy: ${label}`, onclick: doing(async () => {
+    if (await copy(text, code)) {
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    }
+  }) }, "Copy");
+  return make("div.copyable", {}, make("pre", { tabindex: "0", role: "region", "aria-label": label }, code), button);
+}

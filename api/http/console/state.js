@@ -32,7 +32,7 @@ let starts = []; // when calls began, milliseconds
 let ended = null; // attempts that ended while the open ones are asked for
 let callsTold = null;
 
-/** Be told of `flows`, `list` (with its id), `lists`, `calls` or `feed`, until the signal. */
+/** Be told of `flows`, `list` (with its id), `lists`, `calls`, `door` (with its flow) or `feed`, until the signal. */
 export function watch(topic, act, signal) {
   changes.addEventListener(topic, (event) => act(event.detail), { signal });
 }
@@ -159,6 +159,7 @@ const MOVES = {
 function takeEvents(events) {
   for (const event of events) {
     if (event.list) stale.add(event.list);
+    if (event.type === "list.accepted" || event.type.startsWith("door.")) tell("door", event.flow);
     if (event.type === "attempt.initiated") {
       starts.push(Date.now());
       const { attempt: id, flow, list, time: at, data } = event;

@@ -27,6 +27,7 @@ FILES: Final = (
     "configuration.js",
     "console.js",
     "dom.js",
+    "doors.js",
     "feed.js",
     "flow.js",
     "list.js",

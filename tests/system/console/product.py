@@ -38,6 +38,8 @@ mean = 1.5
 max = 3
 """
 """A profile: calls that are over soon, with a little of everything."""
+WATCHED: Final = "watched"
+"""The folder below which flows may watch theirs."""
 T = TypeVar("T")
 
 
@@ -48,6 +50,8 @@ class Product(Struct, frozen=True):
     admin_key: str
     client: CallwheelClient
     token: trio.lowlevel.TrioToken
+    watched: Path
+    """Below it flows may watch folders."""
 
     def post(self, path: str, body: Any) -> None:
         """Ask for something that the client has no method for."""
@@ -72,7 +76,8 @@ def open_product(folder: Path) -> Iterator[Product]:
         running.add_done_callback(lambda done: _tell_failure(done, ready))
         engine, token, over = ready.result(START_S_MAX)
         try:
-            yield Product(engine.url, engine.admin_key, engine.client, token)
+            watched = folder / WATCHED
+            yield Product(engine.url, engine.admin_key, engine.client, token, watched)
         finally:
             trio.from_thread.run_sync(over.set, trio_token=token)
             running.result(START_S_MAX)
@@ -90,16 +95,24 @@ async def _host(
 ) -> None:
     profile = folder / "profile.toml"
     profile.write_text(CARRIER, encoding="utf-8")
+    (folder / WATCHED).mkdir()
+    watched = f'[[folders]]\naccount = "default"\npath = "{folder / WATCHED}"'
     over = trio.Event()
     async with (
         open_carrier(folder, str(profile)) as trunk,
-        open_installation(folder, make_config(folder / "data", trunk)) as engine,
+        open_installation(folder, make_config(folder / "data", trunk, extra=watched)) as engine,
     ):
         ready.set_result((engine, trio.lowlevel.current_trio_token(), over))
         await over.wait()
 
 
-async def make_flow(client: CallwheelClient, name: str, numbers: list[str], cps: float = 5) -> str:
+async def make_flow(
+    client: CallwheelClient,
+    name: str,
+    numbers: list[str],
+    cps: float = 5,
+    doors: dict[str, Any] | None = None,
+) -> str:
     """A flow that plays a chime, attached to new numbers, with its listener off; its id."""
     prompt = await client.create_prompt(f"{name}.wav", make_chime(1))
     for number in numbers:
@@ -112,7 +125,9 @@ async def make_flow(client: CallwheelClient, name: str, numbers: list[str], cps:
             "bye": {"type": "hangup"},
         },
     }
-    flow = await client.create_flow(name, "Europe/Berlin", definition, {"attempts_max": 1})
+    flow = await client.create_flow(
+        name, "Europe/Berlin", definition, {"attempts_max": 1, **(doors or {})}
+    )
     if numbers:
         await client.attach_dids(flow.id, numbers)
     return flow.id

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +25,20 @@ pytestmark = pytest.mark.peer
 
 CHECKS: Final = (Path(__file__).parent / "checks.js").read_text(encoding="utf-8")
 PICTURE_BYTES_MAX: Final = 150_000
+ONE_KEY: Final = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(range(32))
 PICTURES: Final = "CALLWHEEL_SCREENSHOTS"
 """Names the folder that pictures are written to; without it they are made and thrown away."""
+
+DOORS: Final = {
+    "folder": {"path": "closure", "every_s": 1},
+    "sftp": {
+        "host": "127.0.0.1",
+        "user": "callwheel",
+        "password": "x",
+        "host_key": f"ssh-ed25519 {b64encode(ONE_KEY).decode()}",
+    },
+}
+"""A folder that is watched, and a server at an address that the configuration does not allow."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -56,7 +69,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Set]:
         keys = [run(client.create_key, "default", role) for role in ("owner", "viewer")]
         quick = run(make_flow, client, "Appointment reminder", ["+14155550100"], 30)
         slow = run(make_flow, client, "Customer survey", ["+14155550110"], 0.2)
-        bare = run(make_flow, client, "School closure", [], 1)
+        bare = run(make_flow, client, "School closure", [], 1, DOORS)
         for flow in (quick, slow):
             run(client.activate_listener, flow)
         yield Set(product, browser, keys[0].key, keys[1].key, quick, slow, bare)
@@ -220,7 +233,7 @@ def test_a_list_is_watched_paused_resumed_and_canceled_by_keyboard(
         expect(one.get_by_text("160 of 160 done")).to_be_visible()
 
 
-def test_a_flow_is_given_a_number_its_listener_is_switched_and_its_example_calls(
+def test_a_flow_is_configured_from_its_numbers_to_its_other_ways_in(
     there: Set, visit: Callable[[], Visit]
 ) -> None:
     curl = require("curl", "curl")
@@ -253,6 +266,17 @@ def test_a_flow_is_given_a_number_its_listener_is_switched_and_its_example_calls
         timeout=30,
     )
     assert json.loads(called.stdout)["contact"].startswith("cnt_")
+
+    expect(page.get_by_text("address not allowed", exact=True)).to_be_visible()
+    (there.product.watched / "closure" / "incoming" / "parents.csv").write_text(
+        "tel1\n+14155556000\n", encoding="utf-8"
+    )
+    picked_up = page.get_by_role("table", name="Files that were picked up")
+    expect(picked_up).to_contain_text("parents.csv")
+    assert page.evaluate(CHECKS) == []
+    picked_up.get_by_role("link").click()
+    expect(heading(page, "parents.csv")).to_be_visible()
+    tab.go(f"flows/{there.bare}/configuration", "School closure")
 
     listener.press("Space")
     expect(listener).not_to_be_checked()
