@@ -20,6 +20,12 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A text of the server's, with what stands between backticks as code. */
+export function prose(text) {
+  const parts = text.split("`");
+  return parts.map((part, place) => (place % 2 && place < parts.length - 1 ? make("code", {}, part) : part));
+}
+
 /** Write a text where it is not there yet, so that nobody is told of it again. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;

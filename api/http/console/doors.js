@@ -1,7 +1,7 @@
 // The ways in beside the API: e-mail, an SFTP server, a watched folder; how each stands, and what came by it.
 
 import { get, post } from "./api.js";
-import { announce, copyable, doing, make } from "./dom.js";
+import { announce, copyable, doing, make, prose } from "./dom.js";
 import { card, facts, makeRow, makeTable, pill } from "./parts.js";
 import { known, may, watch } from "./state.js";
 import { moment, plain } from "./words.js";
@@ -21,7 +21,7 @@ function makeEmail(flow) {
 function stateOf(door) {
   if (!door.code) return [pill("not visited yet")];
   if (door.code === "ok") return [pill("works", "good"), make("span", {}, `since ${moment(door.since)}`)];
-  return [pill(plain(door.code), "bad"), make("span", {}, `${door.detail} (since ${moment(door.since)})`)];
+  return [pill(plain(door.code), "bad"), make("span", {}, prose(door.detail), ` (since ${moment(door.since)})`)];
 }
 
 function drawDoor(place, door, visit) {

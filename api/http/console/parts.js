@@ -1,7 +1,7 @@
 // What several views are made of.
 
 import { download, post } from "./api.js";
-import { announce, arrange, confirmed, doing, make, write } from "./dom.js";
+import { announce, arrange, confirmed, doing, make, prose, write } from "./dom.js";
 import { OPEN, known, may, nameOf, putList, watch } from "./state.js";
 import { CALL_STATE, STATUS, count, duration, moment, plain } from "./words.js";
 
@@ -49,7 +49,7 @@ export function makeTable(caption, heads, body) {
 /** Rows that were not taken, with what is wrong with them. */
 export function makeFaults(caption, errors) {
   const heads = ["Row", "Column", "Reason", "What is wrong"];
-  const rows = errors.map((one) => makeRow(heads, [String(one.row), one.column, plain(one.code), one.detail]));
+  const rows = errors.map((one) => makeRow(heads, [String(one.row), one.column, plain(one.code), make("span", {}, prose(one.detail))]));
   return makeTable(caption, heads, make("tbody", {}, rows));
 }
 

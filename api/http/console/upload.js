@@ -2,7 +2,7 @@
 // with all that it would come to, and sent when somebody says so.
 
 import { newIdempotencyKey, upload } from "./api.js";
-import { announce, make, write } from "./dom.js";
+import { announce, make, notify, write } from "./dom.js";
 import { makeReview } from "./review.js";
 import { known, may, putList, watch } from "./state.js";
 import { people } from "./words.js";
@@ -15,11 +15,12 @@ export function makeUpload(flowId, saveTemplate, signal) {
   const flow = () => known.flows.get(flowId);
   const path = (query) => `/v1/flows/${flowId}/lists${query}`;
   let stopping = null; // of what is being sent
+  let isCall = false; // whether that is the list itself, and not a dry run
 
   const input = make("input.unseen", { type: "file", id: "file", accept: KINDS, onchange: () => take(input.files[0]) });
   const choose = make("label.button.primary", { for: "file" }, "Choose a file");
   const template = make("button", { type: "button", onclick: saveTemplate }, "Get the template");
-  const off = make("p.warn");
+  const off = make("p.warn", {}, "The listener is off. Switch it on, and lists are taken.");
   const drop = make(
     "div.drop",
     {},
@@ -35,11 +36,11 @@ export function makeUpload(flowId, saveTemplate, signal) {
   const place = make("div");
   const element = make("section.card.upload", { "aria-labelledby": "upload-title" }, make("h2", { id: "upload-title" }, "Call a list"), off, drop, going, wrong, place);
 
+  const isOpen = () => (flow()?.listener.active ?? false) && may("operator") && !stopping;
+
   function showState() {
-    const isOn = flow()?.listener.active ?? false;
-    off.hidden = isOn;
-    write(off, "The listener is off: switch it on, under Configuration, and lists are taken.");
-    drop.hidden = !isOn || !may("operator") || !place.hidden || !going.hidden;
+    off.hidden = flow()?.listener.active ?? false;
+    drop.hidden = !isOpen() || !place.hidden;
   }
 
   function fail(error) {
@@ -82,6 +83,7 @@ export function makeUpload(flowId, saveTemplate, signal) {
   async function take(file) {
     input.value = "";
     if (!file || stopping) return;
+    isCall = false;
     place.hidden = true;
     if (file.size > FILE_BYTES_MAX) {
       showState();
@@ -108,16 +110,20 @@ export function makeUpload(flowId, saveTemplate, signal) {
     const name = `${query}/${file.name}/${file.size}/${file.lastModified}`;
     if (!keys.has(name)) keys.set(name, newIdempotencyKey());
     place.hidden = true;
+    isCall = true;
     try {
       const list = putList(await send(file, query, { "Idempotency-Key": keys.get(name) }, "Taking"));
       keys.delete(name);
       place.replaceChildren();
-      announce(`${people(list.report.accepted)} will be called.`);
+      const told = `${list.name}: ${people(list.report.accepted)} will be called.`;
+      if (signal.aborted) return notify(told, "good");
+      announce(told);
       location.hash = `#/lists/${list.id}`;
     } catch (error) {
       place.hidden = false;
       showState();
-      if (error.code === "duplicate_list") place.firstElementChild.askAgain(error.list);
+      if (signal.aborted) notify(`${file.name}: ${error.message}`);
+      else if (error.code === "duplicate_list") place.firstElementChild.askAgain(error.list);
       else fail(error);
     }
   }
@@ -125,7 +131,7 @@ export function makeUpload(flowId, saveTemplate, signal) {
   place.hidden = true;
   element.addEventListener("dragover", (event) => {
     event.preventDefault();
-    element.classList.toggle("over", !drop.hidden);
+    element.classList.toggle("over", isOpen());
   });
   element.addEventListener("dragleave", (event) => {
     if (!element.contains(event.relatedTarget)) element.classList.remove("over");
@@ -133,10 +139,11 @@ export function makeUpload(flowId, saveTemplate, signal) {
   element.addEventListener("drop", (event) => {
     event.preventDefault();
     element.classList.remove("over");
-    if (!drop.hidden) take(event.dataTransfer.files[0]);
+    if (isOpen()) take(event.dataTransfer.files[0]);
   });
   watch("flows", showState, signal);
-  signal.addEventListener("abort", () => stopping?.abort());
+  // Who goes elsewhere has said already that the list is to be called; what was only tried is forgotten.
+  signal.addEventListener("abort", () => isCall || stopping?.abort());
   showState();
   return element;
 }

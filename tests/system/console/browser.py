@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Literal
 
@@ -30,8 +30,8 @@ DROP: Final = """
     target.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
 }
 """
-DESKTOP: Final = (1280, 820)
-PHONE: Final = (390, 844)
+SIZES: Final = {"console": (1280, 820), "phone": (390, 844)}
+"""Of a desktop and of a telephone, in CSS pixels."""
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
@@ -54,7 +54,6 @@ class Visit:
         self.faults: list[str] = []
         """Errors of its console and its scripts, violations of the policy, and questions to other sites."""
         self._context = browser.new_context(
-            viewport={"width": DESKTOP[0], "height": DESKTOP[1]},
             reduced_motion="reduce",
             timezone_id="Europe/Berlin",
             permissions=["clipboard-read", "clipboard-write"],
@@ -62,6 +61,7 @@ class Visit:
         self._context.set_default_timeout(PATIENCE_MS)
         self._context.add_init_script(TELL_VIOLATIONS)
         self.page: Page = self._context.new_page()
+        self._resize("console")
         self.page.on("console", self._note_message)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", lambda request: self._note_address(request.url))
@@ -86,14 +86,18 @@ class Visit:
         self.page.goto(f"{self.url}/#/{place}")
         self.page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
 
-    def looks(self) -> Iterator[str]:
+    def looks(self, devices: Iterable[str] = SIZES) -> Iterator[str]:
         """Look at what is shown as people do: on a desktop and a telephone, light and dark."""
-        for device, (width, height) in (("console", DESKTOP), ("phone", PHONE)):
-            self.page.set_viewport_size({"width": width, "height": height})
+        for device in devices:
+            self._resize(device)
             for scheme in SCHEMES:
                 self.page.emulate_media(color_scheme=scheme)
                 yield f"{device}-{scheme}"
-        self.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        self._resize("console")
+
+    def _resize(self, device: str) -> None:
+        width, height = SIZES[device]
+        self.page.set_viewport_size({"width": width, "height": height})
 
     def slow_down(self, upload_bytes_per_s: int) -> None:
         """Have what is sent take its time."""
