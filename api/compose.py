@@ -35,7 +35,7 @@ from adapters.sip.trace.archive import TraceArchive, open_trace_archive
 from adapters.sip.transport.sockets import TlsSettings
 from adapters.sip.transport.tls import BadTlsFile, server_context
 from adapters.sip.trunk import Stir, Trunk
-from adapters.sip.user_agent import UserAgentSettings, open_user_agent
+from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
 from adapters.sip.wire.digest import Credentials
 from adapters.speech.espeak import find_espeak
 from adapters.speech.piper import PiperSynthesiser
@@ -48,6 +48,7 @@ from adapters.webhook import WebhookNotifier
 from adapters.workers import open_process_workers
 from api.config import Config
 from api.config import Trunk as TrunkConfig
+from api.config_changes import find_waiting_keys
 from api.data_folder import (
     ADMIN_KEY_HASH,
     DATABASE,
@@ -79,7 +80,7 @@ from engine.notify.courier import Courier
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.holder import NobodyTold
 from engine.ports.prompts import PromptRefused
-from engine.ports.store import Store
+from engine.ports.store import Store, StoreUnavailable
 from engine.ports.workers import Workers
 from engine.runtime import Engine, EngineSettings, EngineStatistics
 
@@ -98,6 +99,9 @@ class Started(Struct, frozen=True):
     sip_address: str
     admin_key: str | None
     """The administrator key that this start made; it is told only this once."""
+    reload: Callable[[Config], Awaitable[list[str]]]
+    """Goes by another configuration as far as that can be done while calls are up; the keys that were changed
+    and wait for a restart. Raises `CannotStart` with nothing changed."""
 
 
 class CannotStart(Exception):
@@ -192,13 +196,30 @@ async def _serve(
             certificate=certificate,
         )
         await nursery.start(keep_running, "http", serve)
-        sip_host, sip_port = parts.sip_address
-        task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key))
+        sip_host, sip_port = parts.agent.address
+        reload = partial(_reload, parts, certificate, config)
+        task_status.started(Started(url, f"{_in_url(sip_host)}:{sip_port}", made_key, reload))
         await stopping.wait()
         watching.cancel()
         picking_up.cancel()
         lag.cancel()
         dialing.cancel()
+
+
+async def _reload(
+    parts: _Parts, certificate: Certificate | None, before: Config, config: Config
+) -> list[str]:
+    """As `Started` has it. `before` is what was started with, of which all holds that waits."""
+    if not set(_codecs(config)) <= set(_codecs(before)):
+        raise CannotStart("A trunk speaks a codec that none spoke at the start: restart for that.")
+    trunks = tuple(_sip_trunk(trunk) for trunk in config.trunks)
+    try:
+        await parts.engine.reload(_engine_settings(config), partial(parts.agent.set_trunks, trunks))
+    except (CannotSign, UnsafeHeader, ValueError, StoreUnavailable) as error:
+        raise CannotStart(str(error)) from error
+    if certificate is not None:
+        await certificate.reload()
+    return find_waiting_keys(before, config)
 
 
 async def _host(
@@ -242,7 +263,7 @@ class _Parts(Struct, frozen=True):
     prompts: _PromptsInWorkers
     traces: TraceArchive
     recordings: RecordingArchive
-    sip_address: tuple[str, int]
+    agent: UserAgent
 
 
 @asynccontextmanager
@@ -290,32 +311,9 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             )
         except (CannotSign, UnsafeHeader) as error:
             raise CannotStart(str(error)) from error
-        settings = EngineSettings(
-            channels=config.limits.channels,
-            cps=config.limits.cps,
-            destinations=config.limits.destinations,
-            tell_waiting_s=TELL_WAITING_S,
-            trunks=tuple(
-                TrunkSettings(
-                    trunk.name,
-                    trunk.channels,
-                    trunk.cps,
-                    trunk.outcomes,
-                    trunk.caps,
-                )
-                for trunk in config.trunks
-            ),
-            routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
-            caps=config.limits.caps,
-            did_rests=config.dids,
-            day_caps=DayCapDefaults(
-                config.limits.account_calls_per_day, config.limits.country_calls_per_day
-            ),
-            drain_s=config.drain_s,
-        )
         parts = await _open_flow_parts(config, stack)
         engine = Engine(
-            settings,
+            _engine_settings(config),
             store=store,
             telephony=agent,
             clock=clock,
@@ -345,7 +343,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             _PromptsInWorkers(data / PROMPTS, codecs, workers),
             traces,
             RecordingArchive(data / RECORDINGS),
-            agent.address,
+            agent,
         )
 
 
@@ -414,6 +412,32 @@ def _make_data_dir(config: Config) -> Path:
         with suppress(FileNotFoundError, PermissionError):
             (data / f"{TRACES}{suffix}").chmod(PRIVATE_FILE)
     return data
+
+
+def _engine_settings(config: Config) -> EngineSettings:
+    return EngineSettings(
+        channels=config.limits.channels,
+        cps=config.limits.cps,
+        destinations=config.limits.destinations,
+        tell_waiting_s=TELL_WAITING_S,
+        trunks=tuple(
+            TrunkSettings(
+                trunk.name,
+                trunk.channels,
+                trunk.cps,
+                trunk.outcomes,
+                trunk.caps,
+            )
+            for trunk in config.trunks
+        ),
+        routes=tuple(RouteSettings(route.name, route.trunks) for route in config.routes),
+        caps=config.limits.caps,
+        did_rests=config.dids,
+        day_caps=DayCapDefaults(
+            config.limits.account_calls_per_day, config.limits.country_calls_per_day
+        ),
+        drain_s=config.drain_s,
+    )
 
 
 def _sip_settings(config: Config) -> UserAgentSettings:

@@ -47,6 +47,10 @@ class Forecaster:
             trunks: the limits of each trunk and, summed up, of each route, by its name.
         """
         self._store = store
+        self.set_capacities(engine, trunks)
+
+    def set_capacities(self, engine: Capacity, trunks: Mapping[str, Capacity]) -> None:
+        """Go by other limits from now on; as at the beginning."""
         self._engine = engine
         self._trunks = trunks
 

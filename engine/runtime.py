@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import structlog
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.administration import Administration
 from engine.blocked import Blocked, BlockedContacts
@@ -22,8 +22,9 @@ from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
+from engine.dial.recent_calls import RecentCalls
 from engine.dial.record import end_interrupted
-from engine.dial.route import RouteSettings
+from engine.dial.route import RouteSettings, check_routes
 from engine.dial.router import Router
 from engine.dial.trunk import TrunkSettings
 from engine.dial.versions import FlowVersions
@@ -69,6 +70,8 @@ RESTORE_S: Final = 3_600.0
 RESTORE_STEPS_MAX: Final = 10_000
 """Calls of how long a time are in memory at once while the sliding windows are restored, and in how many such
 steps at the most."""
+RECALLED_S: Final = 1.0
+"""So recent calls the windows remember themselves."""
 FAREWELL_S: Final = 5.0
 """How long the calls that a stopping engine breaks off may take to end and to be written down."""
 
@@ -191,6 +194,7 @@ class Engine:
         )
         self._workforce = Workforce(self._services, self._router)
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self._workforce)
+        self._forecaster = Forecaster(store, *capacities_of(settings))
         self.intake = Intake(
             store=store,
             clock=clock,
@@ -199,7 +203,7 @@ class Engine:
             destinations=settings.destinations,
             on_accepted=self._scheduler.open_list,
             on_urgent=self._scheduler.open_urgent,
-            forecast=Forecaster(store, *capacities_of(settings)).forecast,
+            forecast=self._forecaster.forecast,
         )
         self.administration = Administration(
             store=store,
@@ -249,6 +253,36 @@ class Engine:
             finally:
                 self._running = False
                 self._stopping.set()
+
+    async def reload(self, settings: EngineSettings, switch: Callable[[], None]) -> None:
+        """Go by other trunks, routes, limits and destinations from now on. Calls that are up go on, and
+        count; so do those that new caps count and that only the store remembers. `did_rests` and `day_caps`
+        stay what they were at the start. Raises, with nothing changed, ValueError for routes that cannot be,
+        `StoreUnavailable`, and what `switch` raises.
+
+        Args:
+            switch: has the telephone network go by the same trunks, at the same moment.
+        """
+        check_routes([one.name for one in settings.trunks], settings.routes)
+        recent = RecentCalls({one.name: one.caps for one in settings.trunks}, settings.caps)
+        since = self.clock.now() - recent.looks_back_s
+        while recent.looks_back_s and since < self.clock.now() - RECALLED_S:
+            until = min(since + RESTORE_S, self.clock.now())
+            recent.add(await self.store.recent_starts(since, until))
+            since = until
+        switch()
+        self._settings = structs.replace(
+            settings, did_rests=self._settings.did_rests, day_caps=self._settings.day_caps
+        )
+        limits = limits_of_engine(settings.cps, settings.channels, settings.caps)
+        self._router.set_limits(settings.channels, limits.windows, recent.of_all)
+        self._router.set_trunks(settings.trunks, settings.routes, recent.of_trunk)
+        self._services.destinations = settings.destinations
+        self.intake.set_destinations(settings.destinations)
+        self._forecaster.set_capacities(*capacities_of(settings))
+        self._telephony.watch_trunks(self._router.note_condition)
+        for flow in self._router.flows():
+            self._scheduler.offer_all(flow)
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
         """No call of the list begins after this returns, and those that do not ring are taken back. Raises

@@ -86,6 +86,7 @@ class Gateway:
         """The server that the last REGISTER got no response from, or a 503."""
         self._told: tuple[Trouble, str] = ("no server", self._whereabouts)
         """What is the matter, and why, where there can be more than one reason."""
+        self._is_retired = False
         self._alarm = trio.CancelScope()
         self._has_looked = trio.Event()
         self._has_left = trio.Event()
@@ -145,6 +146,10 @@ class Gateway:
     def condition(self, now: float) -> TrunkCondition:
         """Whether the trunk can be used."""
         return TrunkCondition(self.trunk.name, not self._trouble(now), self.describe(now))
+
+    def retire(self) -> None:
+        """Another takes its place, or none: its calls that are up go on, and it tells nothing more."""
+        self._is_retired = True
 
     # Its life.
 
@@ -318,7 +323,7 @@ class Gateway:
         # How servers are changes with each second that is left to wait, and is told once.
         has_reason = trouble in ("no server", "not registered")
         told = (trouble, self.describe(now) if has_reason else "")
-        if told == self._told:
+        if told == self._told or self._is_retired:
             return
         self._told = told
         condition = self.condition(now)

@@ -87,6 +87,8 @@ class SipCall:
         self._way = way
         self._traces = traces
         self._trace: CallTrace | None = None
+        self.gateway = way.gateway
+        """Of the trunk that carries it."""
         self._is_way_judged = False
         # Ringing, Answered and Ended are each reported once, so that three places bound it.
         self._progress: deque[Progress] = deque()

@@ -97,7 +97,12 @@ class UserAgent:
         self._clock = clock
         self._traces = traces
         self._make_secret = make_secret
-        self._signers = signers
+        self._signers = dict(signers)
+        self._unchecked = set(_unchecked_names(settings.trunks))
+        self._scopes: dict[Gateway, trio.CancelScope] = {}
+        """Of the gateways' tasks."""
+        self._retired: list[Gateway] = []
+        """Whose calls may still be up."""
         self._trunk_hosts: set[str] = set()
         self._tell_engine: Callable[[TrunkCondition], None] | None = None
         self._calls: dict[OutboundCall, SipCall] = {}
@@ -108,7 +113,7 @@ class UserAgent:
         self.pump = MessagePump(
             self.core, Mailroom(self._open_sockets, self._tell, self._finish_trace)
         )
-        services = GatewayServices(
+        self._services = GatewayServices(
             begin=self.pump.begin_errand,
             here=self._here_towards,
             families=(6,) if ":" in settings.bind[0] else (4,),
@@ -118,7 +123,7 @@ class UserAgent:
             hosts_changed=self._collect_hosts,
             cause_of_silence=self.pump.cause_of_silence,
         )
-        self.gateways = {trunk.name: Gateway(trunk, services) for trunk in settings.trunks}
+        self.gateways = {trunk.name: Gateway(trunk, self._services) for trunk in settings.trunks}
 
     @property
     def address(self) -> Address:
@@ -212,6 +217,55 @@ class UserAgent:
                 _log.warning("a call is not signed", attempt=request.attempt, detail=str(error))
         return Caller(presented.from_value, lines)
 
+    def set_trunks(self, trunks: tuple[Trunk, ...]) -> None:
+        """Speak to other trunks from now on. One that is as it was goes on untouched; of the others calls
+        that are up go on, and registrations end. Who watches is told of new ones when it watches again.
+        Raises `CannotSign` and `UnsafeHeader` with nothing changed."""
+        _check_identities(trunks)
+        signers = _open_signers(trunks, self._clock)
+        self._signers = signers
+        self._unchecked.clear()
+        self._unchecked.update(_unchecked_names(trunks))
+        before = self.gateways
+        self.gateways = {}
+        for trunk in trunks:
+            gateway = before.get(trunk.name)
+            if gateway is None or gateway.trunk != trunk:
+                gateway = Gateway(trunk, self._services)
+                self.start(gateway)
+            self.gateways[trunk.name] = gateway
+        in_use = {call.gateway for call in self._calls.values()}
+        self._retired = [gateway for gateway in self._retired if gateway in in_use]
+        for gateway in before.values():
+            if self.gateways.get(gateway.trunk.name) is not gateway:
+                self._retire(gateway)
+        self._collect_hosts()
+
+    def start(self, gateway: Gateway) -> None:
+        """Run a gateway until it is retired."""
+        scope = self._scopes[gateway] = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await gateway.run()
+
+        self._nursery.start_soon(run)
+
+    def _retire(self, gateway: Gateway) -> None:
+        """Its calls stay; a registration ends, unless the trunk that takes its place has the same one."""
+        gateway.retire()
+        self._retired.append(gateway)
+        scope = self._scopes.pop(gateway)
+        fresh = self.gateways.get(gateway.trunk.name)
+        keeps = fresh is not None and _is_registered_alike(fresh.trunk, gateway.trunk)
+
+        async def leave() -> None:
+            if not keeps:
+                await gateway.leave()
+            scope.cancel()
+
+        self._nursery.start_soon(leave)
+
     # For calls.
 
     def watch(self, call: SipCall, scope: trio.CancelScope) -> None:
@@ -229,7 +283,7 @@ class UserAgent:
         return Sockets(
             settings.bind,
             settings.tls,
-            _unchecked_names(settings.trunks),
+            self._unchecked,
             self._nursery,
             is_trunk=self._trunk_hosts.__contains__,
             on_message=on_message,
@@ -258,7 +312,7 @@ class UserAgent:
 
     def _collect_hosts(self) -> None:
         self._trunk_hosts.clear()
-        for gateway in self.gateways.values():
+        for gateway in (*self.gateways.values(), *self._retired):
             self._trunk_hosts.update(gateway.hosts)
 
     def _here_towards(self, hop: Hop) -> Here:
@@ -310,6 +364,15 @@ class UserAgent:
         for core_call in tuple(self._calls):
             core_call.abandon("we_hung_up")
         self.flush(trio.current_time())
+
+
+def _is_registered_alike(one: Trunk, other: Trunk) -> bool:
+    """Whether a registration of the one is that of the other."""
+
+    def binding(trunk: Trunk) -> tuple[object, ...]:
+        return trunk.registers, trunk.host, trunk.port, trunk.transport, trunk.credentials
+
+    return binding(one) == binding(other)
 
 
 def _unchecked_names(trunks: tuple[Trunk, ...]) -> frozenset[str]:
@@ -383,7 +446,7 @@ async def _running(agent: UserAgent, nursery: trio.Nursery) -> AsyncIterator[Non
         nursery.start_soon(agent.pump.keep_time)
         nursery.start_soon(agent.pump.read_datagrams)
         for gateway in agent.gateways.values():
-            nursery.start_soon(gateway.run)
+            agent.start(gateway)
         with trio.move_on_after(FIRST_LOOK_S_MAX):
             for gateway in agent.gateways.values():
                 await gateway.wait_located()

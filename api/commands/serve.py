@@ -7,8 +7,11 @@ import os
 import socket
 from argparse import Namespace
 from collections.abc import Sequence
-from typing import Final
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 
 from api.commands import Command, CommandFailed
@@ -17,6 +20,11 @@ from api.commands.logs import write_logs_to_stderr
 from api.commands.stopping import open_stoppable_nursery
 from api.config import Config
 from api.config_keys import Address
+
+if TYPE_CHECKING:
+    from api.compose import Started
+
+log = structlog.get_logger(__name__)
 
 PRIVATE_UMASK: Final = 0o077
 """Files of the engine are open to its own user alone."""
@@ -30,19 +38,25 @@ def serve(args: Namespace) -> int:
     # Numbers, names and what was said to them are in everything that is written from here on.
     os.umask(PRIVATE_UMASK)
     write_logs_to_stderr()
-    trio.run(_serve, config)
+    trio.run(_serve, config, args.config)
     print("Callwheel has stopped.", flush=True)
     return 0
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, file: Path | None) -> None:
     # Imported here because it brings in the whole engine, which no other command needs.
-    from api.compose import CannotStart, Started, run_engine
+    from api.compose import CannotStart, run_engine
 
     def announce_stop() -> None:
         print(f"Stopping: calls that are up have {config.drain_s:g} s to end.", flush=True)
 
-    async with open_stoppable_nursery(announce_stop) as nursery:
+    send, hangups = trio.open_memory_channel[None](1)
+
+    def note_hangup() -> None:
+        with suppress(trio.WouldBlock):  # one that waits reads what stands in the file then
+            send.send_nowait(None)
+
+    async with open_stoppable_nursery(announce_stop, note_hangup) as nursery:
 
         async def run(task_status: trio.TaskStatus[Started]) -> None:
             try:
@@ -58,6 +72,21 @@ async def _serve(config: Config) -> None:
         if started.admin_key is not None:
             print(f"  administrator key  {started.admin_key}   (shown this once; keep it)")
         print(READY, flush=True)
+        async for _ in hangups:
+            await _reload(started, file)
+
+
+async def _reload(started: Started, file: Path | None) -> None:
+    """Go by the configuration as it is now, or as before where that has a mistake."""
+    from api.compose import CannotStart
+
+    try:
+        config = await trio.to_thread.run_sync(load_config, file)
+        waiting = await started.reload(config)
+    except (CommandFailed, CannotStart) as refused:
+        log.error("configuration_not_taken", detail=str(refused))
+    else:
+        log.info("configuration_taken", waiting_for_a_restart=waiting)
 
 
 def _say(errors: BaseExceptionGroup[Exception], config: Config) -> str:

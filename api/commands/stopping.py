@@ -10,13 +10,16 @@ from typing import Final
 import trio
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Where nobody says what else SIGHUP is for."""
 
 
 @asynccontextmanager
 async def open_stoppable_nursery(
     on_stop: Callable[[], None] = lambda: None,
+    on_hangup: Callable[[], None] | None = None,
 ) -> AsyncIterator[trio.Nursery]:
-    """A nursery that is cancelled by the first signal that asks to end; `on_stop` is called before.
+    """A nursery that is cancelled by the first signal that asks to end; `on_stop` is called before. SIGHUP is
+    one of those, unless there is an `on_hangup`, which is then called at each.
 
     Later signals change nothing, until the process ends: what is being finished then is bounded already,
     and calls that are up still want their BYE.
@@ -27,7 +30,10 @@ async def open_stoppable_nursery(
         async with trio.open_nursery() as listening:
 
             async def listen() -> None:
-                await anext(signals)
+                async for number in signals:
+                    if number != signal.SIGHUP or on_hangup is None:
+                        break
+                    on_hangup()
                 note_stop()
                 on_stop()
                 nursery.cancel_scope.cancel()

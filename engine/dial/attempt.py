@@ -61,8 +61,8 @@ INTENT_MAX_S: Final = 5.0
 the intents, and must know how much later the calls can have left."""
 
 
-class AttemptServices(Struct, frozen=True):
-    """What every attempt works with."""
+class AttemptServices(Struct):
+    """What every attempt works with. Nothing of it changes but `destinations`."""
 
     live: LiveAttempts
     store: Store

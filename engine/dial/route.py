@@ -46,6 +46,7 @@ class Route:
         """When each trunk was chosen last, counted in choices."""
         self._choices = 0
         self._line = FairLine()
+        self._is_closed = False
         for trunk in self.trunks:
             trunk.limits.on_change.append(self._look_again)
 
@@ -111,7 +112,16 @@ class Route:
         """As `engine.dial.limits.Line` has it. It returns before, as a trunk may have come up."""
         await trio.sleep_until(min(until - LEAD_S, trio.current_time() + CHECK_S))
 
+    def close(self) -> None:
+        """Another takes its place: whoever waits here looks where to wait from now on."""
+        self._is_closed = True
+        for trunk in self.trunks:
+            trunk.limits.on_change.remove(self._look_again)
+        self._look_again()
+
     def _wait_until(self, now: float, patience_s: float) -> float | None:
+        if self._is_closed:
+            return None
         block = self.blocked_by(now)
         if block is None or block.line is None or is_long(block.until, now, patience_s):
             return None
@@ -135,12 +145,21 @@ def _rank(block: Block, now: float) -> tuple[bool, float]:
 def make_routes(trunks: Mapping[str, Trunk], settings: Iterable[RouteSettings]) -> dict[str, Route]:
     """By name: each trunk as a route of one, and the routes over several. Raises ValueError for a route
     that has a trunk's name, or another route's, no trunk at all, or one that is not there."""
+    several = tuple(settings)
+    check_routes(trunks, several)
     routes = {name: Route(name, [[trunk]]) for name, trunk in trunks.items()}
+    for one in several:
+        routes[one.name] = Route(one.name, [[trunks[name] for name in g] for g in one.groups])
+    return routes
+
+
+def check_routes(trunks: Collection[str], settings: Sequence[RouteSettings]) -> None:
+    """Raises as `make_routes`."""
+    names = set(trunks)
     for one in settings:
         missing = [name for group in one.groups for name in group if name not in trunks]
         if missing or not any(one.groups):
             raise ValueError(f"the route {one.name} goes over no trunk {' '.join(missing)}".strip())
-        if one.name in routes:
+        if one.name in names:
             raise ValueError(f"there are two trunks or routes named {one.name}")
-        routes[one.name] = Route(one.name, [[trunks[name] for name in g] for g in one.groups])
-    return routes
+        names.add(one.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -30,9 +30,9 @@ from engine.dial.callers import CallerPool
 from engine.dial.day_caps import DAY_S, DayCapDefaults
 from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
 from engine.dial.floor import Floor, Ticket
-from engine.dial.limits import Block, Limits, limits_of_did, limits_of_flow, windows_of_flow
+from engine.dial.limits import Block, Limits, Window, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.parking import STICKY_WAIT_S, Parking
-from engine.dial.route import RouteSettings, make_routes
+from engine.dial.route import RouteSettings, check_routes, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
 from engine.dial.turns import RANKS, URGENT
 from engine.flow.definition import read_definition
@@ -101,6 +101,49 @@ class Router:
         """`errands` are contacts whose agent comes before their call."""
         self._freed: dict[str, None] = {}
         self._has_freed = trio.Event()
+
+    def set_trunks(
+        self,
+        trunks: Sequence[TrunkSettings],
+        routes: Sequence[RouteSettings],
+        starts: Mapping[str, Sequence[float]],
+    ) -> None:
+        """Go by other trunks and routes from now on; calls that are up stay where they are. Raises ValueError
+        with nothing changed for routes that cannot be.
+
+        Args:
+            starts: when the calls of a trunk began that its caps may count, seconds since the epoch, oldest
+                first, by its name.
+        """
+        check_routes([one.name for one in trunks], routes)
+        now = trio.current_time()
+        for one in trunks:
+            trunk = self.trunks.get(one.name)
+            has_changed = trunk is None or trunk.change(one, now)
+            trunk = trunk or Trunk(one)
+            self.trunks[one.name] = trunk
+            if has_changed:
+                self._recall(trunk.limits, starts.get(one.name, ()))
+        self.trunks = {one.name: self.trunks[one.name] for one in trunks}
+        before, self._routes = self._routes, make_routes(self.trunks, routes)
+        for name, route in before.items():
+            fresh = self._routes.get(name)
+            if fresh is not None and fresh.groups == route.groups:
+                self._routes[name], route = route, fresh  # nobody loses its place in the line
+            route.close()
+        for actor in self._actors.values():
+            actor.set_did(actor.did, self._routes.get(actor.did.trunk))
+            self._put_back_caller(actor.did.number)
+
+    def set_limits(self, channels: int, windows: Sequence[Window], starts: Sequence[float]) -> None:
+        """Go by other limits of the whole installation from now on, as `set_trunks`."""
+        if self._engine.channels != channels or not self._engine.are(windows):
+            self._engine.change(channels, windows)
+            self._recall(self._engine, starts)
+
+    def flows(self) -> list[str]:
+        """Those in operation."""
+        return [*self._desks]
 
     def set_account(self, account: Account) -> list[str]:
         """Take an account, or its change, into operation. Of which of its flows contacts that were set aside

@@ -57,6 +57,8 @@ class Trunk:
         self._pacer = Pacer()
         self.limits = limits_of_trunk(settings.cps, settings.channels, self._pacer, settings.caps)
         self._congestion = Congestion(settings.cps, settings.channels)
+        self._learns_since = -math.inf
+        """What became of calls that left before says nothing of the limits as they are now."""
         self._unusable: str | None = None
         """Why its adapter says that it cannot be used."""
         self._silent_calls = 0
@@ -73,6 +75,23 @@ class Trunk:
         self._trial: TrunkCall | None = None
         self._unheard: dict[TrunkCall, float] = {}
         """Calls that left after the last answer, when they did, and got none themselves so far."""
+
+    def change(self, settings: TrunkSettings, now: float) -> bool:
+        """Go by other limits from now on; whether they are others. Calls that are up, and those that left, go
+        on counting; what was learnt of the trunk's own limits is learnt anew where others are configured."""
+        before, self._settings = self._settings, settings
+        self.outcomes = settings.outcomes
+        limits = settings.cps, settings.channels
+        if limits != (before.cps, before.channels):
+            self._congestion = Congestion(*limits)
+            self._learns_since = now
+            self._pacer.gap_s = 0.0
+        if (*limits, settings.caps) == (before.cps, before.channels, before.caps):
+            return False
+        fresh = limits_of_trunk(*limits, self._pacer, settings.caps)
+        self.limits.change(settings.channels, fresh.windows)
+        self._set_ceilings()
+        return True
 
     def blocked_by(self, now: float) -> Block | None:
         """What keeps a call from getting its slot now; None where the trunk would take it."""
@@ -131,8 +150,9 @@ class Trunk:
 
     def note_answer(self, mark: Mark, now: float) -> None:
         """The trunk took a call: some answer came that is not a refusal for want of capacity."""
-        self._congestion.note_taken(mark, now)
-        self._set_ceilings()
+        if mark.at >= self._learns_since:
+            self._congestion.note_taken(mark, now)
+            self._set_ceilings()
         self._taken_at = max(self._taken_at, mark.at)
         self._note_heard(now)
 
@@ -141,8 +161,9 @@ class Trunk:
     ) -> None:
         """The trunk refused a call for want of capacity."""
         before = self._congestion.cps, self._congestion.channels
-        self._congestion.note_refused(mark, kind, retry_after_s, now)
-        self._set_ceilings()
+        if mark.at >= self._learns_since:
+            self._congestion.note_refused(mark, kind, retry_after_s, now)
+            self._set_ceilings()
         self._note_heard(now)
         after = self._congestion.cps, self._congestion.channels
         if after != before:
@@ -155,7 +176,8 @@ class Trunk:
 
     def note_server_refusal(self, mark: Mark, now: float) -> None:
         """One of the trunk's servers refused a call, and another takes calls."""
-        self._congestion.disregard(mark)
+        if mark.at >= self._learns_since:
+            self._congestion.disregard(mark)
         self._note_heard(now)
 
     def has_answered_since(self, moment: float) -> bool:

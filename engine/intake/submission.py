@@ -146,6 +146,10 @@ class Intake:
         self._forecast = forecast
         self._services = StreamServices(store, clock, ids, workers, on_accepted)
 
+    def set_destinations(self, destinations: tuple[str, ...]) -> None:
+        """Take numbers under these prefixes from now on, and no others."""
+        self._destinations = destinations
+
     async def submit_file(
         self,
         flow: Flow,
