@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from engine.intake.columns import TEL_COLUMNS
+from engine.intake.plain import Layout
 from engine.intake.refused import Refused
 from engine.intake.rows import Candidate
 from engine.model import TELS_MAX, Priority, RowError
@@ -114,6 +115,66 @@ def read_contact(
     tels = request.tel if isinstance(request.tel, list) else [request.tel]
     errors = _find_errors(row, tels, request.variables, variables)
     return errors or _make_candidate(row, list(zip(TEL_COLUMNS, tels, strict=False)), request)
+
+
+def read_plain(
+    contacts: Sequence[bytes | Raw], variables: Sequence[str]
+) -> tuple[Layout, list[list[str]]]:
+    """The contacts of a body as rows of a table, for `PlainReader`; those that are none are empty.
+
+    Args:
+        contacts: the JSON of each.
+        variables: the names that the flow declares.
+    """
+    requests = [_read_request(contact) for contact in contacts]
+    tels = [_tels_of(request) for request in requests]
+    width = max(map(len, tels), default=0)
+    if width > TELS_MAX:
+        tels = [some if len(some) <= TELS_MAX else [] for some in tels]
+        width = TELS_MAX
+    known = frozenset(variables)
+    rows = [
+        _as_row(request, some, width, variables)
+        if some and request is not None and request.variables.keys() <= known
+        else []
+        for request, some in zip(requests, tels, strict=True)
+    ]
+    places = {name: width + place for place, name in enumerate(variables)}
+    end = width + len(variables)
+    return Layout(end + 2, tuple(range(width)), places, end, end + 1), rows
+
+
+def _read_request(contact: bytes | Raw) -> ContactRequest | None:
+    try:
+        return _CONTACT.decode(contact)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _tels_of(request: ContactRequest | None) -> list[Tel]:
+    if request is None:
+        return []
+    return request.tel if isinstance(request.tel, list) else [request.tel]
+
+
+def _as_row(
+    request: ContactRequest, tels: list[Tel], width: int, variables: Sequence[str]
+) -> list[str]:
+    values = request.variables
+    reference = request.reference
+    return [
+        *[tel if isinstance(tel, str) else str(tel) for tel in tels],
+        *[""] * (width - len(tels)),
+        *[_write_some(values.get(name)) for name in variables],
+        request.starttime or "",
+        "" if reference is None else str(reference),
+    ]
+
+
+def _write_some(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else _write(value)
 
 
 def make_call_candidate(

@@ -64,7 +64,9 @@ class PlainReader:
         at = 0
         for end in (*sorted(flaws), len(drafts)):
             some = drafts[at:end]
-            if some and self._reader.seen.note_all([(one.tel[0], one.row) for one in some]):
+            if some and self._reader.seen.note_all(
+                [int(one.tel[0]) for one in some], [one.row for one in some]
+            ):
                 yield some
             else:
                 yield from range(at, end)

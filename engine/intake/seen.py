@@ -46,25 +46,30 @@ class SeenNumbers:
             return found
         return self._note(number, digits, row)
 
-    def note_all(self, numbers: Sequence[tuple[str, int]]) -> bool:
-        """Keep some numbers with their rows if all of them are new; whether they are."""
-        digits = {int(number): row for number, row in numbers}
-        if len(digits) < len(numbers) or not self._are_new(numbers, digits):
+    def note_all(self, numbers: Sequence[int], rows: Sequence[int]) -> bool:
+        """Keep some numbers with their rows if all of them are new; whether they are.
+
+        Args:
+            numbers: the digits of E.164.
+            rows: of each, as of `note`.
+        """
+        both = dict(zip(numbers, rows, strict=True))
+        if len(both) < len(numbers) or not self._are_new(both):
             return False
-        if self._few is not None and len(self._few) + len(digits) <= FEW_MAX:
-            self._few |= digits
+        if self._few is not None and len(self._few) + len(both) <= FEW_MAX:
+            self._few |= both
             self._count = len(self._few)
         else:
-            for number, row in numbers:
-                self.note(number, row)
+            for number, row in both.items():
+                self.note(f"+{number}", row)
         return True
 
-    def _are_new(self, numbers: Sequence[tuple[str, int]], digits: dict[int, int]) -> bool:
+    def _are_new(self, numbers: dict[int, int]) -> bool:
         if self._few is not None:
-            return self._few.keys().isdisjoint(digits)
+            return self._few.keys().isdisjoint(numbers)
         kept, mask = self._numbers, self._mask
-        for number, _ in numbers:
-            place, wanted = hash(number) & mask, int(number)
+        for wanted in numbers:
+            place = hash(f"+{wanted}") & mask
             while found := kept[place]:
                 if found == wanted:
                     return False

@@ -10,6 +10,7 @@ Whoever does not ask for acknowledgements gets all or nothing: a stream that bre
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncGenerator, Callable
 from hashlib import sha256
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 import trio
 from msgspec import Struct, structs
 
-from engine.drafts import Draft, pack_drafts
+from engine.drafts import Draft, Drafts, pack_drafts
 from engine.ids import IdSource
 from engine.intake.lines import Block, ByteSource, LineCutter
 from engine.intake.receipt import OnAccepted, Receipt, committing
@@ -231,7 +232,7 @@ class ContactStream:
         partial_for: Callable[[Progress], IdempotentAnswer | None] | None,
     ) -> None:
         """Keep what was found of a block, with a promise where there is who makes its answer."""
-        drafts, repeated = self._sort_out(block, judged.drafts)
+        drafts, repeated = self._sort_out(block, judged)
         rejected = [*judged.rejected, *repeated]
         before = self._report, self._lines, self._bytes, self._digest.copy(), self._earliest_at
         self._count(block, judged, drafts, rejected)
@@ -239,21 +240,31 @@ class ContactStream:
             self._report, self._lines, self._bytes, self._digest, self._earliest_at = before
             detail = f"A stream has at most {STREAM_ROWS_MAX} contacts; begin another."
             raise Refused("too_many_contacts", detail)
-        packed = pack_drafts(drafts)
         promise = None
         if partial_for is not None:
             answer = partial_for(self._progress)
             promise = Promise(self._make_list(self._services.clock.now()), answer)
         try:
             with committing():  # so that it is known whether it came
-                await self._receiver.add(Piece(packed, rejected), promise)
+                await self._receiver.add(Piece(drafts, rejected), promise)
         except BaseException:
             self._report, self._lines, self._bytes, self._digest, self._earliest_at = before
             raise
-        await self._check.look_at(packed)
+        await self._check.look_at(drafts)
 
-    def _sort_out(self, block: Block, drafts: list[Draft]) -> tuple[list[Draft], list[RejectedRow]]:
+    def _sort_out(self, block: Block, judged: JudgedLines) -> tuple[Drafts, list[RejectedRow]]:
         """Those whose number no earlier block had, and the others."""
+        drafts = judged.drafts
+        if drafts.last_row - drafts.first_row == drafts.count - 1:
+            numbers = array("Q", judged.numbers).tolist()
+            if self._seen.note_all(numbers, range(drafts.first_row, drafts.last_row + 1)):
+                return drafts, []
+        taken, repeated = self._sort_out_each(block, drafts.unpack())
+        return pack_drafts(taken), repeated
+
+    def _sort_out_each(
+        self, block: Block, drafts: list[Draft]
+    ) -> tuple[list[Draft], list[RejectedRow]]:
         taken: list[Draft] = []
         repeated: list[RejectedRow] = []
         lines: list[bytes] = []
@@ -273,7 +284,7 @@ class ContactStream:
         self,
         block: Block,
         judged: JudgedLines,
-        drafts: list[Draft],
+        drafts: Drafts,
         rejected: list[RejectedRow],
     ) -> None:
         so_far = self._report
@@ -282,8 +293,8 @@ class ContactStream:
             for one in rejected[len(judged.rejected) :]
         ]
         self._report = Report(
-            rows=so_far.rows + len(drafts) + len(rejected),
-            accepted=so_far.accepted + len(drafts),
+            rows=so_far.rows + drafts.count + len(rejected),
+            accepted=so_far.accepted + drafts.count,
             rejected=so_far.rejected + len(rejected),
             errors=first_of_rows(so_far.errors, judged.errors, told),
             warnings=first_of_rows(so_far.warnings, judged.warnings),
@@ -291,8 +302,8 @@ class ContactStream:
         self._lines += block.lines
         self._bytes += len(block.data)
         self._digest.update(block.data)
-        if drafts:
-            earliest_at = min(draft.starttime for draft in drafts)
+        if drafts.count:
+            earliest_at = drafts.earliest_at
             self._earliest_at = min(self._earliest_at or earliest_at, earliest_at)
 
     def _require_rows(self) -> None:

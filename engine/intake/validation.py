@@ -7,8 +7,10 @@ judged, and neither of them ever holds a whole list.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from msgspec import Struct, structs
 
 from engine.drafts import Draft, Drafts, pack_drafts
 from engine.intake import bodies, columns
-from engine.intake.bodies import read_contact, read_multicast, split_lines
+from engine.intake.bodies import read_contact, read_multicast, read_plain, split_lines
 from engine.intake.files import TableReader, merge_headers, open_tables
 from engine.intake.outline import Outline
 from engine.intake.plain import PlainReader
@@ -69,7 +71,9 @@ class Piece(Struct, frozen=True, tag="piece", gc=False):
 class JudgedLines(Struct, frozen=True, gc=False):
     """What became of some lines of a stream."""
 
-    drafts: list[Draft]
+    drafts: Drafts
+    numbers: bytes
+    """Of each draft the digits of the number that is called first, eight bytes."""
     rejected: list[RejectedRow]
     errors: list[RowError]
     warnings: list[RowError]
@@ -138,21 +142,48 @@ def judge_lines(submitted: bytes) -> bytes:
     """Judge some lines of NDJSON. Takes what `pack_submitted` gives, gives what `read_lines` takes."""
     job = _SUBMITTED.decode(submitted)
     reader = RowReader(job.rules, bodies.VARIABLE_PREFIX)
-    names = tuple(job.rules.variables)
     default = reader.place_default(None)
     drafts: list[Draft] = []
     rejected: list[RejectedRow] = []
     errors: list[RowError] = []
-    for number, line in split_lines(job.data):
-        row = number + job.rows_before
-        candidate = read_contact(row, line, names)
-        found = candidate if isinstance(candidate, list) else reader.read(candidate, default)
+    lines = [(number + job.rows_before, line) for number, line in split_lines(job.data)]
+    for found in _judge_contacts(job.rules, reader, default, lines):
         if isinstance(found, list):
-            errors += found
-            rejected.append(make_rejected(found, (show_contact(line),)))
+            drafts += found
+            continue
+        place, candidate = found
+        judged = candidate if isinstance(candidate, list) else reader.read(candidate, default)
+        if isinstance(judged, list):
+            errors += judged
+            rejected.append(make_rejected(judged, (show_contact(lines[place][1]),)))
         else:
-            drafts.append(found)
-    return _PACK.encode(JudgedLines(drafts, rejected, errors[:REPORT_ERRORS_MAX], reader.warnings))
+            drafts.append(judged)
+    numbers = array("Q", [int(draft.tel[0]) for draft in drafts]).tobytes()
+    told = errors[:REPORT_ERRORS_MAX]
+    return _PACK.encode(JudgedLines(pack_drafts(drafts), numbers, rejected, told, reader.warnings))
+
+
+def _judge_contacts(
+    rules: Rules,
+    reader: RowReader,
+    default: float,
+    contacts: Sequence[tuple[int, bytes | msgspec.Raw]],
+) -> Iterator[list[Draft] | tuple[int, Candidate | list[RowError]]]:
+    """Some contacts of a body that follow one another: drafts of plain ones, and all others by their place
+    as what `read_contact` gives."""
+    if not contacts:
+        return
+    names = tuple(rules.variables)
+    layout, rows = read_plain([contact for _, contact in contacts], names)
+    if contacts[-1][0] - contacts[0][0] != len(contacts) - 1 or not layout.tels:
+        found: Iterable[list[Draft] | int] = range(len(contacts))
+    else:
+        found = PlainReader(reader, layout, default).read(contacts[0][0], rows)
+    for one in found:
+        if isinstance(one, list):
+            yield one
+        else:
+            yield one, read_contact(*contacts[one], names)
 
 
 def read_lines(found: bytes) -> JudgedLines:
@@ -303,16 +334,22 @@ def _validate_contacts(
     job: Submitted,
     name: str,
     starttime: float | None,
-    contacts: Iterable[tuple[int, bytes | msgspec.Raw]],
+    contacts: Iterator[tuple[int, bytes | msgspec.Raw]],
 ) -> Iterator[Piece | Verdict]:
     reader = RowReader(job.rules, bodies.VARIABLE_PREFIX)
     tally = _Tally(reader, job.purpose)
     default = reader.place_default(starttime)
-    names = tuple(job.rules.variables)
-    for row, contact in contacts:
-        errors = tally.judge(read_contact(row, contact, names), default)
-        if errors:
-            tally.reject(errors, (show_contact(contact),))
+    while some := list(islice(contacts, tally.room)):
+        for found in _judge_contacts(job.rules, reader, default, some):
+            if isinstance(found, list):
+                tally.take(found)
+                continue
+            place, candidate = found
+            errors = tally.judge(candidate, default)
+            if errors:
+                tally.reject(errors, (show_contact(some[place][1]),))
+            if tally.is_full:
+                yield from tally.take_piece()
         if tally.is_full:
             yield from tally.take_piece()
     yield from tally.take_piece()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from unittest.mock import patch
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.intake.numbers import find_plain_numbers, read_number
+from engine.intake.plain import PlainReader
 from engine.intake.rows import Rules
 from engine.intake.table import Rows
-from engine.intake.validation import Submitted, pack_submitted, validate
+from engine.intake.validation import Submitted, judge_lines, pack_submitted, validate
 from engine.variable import Variable
 from tests.sizes import size
 
@@ -87,6 +90,48 @@ def test_a_list_comes_to_the_same_whether_or_not_its_plain_rows_are_judged_toget
         with patch.object(Rows, "take_plain", lambda rows, count: (0, [])):
             one_by_one = judge(data)
     assert together == one_by_one
+
+
+def as_json(contact: dict[str, object]) -> bytes:
+    return msgspec.json.encode(contact)
+
+
+JSON_TELS = TELS | st.integers(0, 10**13) | st.lists(TELS, max_size=11)
+JSON_VALUES = st.dictionaries(
+    st.sampled_from(["name", "amount", "code", "code", "other"]),
+    st.just("4711") | VALUES | st.sampled_from([None, True, 12, 12.5]),
+)
+LINES = st.one_of(
+    st.builds(
+        lambda tel, values: as_json({"tel": tel, "variables": values}), JSON_TELS, JSON_VALUES
+    ),
+    st.builds(
+        lambda tel, start: as_json(
+            {"tel": tel, "variables": {"code": "1"}, "starttime": start, "reference": 7}
+        ),
+        NUMBERS,
+        STARTS,
+    ),
+    st.sampled_from([b"", b" ", b"{}", b'{"tel":"+919876543210"},{}', b"\xff", b'{"tel":5', b"[]"]),
+)
+
+
+@settings(max_examples=size(150, 20_000))
+@given(st.lists(LINES, max_size=20), st.integers(0, 3))
+def test_lines_come_to_the_same_whether_or_not_plain_ones_are_judged_together(
+    lines: list[bytes], rows_before: int
+) -> None:
+    job = Submitted("ndjson", "", b"\n".join(lines), RULES, rows_before=rows_before)
+    submitted = pack_submitted(job)
+
+    def one_by_one(_: PlainReader, first_row: int, rows: Sequence[list[str]]) -> Iterator[int]:
+        return iter(range(len(rows)))
+
+    with patch("engine.intake.validation.PIECE_ROWS", 7):
+        together = [*validate(submitted), judge_lines(submitted)]
+        with patch.object(PlainReader, "read", one_by_one):
+            apart = [*validate(submitted), judge_lines(submitted)]
+    assert together == apart
 
 
 @settings(max_examples=size(100, 20_000))
