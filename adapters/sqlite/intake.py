@@ -143,7 +143,6 @@ class SqliteListTaking:
     def __init__(self, writer: Writer, n: int) -> None:
         self._writer = writer
         self._n = n
-        self._contacts = 0
         self._rejected = 0
         self._gathered: list[Batch] = []
         """What is written with the next batch or with the list, as nobody was promised it."""
@@ -158,7 +157,6 @@ class SqliteListTaking:
     ) -> None:
         """Keep a piece."""
         keep = partial(_add_contacts, self._n, contacts)
-        self._contacts += len(contacts)
         await self._write(keep, len(contacts), rejected, promise)
 
     async def add_batch(
@@ -166,7 +164,6 @@ class SqliteListTaking:
     ) -> None:
         """Keep a piece as the block that it is."""
         self._gathered.append(batch)
-        self._contacts += batch.drafts.count
         rows = sum(map(rows_of, self._gathered))
         if promise is None and not rejected and rows < GATHERED_ROWS:
             await trio.lowlevel.checkpoint()
@@ -198,16 +195,18 @@ class SqliteListTaking:
         """Forget the contacts, a piece at a time."""
         while await self._writer.submit_step(partial(_drop_contacts, self._n), PIECE_ROWS):
             pass
-        self._contacts = 0
         self._gathered.clear()
 
     async def publish(
         self, new: NewList, answer: IdempotentAnswer | None = None
     ) -> IdempotentAnswer | None:
         """Make the list. Raises as `SqliteIntake.accept_list`."""
-        gathered, contacts = self._gathered, self._contacts
+        gathered = self._gathered
 
         def publish(unit: Unit) -> IdempotentAnswer | None:
+            # What is there counts, not what was handed in: some of that may have failed.
+            contacts = _count_contacts(unit, self._n)
+            contacts += sum(batch.drafts.count for batch in gathered)
             earlier = _publish(unit, self._n, new, contacts, answer)
             if earlier is None:
                 _add_batches(self._n, gathered, unit)
@@ -287,11 +286,15 @@ def _publish(
     return None
 
 
-def _keep_promise(n: int, call_list: CallList, unit: Unit) -> None:
+def _count_contacts(unit: Unit, n: int) -> int:
     counted = unit.row(COUNT_CONTACTS, (n,))
     assert counted is not None
+    return int(counted[0])
+
+
+def _keep_promise(n: int, call_list: CallList, unit: Unit) -> None:
     try:
-        _publish(unit, n, NewList(call_list, ()), int(counted[0]), None)
+        _publish(unit, n, NewList(call_list, ()), _count_contacts(unit, n), None)
     except Conflict:  # the flow was deleted meanwhile
         unit.execute("DELETE FROM promised_lists WHERE list = ?", (n,))
 

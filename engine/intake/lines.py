@@ -11,7 +11,9 @@ from engine.intake.refused import Refused
 from engine.intake.table import RECORD_CHARS_MAX
 
 BLOCK_LINES: Final = 1_000
-"""Lines of a block: a few milliseconds of the engine's time, and one commit."""
+"""Lines that are a block by themselves: more are not waited for."""
+BLOCK_LINES_MAX: Final = 4_000
+"""Lines of a block, where more are there already: some 5 ms of the engine's time, and one commit."""
 BLOCK_BYTES: Final = 262_144
 """A block that is as large is not waited for to grow."""
 LINE_BYTES_MAX: Final = 4 * RECORD_CHARS_MAX
@@ -96,9 +98,9 @@ class LineCutter:
 
     def _find_end(self) -> int:
         """Where the next block ends: after its lines, or with all that there is."""
-        if self._lines > BLOCK_LINES:
+        if self._lines > BLOCK_LINES_MAX:
             at = 0
-            for _ in range(BLOCK_LINES):
+            for _ in range(BLOCK_LINES_MAX):
                 at = self._held.index(b"\n", at) + 1
             return at
         return len(self._held) if self._is_ended else self._held.rfind(b"\n") + 1

@@ -18,7 +18,7 @@ from typing import Final
 import trio
 from msgspec import Struct, structs
 
-from engine.drafts import Draft, Drafts, pack_drafts
+from engine.drafts import NO_DRAFTS, Draft, Drafts
 from engine.ids import IdSource
 from engine.intake.lines import Block, ByteSource, LineCutter
 from engine.intake.receipt import OnAccepted, Receipt, committing
@@ -40,6 +40,7 @@ from engine.intake.validation import (
     Verdict,
     judge_lines,
     make_rejected,
+    pack_pieces,
     pack_submitted,
     read_lines,
     show_contact,
@@ -246,21 +247,33 @@ class ContactStream:
             promise = Promise(self._make_list(self._services.clock.now()), answer)
         try:
             with committing():  # so that it is known whether it came
-                await self._receiver.add(Piece(drafts, rejected), promise)
+                *some, last = drafts or [NO_DRAFTS]
+                for one in some:
+                    await self._receiver.add(Piece(one, []))
+                await self._receiver.add(Piece(last, rejected), promise)
         except BaseException:
             self._report, self._lines, self._bytes, self._digest, self._earliest_at = before
             raise
-        await self._check.look_at(drafts)
+        for one in drafts:
+            await self._check.look_at(one)
 
-    def _sort_out(self, block: Block, judged: JudgedLines) -> tuple[Drafts, list[RejectedRow]]:
+    def _sort_out(
+        self, block: Block, judged: JudgedLines
+    ) -> tuple[list[Drafts], list[RejectedRow]]:
         """Those whose number no earlier block had, and the others."""
         drafts = judged.drafts
-        if drafts.last_row - drafts.first_row == drafts.count - 1:
-            numbers = array("Q", judged.numbers).tolist()
-            if self._seen.note_all(numbers, range(drafts.first_row, drafts.last_row + 1)):
-                return drafts, []
-        taken, repeated = self._sort_out_each(block, drafts.unpack())
-        return pack_drafts(taken), repeated
+        rows = [
+            row
+            for one in drafts
+            if one.last_row - one.first_row == one.count - 1
+            for row in range(one.first_row, one.last_row + 1)
+        ]
+        numbers = array("Q", judged.numbers).tolist()
+        if len(rows) == len(numbers) and self._seen.note_all(numbers, rows):
+            return drafts, []
+        each = [draft for one in drafts for draft in one.unpack()]
+        taken, repeated = self._sort_out_each(block, each)
+        return pack_pieces(taken), repeated
 
     def _sort_out_each(
         self, block: Block, drafts: list[Draft]
@@ -284,7 +297,7 @@ class ContactStream:
         self,
         block: Block,
         judged: JudgedLines,
-        drafts: Drafts,
+        drafts: list[Drafts],
         rejected: list[RejectedRow],
     ) -> None:
         so_far = self._report
@@ -292,9 +305,10 @@ class ContactStream:
             RowError(one.row, one.column, one.code, one.detail)
             for one in rejected[len(judged.rejected) :]
         ]
+        accepted = sum(one.count for one in drafts)
         self._report = Report(
-            rows=so_far.rows + drafts.count + len(rejected),
-            accepted=so_far.accepted + drafts.count,
+            rows=so_far.rows + accepted + len(rejected),
+            accepted=so_far.accepted + accepted,
             rejected=so_far.rejected + len(rejected),
             errors=first_of_rows(so_far.errors, judged.errors, told),
             warnings=first_of_rows(so_far.warnings, judged.warnings),
@@ -302,8 +316,8 @@ class ContactStream:
         self._lines += block.lines
         self._bytes += len(block.data)
         self._digest.update(block.data)
-        if drafts.count:
-            earliest_at = drafts.earliest_at
+        if drafts:
+            earliest_at = min(one.earliest_at for one in drafts)
             self._earliest_at = min(self._earliest_at or earliest_at, earliest_at)
 
     def _require_rows(self) -> None:

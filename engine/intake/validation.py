@@ -71,7 +71,8 @@ class Piece(Struct, frozen=True, tag="piece", gc=False):
 class JudgedLines(Struct, frozen=True, gc=False):
     """What became of some lines of a stream."""
 
-    drafts: Drafts
+    drafts: list[Drafts]
+    """As pieces have them."""
     numbers: bytes
     """Of each draft the digits of the number that is called first, eight bytes."""
     rejected: list[RejectedRow]
@@ -160,7 +161,14 @@ def judge_lines(submitted: bytes) -> bytes:
             drafts.append(judged)
     numbers = array("Q", [int(draft.tel[0]) for draft in drafts]).tobytes()
     told = errors[:REPORT_ERRORS_MAX]
-    return _PACK.encode(JudgedLines(pack_drafts(drafts), numbers, rejected, told, reader.warnings))
+    packed = pack_pieces(drafts)
+    return _PACK.encode(JudgedLines(packed, numbers, rejected, told, reader.warnings))
+
+
+def pack_pieces(drafts: Sequence[Draft]) -> list[Drafts]:
+    """Drafts as so many pieces have them."""
+    starts = range(0, len(drafts), PIECE_ROWS)
+    return [pack_drafts(drafts[start : start + PIECE_ROWS]) for start in starts]
 
 
 def _judge_contacts(
