@@ -111,7 +111,7 @@ async function cancel(list) {
   const open = list.counts.scheduled + list.counts.waiting;
   const isSure = await confirmed({
     title: `Cancel ${list.name}?`,
-    text: `${count(open)} who were not called yet will not be called. Calls that are up go on. This cannot be taken back.`,
+    text: `${count(open)} who were not called yet will not be called, and calls that nobody has answered are taken back. Those that were answered go on. There is no way back.`,
     yes: "Cancel the list",
   });
   if (isSure) await act(list, "cancel");

@@ -33,11 +33,14 @@
 
   // Contrast of every text with what is behind it.
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const seen = new Map();
   const rgba = (colour) => {
+    if (seen.has(colour)) return seen.get(colour);
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = colour;
     canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
+    seen.set(colour, [...canvas.getImageData(0, 0, 1, 1).data]);
+    return seen.get(colour);
   };
   const behind = (element) => {
     for (let one = element; one; one = one.parentElement) {

@@ -19,7 +19,7 @@ from api.commands.demo_list import make_chime
 from bench.installation import Installation, make_config, open_installation
 from tests.system.carrier import open_carrier
 
-START_S_MAX: Final = 60.0
+START_S_MAX: Final = 120.0
 CARRIER: Final = """
 [shares]
 machine = 0.0
