@@ -18,6 +18,7 @@ from adapters.address_guard import AddressGuard
 from adapters.drop.sftp import SftpDrops, open_sftp_drops
 from engine.drop_settings import SftpSettings
 from engine.ports.drops import DropFailed
+from tests.adapters.drop.password_server import PASSWORD, open_password_server
 from tests.adapters.drop.rooms import fill, small_room
 from tests.peers import require
 from tests.sftp_speaker import open_speaker, use_speaker
@@ -195,3 +196,19 @@ async def test_a_visit_that_is_broken_off_leaves_the_others_alone(
                 await other.list_incoming()
         await session.put("reports", "report.txt", bytes(1_000_000))
     assert (server.home / "a" / "reports" / "report.txt").stat().st_size == 1_000_000
+
+
+async def test_a_password_opens_a_server_with_an_rsa_key(drops: SftpDrops, tmp_path: Path) -> None:
+    with open_password_server(tmp_path) as running:
+        setting = SftpSettings(
+            "127.0.0.1", "lists", running.host_key, port=running.port, password=PASSWORD
+        )
+        async with drops.open(setting, ACCOUNT) as session:
+            (tmp_path / "incoming" / "leads.csv").write_bytes(DATA)
+            [listed] = (await session.list_incoming()).files
+            assert (await session.read("leads.csv", 100)).data == DATA
+            assert await session.take_away(listed, None)
+        wrong = msgspec.structs.replace(setting, password="incorrect horse")
+        failed = await failure_of(drops, wrong)
+    assert failed.code == "login_refused"
+    assert "horse" not in failed.detail
