@@ -253,6 +253,7 @@ class _Sources(Struct, frozen=True):
     media: Callable[[], MediaStatistics]
     feed_readers: Callable[[], int]
     hooks: Callable[[], int]
+    doors_failing: Callable[[], int]
 
 
 class _Parts(Struct, frozen=True):
@@ -323,6 +324,8 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         )
         http = GuardedHttp(config.webhooks.allow, at_once_max=HOOKS_AT_ONCE_MAX)
         courier = Courier(store, WebhookNotifier(http), clock, chance)
+        doors = await _open_doors(config, engine, store, clock, chance, stack)
+        engine.flow_listeners.append(doors.wake)
         metrics = Metrics(
             _Sources(
                 engine.statistics,
@@ -330,11 +333,10 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                 plane.statistics,
                 lambda: hub.readers,
                 lambda: courier.busy_hooks,
+                lambda: doors.failing,
             )
         )
         listeners.all += [courier.note, metrics.note]
-        doors = await _open_doors(config, engine, store, clock, chance, stack)
-        engine.flow_listeners.append(doors.wake)
         yield _Parts(
             engine,
             courier,

@@ -100,6 +100,9 @@ class Sources(Protocol):
     def hooks(self) -> int:
         """Webhooks that have something to be sent."""
 
+    def doors_failing(self) -> int:
+        """SFTP servers and watched folders whose last visit went wrong."""
+
 
 class _Data(Struct):
     disposition: str | None = None
@@ -182,6 +185,11 @@ class _Glance:
             "callwheel_webhooks_waiting",
             "Webhooks for which something waits to be sent.",
             self._sources.hooks(),
+        )
+        yield GaugeMetricFamily(
+            "callwheel_doors_failing",
+            "SFTP servers and watched folders whose last visit went wrong.",
+            self._sources.doors_failing(),
         )
 
     def _engine(self) -> Iterator[Metric]:

@@ -101,6 +101,11 @@ class DropKeeper:
         """Doors that are looked after."""
         return len(self._watches)
 
+    @property
+    def failing(self) -> int:
+        """Doors whose last visit went wrong."""
+        return sum(watch.failures > 0 for watch in self._watches.values())
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Visit until cancelled."""
         self._watches.clear()

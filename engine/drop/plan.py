@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.pickup import FileMark, Pickup
 from engine.ports.drops import NAME_BYTES_MAX, FileEntry, Listing, ReadFile
@@ -25,7 +25,9 @@ from engine.ports.drops import NAME_BYTES_MAX, FileEntry, Listing, ReadFile
 FILES_MAX: Final = 20
 """Files that are read at one visit; the others are for the next."""
 LEFT_MAX: Final = 1_000
-"""Pick-ups of a flow that are not done, at which no other file is taken: nobody could tell them apart."""
+"""Pick-ups of a place that are not done, at which no other file is taken: nobody could tell them apart."""
+STRAYED_S: Final = 30 * 86_400.0
+"""For how long the files of a place are known to which a flow goes no more: it may come back."""
 UNFINISHED_SUFFIXES: Final = (".part", ".partial", ".filepart", ".tmp", ".temp", ".crdownload", "~")
 """Of names under which programs write a file before they rename it."""
 
@@ -87,7 +89,7 @@ def make_plan(
     still = [file for file in candidates if _is_still(file, before, still_since)]
     fresh = [file for file in still if _key(file) not in waiting]
     known = [file for file in still if _key(file) in waiting]
-    if taking == "known" or len(left) >= LEFT_MAX:
+    if taking == "known" or len(of_place) >= LEFT_MAX:
         takes: list[FileEntry] = []
     else:
         takes = sorted(fresh, key=lambda file: (file.modified_ns, file.name))
@@ -110,8 +112,12 @@ def make_plan(
 def see(listing: Listing, before: Mapping[str, Seen], now: float) -> dict[str, Seen]:
     """What lies there, by name, and since when each file has been as it is."""
     fresh = {file.name: Seen(file, now) for file in listing.files}
-    kept = {name: one for name, one in before.items() if name in fresh}
-    return fresh | {name: one for name, one in kept.items() if one.entry == fresh[name].entry}
+    return {
+        name: structs.replace(before[name], since=min(before[name].since, now))  # the clock was set
+        if name in before and before[name].entry == one.entry
+        else one
+        for name, one in fresh.items()
+    }
 
 
 def judge(entry: FileEntry, found: ReadFile, bytes_max: int, earlier: Pickup | None) -> Finding:

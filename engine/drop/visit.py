@@ -18,6 +18,7 @@ from msgspec import Struct, field, structs
 
 from engine.drop.plan import (
     LEFT_MAX,
+    STRAYED_S,
     Plan,
     Seen,
     entry_of,
@@ -124,7 +125,7 @@ class _Visit:
         now = self._services.clock.now()
         flow, memory = self._flow, self._memory
         listing = await self._session.list_incoming()
-        left = await self._store.pickups_left(flow.account, flow.id, self._door, LEFT_MAX)
+        left = await self._store.pickups_left(flow.account, flow.id, self._door, 2 * LEFT_MAX)
         taking: Literal["all", "known"] = "all" if flow.listener_active else "known"
         plan = make_plan(listing, memory.before, left, memory.place, taking, now - every_s)
         memory.before = see(listing, memory.before, now)
@@ -132,7 +133,7 @@ class _Visit:
         memory.passed_over = listing.passed_over
         for broken in set(memory.broken).difference(listing.files):
             del memory.broken[broken]
-        if len(left) >= LEFT_MAX:
+        if len(plan.left) >= LEFT_MAX:
             detail = (
                 f"{LEFT_MAX} files that were taken could not be removed; nothing more is taken."
             )
@@ -156,9 +157,7 @@ class _Visit:
         """Do what earlier visits left to be done."""
         now = self._services.clock.now()
         for pickup in plan.strayed:
-            # Nothing can be done at a place where nobody goes any more.
-            gone = structs.replace(pickup, removed_at=now, reported_at=pickup.reported_at or now)
-            await self._finish(gone, ("tell",))
+            await self._leave(pickup, now)
         gone_ids = {one.id for one in plan.gone}
         read = {(one.name, one.size, one.modified_ns) for one in plan.read}
         for pickup in plan.left:
@@ -171,6 +170,20 @@ class _Visit:
             # The file itself is removed only where it was read in this visit, and is the one it was.
             steps = tuple(step for step in steps_left(pickup) if step != "remove")
             await self._finish(pickup, steps)
+
+    async def _leave(self, pickup: Pickup, now: float) -> None:
+        """See to a pick-up of a place where the flow goes no more. It is known for a while: who comes back
+        must not find its file new."""
+        is_over = now - pickup.at >= STRAYED_S
+        if pickup.reported_at is None or pickup.told_at is None or is_over:
+            steps: tuple[Step, ...] = ("tell",) if pickup.told_at is None else ()
+            left = structs.replace(
+                pickup,
+                removed_at=pickup.removed_at or (now if is_over else None),
+                reported_at=pickup.reported_at or now,
+            )
+            await self._store.note_pickup_steps(left)
+            await self._finish(left, steps)
 
     async def _take(self, entry: FileEntry) -> Pickup | None:
         """The pick-up of a file, made now or before; None where it is left for later."""

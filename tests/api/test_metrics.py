@@ -41,6 +41,9 @@ class Sources(Struct):
     def hooks(self) -> int:
         return 1
 
+    def doors_failing(self) -> int:
+        return 2
+
 
 def read(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
     """Every sample by its name and the values of its labels."""
@@ -76,6 +79,7 @@ def test_what_is_looked_at_is_shown_as_it_is_now() -> None:
         ("callwheel_media_packets_sent_total", ()): 350,
         ("callwheel_feed_readers", ()): 4,
         ("callwheel_webhooks_waiting", ()): 1,
+        ("callwheel_doors_failing", ()): 2,
     }
     assert {name: shown[name] for name in expected} == expected
     assert shown["process_resident_memory_bytes", ()] > 0

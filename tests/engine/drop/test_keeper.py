@@ -82,6 +82,7 @@ async def test_a_door_that_fails_is_told_once_and_visited_ever_more_seldom_until
         status = keeper.status(ACME, FLOW, "folder")
         assert status is not None
         assert status.failures >= 6
+        assert keeper.failing == 1
         state = await world.store.drop_state(ACME, FLOW, "folder")
         assert state is not None
         assert (state.code, state.detail) == ("lost", "It went away.")

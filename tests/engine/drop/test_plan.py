@@ -81,6 +81,8 @@ def test_since_when_a_file_is_as_it_is_is_remembered() -> None:
         "b.csv": Seen(changed, NOW + 5),
     }
     assert see(Listing(()), first, NOW + 5) == {}
+    # The clock was set back: nobody waits for the old time to come again.
+    assert see(Listing((A,)), first, NOW - 3_600) == {"a.csv": Seen(A, NOW - 3_600)}
 
 
 def test_the_oldest_is_read_first_and_only_so_many() -> None:

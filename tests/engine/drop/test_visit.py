@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.drop.visit import READINGS_MAX, Memory
+from engine.drop_settings import FolderSettings
 from engine.intake.table import FILE_BYTES_MAX
 from engine.ports.drops import DropFailed
 from engine.ports.workers import WorkerFailed
@@ -169,10 +170,31 @@ async def test_what_came_from_another_place_is_left_there_and_told() -> None:
     world.store.tables.pickups[pickup.id] = moved
     world.fail = lambda _: None
     world.place.folders["incoming"].clear()
+    assert await world.visit(2) is None
+    [pickup] = (await world.store.list_pickups(ACME, FLOW, 10, None)).items
+    assert (pickup.removed_at, pickup.told_at is None) == (None, False)
+    assert list(world.letters.by_key) == [pickup.id]
+    world.clock.at += 30 * 86_400
     assert await world.visit() is None
     [pickup] = (await world.store.list_pickups(ACME, FLOW, 10, None)).items
     assert pickup.is_done
-    assert list(world.letters.by_key) == [pickup.id]
+
+
+async def test_who_comes_back_to_a_place_does_not_find_what_was_taken_there_new() -> None:
+    world = await open_world()
+    world.place.drop("leads.csv", GOOD)
+    lost = DropFailed("lost", "It went away.")
+    world.fail = lambda what: lost if what == "take_away" else None
+    assert await world.visit(2) is lost
+    world.fail = lambda _: None
+    left, world.place.folders["incoming"] = world.place.folders["incoming"], {}
+    assert await world.visit(2, FolderSettings("elsewhere", 60)) is None
+    world.clock.at += 2 * 86_400
+    world.place.folders["incoming"] = left
+    assert await world.visit(3) is None
+    assert (len(await world.lists()), world.place.names("incoming")) == (1, [])
+    [pickup] = (await world.store.list_pickups(ACME, FLOW, 10, None)).items
+    assert pickup.is_done
 
 
 class BreakingWorkers:

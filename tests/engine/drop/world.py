@@ -120,11 +120,11 @@ class DropWorld:
         assert flow is not None
         return flow
 
-    async def visit(self, times: int = 1) -> DropFailed | None:
+    async def visit(self, times: int = 1, setting: FolderSettings = SETTING) -> DropFailed | None:
         """Visit the place, a minute apart; what the last visit says."""
         problem = None
         for _ in range(times):
-            problem = await visit(self.services, await self.flow(), "folder", SETTING, self.memory)
+            problem = await visit(self.services, await self.flow(), "folder", setting, self.memory)
             self.clock.at += 60
         return problem
 
