@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from engine.dial.blockers import LIST_CANCELED, describe
-from engine.dial.router import Router
+from engine.dial.explaining import Explainer
 from engine.model import Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
@@ -34,13 +34,13 @@ class BlockedContacts:
         self,
         store: Store,
         clock: WallClock,
-        router: Router,
+        explainer: Explainer,
         is_paused: Callable[[str], bool],
     ) -> None:
         """`is_paused` tells of a list what the scheduler knows, which may be newer than the store's word."""
         self._store = store
         self._clock = clock
-        self._router = router
+        self._explainer = explainer
         self._is_paused = is_paused
 
     async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
@@ -56,7 +56,7 @@ class BlockedContacts:
             for call_list, status in statuses.items()
             if status == "paused" or self._is_paused(call_list)
         }
-        blockers = iter(self._router.explain(waiting, paused))
+        blockers = iter(self._explainer.explain(waiting, paused))
         canceled = describe(LIST_CANCELED, trio.current_time(), self._clock.now())
         found_blockers: list[Blocker | None] = []
         for one in contacts:
@@ -74,7 +74,7 @@ class BlockedContacts:
         if call_list.status == "canceled":
             return {LIST_CANCELED.code: waiting}
         is_paused = call_list.status == "paused" or self._is_paused(call_list.id)
-        held = self._router.find_hold(call_list.flow, is_paused)
+        held = self._explainer.find_hold(call_list.flow, is_paused)
         if held is not None:
             return {held: waiting}
         now = self._clock.now()
@@ -83,7 +83,7 @@ class BlockedContacts:
         if due <= 0:
             return blocked
         asked = await self._store.due_contacts(call_list.id, now, ASKED_MAX)
-        explained = self._router.explain(asked, ())
+        explained = self._explainer.explain(asked, ())
         for code, contacts in share_out(due, Counter(one.code for one in explained)).items():
             blocked[code] = blocked.get(code, 0) + contacts
         return blocked

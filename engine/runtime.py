@@ -214,7 +214,9 @@ class Engine:
             on_did_changed=self._note_did,
             speech=parts.speech if parts else None,
         )
-        self._blocked = BlockedContacts(store, clock, self._router, self._scheduler.is_paused)
+        self._blocked = BlockedContacts(
+            store, clock, self._router.explainer, self._scheduler.is_paused
+        )
         self._waiting_teller = WaitingTeller(
             store, clock, self._blocked, self._scheduler.open_lists, settings.tell_waiting_s
         )

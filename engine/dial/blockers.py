@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -105,18 +105,15 @@ def find_blocker(contact: Contact, case: Case, now: float, wall_now: float) -> B
 def find_way_blocker(number: str, case: Case, now: float) -> Block | None:
     """The part of `find_blocker` that hangs on the DID: whether it may call this number at all, and the
     limits before it."""
-    unfit = find_unfit(number, case)
-    if unfit is not None:
-        return unfit
-    return find_line_blocker(case.route, case.shared, case.did, now)
+    return Ways(case.shared, now).find_blocker(number, case)
 
 
-def find_unfit(number: str, case: Case) -> Block | None:
+def find_unfit(number: str, way: Way) -> Block | None:
     """What forbids that this number is called from this DID, whoever has room for it."""
-    if case.rest is not None:
-        return case.rest
-    if case.caller and not case.series.allows(case.caller, number):
-        return Block("no_trunk", math.inf, detail=case.series.explain())
+    if way.rest is not None:
+        return way.rest
+    if way.caller and not way.series.allows(way.caller, number):
+        return Block("no_trunk", math.inf, detail=way.series.explain())
     return None
 
 
@@ -215,14 +212,50 @@ def find_line_blocker(
 ) -> Block | None:
     """What keeps these parties from any call now; of several limits the one that ends last, and of those
     that end together the one that the most share."""
-    if route is None:
-        return Block("no_trunk", math.inf)
-    of_route = route.blocked_by(now)
-    if of_route is not None and of_route.line is None:
-        return of_route
-    blocks = [*(limits.blocked_by(now) for limits in shared), of_route, did.blocked_by(now)]
-    standing = [block for block in blocks if block is not None]
-    return max(standing, key=lambda block: block.until, default=None)
+    return Ways(shared, now).find_line_blocker(route, did)
+
+
+class Way(Protocol):
+    """A DID that a call may go by, as far as it decides whether the call may."""
+
+    @property
+    def route(self) -> Route | None: ...
+    @property
+    def did(self) -> Limits: ...
+    @property
+    def caller(self) -> str: ...
+    @property
+    def series(self) -> SeriesRule: ...
+    @property
+    def rest(self) -> Block | None: ...
+
+
+class Ways:
+    """What keeps calls from leaving at one moment by any of several DIDs. What the DIDs share is asked once,
+    so that it costs little to ask about many of them."""
+
+    def __init__(self, shared: Iterable[Limits], now: float) -> None:
+        """`shared` are the limits that all of them share, but for their trunks."""
+        self._now = now
+        blocks = (limits.blocked_by(now) for limits in shared)
+        self._shared = [block for block in blocks if block is not None]
+        self._of_routes: dict[Route, Block | None] = {}
+
+    def find_blocker(self, number: str, way: Way) -> Block | None:
+        """As `find_way_blocker`."""
+        return find_unfit(number, way) or self.find_line_blocker(way.route, way.did)
+
+    def find_line_blocker(self, route: Route | None, did: Limits) -> Block | None:
+        """As the function of this name."""
+        if route is None:
+            return Block("no_trunk", math.inf)
+        if route not in self._of_routes:
+            self._of_routes[route] = route.blocked_by(self._now)
+        of_route, of_did = self._of_routes[route], did.blocked_by(self._now)
+        if of_route is not None and of_route.line is None:
+            return of_route
+        standing = [block for block in (*self._shared, of_route, of_did) if block is not None]
+        return max(standing, key=lambda block: block.until, default=None)
 
 
 def describe(block: Block, now: float, wall_now: float) -> Blocker:

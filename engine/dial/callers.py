@@ -7,7 +7,7 @@ ever looks through all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from engine.number_series import SeriesRule
@@ -22,11 +22,12 @@ class CallerPool:
 
     def __init__(self, numbers: Iterable[str], *, by_prefix: bool) -> None:
         """`by_prefix` tells whether those are chosen that share the longest prefix with the callee."""
-        self.numbers = frozenset(numbers := tuple(numbers))
+        self._in_order = tuple(numbers)
+        self.numbers = frozenset(self._in_order)
         """All of them."""
         self._by_prefix = by_prefix
         self._rings: dict[str, dict[str, None]] = {}
-        for number in numbers:
+        for number in self._in_order:
             self.put(number)
 
     def put(self, number: str) -> None:
@@ -34,6 +35,12 @@ class CallerPool:
         if number in self.numbers:
             for prefix in self._prefixes(number):
                 self._rings.setdefault(prefix, {}).setdefault(number)
+
+    def by_room(self) -> Iterator[str]:
+        """All of them, first those that may have room. Nothing may be changed meanwhile."""
+        with_room = self._rings.get("", {})
+        yield from with_room
+        yield from (number for number in self._in_order if number not in with_room)
 
     def choose(
         self,
@@ -95,8 +102,9 @@ class Callers:
     def __init__(self, numbers: Iterable[str], rule: SeriesRule, *, by_prefix: bool) -> None:
         numbers = tuple(numbers)
         self.rule = rule
-        self._all = CallerPool(numbers, by_prefix=by_prefix)
-        self._of_series = self._all
+        self.all = CallerPool(numbers, by_prefix=by_prefix)
+        """Those for anybody."""
+        self._of_series = self.all
         if rule.series is not None:
             fitting = filter(rule.is_in_series, numbers)
             self._of_series = CallerPool(fitting, by_prefix=by_prefix)
@@ -104,14 +112,14 @@ class Callers:
     @property
     def numbers(self) -> frozenset[str]:
         """All of them."""
-        return self._all.numbers
+        return self.all.numbers
 
     def pool_for(self, callee: str) -> CallerPool:
         """Those that may call this number."""
-        return self._of_series if self.rule.binds(callee) else self._all
+        return self._of_series if self.rule.binds(callee) else self.all
 
     def put(self, number: str) -> None:
         """A DID may have room."""
-        self._all.put(number)
-        if self._of_series is not self._all:
+        self.all.put(number)
+        if self._of_series is not self.all:
             self._of_series.put(number)

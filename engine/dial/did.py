@@ -170,6 +170,16 @@ class Clearance(Struct, frozen=True):
     permit: Permit
 
 
+class DidWay(Struct, frozen=True, gc=False):
+    """A DID as `engine.dial.blockers.Way`."""
+
+    route: Route | None
+    did: Limits
+    caller: str
+    series: SeriesRule
+    rest: Block | None
+
+
 class DidActor:
     """Owns one DID's limits and channels. `run` is its only task; `post` is how work reaches it."""
 
@@ -236,6 +246,10 @@ class DidActor:
         flow = self.turns.choose(may).flow
         del self.hungry[flow]
         return flow
+
+    def as_way(self, desk: FlowDesk) -> DidWay:
+        """What decides whether anybody may be called by this DID for a flow, as far as the DID does."""
+        return DidWay(self.route, self.limits, self.did.number, desk.callers.rule, self.rest)
 
     def case_of(self, list_paused: bool, desk: FlowDesk, agents: Block | None = None) -> Case:
         """What decides whether a contact of this flow may go by this DID."""

@@ -1,9 +1,9 @@
-"""Brings a contact to the DID that can take it soonest, and explains why one is not dialled."""
+"""Brings a contact to the DID that can take it soonest."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,22 +13,12 @@ from msgspec import Struct
 
 from engine.dial.account import AccountDesk
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
-from engine.dial.blockers import (
-    DETAILS,
-    Case,
-    describe,
-    find_capped,
-    find_closed,
-    find_hold,
-    find_own_blocker,
-    find_wait,
-    find_way_blocker,
-    opening_of,
-)
+from engine.dial.blockers import find_capped, find_closed, find_wait, opening_of
 from engine.dial.callees import CalleeBook, Callees
 from engine.dial.callers import CallerPool
 from engine.dial.day_caps import DAY_S, DayCapDefaults
 from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
+from engine.dial.explaining import Explainer
 from engine.dial.floor import Floor, Ticket
 from engine.dial.limits import Block, Limits, Window, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.parking import STICKY_WAIT_S, Parking
@@ -36,7 +26,7 @@ from engine.dial.route import RouteSettings, check_routes, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
 from engine.dial.turns import RANKS, URGENT
 from engine.flow.definition import read_definition
-from engine.model import Account, Blocker, BlockerCode, Contact, Did, Flow
+from engine.model import Account, Contact, Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import RecentStart
 from engine.ports.telephony import TrunkCondition
@@ -101,6 +91,8 @@ class Router:
         """`errands` are contacts whose agent comes before their call."""
         self._freed: dict[str, None] = {}
         self._has_freed = trio.Event()
+        self.explainer = Explainer(clock, engine, self._desks, self._actors, self.parking)
+        """Knows why contacts are not dialled."""
 
     def set_trunks(
         self,
@@ -554,76 +546,6 @@ class Router:
         held_s = 0.0 if blocked is None else min(blocked.until - now, 1e6)
         return actor.backlog_s + held_s
 
-    def explain(self, contacts: Iterable[Contact], paused: Container[str]) -> list[Blocker]:
-        """Why each of these open contacts is not dialled now: what holds it at the DID that is free soonest.
-
-        Args:
-            paused: lists that are.
-        """
-        now, wall_now = trio.current_time(), self._clock.now()
-        lines: dict[tuple[str, bool], Block] = {}
-        """What holds a flow's DIDs back is the same for all its contacts that may be called from them."""
-        found = []
-        for contact in contacts:
-            desk = self._desks.get(contact.flow)
-            block = _UNKNOWN_FLOW
-            if desk is not None:
-                case = self._case_of(desk, contact.list in paused, desk.floor.blocked_by(contact))
-                own = find_own_blocker(contact, case, now, wall_now)
-                if own is not None and own.code != "no_trunk":
-                    found.append(describe(own, now, wall_now))
-                    continue
-                known = self.parking.did_of(contact.id)
-                if known in self._actors:
-                    found.append(
-                        describe(self._find_wait(known, desk, contact, now), now, wall_now)
-                    )
-                    continue
-                # Whether there is a DID for it may have changed since it was set aside for want of one.
-                way = contact.flow, desk.callers.rule.binds(contact.number)
-                if way not in lines:
-                    lines[way] = self._find_line(desk, contact.number, now)
-                block = lines[way]
-            found.append(describe(block, now, wall_now))
-        return found
-
-    def _find_wait(self, known: str, desk: FlowDesk, contact: Contact, now: float) -> Block:
-        """What holds a contact that waits for one DID."""
-        case = self._actors[known].case_of(False, desk)
-        block = find_way_blocker(contact.number, case, now) or Block("did_cps", now)
-        reason = block.detail or DETAILS[block.code]
-        detail = f"It waits for {known}, which called this number before. {reason}"
-        return Block(block.code, block.until, detail=detail)
-
-    def find_hold(self, flow: str, list_paused: bool) -> BlockerCode | None:
-        """What somebody has stopped, so that no contact of a list is dialled, whatever else holds it."""
-        desk = self._desks.get(flow)
-        held = _UNKNOWN_FLOW if desk is None else find_hold(self._case_of(desk, list_paused))
-        return None if held is None else held.code
-
-    def _case_of(self, desk: FlowDesk, list_paused: bool, agents: Block | None = None) -> Case:
-        """The case of a flow at any of its DIDs."""
-        for number in desk.flow.dids:
-            if number in self._actors:
-                return self._actors[number].case_of(list_paused, desk, agents)
-        return _case_without_did(desk, self._engine, list_paused, agents)
-
-    def _find_line(self, desk: FlowDesk, callee: str, now: float) -> Block:
-        """What holds a flow's contacts back that nothing of their own does: all those that this callee's
-        may be called from."""
-        fitting = desk.callers.pool_for(callee).numbers or desk.callers.numbers
-        numbers = [number for number in desk.flow.dids if number in fitting]
-        actors = [self._actors[number] for number in numbers if number in self._actors]
-        cases = [actor.case_of(False, desk) for actor in actors]
-        cases = cases or [_case_without_did(desk, self._engine, False)]
-        blocks = [find_way_blocker(callee, case, now) for case in cases]
-        standing = [block for block in blocks if block is not None]
-        if len(standing) < len(blocks):
-            # A DID is free this very moment: the contact is next, behind those that were due before.
-            return Block("did_cps", now)
-        # Of two that end with something else's end, the one that other calls end.
-        return min(standing, key=lambda block: (block.until, block.line is None))
-
     def load_of(self, number: str) -> tuple[int, int]:
         """(calls at once, calls that left in the last second) of a DID."""
         actor = self._actors.get(number)
@@ -671,30 +593,3 @@ class Router:
             for limits in parties:
                 if limits is not None:
                     limits.restore(at)
-
-
-_UNKNOWN_FLOW: Final = Block("flow_paused", math.inf)
-"""Of a flow that is not in operation."""
-
-
-def _case_without_did(
-    desk: FlowDesk, engine: Limits, list_paused: bool, agents: Block | None = None
-) -> Case:
-    """The case of a flow none of whose DIDs is in operation: it has no trunk to go by."""
-    nobody = limits_of_did(1, 1, ())
-    return Case(
-        account_stopped=desk.account.is_stopped,
-        account_paused=desk.account.is_paused,
-        list_paused=list_paused,
-        flow_active=desk.is_active,
-        hours=desk.hours,
-        route=None,
-        flow=desk.limits,
-        account=desk.account.limits,
-        engine=engine,
-        did=nobody,
-        agents=agents,
-        day_budget=desk.day_budget,
-        day_caps=desk.account.day_caps,
-        callees=desk.callees,
-    )

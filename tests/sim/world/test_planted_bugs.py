@@ -13,8 +13,8 @@ import engine.dial.blockers
 import engine.dial.did
 import engine.dial.router
 from engine.dial.callees import CalleeBook, Callees
+from engine.dial.explaining import Explainer
 from engine.dial.limits import Limits, limits_of_did
-from engine.dial.router import Router
 from engine.events import Event
 from engine.model import Attempt, Blocker, CalleeCap, Cap, Contact, RetryRule
 from sim.world.judge import judge
@@ -138,10 +138,10 @@ def test_a_callee_who_is_called_once_too_often_is_found(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("code", ["did_channels", "list_paused", "calling_window", "retry_wait"])
 def test_a_blocker_that_lies_is_found(code: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def explain(_self: Router, contacts: Iterable[Contact], _paused: Any) -> list[Blocker]:
+    def explain(_self: Explainer, contacts: Iterable[Contact], _paused: Any) -> list[Blocker]:
         return [Blocker(code, "So they say.", None) for _ in contacts]
 
-    monkeypatch.setattr(Router, "explain", explain)
+    monkeypatch.setattr(Explainer, "explain", explain)
     assert promises_broken(None) == {"every waiting contact has a true blocker"}
 
 
