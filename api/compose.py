@@ -64,6 +64,7 @@ from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
 from api.http.forwarded import Proxies
 from api.http.guard import serve_http
+from api.http.secure_headers import secure_headers
 from api.http.tls import Certificate
 from api.metrics import MediaStatistics, Metrics, StoreStatistics
 from api.supervisor import keep_running
@@ -194,6 +195,7 @@ async def _serve(
             shutdown=stopping,
             closing=hub.close,
             certificate=certificate,
+            secure_headers=secure_headers(is_secure=url.startswith("https:")),
         )
         await nursery.start(keep_running, "http", serve)
         sip_host, sip_port = parts.agent.address

@@ -20,6 +20,7 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
 from api.http.auth import Caller, Keyring, Tickets, require_role, require_scope
+from api.http.callers import find_caller
 from api.http.engine_front import EngineFront
 from api.http.etags import Tags
 from api.http.exchange import (
@@ -41,6 +42,7 @@ from api.http.problem import PROBLEM_TYPE, Problem, problem_of, problem_of_statu
 from api.http.rates import Rates
 from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, STREAM_BYTES_MAX, Body, Route
+from api.http.secure_headers import secure_headers
 from api.http.uploads import read_uploaded_file
 from engine import audit, precondition
 from engine.audit import AuditEntry
@@ -62,22 +64,10 @@ STREAMS_OF_ONE_MAX: Final = 4
 """The same of one account."""
 TURN_TIMEOUT_S: Final = 10.0
 """How long such a request waits for its turn."""
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-"""Of every answer, unless it says otherwise."""
 
 
 def _wake_nobody(_account: str, _flow: str) -> None:
     """Where nobody sends webhooks."""
-
-
-STRICT_TRANSPORT: Final = "max-age=31536000"
-"""Where outsiders reach us over TLS, for a year nothing else (RFC 6797)."""
 
 
 def make_app(
@@ -186,7 +176,7 @@ async def _answer(
     """The route's answer; `limits` gets the headers that tell of the limit of requests."""
     caller = None
     if route.least is not None:
-        caller = await front.keyring.find_caller(request.headers)
+        caller = await find_caller(front, request, takes_ticket=route.takes_ticket)
         limits.update(front.rates.count(caller.key, trio.current_time()))
         require_role(caller, route.least)
         require_scope(caller, route.scope)
@@ -203,6 +193,8 @@ async def _answer(
             parameters=parameters,
             accepted=request.accept_mimetypes,
             if_none_match=request.headers.get("If-None-Match"),
+            last_event_id=request.headers.get("Last-Event-ID"),
+            turn=request.body.turn,
         )
         return await route.handler(exchange)
     media_type = _choose_media_type(request, route.body)
@@ -401,8 +393,8 @@ def _find_sender(front: Front) -> Sender:
 def _make_response(
     front: Front, answer: Answer, limits: Mapping[str, str] | None = None
 ) -> Response:
-    headers = {**HEADERS, **(limits or {}), **answer.headers}
     is_secure = front.settings.public_url.startswith("https:")
-    if is_secure or _find_sender(front).scheme in ("https", "wss"):
-        headers["Strict-Transport-Security"] = STRICT_TRANSPORT
+    if not is_secure:
+        is_secure = _find_sender(front).scheme in ("https", "wss")
+    headers = {**secure_headers(is_secure=is_secure), **(limits or {}), **answer.headers}
     return TrioResponse(answer.body, answer.status, headers, content_type=answer.content_type)

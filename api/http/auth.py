@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
 import structlog
@@ -13,6 +15,7 @@ from msgspec import Struct
 from werkzeug.datastructures import Headers
 
 from api.http.problem import Problem
+from api.http.rates import WrongKeys
 from engine.administration import DEFAULT_ACCOUNT
 from engine.model import Account, Role, Scope
 from engine.ports.clock import WallClock
@@ -33,6 +36,8 @@ CALLERS_MAX: Final = 1_024
 """Callers that are remembered."""
 CALLER_S: Final = 5.0
 """How long: so late a change of a key is noticed."""
+PROVEN_S: Final = 3_600.0
+"""How long it is known of a key that it was good."""
 USE_NOTED_S: Final = 60.0
 """How often at most the use of a key is written down."""
 ENDED_KEPT_S: Final = 100 * 86_400.0
@@ -115,18 +120,43 @@ class Keyring:
         self._uses: Fleeting[str, float] = Fleeting(USE_NOTED_S, CALLERS_MAX)
         self._ended: Fleeting[str, float] = Fleeting(ENDED_KEPT_S, ENDED_MAX)
         self._callers: Fleeting[tuple[bytes, str | None], Caller] = Fleeting(CALLER_S, CALLERS_MAX)
+        self._wrong_keys = WrongKeys()
+        self._proven: Fleeting[bytes, bool] = Fleeting(PROVEN_S, CALLERS_MAX)
 
-    async def find_caller(self, headers: Headers) -> Caller:
-        """Who sent these headers. Raises the problems `unauthenticated`, `forbidden` for a key that acts
-        for another account than its own, and `not_found` for an account that is not there."""
+    async def find_caller(self, headers: Headers, address: str) -> Caller:
+        """Who sent these headers, from this address. Raises the problems `unauthenticated`, `forbidden` for a
+        key that acts for another account than its own, `not_found` for an account that is not there, and
+        `rate_limited` where too many wrong keys came from the address."""
         sha256 = hash_key(_read_bearer(headers.get("Authorization")))
         named = headers.get(ACCOUNT_HEADER)
         caller = self._callers.get((sha256, named))
         if caller is None:
-            caller = await self._look_up(sha256, named)
+            with self._counting(address, is_proven=self._proven.get(sha256) is not None):
+                caller = await self._look_up(sha256, named)
             self._callers.put((sha256, named), caller)
+            self._proven.put(sha256, True)
         self.check(caller)
         return caller
+
+    def redeem(self, tickets: Tickets, ticket: str, address: str) -> Caller:
+        """Whom a ticket stands for. Raises the problems `unauthenticated` and `rate_limited`."""
+        with self._counting(address, is_proven=False):
+            caller = tickets.redeem(ticket)
+        self.check(caller)
+        return caller
+
+    @contextmanager
+    def _counting(self, address: str, *, is_proven: bool) -> Iterator[None]:
+        """Count who turns out to be nobody. A key that was good lately is looked at all the same: others may
+        come from the same address."""
+        if not is_proven:
+            self._wrong_keys.check(address, trio.current_time())
+        try:
+            yield
+        except Problem as problem:
+            if problem.code == "unauthenticated":
+                self._wrong_keys.note(address, trio.current_time())
+            raise
 
     def check(self, caller: Caller) -> None:
         """Raise the problem `unauthenticated` where its key was revoked or has expired since it was looked

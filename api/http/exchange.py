@@ -161,6 +161,11 @@ class Exchange(Struct, frozen=True):
     """A body that is read as it comes; `body` is empty then."""
     if_none_match: str | None = None
     """What the caller has already, as the header says it."""
+    last_event_id: str | None = None
+    """The last event that the caller has, as the header says it."""
+    turn: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What is pushed here is let go when the request is over, however that comes; for requests without a
+    body."""
 
     @property
     def engine(self) -> EngineFront:

@@ -4,6 +4,11 @@ The store publishes each event once, encoded, into its account's ring. A reader 
 that ring, so a reader more costs no memory, and one that is slow costs nobody anything: when the ring
 has overtaken it, it is told which events it missed and goes on with those that are left.
 
+Readers of the ring take turns: each belongs to one of a few beats, which are spread over the interval
+between two batches. Those of one beat read at the same moment and so get the very same bytes, which are put
+together once for all of them; and because the beats are apart, no crowd of readers keeps a call waiting while
+all of it is served.
+
 A reader that asks for the past is first served from the store. It goes over to the ring when the store
 has no more and the ring still holds what comes next; as events are numbered without holes, nothing is
 lost or repeated at that joint.
@@ -11,14 +16,16 @@ lost or repeated at that joint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from math import floor
+from typing import Final, Protocol
 
 import msgspec
 import trio
+from msgspec import Struct
 
-from engine.events import StoredEvent, rfc3339
+from engine.events import StoredEvent, is_of_contact, rfc3339
 from engine.ports.clock import WallClock
 from engine.ports.store import PAGE_MAX, ReadStore
 
@@ -26,6 +33,65 @@ RING_EVENTS: Final = 8_192
 """Events of an account that are kept for its readers, while it has any."""
 FRAME_EVENTS_MAX: Final = PAGE_MAX
 """Events in one frame. A page of the store that is shorter is its last."""
+BATCH_INTERVAL_S: Final = 0.1
+"""Between two batches of the live feed to one reader: what happens meanwhile travels together."""
+BEATS: Final = 8
+"""Moments within that interval at which readers get their batches, each reader at one of them."""
+BATCHES_KEPT: Final = 2 * BEATS
+"""Encoded batches of a ring that are kept for others who want the same."""
+
+ROUNDING: Final = 1e-6
+"""Of a beat: what counting moments may cost."""
+
+
+class Entry(Protocol):
+    """What a feed brings: an event, or what tells of a gap."""
+
+    @property
+    def seq(self) -> int:
+        """Its number, by which a reader goes on after it."""
+
+    @property
+    def body(self) -> bytes:
+        """The JSON object, UTF-8."""
+
+
+class Gap(Struct, frozen=True):
+    """Events that a reader missed, as an `Entry`."""
+
+    seq: int
+    """Of the last that is missing."""
+    body: bytes
+
+
+Encode = Callable[[Sequence[Entry]], bytes]
+"""Entries → what is sent of them. It stands for itself: those who share a batch have the same one."""
+
+
+class EventFilter(Struct, frozen=True):
+    """Which events of an account are wanted; what is None is not asked about."""
+
+    flow: str | None = None
+    list: str | None = None
+    contact: str | None = None
+    types: frozenset[str] | None = None
+
+    def choose(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Those that are wanted, in their order."""
+        if self == EVERYTHING:
+            return events
+        return [event for event in events if self._wants(event)]
+
+    def _wants(self, event: StoredEvent) -> bool:
+        return (
+            self.flow in (None, event.flow)
+            and self.list in (None, event.list)
+            and (self.types is None or event.type in self.types)
+            and (self.contact is None or is_of_contact(event, self.contact))
+        )
+
+
+EVERYTHING: Final = EventFilter()
 
 
 class _Ring:
@@ -39,6 +105,13 @@ class _Ring:
         """The number that comes after the newest."""
         self.changed = trio.Event()
         self.readers = 0
+        self._opened = 0
+        self._batches: dict[tuple[int, int, EventFilter, Encode], bytes] = {}
+
+    def give_beat(self) -> int:
+        """The beat of one more reader."""
+        self._opened += 1
+        return self._opened % BEATS
 
     def append(self, event: StoredEvent) -> None:
         if self.first is None or event.seq != self.next:
@@ -57,6 +130,19 @@ class _Ring:
         size = len(self._slots)
         events = [self._slots[seq % size] for seq in range(place, min(self.next, place + most))]
         return [event for event in events if event is not None]
+
+    def encode(self, place: int, until: int, wanted: EventFilter, encode: Encode) -> bytes:
+        """What is sent of the events from `place` to before `until`, which are held; nothing where none of
+        them is wanted. Put together once for all who ask for the same."""
+        which = (place, until, wanted, encode)
+        batch = self._batches.get(which)
+        if batch is None:
+            events = wanted.choose(self.read(place, until - place))
+            batch = encode(events) if events else b""
+            if len(self._batches) >= BATCHES_KEPT:
+                del self._batches[next(iter(self._batches))]
+            self._batches[which] = batch
+        return batch
 
 
 class FeedHub:
@@ -116,79 +202,91 @@ class FeedReader:
         *,
         account: str,
         since: int,
-        flow: str | None = None,
-        call_list: str | None = None,
+        encode: Encode,
+        wanted: EventFilter = EVERYTHING,
     ) -> None:
         """
         Args:
             hub: says when it is over.
-            ring: the account's, opened before `since` was looked up.
+            ring: the account's, held open while this reads.
             store: for the past.
             clock: stamps the entries that tell of a gap.
             account: whose events.
             since: the number of the last event that is not wanted.
-            flow: only this flow's; None for any.
-            call_list: only this list's; None for any.
+            encode: puts a batch together.
+            wanted: which events.
         """
         self._hub = hub
         self._ring = ring
         self._store = store
         self._clock = clock
         self._account = account
-        self._flow = flow
-        self._list = call_list
+        self._encode = encode
+        self._wanted = wanted
         self._place = since + 1
+        self._beat = ring.give_beat()
+        self._due = trio.current_time()
         self.is_live = False
         """Whether the past is done."""
 
-    async def next_frame(self) -> bytes | None:
-        """A JSON array of the events that come next, waiting for them; None when it is all over."""
+    async def next_batch(self) -> bytes | None:
+        """The events that come next, encoded, waiting for them and for the reader's beat; None when it is all
+        over."""
         while not self._hub.is_closed:
-            changed = self._ring.changed
-            entries = self._read_ring() if self.is_live else await self._read_store()
-            if entries:
-                return b"[" + b",".join(entries) + b"]"
-            if self.is_live and self._place >= self._ring.next:
-                await changed.wait()
+            if self.is_live:
+                await self._wait_due()
+                batch = self._read_ring()
+            else:
+                batch = await self._read_store()
+            if batch:
+                return batch
         return None
 
-    async def _read_store(self) -> list[bytes]:
+    async def _wait_due(self) -> None:
+        """Until there is something new, and the beat after the last one."""
+        await trio.sleep_until(self._due)
+        while self._place >= self._ring.next and not self._hub.is_closed:
+            changed = self._ring.changed
+            await changed.wait()
+            await trio.sleep_until(self._next_beat())
+        self._due = self._next_beat()
+
+    def _next_beat(self) -> float:
+        ahead_s = self._beat * BATCH_INTERVAL_S / BEATS
+        # The same number for all of a beat, to the last bit: they must wake together.
+        turn = floor((trio.current_time() - ahead_s) / BATCH_INTERVAL_S + ROUNDING) + 1
+        return turn * BATCH_INTERVAL_S + ahead_s
+
+    async def _read_store(self) -> bytes:
         events = await self._store.events_after(self._account, self._place - 1, FRAME_EVENTS_MAX)
-        entries: list[bytes] = []
+        entries: list[Entry] = []
         if events:
             if events[0].seq > self._place:
                 entries.append(self._skip_to(events[0].seq))
-            entries += self._choose(events)
+            entries += self._wanted.choose(events)
             self._place = events[-1].seq + 1
         first = self._ring.first
         is_within_ring = first is None or first <= self._place
         self.is_live = (is_within_ring and len(events) < FRAME_EVENTS_MAX) or not events
-        return entries
+        return self._encode(entries) if entries else b""
 
-    def _read_ring(self) -> list[bytes]:
-        entries: list[bytes] = []
+    def _read_ring(self) -> bytes:
         first = self._ring.first
         if first is None:
-            return entries
-        if first > self._place:
-            entries.append(self._skip_to(first))
-        events = self._ring.read(self._place, FRAME_EVENTS_MAX)
-        self._place += len(events)
-        return entries + self._choose(events)
+            return b""
+        gap = self._skip_to(first) if first > self._place else None
+        place = self._place
+        until = self._place = max(place, min(self._ring.next, place + FRAME_EVENTS_MAX))
+        if gap is None:
+            return self._ring.encode(place, until, self._wanted, self._encode)
+        events = self._ring.read(place, until - place)
+        return self._encode([gap, *self._wanted.choose(events)])
 
-    def _choose(self, events: Iterable[StoredEvent]) -> list[bytes]:
-        return [
-            event.body
-            for event in events
-            if (self._flow is None or event.flow == self._flow)
-            and (self._list is None or event.list == self._list)
-        ]
-
-    def _skip_to(self, place: int) -> bytes:
+    def _skip_to(self, place: int) -> Gap:
         """Go on at `place`, and tell what is missed by that: the entry has the form of an event, and the
         number of the last that is missing. `data.since` is what to ask again with."""
         since, self._place = self._place - 1, place
-        return msgspec.json.encode(
+        body = msgspec.json.encode(
             {
                 "seq": place - 1,
                 "time": rfc3339(self._clock.now()),
@@ -201,3 +299,4 @@ class FeedReader:
                 "data": {"since": since, "until": place - 1},
             }
         )
+        return Gap(place - 1, body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -20,9 +20,9 @@ import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.logging import Logger
-from hypercorn.protocol.events import EndBody
+from hypercorn.protocol.events import EndBody, Request, Response
 from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -32,7 +32,9 @@ from hypercorn.utils import parse_socket_addr, wrap_app
 from msgspec import Struct
 from quart_trio import QuartTrio
 
+from api.http.frames import FramedStream
 from api.http.problem import PROBLEM_TYPE, Problem
+from api.http.secure_headers import HEADERS
 from api.http.tls import Certificate
 
 log = structlog.get_logger()
@@ -93,9 +95,19 @@ class _Log(Logger):
         log.exception("application_failed", message=message % args if args else message)
 
 
-def make_config() -> Config:
+class _Config(Config):
+    """hypercorn's settings, and one of ours."""
+
+    secure_headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Of answers that do not come from the application; names in lower case."""
+
+
+def make_config(secure_headers: Mapping[str, str] = HEADERS) -> _Config:
     """hypercorn's settings, with the bounds above."""
-    config = Config()
+    config = _Config()
+    config.secure_headers = tuple(
+        (name.lower().encode(), value.encode()) for name, value in secure_headers.items()
+    )
     config.accesslog = None
     config.errorlog = None
     config.logger_class = _Log
@@ -109,6 +121,8 @@ def make_config() -> Config:
 
 class Http1(H11Protocol):
     """HTTP/1.1 and websockets, and nothing else."""
+
+    config: _Config
 
     _head = b""
     """Of an answer whose body has not begun: both leave together, which saves a system call for each
@@ -136,17 +150,46 @@ class Http1(H11Protocol):
             raise _NotSpoken(event.http_version.decode("latin1"))
 
     async def _create_stream(self, request: h11.Request) -> None:
-        """Without compression of websockets: it would be done again for each client of the feed."""
-        headers = [item for item in request.headers if item[0] != b"sec-websocket-extensions"]
-        if len(headers) < len(request.headers):
-            request = h11.Request(
-                method=request.method,
-                target=request.target,
-                headers=headers,
-                http_version=request.http_version,
+        if not _asks_for_websocket(request):
+            await super()._create_stream(request)
+            return
+        # As hypercorn does, but with a stream of ours, and without compression: it would be done again for
+        # each client of the feed.
+        self.stream = FramedStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        assert isinstance(
+            self.connection, h11.Connection
+        )  # a websocket is a connection's last request
+        self.connection = H11WSConnection(self.connection)
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=[
+                    item for item in request.headers if item[0] != b"sec-websocket-extensions"
+                ],
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii"),
+                raw_path=request.target,
+                state=self.connection_state,
             )
-        await super()._create_stream(request)
+        )
+        await self.context.mark_request()
         self._refuse_early(b"")
+
+    async def _send_error_response(self, status_code: int) -> None:
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        headers += [*self.config.secure_headers, *self.config.response_headers("h11")]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def handle(self, event: Event) -> None:
         """Take what arrived."""
@@ -155,7 +198,13 @@ class Http1(H11Protocol):
         await super().handle(event)
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Pass on what the stream answers. hypercorn leaves a websocket that it refused open for ever."""
+        """Pass on what the stream answers. hypercorn leaves a websocket that it refused open for ever; and
+        what it refuses by itself has none of the headers that our answers have."""
+        if isinstance(event, Response) and event.status_code >= 200:
+            said = {name.lower() for name, _ in event.headers}
+            missing = [item for item in self.config.secure_headers if item[0] not in said]
+            headers = [*event.headers, *missing]
+            event = Response(event.stream_id, headers, event.status_code)
         await super().stream_send(event)
         if isinstance(event, EndBody) and isinstance(self.connection, H11WSConnection):
             await self.send(Closed())
@@ -169,6 +218,14 @@ class Http1(H11Protocol):
             return
         if (data or self.connection.buffer) and not self.stream.handshake.accepted:
             raise _NotSpoken("a frame before its websocket was accepted")
+
+
+def _asks_for_websocket(request: h11.Request) -> bool:
+    """As RFC 6455 §4.2.1 has it, and hypercorn reads it; a later header of a name stands for those before."""
+    said = {bytes(name): value.decode("latin1").strip().lower() for name, value in request.headers}
+    upgrades = [token.strip() for token in said.get(b"connection", "").split(",")]
+    is_websocket = "upgrade" in upgrades and said.get(b"upgrade") == "websocket"
+    return is_websocket and request.method.upper() == b"GET"
 
 
 class GuardedConnection(TCPServer):
@@ -347,9 +404,10 @@ class Front:
         tally: Tally,
         connections_max: int = CONNECTIONS_MAX,
         certificate: Certificate | None = None,
+        secure_headers: Mapping[str, str] = HEADERS,
     ) -> None:
         self._certificate = certificate
-        self._config = make_config()
+        self._config = make_config(secure_headers)
         self._app = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
         self._context = WorkerContext(None)
         self._tally = tally
@@ -364,7 +422,7 @@ class Front:
             if self._certificate is not None:  # to tell it would take a handshake first
                 return
             with trio.move_on_after(LINGER_S), suppress(trio.BrokenResourceError):
-                await stream.send_all(_encode_busy())
+                await stream.send_all(_encode_busy(self._config))
             return
         self._tally.accepted += 1
         tls = None if self._certificate is None else self._certificate.context
@@ -393,12 +451,13 @@ class Front:
             connection.abort()
 
 
-def _encode_busy() -> bytes:
+def _encode_busy(config: _Config) -> bytes:
     body = BUSY.encode("")
+    secure = b"".join(b"%b: %b\r\n" % item for item in config.secure_headers)
     return (
         b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-        b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
-    ) % (PROBLEM_TYPE.encode(), len(body), body)
+        b"%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+    ) % (secure, PROBLEM_TYPE.encode(), len(body), body)
 
 
 async def serve_http(
@@ -412,6 +471,7 @@ async def serve_http(
     drain_s: float = DRAIN_S,
     connections_max: int = CONNECTIONS_MAX,
     certificate: Certificate | None = None,
+    secure_headers: Mapping[str, str] = HEADERS,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown` is set, or until it is cancelled.
@@ -427,8 +487,9 @@ async def serve_http(
         drain_s: how long requests that are being answered may then take.
         connections_max: open at once.
         certificate: of the server, which then speaks TLS and nothing else.
+        secure_headers: of answers that do not come from the application.
     """
-    front = Front(app, tally or Tally(), connections_max, certificate)
+    front = Front(app, tally or Tally(), connections_max, certificate, secure_headers)
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
     async with trio.open_nursery() as connections:
         try:

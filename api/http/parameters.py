@@ -57,6 +57,17 @@ class Parameters(Struct, frozen=True):
                 return priority
         raise _wrong("priority", f"is one of {' '.join(PRIORITIES)}")
 
+    def read_words(self, name: str, known: Sequence[str]) -> list[str] | None:
+        """Words with commas between them, or None where there are none."""
+        text = self.read_text(name)
+        if text is None:
+            return None
+        words = [word.strip() for word in text.split(",")]
+        for word in words:
+            if word not in known:
+                raise _wrong(name, f"is one or more of {' '.join(known)}, with commas between them")
+        return words
+
     def read_page(self) -> tuple[int, str | None]:
         """`limit` and `cursor`. A limit beyond `PAGE_MAX` is cut to that."""
         limit = self._read_integer("limit", 1, SEQ_MAX)

@@ -119,7 +119,7 @@ KINDS: Final[dict[str, Kind]] = {
     "not_audio": Kind(422, "The file is no recording that can be read"),
     "too_big": Kind(413, "The recording is too large"),
     "too_long": Kind(422, "The recording is too long"),
-    "rate_limited": Kind(429, "The key sends too many requests"),
+    "rate_limited": Kind(429, "Too many requests come"),
     "precondition_failed": Kind(412, "It was changed meanwhile"),
     # We cannot, at the moment.
     "internal": Kind(500, "Something is wrong on our side"),

@@ -26,6 +26,7 @@ from api.http.resources import (
     dids,
     dnc,
     doors,
+    events,
     feed,
     flows,
     health,
@@ -101,6 +102,8 @@ class Route(Struct, frozen=True):
     """The parameters that may follow the question mark."""
     edits: type[Struct] | None = None
     """What it shows or changes that has an ETag (`api.http.etags`)."""
+    takes_ticket: bool = False
+    """Whether a ticket of the feed stands for a key, as `?ticket=`."""
 
     @property
     def is_audited(self) -> bool:
@@ -117,6 +120,8 @@ class Route(Struct, frozen=True):
             return PARTS_OF_FLOWS[words[1]]
         if area == "me":
             return None
+        if area == "events":
+            return "feed"
         return cast("Scope", area)
 
 
@@ -251,6 +256,7 @@ ROUTES: Final = (
     Route("POST", "/v1/prompts", "owner", prompts.create_prompt, RECORDING, creates=True),
     Route("GET", "/v1/prompts", "viewer", prompts.list_prompts, query=PAGE),
     Route("POST", "/v1/feed/tickets", "viewer", feed.create_ticket),
+    Route("GET", "/v1/events", "viewer", events.get_events, query=feed.QUERY, takes_ticket=True),
     Route("GET", "/healthz", None, health.get_healthz),
     Route("GET", "/readyz", None, health.get_readyz),
     Route("GET", "/metrics", None, health.get_metrics),

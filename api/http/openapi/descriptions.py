@@ -18,6 +18,7 @@ from api.http.openapi.described import CSV_TYPE, Described, page_of
 from api.http.resources.agents import ContactForm
 from api.http.resources.dnc import DoNotCallForm, ImportView
 from api.http.resources.doors import DoorView, PickupView
+from api.http.resources.events import EVENT_STREAM_TYPE
 from api.http.resources.flows import DidsForm, ListenerForm
 from api.http.resources.traces import TEXT_TYPE
 from api.http.resources.webhooks import DeliveryView, HookView
@@ -398,6 +399,15 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ("GET", "/v1/prompts"): Described("List recordings to be played", page_of(PromptView)),
     ("POST", "/v1/feed/tickets"): Described(
         "Get a ticket with which a browser opens the feed", TicketView, 201
+    ),
+    ("GET", "/v1/events"): Described(
+        "Follow the events of the account as Server-Sent Events",
+        media_type=EVENT_STREAM_TYPE,
+        detail=(
+            "The same as the websocket `/v1/feed`, for those who cannot do websockets: an event's `id` is its"
+            " number, and its `data` an `Event`. It goes on until the client leaves, with a comment after"
+            " 15 s of silence; `Last-Event-ID` goes before `since`."
+        ),
     ),
     ("GET", "/healthz"): Described("Whether the process lives", StatusView),
     ("GET", "/readyz"): Described("Whether calls can be made", StatusView, codes=("not_ready",)),

@@ -27,8 +27,8 @@ An administrator acts for the account `default`, or for the one that the header 
 its name or id. Long answers are paged: `next` of one is the `cursor` of the one that follows. Every error is
 an `application/problem+json` (RFC 9457) with a stable `code`; `/docs/errors/CODE` explains it.
 
-`GET /v1/feed` is a websocket whose frames are JSON arrays of events (`Event`); its parameters are `flow`,
-`list`, `since`, and `ticket` for browsers.
+`GET /v1/feed` is a websocket whose frames are JSON arrays of events (`Event`); its parameters are those of
+`GET /v1/events`, which has the same events for those who cannot do websockets.
 """
 
 PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
@@ -45,6 +45,11 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "again": ({"type": "boolean", "default": False}, "Take a file that was taken within a day."),
     "full": ({"type": "boolean", "default": False}, "With the bodies of messages."),
     "since": ({"type": "integer", "minimum": 0}, "Events with a higher number."),
+    "type": (
+        {"type": "string"},
+        "Only events of these types, with commas between them. Gaps are told whatever is asked for.",
+    ),
+    "ticket": ({"type": "string"}, "Of `POST /v1/feed/tickets`, in the place of a key."),
     "state": (
         {"type": "string", "enum": ["pending", "delivered", "given_up"]},
         "Only deliveries in this state.",
@@ -285,7 +290,7 @@ def _responses(route: Route, described: Described, schemas: _Schemas) -> dict[st
 def _codes_of(route: Route, described: Described) -> list[str]:
     codes = [*described.codes, *ALWAYS]
     if route.least is not None:
-        codes += ["unauthenticated", "forbidden"]
+        codes += ["unauthenticated", "forbidden", "rate_limited"]
     if "{" in route.path:
         codes.append("not_found")
     if route.query or route.creates or route.least is not None:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
 import structlog
 import trio
 from quart.wrappers import Websocket
 
-from api.http.auth import Caller, require_role, require_scope
+from api.http.auth import require_role, require_scope
+from api.http.callers import TICKET, find_caller
 from api.http.exchange import Answer, Exchange, Front, answer
-from api.http.feed import FeedReader
+from api.http.feed import EventFilter, FeedReader
+from api.http.frames import encode_frame
 from api.http.parameters import Parameters
 from api.http.problem import Problem
+from engine.events import EventType
 from engine.model import Role
 
 log = structlog.get_logger()
 
-QUERY: Final = ("flow", "list", "since", "ticket")
+QUERY: Final = ("flow", "list", "contact", "type", "since", TICKET)
 """The parameters that the feed takes."""
-FRAME_INTERVAL_S: Final = 0.1
-"""Between two frames of the live feed: what happens meanwhile travels together."""
+TYPES: Final[tuple[str, ...]] = get_args(EventType)
 GOING_AWAY: Final = 1001
 """Close code of RFC 6455 §7.4.1: the server goes down."""
 KEY_ENDED: Final = 1008
@@ -44,30 +46,48 @@ async def serve_feed(front: Front, least: Role, websocket: Websocket) -> None:
     _check_origin(websocket, front.settings.public_url)
     parameters = Parameters(websocket.args)
     parameters.require_known(QUERY)
-    caller = await _find_caller(front, parameters, websocket)
+    caller = await find_caller(front, websocket, takes_ticket=True)
+    front.rates.count(caller.key, trio.current_time())
     require_role(caller, least)
     require_scope(caller, "feed")
     account = caller.account.id
-    store = front.engine.store
+    wanted = read_filter(parameters)
+    since = await find_since(front, account, parameters.read_seq("since"))
     with front.hub.open_ring(account) as ring:
-        newest = await store.last_seq(account)
-        since = parameters.read_seq("since")
-        if since is not None and since > newest:
-            detail = f"`since` is beyond the account's newest event, which is {newest}."
-            raise Problem("invalid_parameter", detail)
         reader = FeedReader(
             front.hub,
             ring,
-            store,
+            front.engine.store,
             front.engine.clock,
             account=account,
-            since=newest if since is None else since,
-            flow=parameters.read_text("flow"),
-            call_list=parameters.read_text("list"),
+            since=since,
+            encode=encode_frame,
+            wanted=wanted,
         )
         # Without this the client would hear nothing before the first event.
         await websocket.accept()
         await _run(reader, websocket, partial(front.keyring.check, caller))
+
+
+def read_filter(parameters: Parameters) -> EventFilter:
+    """Which events are asked for. Raises the problem `invalid_parameter`."""
+    types = parameters.read_words("type", TYPES)
+    return EventFilter(
+        flow=parameters.read_text("flow"),
+        list=parameters.read_text("list"),
+        contact=parameters.read_text("contact"),
+        types=None if types is None else frozenset(types),
+    )
+
+
+async def find_since(front: Front, account: str, asked: int | None) -> int:
+    """The number after which events are wanted: what was asked for, or the account's newest. Raises the
+    problem `invalid_parameter` for one that is not there yet."""
+    newest = await front.engine.store.last_seq(account)
+    if asked is not None and asked > newest:
+        detail = f"`since` is beyond the account's newest event, which is {newest}."
+        raise Problem("invalid_parameter", detail)
+    return newest if asked is None else asked
 
 
 async def _run(reader: FeedReader, websocket: Websocket, check: Callable[[], None]) -> None:
@@ -87,15 +107,12 @@ async def _run(reader: FeedReader, websocket: Websocket, check: Callable[[], Non
 
 async def _send_frames(reader: FeedReader, websocket: Websocket, check: Callable[[], None]) -> bool:
     """Until the server goes down; False where the key ended before."""
-    while (frame := await reader.next_frame()) is not None:
+    while (frame := await reader.next_batch()) is not None:
         try:
             check()
         except Problem:
             return False
-        # As text: browsers hand binary frames over as blobs.
-        await websocket.send(frame.decode())
-        if reader.is_live:
-            await trio.sleep(FRAME_INTERVAL_S)
+        await websocket.send(frame)
     return True
 
 
@@ -103,15 +120,6 @@ async def _drop_messages(websocket: Websocket) -> None:
     """A client has nothing to say, but who does not listen does not hear it leave either."""
     while True:
         await websocket.receive()
-
-
-async def _find_caller(front: Front, parameters: Parameters, websocket: Websocket) -> Caller:
-    ticket = parameters.read_text("ticket")
-    if ticket is not None:
-        caller = front.tickets.redeem(ticket)
-        front.keyring.check(caller)
-        return caller
-    return await front.keyring.find_caller(websocket.headers)
 
 
 def _check_origin(websocket: Websocket, public_url: str) -> None:

@@ -69,12 +69,12 @@ async def test_a_caller_is_remembered_for_a_while_and_then_looked_up_again(
     keyring = Keyring(safe, hash_key("admin"), Clock())  # type: ignore[arg-type]
     headers = Headers({"Authorization": "Bearer k"})
     for _ in range(3):
-        assert await keyring.find_caller(headers) == caller("viewer")
+        assert await keyring.find_caller(headers, "198.51.100.1") == caller("viewer")
     assert safe.asked == 1
     safe.keys.clear()
     await trio.sleep(CALLER_S)
     with pytest.raises(Problem, match="unauthenticated"):
-        await keyring.find_caller(headers)
+        await keyring.find_caller(headers, "198.51.100.1")
 
 
 async def test_keys_that_are_not_known_are_not_remembered() -> None:
@@ -82,7 +82,7 @@ async def test_keys_that_are_not_known_are_not_remembered() -> None:
     keyring = Keyring(safe, hash_key("admin"), Clock())  # type: ignore[arg-type]
     for attempt in range(1, 4):
         with pytest.raises(Problem, match="unauthenticated"):
-            await keyring.find_caller(Headers({"Authorization": "Bearer x"}))
+            await keyring.find_caller(Headers({"Authorization": "Bearer x"}), "198.51.100.1")
         assert safe.asked == attempt
 
 
@@ -90,7 +90,7 @@ async def test_a_stored_key_of_an_administrator_acts_as_one() -> None:
     safe = Safe(ApiKey("key_1", None, "administrator", hash_key("k"), 0.0))
     keyring = Keyring(safe, hash_key("admin"), Clock())  # type: ignore[arg-type]
     found = await keyring.find_caller(
-        Headers({"Authorization": "Bearer k", "Callwheel-Account": "ours"})
+        Headers({"Authorization": "Bearer k", "Callwheel-Account": "ours"}), "198.51.100.1"
     )
     assert found == caller("administrator")
 

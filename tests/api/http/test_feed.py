@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,26 @@ import pytest
 import trio
 import trio.testing
 import trio_websocket
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
 
-from api.http.feed import FRAME_EVENTS_MAX, FeedHub, FeedReader
+from api.http.app import make_app
+from api.http.auth import hash_key
+from api.http.exchange import HttpSettings
+from api.http.feed import (
+    BATCH_INTERVAL_S,
+    BEATS,
+    FRAME_EVENTS_MAX,
+    Entry,
+    EventFilter,
+    FeedHub,
+    FeedReader,
+    Gap,
+)
+from api.http.frames import encode_frame
 from engine.events import Event, StoredEvent, number_event
 from tests.api.http.serving import Server, serving
-from tests.api.http.world import EPOCH, Clock, World
+from tests.api.http.world import ADMIN_KEY, EPOCH, PUBLIC_URL, Clock, World
 
 
 class Shelf:
@@ -37,7 +53,22 @@ def make_events(first: int, last: int, **changes: Any) -> list[StoredEvent]:
 
 
 def make_reader(hub: FeedHub, ring: Any, shelf: Shelf, since: int, **filters: Any) -> FeedReader:
-    return FeedReader(hub, ring, shelf, Clock(), account="a", since=since, **filters)  # type: ignore[arg-type]
+    wanted = EventFilter(**filters)
+    return FeedReader(
+        hub,
+        ring,
+        shelf,  # type: ignore[arg-type]
+        Clock(),
+        account="a",
+        since=since,
+        encode=encode_list,
+        wanted=wanted,
+    )
+
+
+def encode_list(entries: Sequence[Entry]) -> bytes:
+    """A JSON array, without a frame around it."""
+    return b"[" + b",".join(entry.body for entry in entries) + b"]"
 
 
 def seqs_of(frame: bytes | None) -> list[Any]:
@@ -54,11 +85,13 @@ async def test_the_bytes_of_an_event_are_sent_as_they_were_stored() -> None:
     with hub.open_ring("a") as ring:
         reader = make_reader(hub, ring, shelf, 0)
         shelf.events = make_events(1, 2)
-        frame = await reader.next_frame()
+        frame = await reader.next_batch()
     assert frame == b"[" + shelf.events[0].body + b"," + shelf.events[1].body + b"]"
 
 
-async def test_the_past_and_the_present_join_without_loss_or_repeat() -> None:
+async def test_the_past_and_the_present_join_without_loss_or_repeat(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """Events are published while the reader is still reading older ones, some of which it gets from
     the store as well."""
     hub, shelf = FeedHub(), Shelf()
@@ -74,7 +107,7 @@ async def test_the_past_and_the_present_join_without_loss_or_repeat() -> None:
         reader = make_reader(hub, ring, shelf, 5)
         upto = FRAME_EVENTS_MAX + 10
         while not seen or seen[-1] < total:
-            seen += seqs_of(await reader.next_frame())
+            seen += seqs_of(await reader.next_batch())
             if upto < total:
                 commit(make_events(upto + 1, upto + 7))
                 upto += 7
@@ -88,56 +121,120 @@ async def test_events_that_are_stored_but_not_published_yet_are_not_repeated() -
     shelf.events = make_events(1, 4)
     with hub.open_ring("a") as ring:
         reader = make_reader(hub, ring, shelf, 0)
-        assert seqs_of(await reader.next_frame()) == [1, 2, 3, 4]
+        assert seqs_of(await reader.next_batch()) == [1, 2, 3, 4]
         hub.publish(make_events(3, 6))
-        assert seqs_of(await reader.next_frame()) == [5, 6]
+        assert seqs_of(await reader.next_batch()) == [5, 6]
 
 
-async def test_a_reader_waits_for_what_comes(autojump_clock: trio.testing.MockClock) -> None:
-    hub, shelf, frames = FeedHub(), Shelf(), []
+async def test_what_happens_within_an_interval_travels_together(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    hub, shelf, batches = FeedHub(), Shelf(), []
     with hub.open_ring("a") as ring:
         reader = make_reader(hub, ring, shelf, 0)
 
         async def read() -> None:
-            while (frame := await reader.next_frame()) is not None:
-                frames.append((trio.current_time(), seqs_of(frame)))
+            while (batch := await reader.next_batch()) is not None:
+                batches.append((trio.current_time(), seqs_of(batch)))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read)
-            for second in (1, 2, 3):
-                await trio.sleep(1)
-                hub.publish(make_events(second, second))
+            for number in range(1, 101):
+                await trio.sleep(0.01)
+                hub.publish(make_events(number, number))
             await trio.sleep(1)
             hub.close()
-    assert frames == [(1.0, [1]), (2.0, [2]), (3.0, [3])]
+    assert [seq for _, seqs in batches for seq in seqs] == list(range(1, 101))
+    assert 10 <= len(batches) <= 11
+    apart = {round(after - before, 6) for (before, _), (after, _) in itertools.pairwise(batches)}
+    assert apart == {BATCH_INTERVAL_S}
 
 
-async def test_only_the_wanted_flow_and_list_are_sent(
+async def test_many_readers_get_batches_that_were_put_together_once_for_each_beat(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    hub, shelf, encoded = FeedHub(), Shelf(), []
+
+    def encode(entries: Sequence[Entry]) -> bytes:
+        encoded.append(len(entries))
+        return encode_list(entries)
+
+    batches: list[list[bytes]] = [[] for _ in range(300)]
+    moments: set[float] = set()
+
+    async def read(mine: list[bytes]) -> None:
+        with hub.open_ring("a") as ring:
+            reader = FeedReader(
+                hub,
+                ring,
+                shelf,  # type: ignore[arg-type]
+                Clock(),
+                account="a",
+                since=0,
+                encode=encode,
+            )
+            while (batch := await reader.next_batch()) is not None:
+                moments.add(round(trio.current_time() % BATCH_INTERVAL_S, 6) % BATCH_INTERVAL_S)
+                mine.append(batch)
+
+    async with trio.open_nursery() as nursery:
+        for mine in batches:
+            nursery.start_soon(read, mine)
+        await trio.testing.wait_all_tasks_blocked()
+        for first in range(1, 1001, 10):
+            hub.publish(make_events(first, first + 9))
+            await trio.sleep(0.01)
+        await trio.sleep(1)
+        hub.close()
+    assert {sum(map(len, map(seqs_of, mine))) for mine in batches} == {1000}
+    assert len({id(batch) for mine in batches for batch in mine}) == len(encoded)
+    assert len(encoded) <= 12 * BEATS
+    assert len(moments) == BEATS
+
+
+async def test_only_the_wanted_flow_list_contact_and_types_are_sent(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     hub, shelf = FeedHub(), Shelf()
     events = [
-        *make_events(1, 1, flow="f1", list="l1"),
-        *make_events(2, 2, flow="f1", list="l2"),
-        *make_events(3, 3, flow="f2", list="l3"),
-        *make_events(4, 4, flow="f1", list="l2"),
+        *make_events(1, 1, flow="f1", list="l1", contact="c1", data={"contact": "c2"}),
+        *make_events(2, 2, flow="f1", list="l2", contact="c2", type="attempt.ended"),
+        *make_events(3, 3, flow="f2", list="l3", contact="c3", type="attempt.initiated"),
+        *make_events(4, 4, flow="f1", list="l2", contact="c2"),
         *make_events(1, 1, account="b"),
     ]
     found: dict[str, list[int]] = {}
-    for name, filters in {
+    wanted: dict[str, dict[str, Any]] = {
         "all": {},
         "flow": {"flow": "f1"},
-        "list": {"call_list": "l2"},
-        "neither": {"flow": "f2", "call_list": "l1"},
-    }.items():
+        "list": {"list": "l2"},
+        "contact": {"contact": "c2"},
+        "types": {"types": frozenset({"attempt.ended", "attempt.initiated"})},
+        "neither": {"flow": "f2", "list": "l1"},
+    }
+    for name, filters in wanted.items():
         with hub.open_ring("a") as ring, trio.move_on_after(1):
             found[name] = []
             reader = make_reader(hub, ring, shelf, 0, **filters)
             shelf.events = events[:1]
             hub.publish(events)
             while True:
-                found[name] += seqs_of(await reader.next_frame())
-    assert found == {"all": [1, 2, 3, 4], "flow": [1, 2, 4], "list": [2, 4], "neither": []}
+                found[name] += seqs_of(await reader.next_batch())
+    assert found == {
+        "all": [1, 2, 3, 4],
+        "flow": [1, 2, 4],
+        "list": [2, 4],
+        "contact": [2, 4],
+        "types": [2, 3],
+        "neither": [],
+    }
+
+
+@pytest.mark.parametrize("length", [0, 1, 122, 123, 124, 65_532, 65_533, 65_534, 200_000])
+def test_a_frame_is_what_wsproto_would_make_of_it(length: int) -> None:
+    body = b"x" * length
+    expected = Connection(ConnectionType.SERVER).send(TextMessage(f"[{body.decode()}]"))
+    assert encode_frame([Gap(1, body)]) == expected
 
 
 async def test_a_slow_reader_is_told_its_gap_and_goes_on() -> None:
@@ -146,9 +243,9 @@ async def test_a_slow_reader_is_told_its_gap_and_goes_on() -> None:
         reader = make_reader(hub, ring, shelf, 0)
         hub.publish(make_events(1, 3))
         shelf.events = make_events(1, 3)
-        assert seqs_of(await reader.next_frame()) == [1, 2, 3]
+        assert seqs_of(await reader.next_batch()) == [1, 2, 3]
         hub.publish(make_events(4, 30))
-        frame = await reader.next_frame()
+        frame = await reader.next_batch()
     assert seqs_of(frame) == [(3, 20), *range(21, 31)]
     assert frame is not None
     assert msgspec.json.decode(frame)[0] == {
@@ -169,7 +266,7 @@ async def test_events_that_the_store_has_forgotten_are_a_gap() -> None:
     shelf.events = make_events(50, 52)
     with hub.open_ring("a") as ring:
         reader = make_reader(hub, ring, shelf, 7)
-        assert seqs_of(await reader.next_frame()) == [(7, 49), 50, 51, 52]
+        assert seqs_of(await reader.next_batch()) == [(7, 49), 50, 51, 52]
 
 
 async def test_a_reader_of_the_past_that_the_ring_overtakes_goes_on_with_the_store() -> None:
@@ -177,11 +274,11 @@ async def test_a_reader_of_the_past_that_the_ring_overtakes_goes_on_with_the_sto
     shelf.events = make_events(1, FRAME_EVENTS_MAX)
     with hub.open_ring("a") as ring:
         reader = make_reader(hub, ring, shelf, 0)
-        assert seqs_of(await reader.next_frame()) == list(range(1, FRAME_EVENTS_MAX + 1))
+        assert seqs_of(await reader.next_batch()) == list(range(1, FRAME_EVENTS_MAX + 1))
         more = make_events(FRAME_EVENTS_MAX + 1, FRAME_EVENTS_MAX + 50)
         shelf.events += more
         hub.publish(more)
-        assert seqs_of(await reader.next_frame()) == [event.seq for event in more]
+        assert seqs_of(await reader.next_batch()) == [event.seq for event in more]
 
 
 async def test_a_ring_is_kept_only_while_somebody_reads() -> None:
@@ -260,6 +357,35 @@ async def test_a_reader_that_leaves_is_gone(world: World) -> None:
         await wait_nobody_reads(world.hub)
 
 
+async def test_a_feed_can_ask_for_one_contact_and_for_types(world: World) -> None:
+    flow = await world.make_flow()
+    call_list = await world.make_list(flow)
+    [contact] = await world.contacts(call_list)
+    await world.begin_attempt(contact)
+    async with serving(world.app, closing=world.hub.close, drain_s=5) as server:
+        for query, expected in {
+            "?since=0&type=list.accepted,attempt.initiated": ["list.accepted", "attempt.initiated"],
+            f"?since=0&contact={contact.id}&type=attempt.initiated": ["attempt.initiated"],
+            "?since=0&type=list.accepted,list.completed": ["list.accepted"],
+        }.items():
+            async with open_feed(server, query) as feed:
+                events = msgspec.json.decode(await feed.get_message())
+                assert [event["type"] for event in events] == expected
+
+
+async def test_each_opening_of_the_feed_counts_in_the_limit_of_its_key(world: World) -> None:
+    settings = HttpSettings(PUBLIC_URL, hash_key(ADMIN_KEY), requests_per_s=0.2)
+    app = make_app(world.engine, settings, world.hub, world.keeper)
+    async with serving(app, closing=world.hub.close) as server:
+        for _ in range(2):
+            async with open_feed(server):
+                pass
+        assert await refusal(server, "", key="viewer-ours") == (429, "rate_limited")
+        assert await refusal(server, "", key="wrong") == (401, "unauthenticated")
+        async with open_feed(server, account="theirs"):
+            pass
+
+
 async def test_a_browser_brings_a_ticket_that_works_once(world: World) -> None:
     async with serving(world.app, closing=world.hub.close) as server:
         reply = await world.client("viewer").post("/v1/feed/tickets")
@@ -278,6 +404,7 @@ async def test_a_browser_brings_a_ticket_that_works_once(world: World) -> None:
         ("", "wrong", None, (401, "unauthenticated")),
         ("?since=-1", "viewer-ours", None, (400, "invalid_parameter")),
         ("?since=1", "viewer-ours", None, (400, "invalid_parameter")),
+        ("?type=attempt.ended,nonsense", "viewer-ours", None, (400, "invalid_parameter")),
         ("", "viewer-ours", "https://evil.example", (403, "origin_not_allowed")),
         ("", "viewer-ours", "null", (403, "origin_not_allowed")),
     ],

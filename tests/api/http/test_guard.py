@@ -13,6 +13,7 @@ from quart_trio import QuartTrio
 
 from api.http import guard
 from api.http.gate import GatedBody
+from api.http.secure_headers import HEADERS
 from tests.api.http.serving import make_guarded_app, read_to_end, serving
 
 UPGRADE = (
@@ -52,6 +53,13 @@ def make_app() -> QuartTrio:
             await websocket.send("x" * 100_000)
 
     return app
+
+
+def secure_headers_of(answer: bytes) -> dict[str, str]:
+    """Those of `HEADERS` that an answer has."""
+    lines = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    said = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return {name: said[name.lower()] for name in HEADERS if name.lower() in said}
 
 
 def body_of(answer: bytes) -> bytes:
@@ -220,7 +228,26 @@ async def test_a_connection_too_many_is_told_to_come_back() -> None:
             await first.receive_some()
             refused = await server.exchange(b"")
         assert refused.startswith(b"HTTP/1.1 503 ")
+        assert secure_headers_of(refused) == HEADERS
         assert (server.tally.accepted, server.tally.turned_away) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * guard.HEAD_BYTES_MAX * 2, 431),
+        (b"\x16\x03\x01\r\n\r\n", 400),
+        (UPGRADE.replace(b"Version: 13", b"Version: 12"), 400),
+    ],
+)
+async def test_what_is_refused_before_the_application_sees_it_has_secure_headers(
+    request_: bytes, status: int
+) -> None:
+    async with serving(make_app()) as server:
+        answer = await server.exchange(request_)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert secure_headers_of(answer) == HEADERS
 
 
 async def test_a_stranger_is_refused_before_its_body_is_read() -> None:

@@ -187,8 +187,8 @@ async def test_a_revocation_is_not_undone_by_a_replacement_that_is_told_of_later
     clock = world.engine.clock
     keyring = Keyring(world.store, b"", clock)
     headers = Headers({"Authorization": "Bearer viewer-ours"})
-    caller = await keyring.find_caller(headers)
+    caller = await keyring.find_caller(headers, "198.51.100.1")
     keyring.end(caller.key, clock.at)
     keyring.end(caller.key, clock.at + DAY_S)
     with pytest.raises(Problem, match="unauthenticated"):
-        await keyring.find_caller(headers)
+        await keyring.find_caller(headers, "198.51.100.1")

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 import trio
 
 from api.http.app import make_app
-from api.http.auth import hash_key
+from api.http.auth import CALLER_S, hash_key
 from api.http.exchange import HttpSettings
 from api.http.problem import Problem
-from api.http.rates import KEYS_MAX, Rates
+from api.http.rates import (
+    ADDRESSES_MAX,
+    KEYS_MAX,
+    WINDOW_S,
+    WRONG_KEYS_PER_S,
+    Rates,
+    WrongKeys,
+)
 from tests.api.http.world import ADMIN_KEY, PUBLIC_URL, Client, World
 
 
@@ -69,3 +78,53 @@ async def test_every_answer_is_closed_to_frames_and_guesses(world: World, path: 
         "X-Frame-Options": "DENY",
     }
     assert headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_an_address_that_sent_too_many_wrong_keys_is_turned_away_for_a_while() -> None:
+    wrong = WrongKeys()
+    for _ in range(WRONG_KEYS_PER_S * WINDOW_S):
+        wrong.check("198.51.100.1", 0.0)
+        wrong.note("198.51.100.1", 0.0)
+    with pytest.raises(Problem) as caught:
+        wrong.check("198.51.100.1", 0.0)
+    assert (caught.value.code, caught.value.headers) == ("rate_limited", {"Retry-After": "1"})
+    wrong.check("198.51.100.2", 0.0)
+    wrong.check("198.51.100.1", 1 / WRONG_KEYS_PER_S)
+
+
+def test_addresses_of_one_network_count_together_where_one_customer_has_it_all() -> None:
+    wrong = WrongKeys()
+    for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:0:1::", "198.51.100.1"):
+        wrong.note(address, 0.0)
+    wrong.note("2001:db8:0:1::1", 0.0)
+    wrong.note("::ffff:198.51.100.1", 0.0)
+    wrong.note("no address", 0.0)
+    assert len(wrong) == 5
+
+
+def test_never_more_addresses_are_counted_than_the_bound() -> None:
+    wrong = WrongKeys()
+    for place in range(ADDRESSES_MAX * 3):
+        wrong.note(str(ip_address(place)), 0.0)
+        assert len(wrong) <= ADDRESSES_MAX
+
+
+async def test_wrong_keys_are_turned_away_before_the_store_is_asked_and_good_ones_are_not(
+    world: World, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Whoever has shown a good key is served, whatever others do behind the same address."""
+    viewer = world.client("viewer")
+    assert (await viewer.get("/v1/me")).status == 200
+    await trio.sleep(CALLER_S + 1)  # it is looked up again
+    statuses = [
+        (await Client(world.app, f"wrong {place}").get("/v1/me")).status
+        for place in range(WRONG_KEYS_PER_S * WINDOW_S + 1)
+    ]
+    assert statuses == [401] * (WRONG_KEYS_PER_S * WINDOW_S) + [429]
+    assert (await Client(world.app, "wrong").get("/v1/me")).headers["Retry-After"] == "1"
+    assert (await world.stranger.get("/v1/events?ticket=x")).status == 429
+    assert (await viewer.get("/v1/me")).status == 200
+    # A key that nobody has shown before waits with the others, and not for long.
+    assert (await world.client("owner").get("/v1/me")).status == 429
+    await trio.sleep(1)
+    assert (await world.client("owner").get("/v1/me")).status == 200

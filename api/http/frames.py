@@ -1,0 +1,55 @@
+"""Websocket messages that are put together once and sent to many.
+
+A server's frames are not masked (RFC 6455 §5.1), so one message is the same bytes for every client, and
+hypercorn need not make a frame of it again for each.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from hypercorn.protocol.events import Data
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from hypercorn.typing import ASGISendEvent
+
+from api.http.feed import Entry
+
+TEXT_AND_LAST: Final = 0x81
+"""First byte of a text message in one frame (RFC 6455 §5.2). As text, because browsers hand binary
+messages over as blobs."""
+SHORT_BYTES_MAX: Final = 125
+MIDDLE_BYTES_MAX: Final = 0xFFFF
+
+
+class ReadyFrame(bytes):
+    """A whole frame as it goes on the wire, which an application sends like any bytes."""
+
+
+def encode_frame(entries: Sequence[Entry]) -> ReadyFrame:
+    """A text message that is the JSON array of these entries."""
+    content = b",".join([entry.body for entry in entries])
+    return ReadyFrame(b"%b[%b]" % (_head_of(len(content) + 2), content))
+
+
+def _head_of(length: int) -> bytes:
+    if length <= SHORT_BYTES_MAX:
+        return struct.pack("!BB", TEXT_AND_LAST, length)
+    if length <= MIDDLE_BYTES_MAX:
+        return struct.pack("!BBH", TEXT_AND_LAST, SHORT_BYTES_MAX + 1, length)
+    return struct.pack("!BBQ", TEXT_AND_LAST, SHORT_BYTES_MAX + 2, length)
+
+
+class FramedStream(WSStream):
+    """A websocket that sends frames which are ready as they are."""
+
+    async def app_send(self, message: ASGISendEvent | None) -> None:
+        """Take what the application sends."""
+        if message is not None and message["type"] == "websocket.send":
+            data = message.get("bytes")
+            if isinstance(data, ReadyFrame) and self.state is ASGIWebsocketState.CONNECTED:
+                if not self.closed:
+                    await self.send(Data(stream_id=self.stream_id, data=data))
+                return
+        await super().app_send(message)
