@@ -52,7 +52,7 @@ async def run(size: Size, show: Show) -> Measurement:
     definition = {"start": "bye", "nodes": {"bye": {"type": "hangup"}}}
     with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
         folder = Path(name)
-        async with _open_callee(folder) as port:
+        async with open_callee(folder) as port:
             config = make_config(folder / "data", f"sip:127.0.0.1:{port}", cps=load.cps * 2)
             async with open_installation(folder, config) as engine:
                 dids = {f"+1415555{n:04}": load.cps / DIDS for n in range(DIDS)}
@@ -80,7 +80,7 @@ async def run(size: Size, show: Show) -> Measurement:
 
 
 @asynccontextmanager
-async def _open_callee(folder: Path) -> AsyncIterator[int]:
+async def open_callee(folder: Path) -> AsyncIterator[int]:
     """A callee that answers every call at once; its UDP port."""
     if find_sipp() is not None:
         port = free_port()

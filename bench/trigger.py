@@ -75,14 +75,15 @@ async def _load_bare(count: int) -> Timing:
         stderr=subprocess.DEVNULL,
     )
     try:
-        await _wait_listening(port)
+        await wait_listening(port)
         return await _load(f"http://127.0.0.1:{port}", "/trigger", "none", count)
     finally:
         process.kill()
         await process.wait()
 
 
-async def _wait_listening(port: int) -> None:
+async def wait_listening(port: int) -> None:
+    """Wait until somebody listens on this TCP port of 127.0.0.1."""
     with trio.fail_after(START_S_MAX):
         while True:
             try:

@@ -7,6 +7,7 @@ and has its regression test, so that a release that cures it is noticed.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -337,10 +338,24 @@ class GuardedConnection(TCPServer):
         """Do what the protocol asks for. hypercorn itself waits for ever for a client that takes nothing,
         in a shield, so that not even the end of the process ends it."""
         if isinstance(event, RawData):
+            data = event.data
+            if self._tls is None and not self.send_lock.locked():
+                taken = self._send_now(data)
+                if taken == len(data):
+                    return
+                data = data[taken:]
             async with self.send_lock:
-                await self._send(event.data)
+                await self._send(data)
         else:
             await super().protocol_send(event)
+
+    def _send_now(self, data: bytes) -> int:
+        """How many bytes the kernel takes without a wait. Mostly that is all of them; a scope with a deadline,
+        a lock and trio's own send would cost three times what the kernel does."""
+        try:
+            return os.write(self._socket.fileno(), data)
+        except OSError:
+            return 0  # it is full, or gone: whoever sends with patience finds out
 
     async def _send(self, data: bytes) -> None:
         for start in range(0, len(data), SEND_BYTES_MAX):

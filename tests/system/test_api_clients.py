@@ -82,6 +82,7 @@ async def test_no_request_that_the_description_allows_or_forbids_is_answered_wit
             *(str(tools / "schemathesis"), "run", f"{engine.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {engine.admin_key}"),
             *("--checks", "not_a_server_error", "--phases", "fuzzing"),
+            *("--exclude-path", "/v1/events"),  # it never ends
             *("--mode", "all", "--max-examples", str(EXAMPLES), "--seed", "1"),
             *("--workers", "2", "--request-timeout", "30", "--no-color"),
         ],

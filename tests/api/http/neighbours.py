@@ -53,7 +53,9 @@ PUBLIC_NAMES: Final = ("code", "file")
 
 
 async def settle(world: World, account: str) -> Belongings:
-    """Give the account one of everything."""
+    """Give the account one of everything, and let whoever follows the feed come to its end: each route is to
+    have an answer that ends."""
+    world.hub.close()
     owner = world.client("owner", account)
     place = {"ours": 1, "theirs": 2}[account]
     hook = {"url": f"https://hook-of-{account}.example/", "secret": f"secret-of-{account}"}
