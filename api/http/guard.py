@@ -350,8 +350,8 @@ class GuardedConnection(TCPServer):
             await super().protocol_send(event)
 
     def _send_now(self, data: bytes) -> int:
-        """How many bytes the kernel takes without a wait. Mostly that is all of them; a scope with a deadline,
-        a lock and trio's own send would cost three times what the kernel does."""
+        """How many bytes the kernel takes without a wait. Mostly that is all of them; a scope with a
+        deadline, a lock and trio's own send would cost three times what the kernel does."""
         try:
             return os.write(self._socket.fileno(), data)
         except OSError:
