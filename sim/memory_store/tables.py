@@ -173,25 +173,26 @@ class Tables:
         listed = self.do_not_call.get(account)
         if not listed:
             return False
-        exact = (listed.get((number, "")), listed.get((number, flow)))
-        ranges = (one for one in listed.values() if is_prefix(one.number))
-        found = (*(one for one in exact if one is not None), *ranges)
-        return any(one.bars(number, flow, at) for one in found)
+        names = (number, *(f"{number[:length]}*" for length in range(1, len(number) + 1)))
+        found = (listed.get((name, of)) for name in names for of in ("", flow))
+        return any(one is not None and one.bars(number, flow, at) for one in found)
 
     def put_do_not_call(self, account: str, entries: Sequence[DoNotCall]) -> int:
         """List numbers and ranges; how many were not listed so before. Raises LookupError for an unknown
         account, and `Conflict("too_many_prefixes")`."""
-        listed = dict(self.do_not_call.get(self.the_account(account).id, {}))
+        listed = self.do_not_call.setdefault(self.the_account(account).id, {})
+        fresh: dict[tuple[str, str], DoNotCall] = {}
         changes = []
         for entry in entries:
             key = entry.number, entry.flow or ""
-            if not is_weaker(entry, listed.get(key)):
-                listed[key] = entry
+            if not is_weaker(entry, fresh.get(key) or listed.get(key)):
+                fresh[key] = entry
                 changes.append(added(entry))
-        is_ranged = any(is_prefix(entry.number) for entry in entries)
-        if is_ranged and changes and sum(is_prefix(one) for one, _ in listed) > PREFIXES_MAX:
-            raise rules.too_many_prefixes()
-        self.do_not_call[account] = listed
+        if any(is_prefix(number) for number, _ in fresh):
+            ranges = {key for key in (*listed, *fresh) if is_prefix(key[0])}
+            if len(ranges) > PREFIXES_MAX:
+                raise rules.too_many_prefixes()
+        listed.update(fresh)
         self.do_not_call_changes.setdefault(account, []).extend(changes)
         return len(changes)
 

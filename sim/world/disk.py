@@ -106,6 +106,10 @@ class ProcessStore:
             yield ProcessStore(self._disk, self._process, taking)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        made: Callable[..., Any] = self.__dict__.setdefault(name, self._make_method(name))
+        return made
+
+    def _make_method(self, name: str) -> Callable[..., Any]:
         method = getattr(self._inner, name)
         if is_read(name):
 

@@ -193,12 +193,12 @@ class ProcessTelephony:
         self.process.check()
         await trio.lowlevel.checkpoint()
         call = _WorldCall(self, request)
-        self.process.on_death.append(call.fall_silent)
+        self.process.on_death[call] = call.fall_silent
         self.network.live[request.attempt] = LiveCall(request, self.process.number)
         try:
             yield call
         finally:
-            self.process.on_death.remove(call.fall_silent)
+            del self.process.on_death[call]
             if not self.process.is_dead:
                 self.network.live.pop(request.attempt, None)
             call.leave()

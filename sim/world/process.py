@@ -21,7 +21,8 @@ class Process:
         self.number = number
         """Counted from 0."""
         self.is_dead = False
-        self.on_death: list[Callable[[], None]] = []
+        self.on_death: dict[object, Callable[[], None]] = {}
+        """Who is told that it died, in the order of asking, by whoever asked."""
         self._steps_left = dies_at_step
 
     def step(self) -> None:
@@ -42,5 +43,5 @@ class Process:
         """End it here and now."""
         if not self.is_dead:
             self.is_dead = True
-            for tell in self.on_death:
+            for tell in [*self.on_death.values()]:
                 tell()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -64,7 +65,7 @@ class View:
         for entry in tape[self._seen :]:
             match entry:
                 case Invite():
-                    self.begun[entry.caller].append(entry.at)
+                    insort(self.begun[entry.caller], entry.at)
                     known = self.world.store.tables.attempts.get(entry.attempt)
                     if known is not None:
                         self.called[known.account, entry.number].append(entry.at)
@@ -81,7 +82,7 @@ class View:
                     wall = self._ahead_s + entry.at
                     for at, caller in self._clocked:
                         if at > wall:
-                            self.begun[caller].append(entry.at)
+                            insort(self.begun[caller], entry.at)
                 case Told(type="attempt.ended"):
                     one = self.world.store.tables.attempts[read_event(entry)["attempt"]]
                     self.over[one.list, one.number] = entry.at
@@ -89,7 +90,7 @@ class View:
         self._seen = len(tape)
         intents = self.world.disk.intents
         for at, did in intents[self._seen_intents :]:
-            self.begun[did].append(at)
+            insort(self.begun[did], at)
         self._seen_intents = len(intents)
 
     @property
@@ -119,7 +120,7 @@ class View:
         """Calls of these DIDs that have begun within so many seconds, or are about to."""
         since = trio.current_time() - within_s - INTENT_S - SLACK_S
         wanted = set(dids)
-        begun = sum(at >= since for did in wanted for at in self.begun[did])
+        begun = sum(len(at) - bisect_left(at, since) for at in map(self.begun.__getitem__, wanted))
         return begun + self.up(lambda did, _trunk, _flow: did in wanted)
 
 

@@ -72,7 +72,7 @@ def run_plan(plan: Plan, tamper: Callable[[World], None] | None = None) -> Run:
     Args:
         tamper: is shown the world before it begins, to plant a bug in it.
     """
-    return run_virtually(plan.seed, _live, plan, tamper)
+    return run_virtually(plan.seed, _live, plan, tamper, step_s=plan.step_s)
 
 
 async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
@@ -195,7 +195,7 @@ class World:
         while not self._is_ending:
             process = self._make_process(self._deaths.pop(0) if self._deaths else None)
             died = trio.Event()
-            process.on_death.append(died.set)
+            process.on_death[self] = died.set
             over = self._life_over
             assert self._host is not None
             self._host.start_soon(self._live_once, process, over)
@@ -248,7 +248,7 @@ class World:
         try:
             async with trio.open_nursery() as nursery:
                 self._leave_life = nursery.cancel_scope
-                process.on_death.append(nursery.cancel_scope.cancel)
+                process.on_death[nursery] = nursery.cancel_scope.cancel
                 nursery.start_soon(telephony.run)
                 await nursery.start(run)
                 if not process.is_dead:

@@ -145,3 +145,5 @@ class Plan(Struct, frozen=True):
     other; the last of all lives on."""
     look_s: float
     """How often the judge looks at what waits."""
+    step_s: float = 0.0
+    """In which steps time goes on; 0 is from one moment to the next."""
