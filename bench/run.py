@@ -13,6 +13,7 @@ from rich.console import Console
 from bench import (
     amd,
     busy,
+    campaign,
     control,
     dial,
     feed,
@@ -44,6 +45,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         stream,
         waiting,
         control,
+        campaign,
     )
 }
 """In the order in which they run."""

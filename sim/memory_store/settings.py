@@ -257,6 +257,7 @@ class MemorySettings:
         listed = self._tables.do_not_call.get(account, {})
         struck = sorted(key for key in listed if key[0] == number)
         changes = [removed(listed.pop(key), at, by) for key in struck]
+        self._tables.ranges.get(account, set()).difference_update(struck)
         self._tables.do_not_call_changes.setdefault(account, []).extend(changes)
         return bool(struck)
 

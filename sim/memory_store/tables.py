@@ -104,6 +104,8 @@ class Tables:
         self.recordings: dict[str, Recording] = {}
         self.do_not_call: dict[str, dict[tuple[str, str], DoNotCall]] = {}
         """By account, and by (number, flow or "" for all of it)."""
+        self.ranges: dict[str, set[tuple[str, str]]] = {}
+        """Which of those are ranges of numbers."""
         self.do_not_call_changes: dict[str, list[DoNotCallChange]] = {}
         self.answers: dict[tuple[str, str], IdempotentAnswer] = {}
         self._answer_ages: list[tuple[float, str, str]] = []
@@ -173,7 +175,9 @@ class Tables:
         listed = self.do_not_call.get(account)
         if not listed:
             return False
-        names = (number, *(f"{number[:length]}*" for length in range(1, len(number) + 1)))
+        names = [number]
+        if self.ranges.get(account):
+            names += [f"{number[:length]}*" for length in range(1, len(number) + 1)]
         found = (listed.get((name, of)) for name in names for of in ("", flow))
         return any(one is not None and one.bars(number, flow, at) for one in found)
 
@@ -188,10 +192,10 @@ class Tables:
             if not is_weaker(entry, fresh.get(key) or listed.get(key)):
                 fresh[key] = entry
                 changes.append(added(entry))
-        if any(is_prefix(number) for number, _ in fresh):
-            ranges = {key for key in (*listed, *fresh) if is_prefix(key[0])}
-            if len(ranges) > PREFIXES_MAX:
-                raise rules.too_many_prefixes()
+        ranges = {key for key in fresh if is_prefix(key[0])} | self.ranges.get(account, set())
+        if len(ranges) > PREFIXES_MAX and any(is_prefix(one) for one, _ in fresh):
+            raise rules.too_many_prefixes()
+        self.ranges[account] = ranges
         listed.update(fresh)
         self.do_not_call_changes.setdefault(account, []).extend(changes)
         return len(changes)

@@ -29,7 +29,11 @@ def may_call(
 
 def zone_of(number: str) -> str:
     """Where one of the world's numbers is."""
-    return next(zone for prefix, zone in ZONES.items() if number.startswith(prefix))
+    for length in (8, 7, 5):  # of a whole beginning, or of the area alone
+        for prefix, zone in _zones_by(length).items():
+            if number.startswith(prefix):
+                return zone
+    raise AssertionError(f"{number} is nowhere in this world")
 
 
 def country_of(number: str) -> str:
@@ -68,6 +72,11 @@ def _shows(window: CallingWindow, wall: datetime) -> bool:
 
 def _is_day(window: CallingWindow, day: date) -> bool:
     return DAYS[day.weekday()] in window.days and day.isoformat() not in window.holidays
+
+
+@lru_cache(maxsize=3)
+def _zones_by(length: int) -> dict[str, str]:
+    return {prefix[:length]: zone for prefix, zone in ZONES.items()}
 
 
 @lru_cache(maxsize=64)

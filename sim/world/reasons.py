@@ -87,6 +87,9 @@ class View:
                     one = self.world.store.tables.attempts[read_event(entry)["attempt"]]
                     self.over[one.list, one.number] = entry.at
                     self.over[one.account, one.number] = entry.at
+                    if one.disposition == "unknown":
+                        # The process died meanwhile: whether the call left nobody can know.
+                        self.called[one.account, one.number].append(entry.at)
         self._seen = len(tape)
         intents = self.world.disk.intents
         for at, did in intents[self._seen_intents :]:

@@ -169,7 +169,7 @@ class _Draw:
             name=f"flow {place}",
             kind="multicast",
             timezone=chance.choice(list(ZONES.values())),
-            definition=_DEFINITION,
+            definition=DEFINITION,
             settings=settings,
             version=1,
             listener_active=True,
@@ -310,7 +310,7 @@ class _Draw:
         return troubles
 
 
-_DEFINITION: Final[dict[str, Any]] = {
+DEFINITION: Final[dict[str, Any]] = {
     "start": "ask",
     "nodes": {
         "ask": {
