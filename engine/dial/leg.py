@@ -19,7 +19,8 @@ from msgspec import Struct, field
 from engine.agent import Leg, LegOutcome
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import find_ban, find_leg_blocker
-from engine.dial.did import Clearance, DidActor, FlowDesk
+from engine.dial.did import Clearance, DidActor
+from engine.dial.flow_desk import FlowDesk
 from engine.dial.lifecycle import outcome_of
 from engine.dial.limits import Block
 from engine.dial.presentation import present

@@ -17,9 +17,10 @@ from engine.dial.blockers import find_capped, find_closed, find_wait, opening_of
 from engine.dial.callees import CalleeBook, Callees
 from engine.dial.callers import CallerPool
 from engine.dial.day_caps import DAY_S, DayCapDefaults
-from engine.dial.did import PATIENCE_S, DidActor, FlowDesk
+from engine.dial.did import PATIENCE_S, DidActor
 from engine.dial.explaining import Explainer
 from engine.dial.floor import Floor, Ticket
+from engine.dial.flow_desk import FlowDesk
 from engine.dial.limits import Block, Limits, Window, limits_of_did, limits_of_flow, windows_of_flow
 from engine.dial.parking import STICKY_WAIT_S, Parking
 from engine.dial.route import RouteSettings, check_routes, make_routes
