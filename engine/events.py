@@ -49,6 +49,7 @@ EventType = Literal[
     "did.resting",
     "did.resumed",
     "account.new_country",
+    "letter.given_up",
 ]
 
 

@@ -6,7 +6,9 @@ from typing import Final, Literal
 
 from engine.ports.clock import Randomness, WallClock
 
-Prefix = Literal["acc", "key", "did", "flw", "lst", "cnt", "att", "prm", "leg", "agt", "rec", "pck"]
+Prefix = Literal[
+    "acc", "key", "did", "flw", "lst", "cnt", "att", "prm", "leg", "agt", "rec", "pck", "ltr"
+]
 
 RANDOM_BITS: Final = 64
 

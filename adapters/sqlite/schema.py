@@ -32,6 +32,7 @@ from sqlite_utils.migrations import Migrations
 from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.blocks import BLOCKS
 from adapters.sqlite.hook_tables import WEBHOOKS
+from adapters.sqlite.letter_tables import LETTERS
 from adapters.sqlite.moving import LIST_PRIORITIES, MOVING, PAUSES
 from adapters.sqlite.pickup_tables import PICKUPS
 from adapters.sqlite.waits import WAITS
@@ -440,6 +441,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0024 revisions of lists, lives of keys", _REVISIONS + _LIVES),
     Migration("0025 priorities of lists", LIST_PRIORITIES),
     Migration("0026 blocks of untouched contacts", BLOCKS),
+    Migration("0027 letters", LETTERS),
 )
 """In the order in which they run."""
 

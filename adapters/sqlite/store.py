@@ -21,6 +21,7 @@ from adapters.sqlite.do_not_call import SqliteDoNotCall
 from adapters.sqlite.flows import SqliteFlows
 from adapters.sqlite.intake import SqliteIntake
 from adapters.sqlite.keys import SqliteKeys
+from adapters.sqlite.letters import SqliteLetters
 from adapters.sqlite.lock import hold_lock
 from adapters.sqlite.moving import SqliteMoving
 from adapters.sqlite.pickups import SqlitePickups
@@ -63,6 +64,7 @@ class SqliteStore(
     SqliteRecordings,
     SqliteDeliveries,
     SqlitePickups,
+    SqliteLetters,
     SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.

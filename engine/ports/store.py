@@ -40,6 +40,7 @@ from engine.model import (
 )
 from engine.pickup import Pickup
 from engine.ports.agent_store import AgentStore
+from engine.ports.letters import LetterStore
 from engine.ports.moving import MovingStore
 from engine.ports.pickups import PickupStore
 from engine.ports.recordings import RecordingKeeper, RecordingStore
@@ -605,6 +606,7 @@ class Store(
     AgentStore,
     RecordingStore,
     PickupStore,
+    LetterStore,
     WebhookStore,
     ReadStore,
     Protocol,

@@ -9,6 +9,7 @@ from sim.memory_store.audit import MemoryAudit, audited
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
 from sim.memory_store.keys import MemoryKeys
+from sim.memory_store.letters import MemoryLetters
 from sim.memory_store.moving import MemoryMoving
 from sim.memory_store.pickups import MemoryPickups
 from sim.memory_store.reading import MemoryReading
@@ -28,6 +29,7 @@ class MemoryStore(
     MemoryRecordings,
     MemoryDeliveries,
     MemoryPickups,
+    MemoryLetters,
     MemoryReading,
 ):
     """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a

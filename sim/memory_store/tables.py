@@ -26,6 +26,7 @@ from engine.do_not_call import (
 )
 from engine.drop_settings import Door
 from engine.events import Event, StoredEvent, number_event
+from engine.letter import Letter
 from engine.model import (
     Account,
     ApiKey,
@@ -135,6 +136,7 @@ class Tables:
         self.disabled_hooks: dict[str, tuple[str, float]] = {}
         """By flow: the address to which nothing is sent, and since when."""
         self.pickups: dict[str, Pickup] = {}
+        self.letters: dict[str, Letter] = {}
         self.drop_states: dict[tuple[str, Door], DropState] = {}
         """By flow."""
         self.agents: dict[str, Agent] = {}
