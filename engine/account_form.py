@@ -22,6 +22,7 @@ from engine.model import (
     Channels,
     Countries,
     CountryCaps,
+    EmailAddress,
 )
 from engine.number_form import find_pace_mistakes
 from engine.number_series import NumberSeries
@@ -32,7 +33,6 @@ AccountName = Annotated[
     str, Meta(min_length=1, max_length=100, pattern=r"^(?!acc_)[A-Za-z0-9][A-Za-z0-9 ._-]*\Z")
 ]
 """It also stands in headers, and is never mistaken for an id."""
-EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")]
 
 
 class AccountForm(Struct, frozen=True, forbid_unknown_fields=True):

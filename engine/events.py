@@ -46,6 +46,7 @@ EventType = Literal[
     "door.failed",
     "door.restored",
     "door.file_refused",
+    "door.mail_refused",
     "did.resting",
     "did.resumed",
     "account.new_country",

@@ -301,6 +301,9 @@ Dialing = Literal["preview", "progressive", "power"]
 when an agent is free, or several calls for each free agent."""
 
 
+EMAIL_SENDERS_MAX = 1_000
+EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")]
+
 CallerNumbers = Literal["rotate", "sticky", "local"]
 """How a flow chooses the DID of a call."""
 
@@ -368,6 +371,8 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Where the flow's events are sent."""
     sftp: SftpSettings | None = None
     """A server from which lists are picked up."""
+    email_senders: Annotated[tuple[EmailAddress, ...], Meta(max_length=EMAIL_SENDERS_MAX)] = ()
+    """Addresses whose mails to the flow's own address are taken; none takes none."""
     folder: FolderSettings | None = None
     """A folder of this machine from which lists are picked up."""
 

@@ -19,6 +19,9 @@ from engine.model import Flow
 Step = Literal["remove", "report", "tell"]
 """What follows once a file was taken or refused."""
 
+Origin = Door | Literal["email"]
+"""The door that a file came through."""
+
 OK: Final = "ok"
 """The code of a door at which nothing is wrong."""
 
@@ -40,9 +43,9 @@ class Pickup(Struct, frozen=True):
     id: str
     account: str
     flow: str
-    door: Door
+    door: Origin
     place: str
-    """`engine.drop_settings.place_of` of the setting that it came by."""
+    """`engine.drop_settings.place_of` of the setting that it came by, or the mail that brought it."""
     file: FileMark
     at: float
     """When, seconds since the epoch."""
@@ -109,8 +112,20 @@ def file_refused(flow: Flow, pickup: Pickup, detail: str) -> Event:
     return _event("door.file_refused", flow, pickup.at, data)
 
 
+def mail_refused(flow: Flow, pickup: Pickup, sender: str, detail: str) -> Event:
+    """What is told of a mail of which nothing was taken, and that is not answered."""
+    data = {
+        "door": pickup.door,
+        "sender": sender,
+        "code": pickup.code,
+        "detail": detail,
+        "pickup": pickup.id,
+    }
+    return _event("door.mail_refused", flow, pickup.at, data)
+
+
 def _event(
-    kind: Literal["door.failed", "door.restored", "door.file_refused"],
+    kind: Literal["door.failed", "door.restored", "door.file_refused", "door.mail_refused"],
     flow: Flow,
     at: float,
     data: dict[str, str],

@@ -12,7 +12,7 @@ from engine.drop.keeper import setting_of
 from engine.drop_settings import Door, place_of
 from engine.events import rfc3339
 from engine.model import Flow
-from engine.pickup import Pickup
+from engine.pickup import Origin, Pickup
 
 
 class DoorView(Struct, frozen=True):
@@ -44,7 +44,7 @@ class PickupView(Struct, frozen=True):
     """A file that was picked up."""
 
     id: str
-    door: Door
+    door: Origin
     place: str
     file: str
     size: int

@@ -1,0 +1,228 @@
+"""The process that takes mails: aiosmtpd on asyncio, apart from the engine, so that ten large mails at once
+hold up no call. It knows the addresses of flows by their HMAC, takes nothing for anybody else, and says 250
+once the mail is in the spool for good. It prints its address, then a line for each mail, and ends when its
+standard input does.
+
+Settings come as JSON on the first line of standard input: `ReceiverSettings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import shutil
+import ssl
+import sys
+import time
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from msgspec import Struct
+
+from adapters.mail import spool
+from engine.mail.address import flow_of
+
+MAIL_BYTES_MAX: Final = 24 * 1024 * 1024
+"""Three lists of 5 MB as they travel, and some words."""
+RECIPIENTS_MAX: Final = 10
+CONNECTIONS_MAX: Final = 100
+PEER_CONNECTIONS_MAX: Final = 10
+"""Of one IP address."""
+PEER_MAILS_MAX: Final = 60
+"""Of one IP address in `PEER_S`."""
+PEER_S: Final = 60.0
+PEERS_MAX: Final = 10_000
+"""IP addresses whose mails are counted; with more, the one that was silent for longest is forgotten."""
+TIMEOUT_S: Final = 60.0
+"""How long somebody may say nothing."""
+MAIL_S_MAX: Final = 600.0
+"""How long a connection may last."""
+SPOOL_MAILS_MAX: Final = 2_000
+SPOOL_BYTES_MAX: Final = 2 * 1024**3
+FREE_BYTES_MIN: Final = 256 * 1024**2
+"""What the disk must have beside a mail."""
+
+
+class ReceiverSettings(Struct, frozen=True):
+    """What the process works by."""
+
+    host: str
+    port: int
+    domain: str
+    secret: bytes
+    """Of `engine.mail.address`."""
+    spool: str
+    """Folder."""
+    certificate: str | None = None
+    """PEM file with key or chain; None offers no STARTTLS."""
+    key: str | None = None
+    peer_mails_max: int = PEER_MAILS_MAX
+
+
+class _Peers:
+    """How much each IP address has done lately."""
+
+    def __init__(self, mails_max: int) -> None:
+        self._mails_max = mails_max
+        self._mails: dict[str, deque[float]] = {}
+        self.connections: Counter[str] = Counter()
+
+    def may_connect(self, peer: str) -> bool:
+        return (
+            self.connections.total() < CONNECTIONS_MAX
+            and self.connections[peer] < PEER_CONNECTIONS_MAX
+        )
+
+    def may_mail(self, peer: str, now: float) -> bool:
+        """Whether it may bring one more, which is counted."""
+        mails = self._mails.pop(peer, deque())
+        self._mails[peer] = mails
+        while len(self._mails) > PEERS_MAX:
+            del self._mails[next(iter(self._mails))]
+        while mails and mails[0] <= now - PEER_S:
+            mails.popleft()
+        if len(mails) >= self._mails_max:
+            return False
+        mails.append(now)
+        return True
+
+
+class Door:
+    """Decides what is taken; aiosmtpd calls it."""
+
+    def __init__(self, settings: ReceiverSettings) -> None:
+        self._settings = settings
+        self._folder = Path(settings.spool)
+        self.peers = _Peers(settings.peer_mails_max)
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called for each recipient."""
+        settings = self._settings
+        if flow_of(settings.secret, address, settings.domain) is None:
+            return "550 5.1.1 There is no such mailbox here"
+        if len(envelope.rcpt_tos) >= RECIPIENTS_MAX:
+            return "452 4.5.3 Too many recipients"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called with a whole mail. This process has nothing to do while it writes."""
+        peer = str(session.peer[0]) if session.peer else ""
+        if not self.peers.may_mail(peer, time.monotonic()):
+            return "450 4.7.1 Too many mails; try again in a minute"
+        content = envelope.content
+        assert isinstance(content, bytes)  # decode_data is off
+        if not self._has_room(len(content)):
+            return "452 4.3.1 There is no room just now"
+        described = spool.Envelope(
+            peer,
+            envelope.mail_from or "",
+            tuple(envelope.rcpt_tos),
+            time.time(),  # noqa: TID251 - this process has no other clock
+        )
+        try:
+            mail = spool.write_mail(self._folder, described, content)
+        except OSError as error:
+            print(f"failed {error}", file=sys.stderr, flush=True)
+            return "451 4.3.0 It cannot be kept just now"
+        print(mail, flush=True)
+        return f"250 2.0.0 Kept as {mail}"
+
+    def _has_room(self, octets: int) -> bool:
+        try:
+            mails, waiting = spool.measure_spool(self._folder)
+            free = shutil.disk_usage(self._folder).free
+        except OSError:
+            return False
+        return (
+            mails < SPOOL_MAILS_MAX
+            and waiting + octets <= SPOOL_BYTES_MAX
+            and free - octets >= FREE_BYTES_MIN
+        )
+
+
+class _Connection(SMTP):
+    """One connection, counted, and not for ever."""
+
+    def __init__(self, door: Door, *args: Any, **more: Any) -> None:
+        super().__init__(door, *args, **more)
+        self._door = door
+        self._peer: str | None = None
+        self._ending: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio; once more after STARTTLS."""
+        if self._peer is None:
+            peer = str((transport.get_extra_info("peername") or ("",))[0])
+            if not self._door.peers.may_connect(peer):
+                assert isinstance(transport, asyncio.WriteTransport)
+                transport.write(b"421 4.7.0 Too many connections\r\n")
+                transport.close()
+                # The base class has nothing to end then.
+                self.connection_lost = lambda error: None  # type: ignore[method-assign]
+                return
+            self._peer = peer
+            self._door.peers.connections[peer] += 1
+            self._ending = self.loop.call_later(MAIL_S_MAX, transport.abort)  # type: ignore[attr-defined]
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by asyncio."""
+        if self._peer is not None:
+            self._door.peers.connections[self._peer] -= 1
+            if self._door.peers.connections[self._peer] <= 0:
+                del self._door.peers.connections[self._peer]
+            self._peer = None
+        if self._ending is not None:
+            self._ending.cancel()
+        super().connection_lost(error)
+
+
+async def serve(settings: ReceiverSettings) -> None:
+    """Take mails until the engine is gone."""
+    door = Door(settings)
+    context = None
+    if settings.certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.certificate, settings.key)
+    loop = asyncio.get_running_loop()
+
+    def connect() -> SMTP:
+        return _Connection(
+            door,
+            data_size_limit=MAIL_BYTES_MAX,
+            hostname=settings.domain,
+            ident="Callwheel",
+            tls_context=context,
+            timeout=TIMEOUT_S,
+            loop=loop,
+        )
+
+    server = await loop.create_server(connect, settings.host, settings.port)
+    host, port = server.sockets[0].getsockname()[:2]
+    print(f"{host} {port}", flush=True)
+    async with server:
+        reader = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        await reader.read()  # until it ends
+
+
+def main() -> None:
+    """Run as a child of the engine."""
+    logging.disable(logging.CRITICAL)
+    # Without a buffer: what follows is for asyncio.
+    with io.FileIO(0, closefd=False) as unbuffered:
+        first = unbuffered.readline()
+    settings = msgspec.json.decode(first, type=ReceiverSettings)
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

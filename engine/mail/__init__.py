@@ -1,0 +1,1 @@
+"""Lists that come by e-mail: whose mail is taken, and what its sender is told."""

@@ -1,0 +1,288 @@
+"""The door for mails: takes each out of the spool once, hands its lists to the intake, and answers.
+
+A mail stays in the spool until each of its files was taken or refused, and each answer is written down.
+What a crash interrupts is done again: a file is known by the pick-up that was written with its list, and
+a letter by its key, so that neither comes twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct, structs
+
+from engine.ids import IdSource
+from engine.intake.answer import write_receipt, write_refusal
+from engine.intake.receipt import Receipt
+from engine.intake.refused import Refused
+from engine.intake.rejected_file import write_rejected_file
+from engine.intake.submission import Intake
+from engine.letter import Attachment
+from engine.mail.address import flow_of
+from engine.mail.reading import Mail, MailedFile, read_mail, unpack_mail
+from engine.model import Flow
+from engine.pickup import FileMark, Pickup, file_refused, mail_refused
+from engine.ports.clock import WallClock
+from engine.ports.mails import MailSpool, SpooledMail
+from engine.ports.store import Conflict, PickedUp, Store, StoreUnavailable
+from engine.ports.workers import WorkerFailed, Workers
+from engine.post.postman import Postman
+
+LOOK_EVERY_S: Final = 30.0
+"""Beside each time that the receiver says that there is something new."""
+RETRY_S: Final = 5.0
+"""After a mail could not be dealt with just now."""
+BATCH: Final = 100
+READINGS_MAX: Final = 3
+"""How often a mail is given to a worker that breaks over it; then it is set aside."""
+PAGE: Final = 500
+ANSWERS_MAX: Final = 100
+"""Letters to one sender in `ANSWERS_S`; what comes beyond is taken and not answered."""
+ANSWERS_S: Final = 3_600.0
+
+log = structlog.get_logger(__name__)
+
+
+class MailSettings(Struct, frozen=True):
+    """Whose mails these are."""
+
+    domain: str
+    secret: bytes
+    """Of the flows' addresses."""
+
+
+class MailServices(Struct, frozen=True):
+    """What the door works with."""
+
+    store: Store
+    intake: Intake
+    clock: WallClock
+    ids: IdSource
+    workers: Workers
+    spool: MailSpool
+    postman: Postman
+
+
+class MailDoor:
+    """Empties the spool while `run` runs."""
+
+    def __init__(self, services: MailServices, settings: MailSettings) -> None:
+        self._services = services
+        self._store = services.store
+        self._settings = settings
+        self._accounts: dict[str, str] = {}
+        """Of every flow."""
+        self._broken: dict[str, int] = {}
+        """How often a worker broke over a mail that is in the spool."""
+        self._woken = trio.Event()
+
+    def wake(self) -> None:
+        """There is a new mail. Never blocks and never raises."""
+        self._woken.set()
+
+    def note_flow(self, account: str, flow: str) -> None:
+        """A flow was made or changed."""
+        self._accounts[flow] = account
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Deal with mails until cancelled."""
+        task_status.started()
+        await self._find_flows()
+        while True:
+            self._woken = trio.Event()
+            wait_s = LOOK_EVERY_S
+            try:
+                mails = await self._services.spool.list_mails(BATCH)
+                for mail in mails:
+                    await self._deal_with(mail)
+                if len(mails) == BATCH:
+                    continue
+            except (StoreUnavailable, WorkerFailed, OSError) as error:
+                log.error("mails wait in the spool", error=str(error))
+                wait_s = RETRY_S
+            with trio.move_on_after(wait_s):
+                await self._woken.wait()
+
+    async def _find_flows(self) -> None:
+        cursor: str | None = None
+        while True:
+            try:
+                page = await self._store.list_all_flows(PAGE, cursor)
+            except StoreUnavailable as error:
+                log.error("cannot look for flows", error=str(error))
+                await trio.sleep(RETRY_S)
+                continue
+            for flow in page.items:
+                self._accounts[flow.id] = flow.account
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def _deal_with(self, id_: str) -> None:
+        """One mail, to its end. Raises `StoreUnavailable`, `WorkerFailed` and OSError: it is still there."""
+        spool = self._services.spool
+        spooled = await spool.read_mail(id_)
+        if spooled is None:
+            log.warning("a mail in the spool is damaged", mail=id_)
+            await spool.set_aside(id_)
+            return
+        try:
+            mail = unpack_mail(await self._services.workers.run(read_mail, spooled.content))
+        except WorkerFailed:
+            self._broken[id_] = self._broken.get(id_, 0) + 1
+            if self._broken[id_] < READINGS_MAX:
+                raise
+            log.error("a mail is set aside, as workers break over it", mail=id_)
+            await spool.set_aside(id_)
+            del self._broken[id_]
+            return
+        pickups: list[Pickup] = []
+        for flow_id in self._flows_of(spooled):
+            account = self._accounts.get(flow_id)
+            flow = None if account is None else await self._store.get_flow(account, flow_id)
+            if flow is not None:
+                pickups += await _Delivery(self._services, flow, spooled, mail).run()
+        await spool.remove_mail(id_)
+        now = self._services.clock.now()
+        for pickup in pickups:
+            await self._store.note_pickup_steps(structs.replace(pickup, removed_at=now))
+        self._broken.pop(id_, None)
+
+    def _flows_of(self, spooled: SpooledMail) -> list[str]:
+        found = {
+            flow_of(self._settings.secret, address, self._settings.domain): None
+            for address in spooled.recipients
+        }
+        return [flow for flow in found if flow is not None]
+
+
+class _Delivery:
+    """A mail for one flow."""
+
+    def __init__(
+        self, services: MailServices, flow: Flow, spooled: SpooledMail, mail: Mail
+    ) -> None:
+        self._services = services
+        self._flow = flow
+        self._spooled = spooled
+        self._mail = mail
+
+    async def run(self) -> list[Pickup]:
+        """Take or refuse all of it, and write the answers down; what was written with it."""
+        mail = self._mail
+        if mail.problem:
+            # Who wrote it is not known, so nobody can be answered.
+            return [await self._refuse_mail("unreadable", mail.problem)]
+        if mail.sender not in {one.lower() for one in self._flow.settings.email_senders}:
+            # Anybody can write any sender: an answer would go to who never wrote.
+            detail = "The flow's setting `email_senders` does not name its sender."
+            return [await self._refuse_mail("sender_not_listed", detail)]
+        pickups = []
+        for file in mail.files:
+            pickup = await self._take(file)
+            await self._answer_file(pickup)
+            pickups.append(pickup)
+        if not mail.files:
+            await self._answer_without_files()
+        return pickups
+
+    async def _take(self, file: MailedFile) -> Pickup:
+        """Hand a file to the intake; what became of it, now or before a crash."""
+        digest = hashlib.sha256(file.data).digest()
+        mark = FileMark(file.name, len(file.data), 0, digest)
+        place = f"mail:{self._spooled.id}"
+        flow, services = self._flow, self._services
+        earlier = await services.store.find_pickup(flow.account, flow.id, place, mark)
+        if earlier is not None:
+            return earlier
+        made: list[Pickup] = []
+
+        def make(receipt: Receipt) -> Pickup:
+            call_list = receipt.call_list
+            pickup = structs.replace(
+                self._make_pickup(place, mark, write_receipt(receipt)),
+                list=call_list.id,
+                rejected=call_list.report.rejected,
+            )
+            made.append(pickup)
+            return pickup
+
+        try:
+            await services.intake.submit_file(
+                flow, name=mark.name, data=file.data, source="email", pickup_for=make
+            )
+        except PickedUp as known:
+            return known.pickup
+        except (Refused, Conflict) as refused:
+            report = write_refusal(mark.name, refused)
+            pickup = structs.replace(self._make_pickup(place, mark, report), code=refused.code)
+            event = file_refused(flow, pickup, refused.detail)
+            return await services.store.keep_refusal(pickup, event) or pickup
+        return made[-1]
+
+    def _make_pickup(self, place: str, mark: FileMark, report: str) -> Pickup:
+        """Its report goes out as a letter, which is written down by itself; its place is never seen again."""
+        services, flow = self._services, self._flow
+        now = services.clock.now()
+        id_ = services.ids.new("pck")
+        return Pickup(
+            *(id_, flow.account, flow.id, "email", place, mark, now, report),
+            reported_at=now,
+            told_at=now,
+        )
+
+    async def _answer_file(self, pickup: Pickup) -> None:
+        text = (
+            f"Your mail {self._mail.subject!r} to the flow {self._flow.name!r}\n\n{pickup.report}"
+        )
+        attachments: tuple[Attachment, ...] = ()
+        if pickup.list is not None:
+            rejected = await write_rejected_file(
+                self._services.store, pickup.account, pickup.list, pickup.rejected
+            )
+            if rejected is not None:
+                text += "\nThe rows that were not taken are attached, with the reason in each.\n"
+                attachments = (Attachment("rejected.csv", rejected),)
+        what = "was taken" if pickup.list is not None else "was refused"
+        await self._answer(pickup.id, f"{pickup.file.name} {what}", text, attachments)
+
+    async def _answer_without_files(self) -> None:
+        lines = [
+            f"Your mail {self._mail.subject!r} to the flow {self._flow.name!r} has no list attached: a .csv,"
+            " .zip or .xlsx file. Nobody is called.",
+            *(f"- {name} is none." for name in self._mail.left_out),
+        ]
+        key = f"{self._flow.id}/{self._spooled.id}"
+        await self._answer(key, "No list was attached", "\n".join(lines) + "\n", ())
+
+    async def _answer(
+        self, key: str, subject: str, text: str, attachments: tuple[Attachment, ...]
+    ) -> None:
+        """Write an answer down, where one may be given: never to a machine, which could answer it."""
+        mail, services, account = self._mail, self._services, self._flow.account
+        if mail.is_automatic or not self._spooled.mail_from:
+            return
+        since = services.clock.now() - ANSWERS_S
+        if await services.store.count_letters(account, mail.sender, since) >= ANSWERS_MAX:
+            log.warning("a sender gets no more answers for a while", flow=self._flow.id)
+            return
+        await services.postman.post(
+            account,
+            key,
+            mail.sender,
+            subject,
+            text,
+            attachments=attachments,
+            in_reply_to=mail.message_id,
+        )
+
+    async def _refuse_mail(self, code: str, detail: str) -> Pickup:
+        """Keep that a mail was turned away, which only the account learns."""
+        mark = FileMark("", len(self._spooled.content), 0, b"")
+        place = f"mail:{self._spooled.id}"
+        pickup = structs.replace(self._make_pickup(place, mark, detail), code=code)
+        event = mail_refused(self._flow, pickup, self._mail.sender, detail)
+        return await self._services.store.keep_refusal(pickup, event) or pickup

@@ -1,0 +1,158 @@
+"""The octets of a mail → who wrote it, whether a person did, and the files in it. No octets raise.
+
+It runs in a worker process: what a mail can do to a parser, it does there.
+"""
+
+from __future__ import annotations
+
+import re
+from email import policy
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.utils import getaddresses
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+FILES_MAX: Final = 20
+"""Lists that one mail may bring."""
+PARTS_MAX: Final = 200
+"""Parts of a mail that are looked at, those within others included."""
+HEADER_OCTETS_MAX: Final = 256 * 1024
+"""Of all headers at the top of a mail."""
+NAME_LENGTH_MAX: Final = 200
+ADDRESS_LENGTH_MAX: Final = 254
+SUFFIXES: Final = (".csv", ".zip", ".xlsx")
+
+_ADDRESS: Final = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189}")
+_MESSAGE_ID: Final = re.compile(r"<[!-;=?-~]{1,250}>")
+_END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
+
+
+class MailedFile(Struct, frozen=True):
+    """A list that came with a mail."""
+
+    name: str
+    data: bytes
+
+
+class Mail(Struct, frozen=True):
+    """What is known of a mail."""
+
+    sender: str = ""
+    """The one address in From, in small letters; empty where there is none, or several."""
+    message_id: str | None = None
+    """With its angle brackets."""
+    subject: str = ""
+    is_automatic: bool = False
+    """A machine wrote it, or a mailing list passed it on: it is not answered (RFC 3834 §2)."""
+    files: tuple[MailedFile, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Names of attachments that are no lists, or too many."""
+    problem: str = ""
+    """Why nothing of it could be read; empty where it could."""
+
+
+def read_mail(content: bytes) -> bytes:
+    """A `Mail`, packed for `unpack_mail`."""
+    try:
+        mail = _read(content)
+    except (
+        MessageError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:
+        # The standard library's parser raises these for some damaged headers and charsets.
+        mail = Mail(problem=f"It is damaged ({type(error).__name__}).")
+    return msgspec.msgpack.encode(mail)
+
+
+def unpack_mail(packed: bytes) -> Mail:
+    """What `read_mail` found."""
+    return msgspec.msgpack.decode(packed, type=Mail)
+
+
+def _read(content: bytes) -> Mail:
+    end = _END_OF_HEADERS.search(content)
+    if (len(content) if end is None else end.start()) > HEADER_OCTETS_MAX:
+        return Mail(problem="Its headers are too long.")
+    message = BytesParser(policy=policy.default).parsebytes(content)
+    assert isinstance(message, EmailMessage)
+    files: list[MailedFile] = []
+    left_out: list[str] = []
+    for part in _parts_of(message):
+        name = _name_of(part)
+        if not name:
+            continue
+        if len(files) >= FILES_MAX or not name.lower().endswith(SUFFIXES):
+            left_out.append(name)
+            continue
+        data = part.get_payload(decode=True)
+        files.append(MailedFile(name, data if isinstance(data, bytes) else b""))
+    return Mail(
+        sender=_sender_of(message),
+        message_id=_message_id_of(message),
+        subject=_text_of(message, "Subject"),
+        is_automatic=_is_automatic(message),
+        files=tuple(files),
+        left_out=tuple(left_out[:PARTS_MAX]),
+    )
+
+
+def _parts_of(message: EmailMessage) -> list[EmailMessage]:
+    """Leaves, the first `PARTS_MAX`; a mail within a mail is one, and is not opened."""
+    leaves: list[EmailMessage] = []
+    waiting = [message]
+    looked_at = 0
+    while waiting and looked_at < PARTS_MAX:
+        part = waiting.pop(0)
+        looked_at += 1
+        if part.get_content_maintype() == "multipart" and isinstance(part.get_payload(), list):
+            waiting += [one for one in part.iter_parts() if isinstance(one, EmailMessage)][
+                :PARTS_MAX
+            ]
+        else:
+            leaves.append(part)
+    return leaves
+
+
+def _name_of(part: EmailMessage) -> str:
+    name = part.get_filename() or ""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(sign for sign in last if sign.isprintable()).strip()[:NAME_LENGTH_MAX]
+
+
+def _sender_of(message: EmailMessage) -> str:
+    values = message.get_all("From", [])
+    if len(values) != 1:
+        return ""
+    addresses = [address for _, address in getaddresses([str(values[0])]) if address]
+    if len(addresses) != 1 or not _ADDRESS.fullmatch(addresses[0]):
+        return ""
+    return addresses[0].lower()[:ADDRESS_LENGTH_MAX]
+
+
+def _message_id_of(message: EmailMessage) -> str | None:
+    found = _MESSAGE_ID.search(_text_of(message, "Message-ID"))
+    return None if found is None else found[0]
+
+
+def _is_automatic(message: EmailMessage) -> bool:
+    submitted = _text_of(message, "Auto-Submitted").strip().lower()
+    return (
+        submitted not in ("", "no")
+        or _text_of(message, "Precedence").strip().lower() in ("bulk", "junk", "list", "auto_reply")
+        or message["List-Id"] is not None
+        or message["List-Unsubscribe"] is not None
+        or message["X-Auto-Response-Suppress"] is not None
+    )
+
+
+def _text_of(message: EmailMessage, header: str) -> str:
+    values = message.get_all(header, [])
+    return str(values[0]) if values else ""
