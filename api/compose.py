@@ -46,6 +46,7 @@ from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import open_sqlite_store
 from adapters.webhook import WebhookNotifier
 from adapters.workers import open_process_workers
+from api.compose_mail import MailRoom, open_mail_room
 from api.config import Config
 from api.config import Trunk as TrunkConfig
 from api.config_changes import find_waiting_keys
@@ -79,10 +80,11 @@ from engine.ids import IdSource
 from engine.notify.courier import AT_ONCE_MAX as HOOKS_AT_ONCE_MAX
 from engine.notify.courier import Courier
 from engine.ports.clock import Randomness, WallClock
-from engine.ports.holder import NobodyTold
+from engine.ports.holder import Holder
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Store, StoreUnavailable
 from engine.ports.workers import Workers
+from engine.post.holder import HolderByMail
 from engine.runtime import Engine, EngineSettings, EngineStatistics
 
 TELL_WAITING_S: Final = 10.0
@@ -162,6 +164,10 @@ async def _serve(
         dialing = await nursery.start(_host, engine.run)
         lag = await nursery.start(_host, parts.metrics.watch_loop)
         picking_up = await nursery.start(_host, partial(keep_running, "pick-ups", parts.doors.run))
+        mailing = [
+            await nursery.start(_host, partial(keep_running, *service))
+            for service in parts.mails.services
+        ]
         made_key, admin_sha256 = _find_admin_key(config)
         host, port = _choose_http_address(config)
         certificate = _read_certificate(config)
@@ -175,6 +181,7 @@ async def _serve(
             admin_sha256,
             requests_per_s=config.http.requests_per_s,
             proxies=Proxies(config.http.trusted_proxies, config.http.forwarded_by),
+            find_address=parts.mails.find_address,
         )
         app = make_app(
             engine,
@@ -204,6 +211,8 @@ async def _serve(
         await stopping.wait()
         watching.cancel()
         picking_up.cancel()
+        for scope in mailing:
+            scope.cancel()
         lag.cancel()
         dialing.cancel()
 
@@ -262,6 +271,7 @@ class _Parts(Struct, frozen=True):
     engine: Engine
     courier: Courier
     doors: DropKeeper
+    mails: MailRoom
     metrics: Metrics
     prompts: _PromptsInWorkers
     traces: TraceArchive
@@ -326,7 +336,11 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         )
         http = GuardedHttp(config.webhooks.allow, at_once_max=HOOKS_AT_ONCE_MAX)
         courier = Courier(store, WebhookNotifier(http), clock, chance)
-        doors = await _open_doors(config, engine, store, clock, chance, stack)
+        mails = open_mail_room(config.mail, data, store, engine.intake, workers, clock, chance)
+        if mails.door is not None:
+            engine.flow_listeners.append(mails.door.note_flow)
+        holder = HolderByMail(store, mails.postman)
+        doors = await _open_doors(config, engine, store, holder, clock, chance, stack)
         engine.flow_listeners.append(doors.wake)
         metrics = Metrics(
             _Sources(
@@ -343,6 +357,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             engine,
             courier,
             doors,
+            mails,
             metrics,
             _PromptsInWorkers(data / PROMPTS, codecs, workers),
             traces,
@@ -355,6 +370,7 @@ async def _open_doors(
     config: Config,
     engine: Engine,
     store: Store,
+    holder: Holder,
     clock: WallClock,
     chance: Randomness,
     stack: AsyncExitStack,
@@ -373,7 +389,7 @@ async def _open_doors(
         clock=clock,
         ids=IdSource(clock, chance),
         drops=AllDrops(sftp, LocalDrops(roots, find_name)),
-        holder=NobodyTold(),
+        holder=holder,
     )
     return DropKeeper(services, chance)
 

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from adapters.mail.smarthost import Encryption
 from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
 from adapters.sip.identity.headers import NumberForm
 from api import config_flow_keys as flow_keys
 from api import config_keys as keys
+from api import config_mail_keys as mail_keys
 from api import config_media_keys as media_keys
 from api import config_sip_keys as sip_keys
 from api.config_checks import SIP_BIND, find_mistakes_between
@@ -196,6 +198,27 @@ class Folder(Struct, frozen=True):
     """They lie below it; relative to where the process was started."""
 
 
+class Mail(Struct, frozen=True):
+    """How lists come by e-mail, and letters go out."""
+
+    domain: str | None = None
+    """Of flows' addresses and of our own; None takes and sends no mail."""
+    bind: Address | None = None
+    """Where mails are taken over SMTP; None takes none."""
+    tls_cert: str | None = None
+    """PEM file of the certificate that STARTTLS shows, with those between it and its authority."""
+    tls_key: str | None = None
+    """PEM file of its key."""
+    mails_per_minute: int = 60
+    """That one IP address may bring."""
+    smarthost: Address | None = None
+    """The mail server that letters leave through; None sends none."""
+    smarthost_encryption: Encryption = "offered"
+    """Whether STARTTLS is used there."""
+    smarthost_username: str | None = None
+    smarthost_password: str | None = None
+
+
 class Route(Struct, frozen=True):
     """Several trunks under one name, which DIDs can name as they name a trunk."""
 
@@ -222,6 +245,7 @@ class Config(Struct, frozen=True):
     sftp: Sftp = Sftp()
     folders: tuple[Folder, ...] = ()
     """No two are of one account."""
+    mail: Mail = Mail()
     trunks: tuple[Trunk, ...] = ()
     routes: tuple[Route, ...] = ()
     """No two trunks or routes have one name, and every trunk of a route is there."""
@@ -274,6 +298,15 @@ KEYS: Final[dict[str, Key]] = {
     "speech.bytes_max": flow_keys.SPEECH_BYTES,
     "webhooks.allow": flow_keys.NETWORKS,
     "sftp.allow": flow_keys.NETWORKS,
+    "mail.domain": mail_keys.DOMAIN,
+    "mail.bind": keys.ADDRESS,
+    "mail.tls_cert": sip_keys.FILE,
+    "mail.tls_key": sip_keys.FILE,
+    "mail.mails_per_minute": mail_keys.MAILS,
+    "mail.smarthost": mail_keys.SMARTHOST,
+    "mail.smarthost_encryption": mail_keys.ENCRYPTION,
+    "mail.smarthost_username": keys.TEXT,
+    "mail.smarthost_password": mail_keys.SECRET,
     "folders.*.account": keys.TEXT,
     "folders.*.path": keys.TEXT,
     "trunks.*.name": keys.TRUNK_NAME_KEY,
@@ -317,13 +350,9 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "speech": Speech,
     "webhooks": Webhooks,
     "sftp": Sftp,
+    "mail": Mail,
 }
 ARRAYS: Final[dict[str, type[Struct]]] = {"trunks": Trunk, "routes": Route, "folders": Folder}
-
-NOT_SUPPORTED_YET: Final[dict[str, str]] = {
-    "mail": "Lists by e-mail are not built yet.",
-}
-"""Promised tables whose feature is missing: a line moves to `KEYS` when its feature comes."""
 
 
 FindMistakes = Callable[[Source, Mapping[str, Any]], Iterable[ConfigMistake]]
@@ -345,7 +374,7 @@ def read_config(
         file: the file's name, for the places of mistakes.
         find_more: what else to look for, beyond what text and environment can tell.
     """
-    expected = Expected(KEYS, NOT_SUPPORTED_YET)
+    expected = Expected(KEYS)
     source = read_source(text, environment, file=file, expected=expected)
     values, mistakes = _read_values(source)
     admin_key = environment.get(ADMIN_KEY_VARIABLE) or None

@@ -32,6 +32,8 @@ REQUIRED_TOGETHER: Final = (
     ("trunks.*.stir_key", "trunks.*.stir_certificate_url", "trunks.*.stir_attestation"),
     ("sip.tls_bind", "sip.tls_cert", "sip.tls_key"),
     ("http.tls_cert", "http.tls_key"),
+    ("mail.tls_cert", "mail.tls_key"),
+    ("mail.smarthost_username", "mail.smarthost_password"),
 )
 """Keys of which one needs the others."""
 
@@ -46,6 +48,7 @@ def find_mistakes_between(source: Source, values: Mapping[str, Any]) -> list[Con
     return [
         *_find_missing(source),
         *_find_unregistered(source, values),
+        *_find_nameless_mail(source, values),
         *_find_duplicates(source),
         *_find_second_folders(source),
         *_find_unknown_trunks(source, values),
@@ -79,6 +82,15 @@ def _find_unregistered(source: Source, values: Mapping[str, Any]) -> Iterator[Co
         if name == "register" and value and f"{table}.username" not in source.places:
             detail = "`register` needs `username` beside it."
             yield _missing(source.tables[table], table, "username", detail)
+
+
+def _find_nameless_mail(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
+    """Mails that come or go, and nobody says to and from where."""
+    for key in ("mail.bind", "mail.smarthost"):
+        if key in values and "mail.domain" not in source.places:
+            detail = f"`{key.partition('.')[2]}` needs `domain` beside it."
+            yield _missing(source.tables["mail"], "mail", "domain", detail)
+            return
 
 
 def _missing(place: Place, table: str, name: str, detail: str) -> ConfigMistake:

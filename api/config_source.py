@@ -97,8 +97,6 @@ class Expected(Struct, frozen=True):
 
     keys: Mapping[str, Key]
     """By pattern."""
-    not_yet: Mapping[str, str]
-    """Patterns of keys and tables whose feature is missing, with the sentence that says so."""
 
     def is_table(self, pattern: str) -> bool:
         """Whether keys lie below it."""
@@ -249,12 +247,6 @@ def _add_variable(source: Source, name: str, text: str, expected: Expected) -> N
 
 def _is_known(source: Source, key: str, pattern: str, place: Place, expected: Expected) -> bool:
     """Whether the key is one to read on; notes the mistake where it is not."""
-    for missing, detail in expected.not_yet.items():
-        if pattern == missing or pattern.startswith(f"{missing}."):
-            source.places[key] = place
-            source.tables.setdefault(key.rpartition(".")[0], place)
-            source.mistakes.append(ConfigMistake(place, "not_supported_yet", detail))
-            return False
     if pattern in expected.keys or expected.is_table(pattern):
         return True
     source.mistakes.append(ConfigMistake(place, "unknown_key", _say_unknown(pattern, expected)))

@@ -51,6 +51,8 @@ class HttpSettings(Struct, frozen=True):
     """That a key may send; 0 for any number."""
     proxies: Proxies = Proxies()
     """Whose word is taken on who sent a request."""
+    find_address: Callable[[str], str | None] = lambda flow: None
+    """The address of a flow, by its id, to which lists are mailed; None where no mail is taken."""
 
 
 class Described(Protocol):

@@ -6,8 +6,6 @@ list, and known by its mark until then; reports have the same name each time, an
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -30,21 +28,18 @@ from engine.drop.plan import (
 )
 from engine.drop_settings import Door, DropSettings, place_of
 from engine.ids import IdSource
-from engine.intake.answer import (
-    make_rejected_header,
-    make_rejected_row,
-    write_receipt,
-    write_refusal,
-)
+from engine.intake.answer import write_receipt, write_refusal
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
+from engine.intake.rejected_file import write_rejected_file
 from engine.intake.submission import Intake
 from engine.intake.table import FILE_BYTES_MAX
+from engine.letter import Attachment
 from engine.model import Flow
 from engine.pickup import FileMark, Pickup, Step, file_refused, steps_left
 from engine.ports.clock import WallClock
 from engine.ports.drops import DropFailed, Drops, DropSession, FileEntry, ReadFile
-from engine.ports.holder import Attachment, Holder, Letter
+from engine.ports.holder import Holder
 from engine.ports.store import Conflict, PickedUp, Store
 from engine.ports.workers import WorkerFailed
 
@@ -52,9 +47,6 @@ VISIT_S_MAX: Final = 300.0
 """How long a visit may take."""
 READINGS_MAX: Final = 3
 """How often a file is given to a worker that breaks over it; then it is refused."""
-REJECTED_BYTES_MAX: Final = 8_000_000
-"""Of a CSV of rejected rows that is put back; the API has the rest."""
-PAGE: Final = 500
 
 log = structlog.get_logger(__name__)
 
@@ -305,28 +297,15 @@ class _Visit:
         )
         what = "was taken" if pickup.list is not None else "was refused"
         subject = f"{pickup.file.name} {what} ({self._flow.name})"
-        letter = Letter(pickup.id, pickup.account, subject, pickup.report, attachments)
-        await self._services.holder.tell(letter)
+        await self._services.holder.tell(
+            pickup.account, pickup.id, subject, pickup.report, attachments
+        )
 
     async def _write_rejected(self, pickup: Pickup) -> bytes | None:
         """The rows of a list that were not taken, as a CSV; None where there are none."""
-        if pickup.list is None or not pickup.rejected:
+        if pickup.list is None:
             return None
-        call_list = await self._store.get_list(pickup.account, pickup.list)
-        if call_list is None:
-            return None
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(make_rejected_header(call_list.header))
-        cursor: str | None = None
-        while text.tell() < REJECTED_BYTES_MAX:
-            page = await self._store.list_rejected(pickup.account, pickup.list, PAGE, cursor)
-            width = len(call_list.header)
-            writer.writerows(make_rejected_row(row, width) for row in page.items)
-            cursor = page.next
-            if cursor is None:
-                break
-        return text.getvalue().encode()
+        return await write_rejected_file(self._store, pickup.account, pickup.list, pickup.rejected)
 
     def _note(self, failed: DropFailed) -> None:
         self._problem = self._problem or failed

@@ -5,38 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from msgspec import Struct
-
-
-class Attachment(Struct, frozen=True):
-    """A file that goes with a letter."""
-
-    name: str
-    data: bytes
-
-
-class Letter(Struct, frozen=True):
-    """What an account's holder is told."""
-
-    key: str
-    """What it is about: two letters with the same key are one."""
-    account: str
-    subject: str
-    """One line."""
-    text: str
-    attachments: Sequence[Attachment] = ()
+from engine.letter import Attachment
 
 
 class Holder(Protocol):
     """Brings letters to the holders of accounts."""
 
-    async def tell(self, letter: Letter) -> None:
+    async def tell(
+        self,
+        account: str,
+        key: str,
+        subject: str,
+        text: str,
+        attachments: Sequence[Attachment] = (),
+    ) -> None:
         """Take a letter, which is not lost once this returns, and is sent once, however often it is taken.
-        For an account without an address it does nothing. Raises `StoreUnavailable`."""
+        For an account without an address it does nothing. Raises `StoreUnavailable`.
 
-
-class NobodyTold:
-    """Where no letters go out."""
-
-    async def tell(self, letter: Letter) -> None:
-        """See the port."""
+        Args:
+            key: what it is about: two letters with the same key are one.
+            subject: one line.
+        """

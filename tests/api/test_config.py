@@ -10,12 +10,12 @@ import pytest
 
 from api.config import (
     KEYS,
-    NOT_SUPPORTED_YET,
     Config,
     ConfigError,
     Folder,
     Http,
     Limits,
+    Mail,
     Media,
     Route,
     Sftp,
@@ -78,6 +78,17 @@ rest_s = 86400
 voice = "en-gb"
 piper = {asha = "/voices/asha.onnx"}
 bytes_max = 16777216
+
+[mail]
+domain = "Lists.example.com"
+bind = "127.0.0.1:2525"
+tls_cert = "/etc/callwheel/mail.pem"
+tls_key = "/etc/callwheel/mail.key"
+mails_per_minute = 30
+smarthost = "mail.example.com:587"
+smarthost_encryption = "required"
+smarthost_username = "calls"
+smarthost_password = "secret"
 
 [sftp]
 allow = ["192.168.7.0/24"]
@@ -159,6 +170,17 @@ WHOLE_CONFIG = Config(
     dids=RestRules(0.1, 0.05, 100, 86_400),
     speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
     webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
+    mail=Mail(
+        domain="lists.example.com",
+        bind=Address("127.0.0.1", 2525),
+        tls_cert="/etc/callwheel/mail.pem",
+        tls_key="/etc/callwheel/mail.key",
+        mails_per_minute=30,
+        smarthost=Address("mail.example.com", 587),
+        smarthost_encryption="required",
+        smarthost_username="calls",
+        smarthost_password="secret",
+    ),
     sftp=Sftp((ip_network("192.168.7.0/24"),)),
     folders=(Folder("default", "/srv/lists"),),
     trunks=(
@@ -300,6 +322,15 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_SPEECH__PIPER": '{asha = "/voices/asha.onnx"}',
         "CALLWHEEL_SPEECH__BYTES_MAX": "16777216",
         "CALLWHEEL_WEBHOOKS__ALLOW": "10.0.0.0/8, fd00::/8",
+        "CALLWHEEL_MAIL__DOMAIN": "Lists.example.com",
+        "CALLWHEEL_MAIL__BIND": "127.0.0.1:2525",
+        "CALLWHEEL_MAIL__TLS_CERT": "/etc/callwheel/mail.pem",
+        "CALLWHEEL_MAIL__TLS_KEY": "/etc/callwheel/mail.key",
+        "CALLWHEEL_MAIL__MAILS_PER_MINUTE": "30",
+        "CALLWHEEL_MAIL__SMARTHOST": "mail.example.com:587",
+        "CALLWHEEL_MAIL__SMARTHOST_ENCRYPTION": "required",
+        "CALLWHEEL_MAIL__SMARTHOST_USERNAME": "calls",
+        "CALLWHEEL_MAIL__SMARTHOST_PASSWORD": "secret",
         "CALLWHEEL_SFTP__ALLOW": "192.168.7.0/24",
         "CALLWHEEL_FOLDERS__0__ACCOUNT": "default",
         "CALLWHEEL_FOLDERS__0__PATH": "/srv/lists",
@@ -445,18 +476,32 @@ def test_a_file_that_breaks_the_parser_is_not_toml(text: str) -> None:
     assert [code for _, code in find_mistakes(text)] == ["not_toml"]
 
 
+@pytest.mark.parametrize("key", ['bind = "127.0.0.1:2525"', 'smarthost = "mail.example.com:25"'])
+def test_mails_need_a_domain(key: str) -> None:
+    assert find_mistakes(f"[mail]\n{key}\n") == [
+        ("callwheel.toml, line 1: mail.domain", "missing_key")
+    ]
+
+
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("key", "code"),
     [
-        ('[mail]\nbind = "127.0.0.1:2525"\n', "callwheel.toml, line 1: mail"),
+        ('domain = "not a host"', "invalid_domain"),
+        ('smarthost = "mail.example.com"', "invalid_address"),
+        ('smarthost = "10.0.0.999:25"', "invalid_address"),
+        ('smarthost_encryption = "perhaps"', "invalid_encryption"),
+        ("mails_per_minute = 0", "out_of_range"),
     ],
 )
-def test_what_is_not_built_yet_is_refused_and_never_ignored(text: str, place: str) -> None:
-    assert find_mistakes(text) == [(place, "not_supported_yet")]
+def test_a_wrong_setting_of_mails_is_refused(key: str, code: str) -> None:
+    assert [found for _, found in find_mistakes(f"[mail]\n{key}\n")] == [code]
 
 
-def test_what_is_not_built_yet_is_no_known_key_as_well() -> None:
-    assert set(KEYS) & set(NOT_SUPPORTED_YET) == set()
+def test_a_smarthost_may_be_a_name() -> None:
+    text = '[mail]\ndomain = "lists.example.com"\nsmarthost = "Mail.example.com:587"\n'
+    assert read_config(text, {}).mail == Mail(
+        domain="lists.example.com", smarthost=Address("mail.example.com", 587)
+    )
 
 
 @pytest.mark.parametrize(
@@ -565,8 +610,6 @@ def test_the_documentation_names_every_key_and_no_other() -> None:
     table = text.partition("## The keys")[2].partition("Each trunk")[0]
     firsts = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert {key for cell in firsts for key in re.findall(r"`([^`]+)`", cell)} == set(KEYS)
-    later = text.partition("`not_supported_yet` until")[2].partition("\n")[0]
-    assert set(re.findall(r"`([^`]+)`", later)) == set(NOT_SUPPORTED_YET)
 
 
 def test_the_mistakes_that_the_documentation_shows_are_the_real_ones() -> None:

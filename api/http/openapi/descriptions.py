@@ -20,6 +20,7 @@ from api.http.resources.dnc import DoNotCallForm, ImportView
 from api.http.resources.doors import DoorView, PickupView
 from api.http.resources.events import EVENT_STREAM_TYPE
 from api.http.resources.flows import DidsForm, ListenerForm
+from api.http.resources.letters import LetterView
 from api.http.resources.traces import TEXT_TYPE
 from api.http.resources.webhooks import DeliveryView, HookView
 from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, FOLDER, HOOK, PICKUPS, SFTP
@@ -305,6 +306,9 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ),
     ("POST", f"{FLOW}/lists"): Described(
         "Upload a call list", ListView, 202, codes=OF_FILES, detail="A .csv, .zip or .xlsx."
+    ),
+    ("GET", "/v1/letters"): Described(
+        "List receipts and other letters by mail, the newest first", page_of(LetterView)
     ),
     ("GET", "/v1/lists"): Described("List call lists, the newest first", page_of(ListView)),
     ("GET", LIST): Described("Show a list and how far it is", ListView),

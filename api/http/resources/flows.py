@@ -142,7 +142,8 @@ def _answer(exchange: Exchange, flow: Flow | None) -> Answer:
 
 
 def _show(exchange: Exchange, flow: Flow) -> FlowView:
-    return show_flow(flow, exchange.front.settings.public_url)
+    settings = exchange.front.settings
+    return show_flow(flow, settings.public_url, settings.find_address(flow.id))
 
 
 async def _stream_row(row: Row) -> AsyncGenerator[Sequence[Row], None]:

@@ -31,7 +31,7 @@ class TriggersView(Struct, frozen=True):
     calls_url: str
     upload_url: str
     email: str | None = None
-    """None until lists are taken by mail."""
+    """Where lists are mailed to; None where the installation takes no mail."""
     sftp: str | None = None
     """From where lists are picked up by SFTP; None where the flow has no such setting."""
     folder: str | None = None
@@ -67,8 +67,8 @@ class PromptView(Struct, frozen=True):
     created_at: str
 
 
-def show_flow(flow: Flow, public_url: str) -> FlowView:
-    """A flow as the API shows it; its triggers begin with `public_url`."""
+def show_flow(flow: Flow, public_url: str, email: str | None = None) -> FlowView:
+    """A flow as the API shows it; its triggers begin with `public_url`, and lists are mailed to `email`."""
     base = f"{public_url}/v1/flows/{flow.id}"
     return FlowView(
         id=flow.id,
@@ -85,6 +85,7 @@ def show_flow(flow: Flow, public_url: str) -> FlowView:
             f"{base}/multicast",
             f"{base}/calls",
             f"{base}/lists",
+            email=email,
             sftp=None if flow.settings.sftp is None else f"{place_of(flow.settings.sftp)}/incoming",
             folder=None
             if flow.settings.folder is None

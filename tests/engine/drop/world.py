@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from adapters.workers import InlineWorkers
 from engine.drop.visit import Memory, VisitServices, visit
@@ -14,9 +15,9 @@ from engine.drop_settings import FolderSettings
 from engine.events import StoredEvent
 from engine.ids import IdSource
 from engine.intake.submission import Intake
+from engine.letter import Attachment
 from engine.model import Flow
 from engine.ports.drops import DropFailed, DropSession
-from engine.ports.holder import Letter
 from engine.ports.store import Store
 from sim.memory_drops import MemoryDrops, MemoryPlace
 from sim.memory_store import MemoryStore
@@ -65,16 +66,31 @@ class PluggedStore:
         return change
 
 
+class Told(Struct, frozen=True):
+    """A letter to the holder."""
+
+    subject: str
+    text: str
+    attachments: tuple[Attachment, ...]
+
+
 class Letters:
     """Keeps letters by their keys."""
 
     def __init__(self, plug: Plug) -> None:
-        self.by_key: dict[str, Letter] = {}
+        self.by_key: dict[str, Told] = {}
         self._plug = plug
 
-    async def tell(self, letter: Letter) -> None:
+    async def tell(
+        self,
+        account: str,
+        key: str,
+        subject: str,
+        text: str,
+        attachments: Sequence[Attachment] = (),
+    ) -> None:
         self._plug.step("before tell")
-        self.by_key[letter.key] = letter
+        self.by_key[key] = Told(subject, text, tuple(attachments))
         self._plug.step("after tell")
 
 

@@ -1,0 +1,121 @@
+"""The part of the composition that mails go through: those that bring lists, and letters that go out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from adapters.mail.receiver import run_receiver
+from adapters.mail.receiver_process import ReceiverSettings
+from adapters.mail.smarthost import SmarthostSettings, SmtpSmarthost
+from adapters.mail.spool import FolderSpool, make_spool
+from api.config import Mail
+from engine.ids import IdSource
+from engine.intake.submission import Intake
+from engine.mail.address import SECRET_BYTES, address_of
+from engine.mail.door import MailDoor, MailServices, MailSettings
+from engine.ports.clock import Randomness, WallClock
+from engine.ports.store import Store
+from engine.ports.workers import Workers
+from engine.post.postman import Postman
+
+SPOOL: Final = "spool"
+KEY_FILE: Final = "mail.key"
+"""In the data folder: what flows' addresses are made with. Whoever removes it changes all of them."""
+PRIVATE_FILE: Final = 0o600
+
+Service = tuple[str, Callable[..., Awaitable[None]]]
+"""A name, and what the supervisor runs."""
+
+
+class MailRoom(Struct, frozen=True):
+    """Who deals with mails."""
+
+    postman: Postman
+    door: MailDoor | None
+    """None where no mail is taken."""
+    receiver: ReceiverSettings | None
+    find_address: Callable[[str], str | None]
+    """Of a flow, by its id."""
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What the supervisor is to run."""
+        services: list[Service] = [("letters", self.postman.run)]
+        if self.door is not None and self.receiver is not None:
+            services.append(("mails", self.door.run))
+            services.append(("mail receiver", partial(run_receiver, self.receiver, self.door.wake)))
+        return tuple(services)
+
+
+def open_mail_room(
+    config: Mail,
+    data: Path,
+    store: Store,
+    intake: Intake,
+    workers: Workers,
+    clock: WallClock,
+    chance: Randomness,
+) -> MailRoom:
+    """What the configuration wants of it; blocks for a moment. Raises OSError where the data folder cannot be
+    written."""
+    ids = IdSource(clock, chance)
+    postman = Postman(store, _find_smarthost(config), clock, ids, chance)
+    domain, bind = config.domain, config.bind
+    if domain is None or bind is None:
+        return MailRoom(postman, None, None, lambda flow: None)
+    secret = _find_secret(data / KEY_FILE)
+    make_spool(data / SPOOL)
+    receiver = ReceiverSettings(
+        host=bind.host,
+        port=bind.port,
+        domain=domain,
+        secret=secret,
+        spool=str((data / SPOOL).absolute()),
+        certificate=config.tls_cert,
+        key=config.tls_key,
+        peer_mails_max=config.mails_per_minute,
+    )
+    spool = FolderSpool(data / SPOOL)
+    services = MailServices(store, intake, clock, ids, workers, spool, postman)
+    door = MailDoor(services, MailSettings(domain, secret))
+    return MailRoom(postman, door, receiver, partial(_address_of, secret, domain))
+
+
+def _address_of(secret: bytes, domain: str, flow: str) -> str:
+    return address_of(secret, flow, domain)
+
+
+def _find_smarthost(config: Mail) -> SmtpSmarthost | None:
+    if config.smarthost is None or config.domain is None:
+        return None
+    return SmtpSmarthost(
+        SmarthostSettings(
+            config.smarthost.host,
+            config.smarthost.port,
+            config.domain,
+            config.smarthost_encryption,
+            config.smarthost_username,
+            config.smarthost_password,
+        )
+    )
+
+
+def _find_secret(file: Path) -> bytes:
+    """The installation's, made with the first start."""
+    try:
+        secret = bytes.fromhex(file.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        secret = secrets.token_bytes(SECRET_BYTES)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        with open(descriptor, "w", encoding="ascii") as made:
+            made.write(secret.hex())
+            made.flush()
+            os.fsync(made.fileno())
+    return secret
