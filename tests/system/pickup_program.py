@@ -32,7 +32,6 @@ from engine.drop_settings import Door, DropSettings, FolderSettings, SftpSetting
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.ports.drops import DropSession
-from engine.ports.holder import Letter
 from tests.contract.store_samples import ACME, FLOW, furnish
 
 EVERY_S: Final = 0.02
@@ -91,9 +90,9 @@ class Letters:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    async def tell(self, letter: Letter) -> None:
+    async def tell(self, account: str, key: str, *letter: object) -> None:
         with self._file.open("a") as file:
-            file.write(f"{letter.key}\n")
+            file.write(f"{key}\n")
 
 
 class SystemClock:
