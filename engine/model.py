@@ -194,6 +194,7 @@ Scope = Literal[
     "feed",
     "flows",
     "keys",
+    "letters",
     "lists",
     "prompts",
     "recordings",
