@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 import trio
 
+from api.commands import CommandFailed
 from bench.installation import (
     Installation,
     make_config,
@@ -19,6 +24,7 @@ from bench.installation import (
     wait_completed,
 )
 from tests.peers import require
+from tests.sizes import size
 from tests.sshd import Sshd, make_key, open_sshd
 from tests.system.carrier import open_carrier, read_calls
 
@@ -67,31 +73,48 @@ async def test_a_file_on_an_sftp_server_is_dialled_once_the_host_key_is_right_an
     check_report(server.home / "lists", pickup)
 
 
-async def test_a_file_in_a_watched_folder_is_dialled_and_reported(tmp_path: Path) -> None:
-    root = tmp_path / "mounted"
-    root.mkdir()
-    given = f'[[folders]]\naccount = "default"\npath = "{root}"'
-    async with (
-        open_carrier(tmp_path) as trunk,
-        open_installation(tmp_path, make_config(tmp_path / "data", trunk, extra=given)) as engine,
-    ):
-        flow = await make_flow(
-            engine.client,
-            {"+14155550100": 100},
-            settings={"folder": {"path": "leads", "every_s": 1}},
-            channels=100,
-        )
-        await wait_state(engine, flow, "folder", lambda view: view["code"] == "ok")
-        (root / "leads" / "incoming" / "people.csv").write_bytes(ROWS)
-        (root / "leads" / "incoming" / "picture.csv").write_bytes(b"\x89PNG\x00\x00")
-        pickup = await wait_pickup(engine, flow, count=2)
-        await wait_completed(engine.client, pickup["list"])
-        view = await ask(engine, "GET", f"/v1/lists/{pickup['list']}")
-    assert view["source"] == "folder"
-    assert len(read_calls(tmp_path)) == CONTACTS
-    assert list((root / "leads" / "incoming").iterdir()) == []
-    check_report(root / "leads", pickup)
-    refused = [one.name for one in (root / "leads" / "rejected").glob("picture.csv.pck_*")]
+@pytest.mark.parametrize("seed", range(size(1, 20)))
+async def test_a_file_in_a_watched_folder_is_dialled_once_though_the_engine_is_killed(
+    seed: int, tmp_path: Path
+) -> None:
+    """The first time it is killed as soon as the file is gone, then at moments of chance."""
+    leads = tmp_path / "mounted" / "leads"
+    leads.parent.mkdir()
+    given = f'[[folders]]\naccount = "default"\npath = "{leads.parent}"'
+    flow = ""
+    async with open_carrier(tmp_path) as trunk:
+        config = make_config(tmp_path / "data", trunk, extra=given)
+        try:
+            async with open_installation(tmp_path, config) as engine:
+                flow = await make_flow(
+                    engine.client,
+                    {"+14155550100": 100},
+                    settings={"folder": {"path": "leads", "every_s": 1}},
+                    channels=100,
+                )
+                await wait_state(engine, flow, "folder", lambda view: view["code"] == "ok")
+                (leads / "incoming" / "people.csv").write_bytes(ROWS)
+                (leads / "incoming" / "picture.csv").write_bytes(b"\x89PNG\x00\x00")
+                if seed:
+                    # The moment of the kill is chosen, not waited out.
+                    await trio.sleep(Random(seed).uniform(0.5, 4.0))
+                else:
+                    await wait_empty(leads / "incoming")
+                os.kill(engine.child.pid, signal.SIGKILL)
+                await trio.sleep_forever()
+        except* CommandFailed:
+            assert (leads / "incoming").is_dir(), "the engine fell before it was killed"
+        async with open_installation(tmp_path, config) as engine:
+            pickup = await wait_pickup(engine, flow, count=2)
+            await wait_completed(engine.client, pickup["list"])
+            view = await ask(engine, "GET", f"/v1/lists/{pickup['list']}")
+            lists = await ask(engine, "GET", f"/v1/lists?flow={flow}")
+    assert (view["source"], view["counts"]["completed"]) == ("folder", CONTACTS)
+    assert [one["id"] for one in lists["items"]] == [pickup["list"]]
+    assert max(Counter(call.number for call in read_calls(tmp_path)).values()) == 1
+    assert list((leads / "incoming").iterdir()) == []
+    check_report(leads, pickup)
+    refused = [one.name for one in (leads / "rejected").glob("picture.csv.pck_*")]
     assert len(refused) == 1
 
 
@@ -106,6 +129,13 @@ def check_report(home: Path, pickup: dict[str, Any]) -> None:
     rejected = (home / "rejected" / f"{name}.csv").read_text().splitlines()
     assert rejected[0] == "tel1,row,column,code,detail"
     assert rejected[1].startswith(f"nonsense,{CONTACTS + 1},tel1,invalid_number,")
+
+
+async def wait_empty(folder: Path) -> None:
+    """Wait until nothing is left in a folder."""
+    with trio.fail_after(WAIT_S):
+        while any(not name.startswith(".") for name in os.listdir(folder)):  # noqa: ASYNC110
+            await trio.sleep(0.01)  # another process has no event to wait for
 
 
 async def ask(engine: Installation, method: str, path: str, body: Any = None) -> Any:
