@@ -1,7 +1,7 @@
 // How a flow is reached and from which numbers it calls.
 
 import { edit, getAll, session } from "./api.js";
-import { announce, copyable, doing, make } from "./dom.js";
+import { announce, copyable, doing, make, press } from "./dom.js";
 import { makeDoors } from "./doors.js";
 import { card } from "./parts.js";
 import { makeHealth } from "./numbers.js";
@@ -22,7 +22,9 @@ function makeNumbers(id, signal) {
   const attached = make("ul.numbers", { "aria-label": "Attached numbers" });
   const more = make("p.faint");
   const offered = make("datalist", { id: "offered-numbers" });
-  const input = make("input", { id: "new-number", list: "offered-numbers", autocomplete: "off", inputmode: "tel", placeholder: "+14155550100", required: true });
+  const input = make("input", {
+    id: "new-number", list: "offered-numbers", autocomplete: "off", inputmode: "tel", placeholder: "+14155550100", required: true,
+  });
   const form = make("form.row", { onsubmit: (event) => {
     event.preventDefault();
     attach();
@@ -36,17 +38,17 @@ function makeNumbers(id, signal) {
     await change((dids) => [...new Set([...dids, ...added])], `Attached ${added.join(", ")}.`);
     input.value = "";
   });
-  const detach = (number) => doing(async () => {
+  const detach = async (number) => {
     await change((dids) => dids.filter((one) => one !== number), `Detached ${number}.`);
     input.focus();
-  });
+  };
   const draw = () => {
     const mine = flow()?.dids ?? [];
     const found = new Map(all.map((did) => [did.number, did]));
     attached.replaceChildren(...mine.slice(0, NUMBERS_SHOWN).map((number) => make("li", {},
       make("b.number", {}, number),
       found.has(number) ? makeHealth(found.get(number)) : null,
-      may("owner") ? make("button.small", { type: "button", "aria-label": `Detach ${number}`, onclick: detach(number) }, "Detach") : null)));
+      may("owner") ? press("Detach", () => detach(number), { tag: "button.small", "aria-label": `Detach ${number}` }) : null)));
     more.textContent = mine.length === 0
       ? "None. The listener can be switched on when there is one."
       : mine.length > NUMBERS_SHOWN ? `and ${count(mine.length - NUMBERS_SHOWN)} more` : "";
@@ -92,8 +94,10 @@ function makeEndpoints(flow) {
   return card(
     "API",
     make("p.faint", {}, "A key with the role operator goes into ", make("code", {}, "$CALLWHEEL_KEY"), ". An ",
-      make("code", {}, "Idempotency-Key"), " makes repeating safe. ", make("a", { href: "/docs", target: "_blank", rel: "noreferrer" }, "All of the API")),
-    ways.map(([title, url, more, hint]) => make("div.way", {}, make("h3", {}, title), copyable(title, curl(url, ...more)), hint.length ? make("p.faint", {}, hint) : null)),
+      make("code", {}, "Idempotency-Key"), " makes repeating safe. ",
+      make("a", { href: "/docs", target: "_blank", rel: "noreferrer" }, "All of the API")),
+    ways.map(([title, url, more, hint]) =>
+      make("div.way", {}, make("h3", {}, title), copyable(title, curl(url, ...more)), make("p.faint", {}, hint))),
   );
 }
 

@@ -75,7 +75,11 @@ async function showView(isMoved = true) {
     await show(place, signal, ...match.slice(1).filter((part) => part !== undefined).map(decodeURIComponent));
   } catch (error) {
     if (signal.aborted) return;
-    place.replaceChildren(make("h1", { tabindex: "-1" }, "That did not work"), make("p", {}, error.message), make("p", {}, make("a", { href: "#/" }, "To the overview")));
+    place.replaceChildren(
+      make("h1", { tabindex: "-1" }, "That did not work"),
+      make("p", {}, error.message),
+      make("p", {}, make("a", { href: "#/" }, "To the overview")),
+    );
   }
   if (signal.aborted) return;
   $("view").replaceChildren(place);

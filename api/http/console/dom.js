@@ -2,6 +2,7 @@
 // never as markup.
 
 const NOTICE_MS = 8000;
+const COPIED_MS = 2000;
 
 export const $ = (id) => document.getElementById(id);
 
@@ -24,6 +25,11 @@ export function make(tag, attributes = {}, ...children) {
 export function prose(text) {
   const parts = text.split("`");
   return parts.map((part, place) => (place % 2 && place < parts.length - 1 ? make("code", {}, part) : part));
+}
+
+/** A button: `press("Pause", act)`. What goes wrong in `act` is told. */
+export function press(text, act, { tag = "button", ...attributes } = {}) {
+  return make(tag, { type: "button", onclick: doing(act), ...attributes }, text);
 }
 
 /** Write a text where it is not there yet, so that nobody is told of it again. */
@@ -116,11 +122,11 @@ export async function copy(text, shown) {
 /** A text with a button that copies it. */
 export function copyable(label, text) {
   const code = make("code", {}, text);
-  const button = make("button.small", { type: "button", "aria-label": `Copy: ${label}`, onclick: doing(async () => {
-    if (await copy(text, code)) {
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 2000);
-    }
-  }) }, "Copy");
+  const take = async () => {
+    if (!(await copy(text, code))) return;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+  };
+  const button = press("Copy", take, { tag: "button.small", "aria-label": `Copy: ${label}` });
   return make("div.copyable", {}, make("pre", { tabindex: "0", role: "region", "aria-label": label }, code), button);
 }

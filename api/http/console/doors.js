@@ -1,7 +1,7 @@
 // The ways in beside the API: e-mail, an SFTP server, a watched folder; how each stands, and what came by it.
 
 import { get, post } from "./api.js";
-import { announce, copyable, doing, make, prose } from "./dom.js";
+import { announce, copyable, make, press, prose } from "./dom.js";
 import { card, facts, makeRow, makeTable, pill } from "./parts.js";
 import { known, may, watch } from "./state.js";
 import { moment, plain } from "./words.js";
@@ -14,7 +14,9 @@ function makeEmail(flow) {
   const { email } = flow.triggers;
   if (!email) return make("p.faint", {}, "This installation takes no lists by e-mail.");
   const senders = flow.settings.email_senders ?? [];
-  const who = senders.length ? `Lists are taken from ${senders.join(", ")}.` : "No sender is allowed yet: the flow's setting email_senders names them.";
+  const who = senders.length
+    ? `Lists are taken from ${senders.join(", ")}.`
+    : "No sender is allowed yet: the flow's setting email_senders names them.";
   return make("div.way", {}, copyable("E-mail address of the flow", email), make("p.faint", {}, who));
 }
 
@@ -45,11 +47,11 @@ function makeDoor(flow, kind, none) {
     return { place, load: async () => {} };
   }
   const path = `/v1/flows/${flow.id}/${kind}`;
-  const visit = make("button.small", { type: "button", onclick: doing(async () => {
+  const visit = press("Visit now", async () => {
     drawDoor(place, await post(`${path}/visit`), visit);
     announce("It is visited now.");
     visit.focus();
-  }) }, "Visit now");
+  }, { tag: "button.small" });
   return { place, load: async () => drawDoor(place, await get(path), visit) };
 }
 

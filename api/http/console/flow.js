@@ -1,7 +1,7 @@
 // A flow: its lists, and how it is set up.
 
 import { download, get, put } from "./api.js";
-import { announce, doing, make, write } from "./dom.js";
+import { announce, doing, make, press, write } from "./dom.js";
 import { makeConfiguration } from "./configuration.js";
 import { makeCalls, makeListCards, pill } from "./parts.js";
 import { OPEN, known, loadFlows, loadLists, may, putFlow, watch } from "./state.js";
@@ -11,12 +11,13 @@ import { makeUpload } from "./upload.js";
 export function makeListener(id, signal) {
   const state = make("span");
   const flip = async () => {
-    const active = !known.flows.get(id).listener.active;
+    const active = !known.flows.get(id)?.listener.active;
     const flow = await put(`/v1/flows/${id}/listener`, { active });
     putFlow(flow);
     announce(`The listener of ${flow.name} is ${active ? "on" : "off"}.`);
   };
-  const knob = make("button.switch", { type: "button", role: "switch", "aria-labelledby": "listener-label", disabled: !may("operator"), onclick: doing(flip) });
+  const about = { role: "switch", "aria-labelledby": "listener-label", disabled: !may("operator") };
+  const knob = press("", flip, { tag: "button.switch", ...about });
   const draw = () => {
     const isOn = known.flows.get(id)?.listener.active ?? false;
     knob.setAttribute("aria-checked", isOn);
@@ -61,10 +62,10 @@ function makeTabs(label, tabs, current, onChoose) {
 
 function makeLists(id, next, signal) {
   let cursor = next;
-  const older = make("button", { type: "button", onclick: doing(async () => {
+  const older = press("Show older lists", async () => {
     ({ next: cursor } = await loadLists({ flow: id, cursor }));
     older.hidden = !cursor;
-  }) }, "Show older lists");
+  });
   older.hidden = !cursor;
   const saveTemplate = doing(() => download(`/v1/flows/${id}/template.csv`, `${known.flows.get(id).name}.csv`));
   const isOpen = (list) => list.flow === id && OPEN.includes(list.status);

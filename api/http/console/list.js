@@ -1,10 +1,10 @@
 // One list: how far it is, what the others wait for, and what was not taken.
 
 import { get } from "./api.js";
-import { doing, make, write } from "./dom.js";
-import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill } from "./parts.js";
+import { announce, make, press, write } from "./dom.js";
+import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf } from "./parts.js";
 import { known, loadList, nameOf, watch } from "./state.js";
-import { CALL_STATE, STATUS, count, moment, plain, rows, waiting } from "./words.js";
+import { CALL_STATE, count, moment, plain, rows, waiting } from "./words.js";
 
 const CONTACTS_PAGE = 25;
 const SOURCES = { api: "the API", upload: "an upload", email: "e-mail", sftp: "SFTP" };
@@ -26,7 +26,9 @@ function makeWaits() {
 
 function makeRejected({ report }) {
   if (!report.rejected) return null;
-  const more = report.rejected > report.errors.length ? ` The first ${count(report.errors.length)} of them are shown; “Rejected rows” has all.` : "";
+  const more = report.rejected > report.errors.length
+    ? ` The first ${count(report.errors.length)} of them are shown; “Rejected rows” has all.`
+    : "";
   return card(
     "Rejected rows",
     make("p.faint", {}, `${rows(report.rejected)} of ${count(report.rows)} could not be taken.${more}`),
@@ -40,6 +42,15 @@ function stateOf(contact) {
   return contact.status === "dialing" ? "being called" : contact.status;
 }
 
+function sayAttempt(one) {
+  return [
+    `${moment(one.initiated_at)}: ${one.number}`,
+    plain(one.disposition ?? CALL_STATE[one.status] ?? one.status),
+    one.digits && `pressed ${one.digits}`,
+    one.duration_s && `${Math.round(one.duration_s)} s`,
+  ].filter(Boolean).join(", ");
+}
+
 /** One contact's calls, asked for when somebody opens it. */
 function makeAttempts(contact) {
   const place = make("div", {}, "…");
@@ -48,8 +59,7 @@ function makeAttempts(contact) {
     try {
       const { attempts } = await get(`/v1/contacts/${contact.id}`);
       place.replaceChildren(attempts.length
-        ? make("ul.plain", {}, attempts.map((one) => make("li", {}, `${moment(one.initiated_at)}: ${one.number}, ${plain(one.disposition ?? CALL_STATE[one.status] ?? one.status)}`,
-          one.digits ? `, pressed ${one.digits}` : "", one.duration_s ? `, ${Math.round(one.duration_s)} s` : "")))
+        ? make("ul.plain", {}, attempts.map((one) => make("li", {}, sayAttempt(one))))
         : "No call yet.");
     } catch (error) {
       place.textContent = error.message;
@@ -64,7 +74,7 @@ function makeContacts(id) {
   const people = makeTable("People on the list", heads, body);
   people.hidden = true;
   let cursor = "";
-  const more = make("button", { type: "button", onclick: doing(load) }, "Show who is on it");
+  const more = press("Show who is on it", load);
   async function load() {
     const page = await get(`/v1/lists/${id}/contacts?limit=${CONTACTS_PAGE}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
     body.append(...page.items.map((one) => makeRow(heads, [String(one.row), one.tel.join(", "), one.reference, makeAttempts(one)])));
@@ -84,7 +94,9 @@ export async function showList(place, signal, id) {
   const draw = () => {
     const now = known.lists.get(id);
     if (!now) return;
-    setPill(state, ...STATUS[now.status]);
+    const [word, tone] = statusOf(now);
+    if (state.textContent && state.textContent !== word) announce(`${now.name}: ${word}.`);
+    setPill(state, word, tone);
     write(done.firstElementChild, count(now.counts.completed));
     write(done.lastElementChild, ` of ${count(now.counts.contacts)} done`);
     [track, legend, actions, waits].forEach((part) => part.update(now));

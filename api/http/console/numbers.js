@@ -1,7 +1,7 @@
 // Caller numbers, how busy they are and how their calls are taken.
 
 import { getAll, post } from "./api.js";
-import { announce, doing, make } from "./dom.js";
+import { announce, make, press } from "./dom.js";
 import { card, makeRow, makeTable, pill } from "./parts.js";
 import { known, may } from "./state.js";
 import { REST_REASON, count, moment, percent } from "./words.js";
@@ -24,14 +24,16 @@ export function makeHealth(did) {
 }
 
 function makeNumber(did, refresh) {
-  const change = (what, told) => doing(async () => {
-    await post(`/v1/dids/${encodeURIComponent(did.number)}/${what}`, what === "rest" ? {} : undefined);
+  const { number } = did;
+  const change = async (what, told) => {
+    await post(`/v1/dids/${encodeURIComponent(number)}/${what}`, what === "rest" ? {} : undefined);
     announce(told);
     await refresh();
-  });
+  };
+  const tag = "button.small";
   const act = did.rest
-    ? make("button.small", { type: "button", "aria-label": `Let ${did.number} call again`, onclick: change("resume", `${did.number} calls again.`) }, "Call again")
-    : make("button.small", { type: "button", "aria-label": `Let ${did.number} rest`, onclick: change("rest", `${did.number} rests.`) }, "Let rest");
+    ? press("Call again", () => change("resume", `${number} calls again.`), { tag, "aria-label": `Let ${number} call again` })
+    : press("Let rest", () => change("rest", `${number} rests.`), { tag, "aria-label": `Let ${number} rest` });
   const flows = [...known.flows.values()].filter((flow) => flow.dids.includes(did.number));
   const links = flows.flatMap((flow, place) => [place ? ", " : "", make("a", { href: `#/flows/${flow.id}/configuration` }, flow.name)]);
   return makeRow(HEADS, [
@@ -54,7 +56,9 @@ export async function showNumbers(place, signal) {
     if (focused) body.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     about.textContent = dids.length === 0
       ? "The account has no number to call from; an administrator gives it one."
-      : dids.length > SHOWN ? `The first ${SHOWN} of ${count(dids.length)}.` : "Of the last hour. A number whose calls are blocked too often rests by itself.";
+      : dids.length > SHOWN
+        ? `The first ${SHOWN} of ${count(dids.length)}.`
+        : "Of the last hour. A number whose calls are blocked too often rests by itself.";
   };
   await load();
   const ticking = setInterval(() => document.hidden || load().catch(() => {}), REFRESH_MS);

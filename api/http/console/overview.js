@@ -1,6 +1,6 @@
 // The first view: what goes on in the account.
 
-import { make } from "./dom.js";
+import { make, press } from "./dom.js";
 import { makeCalls, makeFigure, makeListCards } from "./parts.js";
 import { OPEN, known, loadLists, may, pace, watch } from "./state.js";
 import { count, percent } from "./words.js";
@@ -50,10 +50,10 @@ function makeFlows() {
 export async function showOverview(place, signal) {
   const { next } = await loadLists();
   let cursor = next;
-  const older = make("button", { type: "button", onclick: async () => {
+  const older = press("Show older lists", async () => {
     ({ next: cursor } = await loadLists({ cursor }));
     older.hidden = !cursor;
-  } }, "Show older lists");
+  });
   older.hidden = !cursor;
   place.append(
     make("h1", { tabindex: "-1" }, "Overview"),

@@ -1,8 +1,8 @@
 // What several views are made of.
 
 import { download, post } from "./api.js";
-import { announce, arrange, confirmed, doing, make, prose, write } from "./dom.js";
-import { OPEN, known, may, nameOf, putList, watch } from "./state.js";
+import { announce, arrange, confirmed, make, press, prose, write } from "./dom.js";
+import { OPEN, isStanding, known, loadList, may, nameOf, putList, serverNow, watch } from "./state.js";
 import { CALL_STATE, STATUS, count, duration, moment, plain } from "./words.js";
 
 const CALLS_SHOWN = 12;
@@ -100,6 +100,11 @@ export function makeLegend() {
   };
 }
 
+/** A list's status: its word and its tone. */
+export function statusOf(list) {
+  return isStanding(list) && list.status !== "paused" ? ["single calls", ""] : STATUS[list.status];
+}
+
 // --- what can be done with a list
 
 async function act(list, what) {
@@ -111,7 +116,10 @@ async function cancel(list) {
   const open = list.counts.scheduled + list.counts.waiting;
   const isSure = await confirmed({
     title: `Cancel ${list.name}?`,
-    text: `${count(open)} who were not called yet will not be called, and calls that nobody has answered are taken back. Those that were answered go on. There is no way back.`,
+    text: [
+      `${count(open)} who were not called yet will not be called, and calls that nobody has answered are taken back.`,
+      "Those that were answered go on. There is no way back.",
+    ].join(" "),
     yes: "Cancel the list",
   });
   if (isSure) await act(list, "cancel");
@@ -119,25 +127,23 @@ async function cancel(list) {
 
 /** Pause, resume, cancel, and what is downloaded; `update(list)` shows what is possible now. */
 export function makeActions({ id }) {
-  const list = () => known.lists.get(id);
-  const button = (text, what, classes = "") =>
-    make(`button${classes}`, { type: "button", onclick: doing(() => (what === "cancel" ? cancel(list()) : act(list(), what))) }, text);
-  const save = (text, name) =>
-    make("button", { type: "button", onclick: doing(() => download(`/v1/lists/${id}/${name}.csv`, `${name}-${id}.csv`)) }, text);
+  const list = async () => known.lists.get(id) ?? loadList(id);
+  const save = (name) => download(`/v1/lists/${id}/${name}.csv`, `${name}-${id}.csv`);
   const parts = {
-    pause: button("Pause", "pause"),
-    resume: button("Resume", "resume", ".primary"),
-    cancel: button("Cancel", "cancel", ".danger"),
-    results: save("Results", "results"),
-    rejected: save("Rejected rows", "rejected"),
+    pause: press("Pause", async () => act(await list(), "pause")),
+    resume: press("Resume", async () => act(await list(), "resume"), { tag: "button.primary" }),
+    cancel: press("Cancel", async () => cancel(await list()), { tag: "button.danger" }),
+    results: press("Results", () => save("results")),
+    rejected: press("Rejected rows", () => save("rejected")),
   };
   return {
     element: make("div.actions", { role: "group", "aria-label": "What can be done with the list" }, Object.values(parts)),
-    update({ status, counts, report }) {
+    update(list) {
+      const { status, counts, report } = list;
       const hadFocus = Object.values(parts).find((part) => part === document.activeElement);
       parts.pause.hidden = !may("operator") || !["scheduled", "running"].includes(status);
       parts.resume.hidden = !may("operator") || status !== "paused";
-      parts.cancel.hidden = !may("operator") || !OPEN.includes(status);
+      parts.cancel.hidden = !may("operator") || !OPEN.includes(status) || isStanding(list);
       parts.results.hidden = counts.contacts === 0;
       parts.rejected.hidden = report.rejected === 0;
       // Who pressed a button that went away finds the one that came in its place.
@@ -158,7 +164,7 @@ function makeListCard(id, withFlow) {
   const element = make("li.list", {}, head, track.element, legend.element);
   const update = (list) => {
     write(name, list.name);
-    const [word, tone] = STATUS[list.status];
+    const [word, tone] = statusOf(list);
     setPill(state, word, tone);
     const { counts } = list;
     const done = `${count(counts.completed)} of ${count(counts.contacts)} done`;
@@ -201,7 +207,7 @@ function makeCallRow(call, heads) {
   const element = makeRow(heads, heads.map((head) => cells[head]));
   const update = (now) => {
     setPill(state, CALL_STATE[now.status] ?? now.status, now.status === "in-progress" ? "good" : "");
-    write(since, duration((Date.now() - new Date(now.at)) / 1000));
+    write(since, duration((serverNow() - new Date(now.at)) / 1000));
   };
   update(call);
   return { element, update };

@@ -1,7 +1,7 @@
 // Sound files that flows play.
 
 import { getAll, upload } from "./api.js";
-import { announce, copy, doing, make, write } from "./dom.js";
+import { announce, copy, doing, make, press, write } from "./dom.js";
 import { card, makeRow, makeTable } from "./parts.js";
 import { may } from "./state.js";
 import { duration, moment } from "./words.js";
@@ -10,7 +10,7 @@ const HEADS = ["Name", "Length", "Made", "Id"];
 
 function makePrompt(prompt) {
   const id = make("code", {}, prompt.id);
-  const take = make("button.small", { type: "button", "aria-label": `Copy the id of ${prompt.name}`, onclick: doing(() => copy(prompt.id, id)) }, "Copy");
+  const take = press("Copy", () => copy(prompt.id, id), { tag: "button.small", "aria-label": `Copy the id of ${prompt.name}` });
   return makeRow(HEADS, [
     prompt.name,
     duration(Math.round(prompt.duration_s)),

@@ -61,7 +61,9 @@ function faults(report) {
     "div",
     {},
     make("h4", {}, `Not taken: ${rows(report.rejected)}`),
-    make("p.faint", {}, `Everybody else can be called all the same. Once the list is sent, these rows can be downloaded, corrected and sent as a list of their own.${more}`),
+    make("p.faint", {},
+      "Everybody else can be called all the same. Once the list is sent, these rows can be downloaded, corrected and ",
+      `sent as a list of their own.${more}`),
     makeFaults("Rows that are not taken", report.errors),
   );
 }

@@ -31,6 +31,7 @@ let isRefreshing = false;
 let starts = []; // when calls began, milliseconds
 let ended = null; // attempts that ended while the open ones are asked for
 let callsTold = null;
+let aheadMs = Infinity; // by how much the reader's clock is ahead of the server's
 
 /** Be told of `flows`, `list` (with its id), `lists`, `calls`, `door` (with its flow) or `feed`, until the signal. */
 export function watch(topic, act, signal) {
@@ -69,9 +70,17 @@ export function stop() {
 
 /** Act for another account: an administrator's choice. */
 export async function actFor(account) {
+  const before = session.account;
   session.account = account;
-  session.keep();
-  await begin();
+  try {
+    await begin();
+  } catch (error) {
+    session.account = before;
+    await begin();
+    throw error;
+  } finally {
+    session.keep();
+  }
 }
 
 // --- flows
@@ -86,6 +95,11 @@ export async function loadFlows() {
 export function putFlow(flow) {
   known.flows.set(flow.id, flow);
   tell("flows");
+}
+
+/** Whether a list is the one that holds its flow's single calls. */
+export function isStanding(list) {
+  return known.flows.get(list.flow)?.calls_list === list.id;
 }
 
 export function nameOf(flow) {
@@ -140,6 +154,11 @@ function refreshOpen() {
 
 // --- calls
 
+/** The moment on the server's clock, as far as events tell it; milliseconds. */
+export function serverNow() {
+  return Date.now() - (Number.isFinite(aheadMs) ? aheadMs : 0);
+}
+
 /** New calls a second, over the last seconds. */
 export function pace() {
   const since = Date.now() - PACE_MS;
@@ -157,6 +176,7 @@ const MOVES = {
 };
 
 function takeEvents(events) {
+  aheadMs = Math.min(aheadMs, Date.now() - new Date(events.at(-1).time));
   for (const event of events) {
     if (event.list) stale.add(event.list);
     if (event.type === "list.accepted" || event.type.startsWith("door.")) tell("door", event.flow);

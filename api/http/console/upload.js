@@ -8,6 +8,7 @@ import { known, may, putList, watch } from "./state.js";
 import { people } from "./words.js";
 
 const FILE_BYTES_MAX = 5 * 1024 * 1024;
+const FAULTS_SHOWN = 20;
 const KINDS = ".csv,.xlsx,.zip,text/csv,application/zip,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /** The card that takes lists for a flow. `saveTemplate` downloads the flow's template. */
@@ -34,7 +35,8 @@ export function makeUpload(flowId, saveTemplate, signal) {
   const going = make("div.going", { hidden: true }, step, bar, stop);
   const wrong = make("div.wrong", { role: "alert" });
   const place = make("div");
-  const element = make("section.card.upload", { "aria-labelledby": "upload-title" }, make("h2", { id: "upload-title" }, "Call a list"), off, drop, going, wrong, place);
+  const title = make("h2", { id: "upload-title" }, "Call a list");
+  const element = make("section.card.upload", { "aria-labelledby": "upload-title" }, title, off, drop, going, wrong, place);
 
   const isOpen = () => (flow()?.listener.active ?? false) && may("operator") && !stopping;
 
@@ -47,7 +49,8 @@ export function makeUpload(flowId, saveTemplate, signal) {
     if (error.name === "AbortError") return announce("Stopped.");
     wrong.replaceChildren(make("p", {}, error.message));
     if (error.errors?.length) {
-      wrong.append(make("ul", {}, error.errors.slice(0, 20).map((one) => make("li", {}, [one.row && `Row ${one.row}`, one.column, one.detail].filter(Boolean).join(", ")))));
+      const said = (one) => [one.row && `Row ${one.row}`, one.column, one.detail].filter(Boolean).join(", ");
+      wrong.append(make("ul", {}, error.errors.slice(0, FAULTS_SHOWN).map((one) => make("li", {}, said(one)))));
     }
   }
 
