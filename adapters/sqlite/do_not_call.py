@@ -68,6 +68,7 @@ _FIND_LISTED: Final = (
     f"WHERE d.account = {_ACCOUNT} AND d.is_prefix AND {_IN_FORCE}"
 )
 """Those of some numbers that are listed, and all ranges."""
+HAS_ANY: Final = f"SELECT 1 FROM do_not_call d WHERE d.account = {_ACCOUNT} LIMIT 1"
 HAS_LISTED: Final = (
     f"SELECT 1 FROM do_not_call d WHERE d.account = {_ACCOUNT} AND {_IN_FORCE} LIMIT 1"
 )
@@ -140,8 +141,13 @@ class SqliteDoNotCall(Connected):
 
     async def has_listed(self, account: str, flow: str, at: float) -> bool:
         """Whether there is anything that the flow must not call at a moment."""
-        found = await self._readers.row(HAS_LISTED, (account, flow, at), lambda row: bool(row[0]))
-        return found is not None
+
+        async def is_nobody_listed() -> bool:
+            return await self._readers.row(HAS_ANY, (account,), bool) is None
+
+        if await self._unlisted.ask((account,), is_nobody_listed):
+            return False
+        return await self._readers.row(HAS_LISTED, (account, flow, at), bool) is not None
 
     async def find_listed(
         self, account: str, flow: str, numbers: Sequence[str], at: float
@@ -167,6 +173,8 @@ def put_do_not_call(unit: Unit, account: str, entries: Sequence[DoNotCall]) -> i
         row = unit.row(_FIND, (account_n, entry.number, entry.flow or ""))
         if is_weaker(entry, _to_entry(row) if row is not None else None):
             continue
+        if not new:
+            unit.begin_epoch()
         new += 1
         unit.execute(_PUT, _row_of(entry, account_n))
         _note(unit, account_n, added(entry))

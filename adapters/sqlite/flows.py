@@ -61,7 +61,11 @@ class SqliteFlows(Connected):
 
     async def get_flow(self, account: str, flow: str) -> Flow | None:
         """One flow of the account."""
-        return await self._readers.row(FIND_FLOW, (flow, account), to_flow)
+
+        async def find() -> Flow | None:
+            return await self._readers.row(FIND_FLOW, (flow, account), to_flow)
+
+        return await self._flows.ask((account, flow), find)
 
     async def list_flows(self, account: str, limit: int, cursor: str | None) -> Page[Flow]:
         """Those of the account, in the order of their ids."""
@@ -125,6 +129,7 @@ def _change_flow(
     changed = change(present)
     if changed.settings.webhook != present.settings.webhook:
         unit.forget_hooks()
+    unit.begin_epoch()
     unit.execute(f"UPDATE flows SET {FLOW_CHANGE} WHERE id = ?", (*flow_change_row(changed), flow))
     if changed.definition != present.definition:
         unit.execute(KEEP_DEFINITION, (flow,))
@@ -154,5 +159,6 @@ def _delete_flow(unit: Unit, account: str, flow: str, check: Callable[[Flow], No
     unit.write_out()  # the counters of its lists
     if unit.row(UNFINISHED_LISTS, row) is not None:
         raise flow_in_use()
+    unit.begin_epoch()
     unit.execute("UPDATE flows SET deleted = 1 WHERE n = ?", row)
     return True

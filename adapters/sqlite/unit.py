@@ -83,6 +83,9 @@ class Unit:
         self._delivery_rows: list[Row] = []
         self._hooks: dict[int, Webhook | None] = {}
         self._told: list[StoredEvent] = []
+        self.epoch = 0
+        """Rises with each change of what is remembered outside; see `recalled`."""
+        self._is_new_epoch = False
 
     @property
     def rowcount(self) -> int:
@@ -150,6 +153,11 @@ class Unit:
         """The hook of a flow is another now."""
         self._hooks.clear()
 
+    def begin_epoch(self) -> None:
+        """Something changes that may be remembered outside. Called before the change."""
+        self.epoch += 1
+        self._is_new_epoch = True
+
     def mark(self) -> tuple[int, int]:
         """Equal to an earlier mark as long as nothing was changed in between."""
         return self._connection.total_changes, self._changes
@@ -165,6 +173,8 @@ class Unit:
         """Make the group durable; the events that it brought, in the order of their numbers."""
         self.write_out()
         self.execute("COMMIT")
+        self.epoch += self._is_new_epoch
+        self._is_new_epoch = False
         told, self._told = self._told, []
         return told
 

@@ -126,6 +126,11 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def epoch(self) -> int:
+        """As of `Unit.epoch`."""
+        return self._unit.epoch
+
     def statistics(self) -> WriterStatistics:
         """A look at what it does."""
         return WriterStatistics(

@@ -294,13 +294,14 @@ class Intake:
         if isinstance(draft, list):
             raise Refused(draft[0].code, draft[0].detail, draft)
         id_ = self._ids.new("cnt")
-        batch = make_batch(pack_drafts([draft]), flow, flow.calls_list, id_, request.priority)
+        drafts = pack_drafts([draft])
+        batch = make_batch(drafts, flow, flow.calls_list, id_, request.priority)
         [contact] = batch.contacts()
         if request.agent is not None:
             agent = _read_agent(flow, str(request.agent), self._destinations)
             contact = structs.replace(contact, agent=agent)
         check = DoNotCallCheck(self._store, flow, rules.now)
-        await check.look_through([draft])
+        await check.look_at(drafts)
         warnings = (*reader.warnings, *check.warnings)
         receipt = CallReceipt(contact, status_of(contact, rules.now), warnings)
         answer = answer_for(receipt) if answer_for else None

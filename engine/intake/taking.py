@@ -69,9 +69,9 @@ class DoNotCallCheck:
             account, flow = self._flow.account, self._flow.id
             self._is_needed = await self._store.has_listed(account, flow, self._at)
         if self._is_needed and drafts.count:
-            await self.look_through(drafts.unpack())
+            await self._look_through(drafts.unpack())
 
-    async def look_through(self, drafts: Sequence[Draft]) -> None:
+    async def _look_through(self, drafts: Sequence[Draft]) -> None:
         """Look up all numbers of these rows."""
         numbers = [number for draft in drafts for number in draft.tel]
         listed = await self._store.find_listed(self._flow.account, self._flow.id, numbers, self._at)
