@@ -22,7 +22,13 @@ import asks.errors
 import asks.request_object
 import h11
 import trio
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp
+from anyio import (
+    BrokenResourceError,
+    ClosedResourceError,
+    EndOfStream,
+    aclose_forcefully,
+    connect_tcp,
+)
 from msgspec import Struct
 
 TIMEOUT_S: Final = 60.0
@@ -132,6 +138,8 @@ class HttpClient:
             raise HttpFailed("unreachable", f"{host} closed the connection.") from error
         except (asks.errors.AsksException, h11.ProtocolError, UnicodeDecodeError) as error:
             raise HttpFailed("broken_answer", f"{host} did not answer in HTTP.") from error
+        finally:
+            await session.close_connection()
         return HttpAnswer(
             int(answer.status_code),
             {str(name).lower(): str(value) for name, value in answer.headers.items()},
@@ -145,6 +153,12 @@ class _Session(asks.Session):  # type: ignore[misc]  # asks has no types
     def __init__(self, tls: ssl.SSLContext, connect_to: Sequence[str] | None) -> None:
         super().__init__(connections=1, ssl_context=tls)
         self._connect_to = connect_to
+        self._connection: Any = None
+
+    async def close_connection(self) -> None:
+        """Close it at once, which asks leaves to the garbage collector where a request is cancelled."""
+        if self._connection is not None:
+            await aclose_forcefully(self._connection)
 
     async def _open_connection_http(self, location: tuple[str, int]) -> Any:
         return await self._open(location, {})
@@ -160,21 +174,21 @@ class _Session(asks.Session):  # type: ignore[misc]  # asks has no types
 
     async def _open(self, location: tuple[str, int], tls: dict[str, Any]) -> Any:
         """Connect as asks does, to the first address that takes it."""
+        self._connection = await self._reach(location, tls)
+        # As asks marks what it may use.
+        self._connection._active = True
+        return self._connection
+
+    async def _reach(self, location: tuple[str, int], tls: dict[str, Any]) -> Any:
         *others, last = self._connect_to or (location[0].strip("[]"),)
         for address in others:
             try:
-                return _active(await connect_tcp(address, location[1], **tls))
+                return await connect_tcp(address, location[1], **tls)
             except ssl.SSLError:
                 raise
             except OSError:
                 continue
-        return _active(await connect_tcp(last, location[1], **tls))
-
-
-def _active(connection: Any) -> Any:
-    """Marked as asks marks what it may use."""
-    connection._active = True
-    return connection
+        return await connect_tcp(last, location[1], **tls)
 
 
 def make_multipart(field: str, file: str, content: bytes, *, boundary: str) -> tuple[str, bytes]:

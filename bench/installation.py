@@ -55,15 +55,18 @@ def make_config(
 
 
 @asynccontextmanager
-async def open_installation(folder: Path, config: str) -> AsyncIterator[Installation]:
-    """Run an engine for as long as the block lasts. Its log is `engine.log` in the folder."""
+async def open_installation(
+    folder: Path, config: str, variables: Sequence[tuple[str, str]] = ()
+) -> AsyncIterator[Installation]:
+    """Run an engine for as long as the block lasts, with these variables beside the environment's. Its log
+    is `engine.log` in the folder."""
     file = folder / "callwheel.toml"
     file.write_text(config, encoding="utf-8")
     admin_key = secrets.token_urlsafe(24)
     plan = ChildPlan(
         name="the engine",
         arguments=("serve", "--config", str(file)),
-        environment=clean_environment(os.environ, [("CALLWHEEL_ADMIN_KEY", admin_key)]),
+        environment=clean_environment(os.environ, [*variables, ("CALLWHEEL_ADMIN_KEY", admin_key)]),
         log=folder / "engine.log",
         ready=READY,
     )

@@ -1,0 +1,1 @@
+"""A disk that loses what was not fsynced when its process is killed."""
