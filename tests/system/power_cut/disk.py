@@ -43,7 +43,7 @@ class ForgetfulDisk:
         self._undo.mkdir(parents=True)
         folder.mkdir(exist_ok=True)
         self._shim = workshop / "shim.so"
-        compiler = require("cc", "gcc")
+        compiler = require("cc", "build-essential")
         options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-fno-builtin"]
         subprocess.run([compiler, *options, "-o", str(self._shim), str(SOURCE), "-ldl"], check=True)
 
