@@ -73,6 +73,11 @@ class CallwheelClient:
         body = {"name": name, "timezone": timezone, "email": email}
         return str((await self._send("POST", "/v1/accounts", body, dict[str, Any]))["id"])
 
+    async def stop_account(self, account: str) -> None:
+        """Make no call of an account any more, and end those that go on (administrator); `account` is a name
+        or an id."""
+        await self._tell("POST", f"/v1/accounts/{quote(account, safe='')}/stop", None)
+
     async def create_key(
         self,
         account: str,
