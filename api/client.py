@@ -177,7 +177,7 @@ class CallwheelClient:
         body = {"name": name, "contacts": list(contacts)}
         return await self._send("POST", path, body, MulticastView)
 
-    async def call(self, flow: str, to: str, **more: Any) -> CallView:
+    async def call(self, /, flow: str, to: str, **more: Any) -> CallView:
         """Trigger one call. `more` is what else its JSON may have, as `starttime`."""
         path = f"/v1/flows/{quote(flow, safe='')}/calls"
         return await self._send("POST", path, {"to": to, **more}, CallView)

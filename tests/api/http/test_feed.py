@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from api.http.feed import (
     Gap,
 )
 from api.http.frames import encode_frame
+from bench.processes import usage_alone
 from engine.events import Event, StoredEvent, number_event
 from tests.api.http.serving import Server, serving
 from tests.api.http.world import ADMIN_KEY, EPOCH, PUBLIC_URL, Clock, World
@@ -371,6 +373,73 @@ async def test_a_feed_can_ask_for_one_contact_and_for_types(world: World) -> Non
             async with open_feed(server, query) as feed:
                 events = msgspec.json.decode(await feed.get_message())
                 assert [event["type"] for event in events] == expected
+
+
+async def test_a_client_that_stops_reading_is_told_its_gap_and_costs_no_memory(
+    world: World,
+) -> None:
+    """What happens in a minute is published in seconds; another client misses none of it."""
+    total, piece = 32_000, 500
+    padding = {"padding": "x" * 600}
+    events = make_events(1, total, account="acc_1", data=padding)
+    quick: list[int] = []
+    resident_mb: list[float] = []
+
+    async def read_all(feed: Any) -> None:
+        while len(quick) < total:
+            quick.extend(seqs_of(await feed.get_message()))
+
+    async with serving(world.app) as server:
+        stalled = await server.connect()
+        request = f"GET /v1/feed HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n"
+        request += (
+            "Authorization: Bearer viewer-ours\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        )
+        request += (
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await stalled.send_all(request.encode())
+        assert b" 101 " in await stalled.receive_some(4_096)
+        async with open_feed(server) as feed, trio.open_nursery() as nursery:
+            nursery.start_soon(read_all, feed)
+            for first in range(0, total, piece):
+                world.hub.publish(events[first : first + piece])
+                await trio.sleep(piece / FRAME_EVENTS_MAX * BATCH_INTERVAL_S * 1.2)
+                if first % (total // 2) == 0 or first + piece == total:
+                    resident_mb.append(usage_alone(os.getpid()).resident_mb)
+        assert quick == list(range(1, total + 1))
+        frames = Frames()
+        covered, gaps = 0, 0
+        while covered < total:
+            for entry in frames.split(await stalled.receive_some(1_000_000)):
+                if entry["type"] == "gap":
+                    assert entry["data"]["since"] == covered
+                    gaps += 1
+                else:
+                    assert entry["seq"] == covered + 1
+                covered = entry["seq"]
+        await stalled.aclose()
+        await wait_nobody_reads(world.hub)
+    assert gaps >= 1
+    assert resident_mb[2] - resident_mb[1] < 8, resident_mb
+
+
+class Frames:
+    """Takes websocket frames apart, and leaves out pings."""
+
+    def __init__(self) -> None:
+        self._client = Connection(ConnectionType.CLIENT)
+        self._text = ""
+
+    def split(self, data: bytes) -> Iterator[Any]:
+        """The entries of the messages that end here."""
+        self._client.receive_data(data)
+        for event in self._client.events():
+            if isinstance(event, TextMessage):
+                self._text += event.data
+                if event.message_finished:
+                    yield from msgspec.json.decode(self._text)
+                    self._text = ""
 
 
 async def test_each_opening_of_the_feed_counts_in_the_limit_of_its_key(world: World) -> None:
