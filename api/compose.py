@@ -336,7 +336,10 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         )
         http = GuardedHttp(config.webhooks.allow, at_once_max=HOOKS_AT_ONCE_MAX)
         courier = Courier(store, WebhookNotifier(http), clock, chance)
-        mails = open_mail_room(config.mail, data, store, engine.intake, workers, clock, chance)
+        nameservers = tuple((server.host, server.port) for server in config.sip.nameservers)
+        mails = open_mail_room(
+            config.mail, data, store, engine.intake, workers, clock, chance, nameservers
+        )
         if mails.door is not None:
             engine.flow_listeners.append(mails.door.note_flow)
         holder = HolderByMail(store, mails.postman)

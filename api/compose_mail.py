@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from adapters.mail.proof import DkimProof, find_text
 from adapters.mail.receiver import run_receiver
 from adapters.mail.receiver_process import ReceiverSettings
 from adapters.mail.smarthost import SmarthostSettings, SmtpSmarthost
@@ -62,6 +63,7 @@ def open_mail_room(
     workers: Workers,
     clock: WallClock,
     chance: Randomness,
+    nameservers: tuple[tuple[str, int], ...],
 ) -> MailRoom:
     """What the configuration wants of it; blocks for a moment. Raises OSError where the data folder cannot be
     written."""
@@ -83,7 +85,8 @@ def open_mail_room(
         peer_mails_max=config.mails_per_minute,
     )
     spool = FolderSpool(data / SPOOL)
-    services = MailServices(store, intake, clock, ids, workers, spool, postman)
+    proof = DkimProof(workers, partial(find_text, nameservers=nameservers))
+    services = MailServices(store, intake, clock, ids, workers, spool, postman, proof)
     door = MailDoor(services, MailSettings(domain, secret))
     return MailRoom(postman, door, receiver, partial(_address_of, secret, domain))
 

@@ -374,6 +374,8 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """A server from which lists are picked up."""
     email_senders: Annotated[tuple[EmailAddress, ...], Meta(max_length=EMAIL_SENDERS_MAX)] = ()
     """Addresses whose mails to the flow's own address are taken; none takes none."""
+    email_dkim: bool = False
+    """Whether those mails must have a DKIM signature that proves their sender's domain."""
     folder: FolderSettings | None = None
     """A folder of this machine from which lists are picked up."""
 

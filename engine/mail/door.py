@@ -27,6 +27,7 @@ from engine.model import Flow
 from engine.pickup import FileMark, Pickup, file_refused, mail_refused
 from engine.ports.clock import WallClock
 from engine.ports.mails import MailSpool, SpooledMail
+from engine.ports.proofs import SenderProof
 from engine.ports.store import Conflict, PickedUp, Store, StoreUnavailable
 from engine.ports.workers import WorkerFailed, Workers
 from engine.post.postman import Postman
@@ -37,7 +38,11 @@ RETRY_S: Final = 5.0
 """After a mail could not be dealt with just now."""
 BATCH: Final = 100
 READINGS_MAX: Final = 3
-"""How often a mail is given to a worker that breaks over it; then it is set aside."""
+"""How often a mail is begun with over which a worker, or we ourselves, break; then it is set aside."""
+PROOF_RETRY_S: Final = 60.0
+"""After the key of a sender's domain could not be looked up. Other mails go on meanwhile."""
+PROOF_S_MAX: Final = 86_400.0
+"""After which a mail is refused whose sender could not be proven by then."""
 PAGE: Final = 500
 ANSWERS_MAX: Final = 100
 """Letters to one sender in `ANSWERS_S`; what comes beyond is taken and not answered."""
@@ -64,6 +69,11 @@ class MailServices(Struct, frozen=True):
     workers: Workers
     spool: MailSpool
     postman: Postman
+    proof: SenderProof
+
+
+class _PutOff(Exception):
+    """It is not known yet whether a mail is of its sender."""
 
 
 class MailDoor:
@@ -76,7 +86,9 @@ class MailDoor:
         self._accounts: dict[str, str] = {}
         """Of every flow."""
         self._broken: dict[str, int] = {}
-        """How often a worker broke over a mail that is in the spool."""
+        """How often somebody broke over a mail that is in the spool."""
+        self._put_off: dict[str, float] = {}
+        """Until when mails wait for the keys of their senders; no more of them than the spool holds."""
         self._woken = trio.Event()
 
     def wake(self) -> None:
@@ -95,16 +107,23 @@ class MailDoor:
             self._woken = trio.Event()
             wait_s = LOOK_EVERY_S
             try:
-                mails = await self._services.spool.list_mails(BATCH)
-                for mail in mails:
-                    await self._deal_with(mail)
-                if len(mails) == BATCH:
+                if await self.deal_with_due() >= BATCH:
                     continue
             except (StoreUnavailable, WorkerFailed, OSError) as error:
                 log.error("mails wait in the spool", error=str(error))
                 wait_s = RETRY_S
             with trio.move_on_after(wait_s):
                 await self._woken.wait()
+
+    async def deal_with_due(self) -> int:
+        """Deal with the mails that came first; how many. Raises what leaves the others waiting:
+        `StoreUnavailable`, `WorkerFailed` and OSError."""
+        mails = await self._services.spool.list_mails(BATCH + len(self._put_off))
+        now = self._services.clock.now()
+        due = [mail for mail in mails if self._put_off.get(mail, 0.0) <= now]
+        for mail in due:
+            await self._deal_with(mail)
+        return len(due)
 
     async def _find_flows(self) -> None:
         cursor: str | None = None
@@ -128,28 +147,48 @@ class MailDoor:
         if spooled is None:
             log.warning("a mail in the spool is damaged", mail=id_)
             await spool.set_aside(id_)
+            self._forget(id_)
             return
         try:
-            mail = unpack_mail(await self._services.workers.run(read_mail, spooled.content))
-        except WorkerFailed:
-            self._broken[id_] = self._broken.get(id_, 0) + 1
-            if self._broken[id_] < READINGS_MAX:
-                raise
-            log.error("a mail is set aside, as workers break over it", mail=id_)
-            await spool.set_aside(id_)
-            del self._broken[id_]
+            pickups = await self._deliver(spooled)
+        except _PutOff:
+            self._put_off[id_] = self._services.clock.now() + PROOF_RETRY_S
             return
+        except (StoreUnavailable, OSError):
+            raise
+        except Exception as error:
+            await self._note_broken(id_, error)
+            return
+        await spool.remove_mail(id_)
+        self._forget(id_)
+        now = self._services.clock.now()
+        for pickup in pickups:
+            await self._store.note_pickup_steps(structs.replace(pickup, removed_at=now))
+
+    async def _deliver(self, spooled: SpooledMail) -> list[Pickup]:
+        """A mail to all of its flows."""
+        mail = unpack_mail(await self._services.workers.run(read_mail, spooled.content))
         pickups: list[Pickup] = []
         for flow_id in self._flows_of(spooled):
             account = self._accounts.get(flow_id)
             flow = None if account is None else await self._store.get_flow(account, flow_id)
             if flow is not None:
                 pickups += await _Delivery(self._services, flow, spooled, mail).run()
-        await spool.remove_mail(id_)
-        now = self._services.clock.now()
-        for pickup in pickups:
-            await self._store.note_pickup_steps(structs.replace(pickup, removed_at=now))
+        return pickups
+
+    async def _note_broken(self, id_: str, error: Exception) -> None:
+        """A mail cannot be dealt with. It is tried again, but must not keep all others waiting for ever."""
+        self._broken[id_] = self._broken.get(id_, 0) + 1
+        log.error("a mail could not be dealt with", mail=id_, exc_info=error)
+        if self._broken[id_] < READINGS_MAX:
+            raise WorkerFailed(f"the mail {id_} could not be dealt with") from error
+        log.error("a mail is set aside, as nobody can deal with it", mail=id_)
+        await self._services.spool.set_aside(id_)
+        self._forget(id_)
+
+    def _forget(self, id_: str) -> None:
         self._broken.pop(id_, None)
+        self._put_off.pop(id_, None)
 
     def _flows_of(self, spooled: SpooledMail) -> list[str]:
         found = {
@@ -180,6 +219,11 @@ class _Delivery:
             # Anybody can write any sender: an answer would go to who never wrote.
             detail = "The flow's setting `email_senders` does not name its sender."
             return [await self._refuse_mail("sender_not_listed", detail)]
+        if self._flow.settings.email_dkim:
+            detail = await self._find_doubt()
+            if detail:
+                # It is not known who wrote it: nobody can be answered here, either.
+                return [await self._refuse_mail("dkim_failed", detail)]
         pickups = []
         for file in mail.files:
             pickup = await self._take(file)
@@ -188,6 +232,14 @@ class _Delivery:
         if not mail.files:
             await self._answer_without_files()
         return pickups
+
+    async def _find_doubt(self) -> str:
+        """Why the mail is not taken for its sender's; empty where it is. Raises `_PutOff`."""
+        services, spooled = self._services, self._spooled
+        proof = await services.proof.prove(spooled.content, self._mail.sender)
+        if proof.code == "undecided" and services.clock.now() < spooled.received_at + PROOF_S_MAX:
+            raise _PutOff
+        return proof.detail
 
     async def _take(self, file: MailedFile) -> Pickup:
         """Hand a file to the intake; what became of it, now or before a crash."""
