@@ -24,12 +24,15 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from msgspec import Struct
 
 from adapters.mail import spool
+from adapters.mail.content import ContentRefused, read_content
 from engine.mail.address import flow_of
 
 MAIL_BYTES_MAX: Final = 24 * 1024 * 1024
 """Three lists of 5 MB as they travel, and some words."""
 RECIPIENTS_MAX: Final = 10
 CONNECTIONS_MAX: Final = 100
+READING_MAX: Final = 16
+"""Mails that are read at once, all connections together; each is in memory."""
 PEER_CONNECTIONS_MAX: Final = 10
 """Of one IP address."""
 PEER_MAILS_MAX: Final = 60
@@ -97,6 +100,8 @@ class Door:
     def __init__(self, settings: ReceiverSettings) -> None:
         self._settings = settings
         self._folder = Path(settings.spool)
+        self.reading = 0
+        """Mails that are read just now."""
         self.peers = _Peers(settings.peer_mails_max)
 
     async def handle_RCPT(
@@ -172,6 +177,37 @@ class _Connection(SMTP):
             self._door.peers.connections[peer] += 1
             self._ending = self.loop.call_later(MAIL_S_MAX, transport.abort)  # type: ignore[attr-defined]
         super().connection_made(transport)
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """Called for the command. The base class would keep a mail line by line, however many there are."""
+        if await self.check_helo_needed():
+            return
+        envelope, session = self.envelope, self.session
+        assert envelope is not None and session is not None  # noqa: PT018 - there is a connection
+        if not envelope.rcpt_tos:
+            await self.push("503 5.5.1 RCPT comes before DATA")
+            return
+        if arg:
+            await self.push("501 5.5.4 DATA stands alone")
+            return
+        if self._door.reading >= READING_MAX:
+            await self.push("451 4.3.2 Too many mails at once")
+            return
+        self._door.reading += 1
+        try:
+            is_read = True
+            await self.push("354 End it with a dot on a line of its own")
+            content = await read_content(self._reader, MAIL_BYTES_MAX, self._reset_timeout)
+            envelope.content = envelope.original_content = content
+            reply = await self._door.handle_DATA(self, session, envelope)
+        except ContentRefused as refused:
+            reply, is_read = refused.reply, refused.is_read
+        finally:
+            self._door.reading -= 1
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        await self.push(reply)
+        if not is_read and self.transport is not None:
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by asyncio."""
