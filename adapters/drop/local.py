@@ -43,12 +43,13 @@ THREADS_MAX: Final = 32
 """Threads that work on folders; a folder that hangs keeps its own."""
 FOLDER_MODE: Final = 0o770
 FILE_MODE: Final = 0o660
-"""Of what is made here: the group may be that of whoever drops lists."""
+"""Of what is made here, whatever the process's umask: the group may be that of whoever drops lists."""
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Opening a pipe that nobody writes to would wait without O_NONBLOCK.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+# Never into what somebody else has put there under that name, perhaps as a link.
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
@@ -190,9 +191,12 @@ class LocalSession:
     def _put(self, side: Side, name: str, data: bytes) -> None:
         with self._folder(side) as folder:
             part = _part_name(name)
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=folder)  # a crash left it
             try:
                 file = os.open(part, _WRITE, FILE_MODE, dir_fd=folder)
                 with os.fdopen(file, "wb") as stream:
+                    os.fchmod(file, FILE_MODE)
                     stream.write(data)
                     stream.flush()
                     os.fsync(file)
@@ -241,6 +245,12 @@ def _make_folder(folder: int, name: str) -> bool:
         if error.errno == errno.EROFS:
             raise _ReadOnly(*error.args) from error
         raise
+    made = os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        # What it has inherited, as the group of the folder that it is in, stays.
+        os.fchmod(made, stat.S_IMODE(os.fstat(made).st_mode) | FOLDER_MODE)
+    finally:
+        os.close(made)
     return True
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,39 @@ async def test_a_link_to_a_file_is_not_read(tmp_path: Path) -> None:
             with pytest.raises(DropFailed) as caught:
                 await session.read(name, 100)
             assert caught.value.code == "failed"
+
+
+async def test_the_group_of_the_folder_may_drop_lists_whatever_the_umask_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2770)  # noqa: ASYNC240 - a folder of this test
+    before = os.umask(0o077)
+    try:
+        async with drops_in(tmp_path).open(FolderSettings("flow"), ACCOUNT) as session:
+            await session.put("reports", "report.txt", b"x")
+    finally:
+        os.umask(before)
+    modes = {
+        str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+        for path in (tmp_path / "flow").rglob("*")
+    }
+    assert modes == {
+        "flow/incoming": 0o2770,
+        "flow/rejected": 0o2770,
+        "flow/reports": 0o2770,
+        "flow/reports/report.txt": 0o660,
+    }
+
+
+async def test_what_lies_where_a_report_is_written_is_not_written_into(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"ours")
+    async with drops_in(tmp_path).open(FolderSettings("flow"), ACCOUNT) as session:
+        reports = tmp_path / "flow" / "reports"
+        digest = hashlib.sha256(b"report.txt").hexdigest()[:32]
+        (reports / f".callwheel-put-{digest}").hardlink_to(kept)
+        (reports / "report.txt").symlink_to(kept)
+        await session.put("reports", "report.txt", b"x")
+    assert (kept.read_bytes(), (reports / "report.txt").read_bytes()) == (b"ours", b"x")
+    assert os.listdir(reports) == ["report.txt"]
 
 
 async def test_a_root_that_is_not_there_is_said_so(tmp_path: Path) -> None:
