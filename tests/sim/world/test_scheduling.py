@@ -59,3 +59,20 @@ def test_another_seed_lets_tasks_go_in_another_order_and_leaves_trio_as_it_was()
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]
     assert was_repeatable == _run._ALLOW_DETERMINISTIC_SCHEDULING
+
+
+def test_what_happens_within_a_step_happens_together_and_never_early() -> None:
+    async def note_times() -> list[float]:
+        seen: list[float] = []
+
+        async def note(after_s: float) -> None:
+            await trio.sleep(after_s)
+            seen.append(round(trio.current_time(), 6))
+
+        async with trio.open_nursery() as nursery:
+            for after_s in (0.01, 0.5, 0.6, 1.0, 1.01):
+                nursery.start_soon(note, after_s)
+        return sorted(seen)
+
+    assert run_virtually(1, note_times) == [0.01, 0.5, 0.6, 1.0, 1.01]
+    assert run_virtually(1, note_times, step_s=0.5) == [0.5, 0.5, 1.0, 1.0, 1.5]
