@@ -12,7 +12,7 @@ import trio
 
 from engine.model import Blocker, BlockerCode, Cap, Contact, Did, Flow, windows_of
 from sim.world.hours import country_of, may_call
-from sim.world.tape import Happened, Invite, Told, read_event
+from sim.world.tape import CallOver, Happened, Invite, Told, read_event
 
 if TYPE_CHECKING:
     from sim.world.run import World
@@ -44,6 +44,10 @@ class View:
         """By DID: calls that left, and intents. An intent that was not taken costs its DID's pace, too."""
         self.silent: defaultdict[str, float] = defaultdict(lambda: -1e9)
         """By trunk: when the latest call left that gets no answer."""
+        self.heard: defaultdict[str, float] = defaultdict(lambda: -1e9)
+        """By trunk: when a call ended that was answered or refused."""
+        self._on: dict[str, str] = {}
+        """By call that is up and gets an answer: its trunk."""
         self.refused: defaultdict[str, float] = defaultdict(lambda: -1e9)
         """By trunk: when the latest call left that is refused for want of capacity."""
         self.over: defaultdict[tuple[str, str], float] = defaultdict(lambda: -1e9)
@@ -72,8 +76,12 @@ class View:
                     self._clocked.append((entry.wall_at, entry.caller))
                     if entry.code == 0:
                         self.silent[entry.trunk] = entry.at
+                    else:
+                        self._on[entry.attempt] = entry.trunk
                     if entry.code in (429, 503):
                         self.refused[entry.trunk] = entry.at
+                case CallOver() if entry.attempt in self._on:
+                    self.heard[self._on.pop(entry.attempt)] = entry.at
                 case Happened(what="clock set"):
                     self.set_at = entry.at
                     self._ahead_s += float(entry.detail)
@@ -230,9 +238,17 @@ def _trunk_down(contact: Contact, view: View) -> bool:
     return any(
         network.is_cut_off(trunk, now)
         or view.silent[trunk] > now - SILENCE_S
+        or _is_on_trial(trunk, view)
         or view.up(lambda _did, name, _flow, trunk=trunk: name == trunk) >= UNHEARD  # type: ignore[misc]
         for trunk in _trunks(contact, view)
     )
+
+
+def _is_on_trial(trunk: str, view: View) -> bool:
+    """Whether the call is up, and not answered yet, that shows whether a trunk answers again; limits may have
+    kept it from leaving for long."""
+    is_up = view.up(lambda _did, name, _flow: name == trunk) > 0
+    return is_up and view.heard[trunk] <= view.silent[trunk]
 
 
 def _no_trunk(contact: Contact, view: View) -> bool:
