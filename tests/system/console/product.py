@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from socket import SOCK_STREAM
 from typing import Any, Final, TypeVar
 
 import trio
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from api.client import CallwheelClient
 from api.commands.demo_list import make_chime
-from bench.installation import Installation, make_config, open_installation
+from bench.installation import Installation, free_port, make_config, open_installation
 from tests.system.carrier import open_carrier
 
 START_S_MAX: Final = 120.0
@@ -96,11 +97,16 @@ async def _host(
     profile = folder / "profile.toml"
     profile.write_text(CARRIER, encoding="utf-8")
     (folder / WATCHED).mkdir()
-    watched = f'[[folders]]\naccount = "default"\npath = "{folder / WATCHED}"'
+    doors = [
+        f'[[folders]]\naccount = "default"\npath = "{folder / WATCHED}"',
+        f'[mail]\nbind = "127.0.0.1:{free_port(SOCK_STREAM)}"\ndomain = "lists.example.com"',
+    ]
     over = trio.Event()
     async with (
         open_carrier(folder, str(profile)) as trunk,
-        open_installation(folder, make_config(folder / "data", trunk, extra=watched)) as engine,
+        open_installation(
+            folder, make_config(folder / "data", trunk, extra="\n".join(doors))
+        ) as engine,
     ):
         ready.set_result((engine, trio.lowlevel.current_trio_token(), over))
         await over.wait()

@@ -35,6 +35,7 @@ PICTURES: Final = "CALLWHEEL_SCREENSHOTS"
 """Names the folder that pictures are written to; without it they are made and thrown away."""
 
 DOORS: Final = {
+    "email_senders": ["school@example.com"],
     "folder": {"path": "closure", "every_s": 1},
     "sftp": {
         "host": "127.0.0.1",
@@ -292,6 +293,10 @@ def test_a_flow_is_configured_from_its_numbers_to_its_other_ways_in(
     )
     assert json.loads(called.stdout)["contact"].startswith("cnt_")
 
+    expect(page.get_by_role("region", name="E-mail address of the flow")).to_contain_text(
+        re.compile("^flw_.*@lists.example.com$")
+    )
+    expect(page.get_by_text("Lists are taken from school@example.com.")).to_be_visible()
     expect(page.get_by_text("address not allowed", exact=True)).to_be_visible()
     (there.product.watched / "closure" / "incoming" / "parents.csv").write_text(
         "tel1\n+14155556000\n", encoding="utf-8"
