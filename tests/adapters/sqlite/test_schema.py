@@ -102,3 +102,30 @@ def test_contacts_of_the_first_release_have_had_no_detour(connection: sqlite3.Co
     migrate(Database(connection))
     kept = connection.execute("SELECT id, detour, detoured FROM contacts").fetchall()
     assert kept == [("cnt_1", None, 0)]
+
+
+def test_contacts_from_before_blocks_stay_rows_and_are_counted_beside_blocks(
+    connection: sqlite3.Connection,
+) -> None:
+    [blocks] = [at for at, one in enumerate(MIGRATIONS) if one.name.endswith("untouched contacts")]
+    migrate(Database(connection), MIGRATIONS[:blocks])
+    connection.execute("INSERT INTO lists (n, id) VALUES (1, 'lst_1')")
+    connection.execute(
+        "INSERT INTO contacts (id, list, row, tel, starttime, state, due_at, wait_code, tel_index, spent)"
+        """ VALUES ('cnt_1', 1, 1, '["+14155550123"]', 0, 'open', 60, 'starttime', 0, 0)"""
+    )
+    migrate(Database(connection))
+    connection.execute(
+        "INSERT INTO contact_blocks (list, contacts, first_id, last_id, first_row, last_row, due_at, "
+        "flow_version) VALUES (1, 5, 'cnt_2', 'cnt_6', 2, 6, 90, 1)"
+    )
+    waits = "SELECT list, code, minute, contacts FROM contact_waits"
+    assert connection.execute(waits).fetchall() == [(1, "starttime", 1, 6)]
+    connection.execute("UPDATE contact_blocks SET due_at = 150")
+    assert sorted(connection.execute(waits).fetchall()) == [
+        (1, "starttime", 1, 1),
+        (1, "starttime", 2, 5),
+    ]
+    connection.execute("DELETE FROM contact_blocks")
+    assert connection.execute(waits).fetchall() == [(1, "starttime", 1, 1)]
+    assert connection.execute("SELECT id FROM contacts").fetchall() == [("cnt_1",)]
