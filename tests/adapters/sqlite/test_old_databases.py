@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ NUMBER: Final = "+1415555012"
 AGENTS: Final = 3
 RECORDINGS: Final = 4
 VERSIONS: Final = 5
+KEY_ENDS: Final = 16
 """Numbers of the migrations that brought these tables."""
 
 _ROWS: Final = (
@@ -159,3 +161,14 @@ async def _check_legs(store: SqliteStore, level: int) -> None:
         (["agt_1"], ["leg_1"], 1) if level >= AGENTS else ([], [], 0)
     )
     assert recordings == (["rec_1"] if level >= RECORDINGS else [])
+
+
+async def test_a_key_that_was_made_to_end_knows_for_how_long_it_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "callwheel.db"
+    make_old(path, KEY_ENDS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE keys SET expires_at = created_at + 3600")
+    async with open_sqlite_store(path, lambda _events: None, FixedClock()) as store:
+        key = await store.find_key(b"\x01")
+    assert key is not None
+    assert (key.expires_at, key.life_s) == (NOW + 3600, 3600)
