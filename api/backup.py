@@ -1,8 +1,10 @@
 """Everything that an installation keeps, in one file, and back.
 
-The file is a tar archive: the database first, as it was at one moment, then what its rows refer to (which is
-never changed once it is there), and last a manifest with the hash of each. An archive without a manifest was
-not finished. Messages of calls (`traces.db`) are not in it, and recordings where they are asked for.
+The file is a tar archive: first what waits in the spool, then the database, as it was at one moment, then
+what its rows refer to (which is never changed once it is there), and last a manifest with the hash of each.
+A mail that is taken out of the spool meanwhile is in both, and known again; the other way round it would be
+in none. An archive without a manifest was not finished. Messages of calls (`traces.db`) are not in it, and
+recordings where they are asked for.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from adapters.sqlite.schema import DatabaseTooNew
 from api.data_folder import (
     ADMIN_KEY_HASH,
     DATABASE,
+    MAIL_KEY,
     PRIVATE_FILE,
     PRIVATE_FOLDER,
     PROMPTS,
@@ -38,8 +41,10 @@ MANIFEST: Final = "manifest.json"
 MANIFEST_BYTES_MAX: Final = 1 << 30
 FORMAT: Final = 1
 """Of the archive; a later release may write another."""
-FOLDERS: Final = (PROMPTS, SPOOL)
+FOLDERS: Final = (SPOOL, PROMPTS)
 """What is always taken along."""
+KEY_FILES: Final = (ADMIN_KEY_HASH, MAIL_KEY)
+"""The same of files, where they are there."""
 STAGE: Final = "restoring"
 """Folder within the data folder, in which all is unpacked and looked at before anything takes its place."""
 COPY_BYTES: Final = 1 << 20
@@ -70,14 +75,17 @@ def make_backup(data: Path, file: Path, made_at: float, *, with_recordings: bool
         raise BackupFailed(f"{file} is there, and is no backup: take another name, or remove it.")
     part, copy = (file.with_name(f".{file.name}.{suffix}") for suffix in ("part", "database"))
     with _removed(part), _removed(copy):
-        copy.touch(mode=PRIVATE_FILE)
-        copy_database(database, copy)
         files: dict[str, str] = {}
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
         with open(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w") as archive:
+            _add_folder(archive, data, SPOOL, files)
+            copy.touch(mode=PRIVATE_FILE)
+            copy_database(database, copy)
             _add(archive, copy, DATABASE, files)
-            for path in _list_beside(data, with_recordings):
-                _add(archive, path, path.relative_to(data).as_posix(), files)
+            for name in KEY_FILES:
+                _add(archive, data / name, name, files)
+            for folder in (PROMPTS, RECORDINGS) if with_recordings else (PROMPTS,):
+                _add_folder(archive, data, folder, files)
             manifest = Manifest(FORMAT, version("callwheel"), made_at, files)
             content = msgspec.json.encode(manifest)
             entry = tarfile.TarInfo(MANIFEST)
@@ -130,14 +138,11 @@ def _removed(path: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _list_beside(data: Path, with_recordings: bool) -> Iterator[Path]:
-    """Files that belong into an archive beside the database."""
-    if (data / ADMIN_KEY_HASH).is_file():
-        yield data / ADMIN_KEY_HASH
-    for folder in (*FOLDERS, RECORDINGS) if with_recordings else FOLDERS:
-        yield from sorted(
-            path for path in (data / folder).rglob("*") if path.is_file() and not path.is_symlink()
-        )
+def _add_folder(archive: tarfile.TarFile, data: Path, folder: str, files: dict[str, str]) -> None:
+    """Add all files of a folder, if there is one."""
+    for path in sorted((data / folder).rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            _add(archive, path, path.relative_to(data).as_posix(), files)
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str, files: dict[str, str]) -> None:
@@ -169,7 +174,7 @@ def _is_backup(file: Path) -> bool:
     try:
         with tarfile.open(file, "r:") as archive:
             first = archive.next()
-            return first is not None and first.name == DATABASE
+            return first is not None and _may_be(first.name)
     except (OSError, tarfile.TarError):
         return False
 
@@ -220,7 +225,7 @@ def _may_be(name: str) -> bool:
     if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
         return False
     if len(path.parts) == 1:
-        return name in (DATABASE, ADMIN_KEY_HASH)
+        return name in (DATABASE, *KEY_FILES)
     return path.parts[0] in (*FOLDERS, RECORDINGS)
 
 
@@ -242,7 +247,7 @@ def _unpack_one(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) 
 def _take_place(data: Path, stage: Path, now: float) -> Path | None:
     """Move what is there aside, and what was unpacked to its place, the database last: a data folder without
     one is restored again, and never started half."""
-    old = [data / name for name in (DATABASE, ADMIN_KEY_HASH, *FOLDERS, RECORDINGS)]
+    old = [data / name for name in (DATABASE, *KEY_FILES, *FOLDERS, RECORDINGS)]
     old += [data / f"{DATABASE}{suffix}" for suffix in ("-wal", "-shm")]
     there = [path for path in old if path.exists()]
     aside = None

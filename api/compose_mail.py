@@ -17,6 +17,7 @@ from adapters.mail.receiver_process import ReceiverSettings
 from adapters.mail.smarthost import SmarthostSettings, SmtpSmarthost
 from adapters.mail.spool import FolderSpool, make_spool
 from api.config import Mail
+from api.data_folder import MAIL_KEY, SPOOL
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.mail.address import SECRET_BYTES, address_of
@@ -26,9 +27,6 @@ from engine.ports.store import Store
 from engine.ports.workers import Workers
 from engine.post.postman import Postman
 
-SPOOL: Final = "spool"
-KEY_FILE: Final = "mail.key"
-"""In the data folder: what flows' addresses are made with. Whoever removes it changes all of them."""
 PRIVATE_FILE: Final = 0o600
 
 Service = tuple[str, Callable[..., Awaitable[None]]]
@@ -72,7 +70,7 @@ def open_mail_room(
     domain, bind = config.domain, config.bind
     if domain is None or bind is None:
         return MailRoom(postman, None, None, lambda flow: None)
-    secret = _find_secret(data / KEY_FILE)
+    secret = _find_secret(data / MAIL_KEY)
     make_spool(data / SPOOL)
     receiver = ReceiverSettings(
         host=bind.host,

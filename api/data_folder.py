@@ -12,5 +12,7 @@ SPOOL: Final = "spool"
 TRACES: Final = "traces.db"
 ADMIN_KEY_HASH: Final = "administrator.sha256"
 """Holds the hash of the administrator key that the first start made."""
+MAIL_KEY: Final = "mail.key"
+"""What flows' mail addresses are made with. Whoever removes it changes all of them."""
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700

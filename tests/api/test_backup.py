@@ -25,6 +25,7 @@ from tests.contract.store_samples import a_new_list as make_list
 
 FILES = {
     ADMIN_KEY_HASH: b"ab" * 32,
+    "mail.key": b"secret",
     "prompts/prm_1.ulaw": b"sound",
     "prompts/ab/spoken.ulaw": b"words",
     "spool/1": b"mail",
@@ -252,7 +253,7 @@ async def test_the_commands_say_what_they_did(
     await make_installation(tmp_path / "data")
     monkeypatch.setenv("CALLWHEEL_DATA_DIR", str(tmp_path / "data"))
     assert run(["backup", str(tmp_path / "a")]) == 0
-    assert ": 5 files, " in capsys.readouterr().out
+    assert ": 6 files, " in capsys.readouterr().out
     assert run(["restore", str(tmp_path / "a")]) == 1
     assert "--replace" in capsys.readouterr().err
     monkeypatch.setenv("CALLWHEEL_DATA_DIR", str(tmp_path / "new"))
