@@ -35,6 +35,10 @@ FRAME_EVENTS_MAX: Final = PAGE_MAX
 """Events in one frame. A page of the store that is shorter is its last."""
 BATCH_INTERVAL_S: Final = 0.1
 """Between two batches of the live feed to one reader: what happens meanwhile travels together."""
+CROWD_READERS: Final = 100
+"""Readers of an account beyond which batches are further apart."""
+CROWD_INTERVAL_S: Final = 0.2
+"""How far: what a reader costs is the writing of its batches, and calls are made beside it."""
 BEATS: Final = 8
 """Moments within that interval at which readers get their batches, each reader at one of them."""
 BATCHES_KEPT: Final = 2 * BEATS
@@ -252,10 +256,12 @@ class FeedReader:
         self._due = self._next_beat()
 
     def _next_beat(self) -> float:
-        ahead_s = self._beat * BATCH_INTERVAL_S / BEATS
+        is_crowd = self._ring.readers > CROWD_READERS
+        interval_s = CROWD_INTERVAL_S if is_crowd else BATCH_INTERVAL_S
+        ahead_s = self._beat * interval_s / BEATS
         # The same number for all of a beat, to the last bit: they must wake together.
-        turn = floor((trio.current_time() - ahead_s) / BATCH_INTERVAL_S + ROUNDING) + 1
-        return turn * BATCH_INTERVAL_S + ahead_s
+        turn = floor((trio.current_time() - ahead_s) / interval_s + ROUNDING) + 1
+        return turn * interval_s + ahead_s
 
     async def _read_store(self) -> bytes:
         events = await self._store.events_after(self._account, self._place - 1, FRAME_EVENTS_MAX)

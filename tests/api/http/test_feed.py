@@ -21,6 +21,7 @@ from api.http.exchange import HttpSettings
 from api.http.feed import (
     BATCH_INTERVAL_S,
     BEATS,
+    CROWD_INTERVAL_S,
     FRAME_EVENTS_MAX,
     Entry,
     EventFilter,
@@ -176,7 +177,7 @@ async def test_many_readers_get_batches_that_were_put_together_once_for_each_bea
                 encode=encode,
             )
             while (batch := await reader.next_batch()) is not None:
-                moments.add(round(trio.current_time() % BATCH_INTERVAL_S, 6) % BATCH_INTERVAL_S)
+                moments.add(round(trio.current_time() % CROWD_INTERVAL_S, 6) % CROWD_INTERVAL_S)
                 mine.append(batch)
 
     async with trio.open_nursery() as nursery:
@@ -190,7 +191,7 @@ async def test_many_readers_get_batches_that_were_put_together_once_for_each_bea
         hub.close()
     assert {sum(map(len, map(seqs_of, mine))) for mine in batches} == {1000}
     assert len({id(batch) for mine in batches for batch in mine}) == len(encoded)
-    assert len(encoded) <= 12 * BEATS
+    assert len(encoded) <= 7 * BEATS
     assert len(moments) == BEATS
 
 
