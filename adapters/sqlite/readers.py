@@ -85,7 +85,8 @@ class Readers:
             try:
                 return question(connection)
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # some faults of the machine have ended it already
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
