@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from io import BytesIO
 
@@ -116,6 +117,37 @@ def test_names_are_read_however_they_are_written(disposition: bytes, name: str) 
 def test_a_mail_without_its_one_sender_has_none(field: bytes) -> None:
     first = b"" if b"," in field or not field else b"From: ada@example.com\r\n"
     assert unpack_mail(read_mail(first + field + b"\r\n\r\n")).sender == ""
+
+
+@pytest.mark.parametrize("message_id", ["<[1]@example.com>", "<1@[192.0.2.1]>", "<>", "<", "x"])
+def test_no_message_id_keeps_a_list_from_being_read(message_id: str) -> None:
+    content = alone(
+        f"Message-ID: {message_id}\r\n".encode()
+        + b"Content-Disposition: attachment; filename=a.csv\r\n"
+    )
+    mail = unpack_mail(read_mail(content))
+    assert [one.name for one in mail.files] == ["a.csv"]
+    assert mail.message_id == (message_id if len(message_id) > 2 else None)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"From: " + b'"a" ' * 50_000 + b"\r\n",
+        b"From: a@b.c\r\n" * 18_000,
+        b"Content-Type: text/plain; a=" + b'"' * 200_000 + b"\r\n",
+        b"Subject: " + b"=?utf-8?q?a?= " * 18_000 + b"\r\n",
+    ],
+)
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_no_header_costs_more_than_a_moment(headers: bytes, is_inside: bool) -> None:
+    """Each of these took a worker from ten seconds to minutes."""
+    content = headers + b"\r\n" + LIST
+    if is_inside:
+        content = alone(b"Content-Type: multipart/mixed; boundary=b\r\n", b"--b\r\n" + content)
+    began = time.process_time()
+    unpack_mail(read_mail(content))
+    assert time.process_time() - began < 2.0
 
 
 def test_the_sender_is_the_address_and_not_the_name() -> None:
