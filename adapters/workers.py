@@ -14,7 +14,7 @@ import trio
 import trio_parallel  # type: ignore[import-untyped]
 
 from adapters.worker_stream import open_spout, pour
-from engine.ports.workers import WorkerFailed
+from engine.ports.workers import WorkerFailed, WorkersBusy
 
 JOB_S_MAX: Final = 60.0
 """A job that takes longer is ended, with its process."""
@@ -52,7 +52,7 @@ class ProcessWorkers:
 
     async def _run(self, job_s_max: float, function: Callable[[*Ts], R], *args: *Ts) -> R:
         if self._limiter.statistics().tasks_waiting >= WAITING_MAX:
-            raise WorkerFailed(f"{WAITING_MAX} jobs are waiting for a worker already")
+            raise WorkersBusy(f"{WAITING_MAX} jobs are waiting for a worker already")
         async with self._limiter:
             try:
                 with trio.fail_after(job_s_max):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,8 +44,10 @@ def make_spool(folder: Path) -> None:
     Raises OSError."""
     for name in (TMP, NEW, ASIDE):
         (folder / name).mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    for made in (folder, folder.parent):
+        _sync_folder(made)
     for left in (folder / TMP).iterdir():
-        left.unlink()
+        left.unlink(missing_ok=True)  # a receiver of before may be at its last mail
 
 
 def write_mail(folder: Path, envelope: Envelope, content: bytes) -> str:
@@ -113,7 +116,7 @@ class FolderSpool:
         head, _, content = data.partition(b"\n")
         try:
             envelope = msgspec.json.decode(head, type=Envelope)
-        except msgspec.DecodeError:
+        except ValueError:  # msgspec's DecodeError, or octets that are no UTF-8
             return None
         return SpooledMail(mail, **msgspec.structs.asdict(envelope), content=content)
 
@@ -123,8 +126,10 @@ class FolderSpool:
 
     def _set_aside(self, mail: str) -> None:
         aside = self._folder / ASIDE
-        (self._folder / NEW / mail).rename(aside / mail)
-        for old in sorted(aside.iterdir())[:-ASIDE_MAX]:
+        with suppress(FileNotFoundError):  # somebody took it away
+            (self._folder / NEW / mail).rename(aside / mail)
+        kept = sorted(one for one in aside.iterdir() if _ID.fullmatch(one.name))
+        for old in kept[:-ASIDE_MAX]:
             old.unlink()
         _sync_folder(self._folder / NEW)
 

@@ -29,7 +29,7 @@ from engine.ports.clock import WallClock
 from engine.ports.mails import MailSpool, SpooledMail
 from engine.ports.proofs import SenderProof
 from engine.ports.store import Conflict, PickedUp, Store, StoreUnavailable
-from engine.ports.workers import WorkerFailed, Workers
+from engine.ports.workers import WorkerFailed, Workers, WorkersBusy
 from engine.post.postman import Postman
 
 LOOK_EVERY_S: Final = 30.0
@@ -39,6 +39,8 @@ RETRY_S: Final = 5.0
 BATCH: Final = 100
 READINGS_MAX: Final = 3
 """How often a mail is begun with over which a worker, or we ourselves, break; then it is set aside."""
+READ_RETRY_S: Final = 60.0
+"""After the disk did not give a mail. Other mails go on meanwhile."""
 PROOF_RETRY_S: Final = 60.0
 """After the key of a sender's domain could not be looked up. Other mails go on meanwhile."""
 PROOF_S_MAX: Final = 86_400.0
@@ -143,7 +145,13 @@ class MailDoor:
     async def _deal_with(self, id_: str) -> None:
         """One mail, to its end. Raises `StoreUnavailable`, `WorkerFailed` and OSError: it is still there."""
         spool = self._services.spool
-        spooled = await spool.read_mail(id_)
+        try:
+            spooled = await spool.read_mail(id_)
+        except OSError as error:
+            # Of this one, perhaps: the others are not to wait for it.
+            log.error("a mail in the spool cannot be read", mail=id_, error=str(error))
+            self._put_off[id_] = self._services.clock.now() + READ_RETRY_S
+            return
         if spooled is None:
             log.warning("a mail in the spool is damaged", mail=id_)
             await spool.set_aside(id_)
@@ -154,10 +162,10 @@ class MailDoor:
         except _PutOff:
             self._put_off[id_] = self._services.clock.now() + PROOF_RETRY_S
             return
-        except (StoreUnavailable, OSError):
+        except (StoreUnavailable, WorkersBusy, OSError):
             raise
         except Exception as error:
-            await self._note_broken(id_, error)
+            await self._note_broken(spooled, error)
             return
         await spool.remove_mail(id_)
         self._forget(id_)
@@ -169,26 +177,54 @@ class MailDoor:
         """A mail to all of its flows."""
         mail = unpack_mail(await self._services.workers.run(read_mail, spooled.content))
         pickups: list[Pickup] = []
-        for flow_id in self._flows_of(spooled):
-            account = self._accounts.get(flow_id)
-            flow = None if account is None else await self._store.get_flow(account, flow_id)
-            if flow is not None:
-                pickups += await _Delivery(self._services, flow, spooled, mail).run()
+        for flow in await self._find_flows_of(spooled):
+            pickups += await _Delivery(self._services, flow, spooled, mail).run()
         return pickups
 
-    async def _note_broken(self, id_: str, error: Exception) -> None:
+    async def _note_broken(self, spooled: SpooledMail, error: Exception) -> None:
         """A mail cannot be dealt with. It is tried again, but must not keep all others waiting for ever."""
+        id_ = spooled.id
         self._broken[id_] = self._broken.get(id_, 0) + 1
         log.error("a mail could not be dealt with", mail=id_, exc_info=error)
         if self._broken[id_] < READINGS_MAX:
             raise WorkerFailed(f"the mail {id_} could not be dealt with") from error
         log.error("a mail is set aside, as nobody can deal with it", mail=id_)
+        pickups = await self._tell_of_broken(spooled)
         await self._services.spool.set_aside(id_)
         self._forget(id_)
+        now = self._services.clock.now()
+        for pickup in pickups:
+            await self._store.note_pickup_steps(structs.replace(pickup, removed_at=now))
+
+    async def _tell_of_broken(self, spooled: SpooledMail) -> list[Pickup]:
+        """Its sender heard that it was taken: at least the accounts are to learn that it was not."""
+        problem = Mail(problem="It could not be dealt with, and was set aside.")
+        try:
+            return [
+                pickup
+                for flow in await self._find_flows_of(spooled)
+                for pickup in await _Delivery(self._services, flow, spooled, problem).run()
+            ]
+        except (StoreUnavailable, OSError):
+            raise
+        except Exception as error:
+            # Whatever it broke over before: it goes.
+            log.error("nobody is told of a mail that is set aside", mail=spooled.id, exc_info=error)
+            return []
 
     def _forget(self, id_: str) -> None:
         self._broken.pop(id_, None)
         self._put_off.pop(id_, None)
+
+    async def _find_flows_of(self, spooled: SpooledMail) -> list[Flow]:
+        """Whom a mail is for, of those that there are."""
+        flows: list[Flow] = []
+        for id_ in self._flows_of(spooled):
+            account = self._accounts.get(id_)
+            flow = None if account is None else await self._store.get_flow(account, id_)
+            if flow is not None:
+                flows.append(flow)
+        return flows
 
     def _flows_of(self, spooled: SpooledMail) -> list[str]:
         found = {

@@ -15,6 +15,10 @@ class WorkerFailed(Exception):
     may be tried again."""
 
 
+class WorkersBusy(WorkerFailed):
+    """Too much work is waiting already: the work was not even begun, and is not to blame."""
+
+
 class Workers(Protocol):
     """Runs pure functions where they do not hold the engine up."""
 

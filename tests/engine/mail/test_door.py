@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from engine.letter import Attachment
-from engine.mail.door import PROOF_RETRY_S, PROOF_S_MAX, READINGS_MAX
+from engine.mail.door import PROOF_RETRY_S, PROOF_S_MAX, READ_RETRY_S, READINGS_MAX
 from engine.ports.proofs import Proof
-from engine.ports.workers import WorkerFailed
+from engine.ports.workers import WorkerFailed, WorkersBusy
 from tests.contract.store_samples import ACME
 from tests.engine.mail.world import FLOW, GOOD, OTHER, SENDER, PulledOut, make_mail, open_world
 
@@ -175,6 +175,55 @@ async def test_a_mail_over_which_workers_break_is_set_aside_and_keeps_no_other_w
     await world.door.deal_with_due()
     assert (world.spooled(), world.spooled("aside")) == ([], [bad])
     assert await world.lists() == ["people.csv"]
+    assert [one["code"] for one in world.events("door.mail_refused")] == ["unreadable"]
+
+
+async def test_a_mail_is_not_set_aside_because_all_workers_are_busy(tmp_path: Path) -> None:
+    world = await open_world(tmp_path)
+    world.drop(make_mail())
+    run = world.workers.run
+
+    async def be_busy(*args: Any) -> Any:
+        raise WorkersBusy("64 jobs are waiting for a worker already")
+
+    world.workers.run = be_busy
+    for _ in range(READINGS_MAX + 1):
+        with pytest.raises(WorkersBusy):
+            await world.door.deal_with_due()
+    world.workers.run = run
+    await world.door.deal_with_due()
+    assert await world.lists() == ["people.csv"]
+
+
+@pytest.mark.parametrize("head", [b'{"peer":"\xff"}', b'{"peer":1}', b"", b"{"])
+async def test_a_damaged_mail_is_set_aside_and_keeps_no_other_waiting(
+    head: bytes, tmp_path: Path
+) -> None:
+    world = await open_world(tmp_path)
+    bad = world.drop(make_mail())
+    (tmp_path / "new" / bad).write_bytes(head + b"\n" + make_mail().as_bytes())
+    world.clock.at += 1
+    world.drop(make_mail({"more.csv": OTHER}))
+    await world.door.deal_with_due()
+    assert (world.spooled(), world.spooled("aside")) == ([], [bad])
+    assert await world.lists() == ["more.csv"]
+
+
+async def test_a_mail_that_the_disk_does_not_give_keeps_no_other_waiting(tmp_path: Path) -> None:
+    world = await open_world(tmp_path)
+    bad = world.drop(make_mail())
+    there = tmp_path / "new" / bad
+    there.rename(tmp_path / "away")
+    there.mkdir()
+    world.clock.at += 1
+    world.drop(make_mail({"more.csv": OTHER}))
+    await world.door.deal_with_due()
+    assert (world.spooled(), await world.lists()) == ([bad], ["more.csv"])
+    there.rmdir()
+    (tmp_path / "away").rename(there)
+    world.clock.at += READ_RETRY_S
+    await world.door.deal_with_due()
+    assert (world.spooled(), await world.lists()) == ([], ["more.csv", "people.csv"])
 
 
 async def test_a_mail_is_taken_once_and_answered_once_wherever_the_plug_is_pulled(
