@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -18,9 +16,10 @@ from adapters.mail.smarthost import SmarthostSettings, SmtpSmarthost
 from adapters.mail.spool import FolderSpool, make_spool
 from api.config import Mail
 from api.data_folder import MAIL_KEY, SPOOL
+from api.mail_key import find_mail_key
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.mail.address import SECRET_BYTES, address_of
+from engine.mail.address import address_of
 from engine.mail.door import MailDoor, MailServices, MailSettings
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Store
@@ -70,7 +69,7 @@ def open_mail_room(
     domain, bind = config.domain, config.bind
     if domain is None or bind is None:
         return MailRoom(postman, None, None, lambda flow: None)
-    secret = _find_secret(data / MAIL_KEY)
+    secret = find_mail_key(data / MAIL_KEY)
     make_spool(data / SPOOL)
     receiver = ReceiverSettings(
         host=bind.host,
@@ -106,17 +105,3 @@ def _find_smarthost(config: Mail) -> SmtpSmarthost | None:
             config.smarthost_password,
         )
     )
-
-
-def _find_secret(file: Path) -> bytes:
-    """The installation's, made with the first start."""
-    try:
-        secret = bytes.fromhex(file.read_text(encoding="ascii"))
-    except FileNotFoundError:
-        secret = secrets.token_bytes(SECRET_BYTES)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-        with open(descriptor, "w", encoding="ascii") as made:
-            made.write(secret.hex())
-            made.flush()
-            os.fsync(made.fileno())
-    return secret
