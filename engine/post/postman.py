@@ -115,7 +115,7 @@ class Postman:
         tried = structs.replace(letter, tries=letter.tries + 1)
         event = None
         try:
-            await smarthost.send(letter)
+            await self._hand_over(smarthost, letter)
         except NotSent as failed:
             now = self._clock.now()
             due_at = (
@@ -137,6 +137,21 @@ class Postman:
                 await trio.sleep(STORE_RETRY_S)
             else:
                 return
+
+    async def _hand_over(self, smarthost: Smarthost, letter: Letter) -> None:
+        """Raises `NotSent`, and nothing else: a letter over which the smarthost's client breaks must not keep
+        all others waiting, and is given up in its time."""
+        try:
+            await smarthost.send(letter)
+        except NotSent:
+            raise
+        except Exception as error:
+            log.error(
+                "the smarthost's client broke over a letter", letter=letter.id, exc_info=error
+            )
+            raise NotSent(
+                f"It could not be handed over ({type(error).__name__}).", False
+            ) from error
 
     async def _clear(self) -> None:
         """Forget what was done long ago, now and then."""
