@@ -41,7 +41,7 @@ from engine.ports.clock import WallClock
 from engine.ports.drops import DropFailed, Drops, DropSession, FileEntry, ReadFile
 from engine.ports.holder import Holder
 from engine.ports.store import Conflict, PickedUp, Store
-from engine.ports.workers import WorkerFailed
+from engine.ports.workers import WorkerFailed, WorkersBusy
 
 VISIT_S_MAX: Final = 300.0
 """How long a visit may take."""
@@ -232,6 +232,8 @@ class _Visit:
     async def _note_broken(
         self, mark: FileMark, entry: FileEntry, failed: WorkerFailed
     ) -> Pickup | None:
+        if isinstance(failed, WorkersBusy):  # which says nothing of this file
+            raise DropFailed("failed", f"{mark.name!r} waits: {failed}.") from failed
         broken = self._memory.broken
         broken[entry] += 1
         log.warning("a worker broke over a file", flow=self._flow.id, reason=str(failed))

@@ -6,7 +6,7 @@ import smtplib
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ class Receiver(Struct, frozen=True):
     port: int
     spool: Path
     process_id: int
+    deafen: Callable[[], None]
+    """Close the engine's end of what the process says."""
 
     def connect(self) -> smtplib.SMTP:
         """A client that has said nothing yet."""
@@ -60,7 +62,7 @@ def open_receiver(folder: Path, **more: Any) -> Iterator[Receiver]:
             process.stdin.write(msgspec.json.encode(settings) + b"\n")
             process.stdin.flush()
             port = int(process.stdout.readline().split()[1])
-            yield Receiver(port, folder, process.pid)
+            yield Receiver(port, folder, process.pid, process.stdout.close)
         finally:
             process.kill()
 

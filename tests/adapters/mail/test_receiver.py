@@ -18,10 +18,13 @@ from adapters.mail.receiver_process import (
     MAIL_BYTES_MAX,
     PEER_CONNECTIONS_MAX,
     RECIPIENTS_MAX,
+    Door,
+    ReceiverSettings,
 )
 from tests.adapters.mail.receiver import (
     ADDRESS,
     DOMAIN,
+    SECRET,
     SENDER,
     Receiver,
     Talk,
@@ -244,7 +247,38 @@ def test_a_spool_that_takes_nothing_puts_the_sender_off(tmp_path: Path) -> None:
         assert receiver.contents() == []
 
 
-def test_no_login_is_offered(receiver: Receiver) -> None:
-    with receiver.connect() as client:
+def test_no_login_is_offered(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.issue_cert(DOMAIN).private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    pem = str(tmp_path / "pem")
+    with open_receiver(tmp_path / "spool", certificate=pem, key=pem) as receiver:
+        client = receiver.connect()
         client.ehlo()
         assert "auth" not in client.esmtp_features
+        assert client.docmd("AUTH", "PLAIN AGEAYg==")[0] == 502
+        client._host = DOMAIN  # type: ignore[attr-defined]  # whom the certificate is of
+        client.starttls(context=context)
+        client.ehlo()
+        assert "auth" not in client.esmtp_features
+        assert client.docmd("AUTH", "PLAIN AGEAYg==")[0] == 502
+        client.quit()
+
+
+def test_a_mail_that_is_kept_is_answered_so_when_the_engine_hears_nothing_more(
+    tmp_path: Path,
+) -> None:
+    """What is refused then would be sent once more, and dialled again."""
+    with open_receiver(tmp_path) as receiver, receiver.connect() as client:
+        receiver.deafen()
+        assert client.send_message(make_mail(), SENDER, [ADDRESS]) == {}
+        assert len(receiver.contents()) == 1
+
+
+def test_what_nobody_foresaw_puts_the_sender_off(tmp_path: Path) -> None:
+    async def break_down() -> str:
+        door = Door(ReceiverSettings("127.0.0.1", 0, DOMAIN, SECRET, str(tmp_path)))
+        return await door.handle_exception(RuntimeError("a secret"))
+
+    assert asyncio.run(break_down()) == "451 4.3.0 That did not work; try again later"

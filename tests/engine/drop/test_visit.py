@@ -13,7 +13,7 @@ from engine.drop.visit import READINGS_MAX, Memory
 from engine.drop_settings import FolderSettings
 from engine.intake.table import FILE_BYTES_MAX
 from engine.ports.drops import DropFailed
-from engine.ports.workers import WorkerFailed
+from engine.ports.workers import WorkerFailed, WorkersBusy
 from tests.contract.store_samples import ACME, FLOW
 from tests.engine.drop.world import GOOD, DropWorld, PulledOut, open_world
 from tests.sizes import size
@@ -214,6 +214,23 @@ async def test_a_file_over_which_workers_break_is_refused_in_the_end() -> None:
     await world.visit()
     [pickup] = (await world.store.list_pickups(ACME, FLOW, 10, None)).items
     assert (pickup.code, world.place.names("incoming")) == ("unreadable", [])
+
+
+class BusyWorkers:
+    """Begin with nothing."""
+
+    def stream(self, *_: Any) -> Any:
+        raise WorkersBusy("64 jobs are waiting for a worker already")
+
+
+async def test_a_file_is_not_refused_because_all_workers_are_busy() -> None:
+    world = await open_world(BusyWorkers())
+    world.place.drop("leads.csv", b"PK\x03\x04" + bytes(100))
+    problem = await world.visit(READINGS_MAX + 3)
+    assert problem is not None
+    assert problem.code == "failed"
+    assert world.place.names("incoming") == ["leads.csv"]
+    assert (await world.store.list_pickups(ACME, FLOW, 10, None)).items == ()
 
 
 async def run_with_pulls(pulls: tuple[int, ...], data: bytes) -> DropWorld:
