@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ipaddress
 import logging
 import shutil
 import ssl
@@ -49,6 +50,9 @@ SPOOL_MAILS_MAX: Final = 2_000
 SPOOL_BYTES_MAX: Final = 2 * 1024**3
 FREE_BYTES_MIN: Final = 256 * 1024**2
 """What the disk must have beside a mail."""
+NO_ROOM: Final = "452 4.3.1 There is no room just now"
+IPV6_PREFIX_BITS: Final = 64
+"""Of an IPv6 address, which stand for one customer of a network: the rest is at the customer's choice."""
 
 
 class ReceiverSettings(Struct, frozen=True):
@@ -95,6 +99,19 @@ class _Peers:
         return True
 
 
+def name_peer(host: str) -> str:
+    """By which an IP address is counted."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX_BITS), strict=False))
+
+
 class Door:
     """Decides what is taken; aiosmtpd calls it."""
 
@@ -121,12 +138,10 @@ class Door:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called with a whole mail. This process has nothing to do while it writes."""
         peer = str(session.peer[0]) if session.peer else ""
-        if not self.peers.may_mail(peer, time.monotonic()):
-            return "450 4.7.1 Too many mails; try again in a minute"
         content = envelope.content
         assert isinstance(content, bytes)  # decode_data is off
         if not self._has_room(len(content)):
-            return "452 4.3.1 There is no room just now"
+            return NO_ROOM
         described = spool.Envelope(
             peer,
             envelope.mail_from or "",
@@ -162,6 +177,14 @@ class Door:
             print(f"failed {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return "451 4.3.0 That did not work; try again later"
 
+    def put_off(self, peer: str) -> str:
+        """Why the mail that somebody is about to bring is not even read; empty where it is. It is counted."""
+        if self.reading >= READING_MAX:
+            return "451 4.3.2 Too many mails at once"
+        if not self.peers.may_mail(peer, time.monotonic()):
+            return "450 4.7.1 Too many mails; try again in a minute"
+        return "" if self._has_room(0) else NO_ROOM
+
     def _has_room(self, octets: int) -> bool:
         try:
             mails, waiting = spool.measure_spool(self._folder)
@@ -187,7 +210,7 @@ class _Connection(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio; once more after STARTTLS."""
         if self._peer is None:
-            peer = str((transport.get_extra_info("peername") or ("",))[0])
+            peer = name_peer(str((transport.get_extra_info("peername") or ("",))[0]))
             if not self._door.peers.may_connect(peer):
                 assert isinstance(transport, asyncio.WriteTransport)
                 transport.write(b"421 4.7.0 Too many connections\r\n")
@@ -216,8 +239,9 @@ class _Connection(SMTP):
         if arg:
             await self.push("501 5.5.4 DATA stands alone")
             return
-        if self._door.reading >= READING_MAX:
-            await self.push("451 4.3.2 Too many mails at once")
+        refusal = self._door.put_off(self._peer or "")
+        if refusal:
+            await self.push(refusal)
             return
         self._door.reading += 1
         try:

@@ -20,6 +20,7 @@ from adapters.mail.receiver_process import (
     RECIPIENTS_MAX,
     Door,
     ReceiverSettings,
+    name_peer,
 )
 from tests.adapters.mail.receiver import (
     ADDRESS,
@@ -236,6 +237,32 @@ def test_an_address_brings_few_mails_a_minute(tmp_path: Path) -> None:
             client.send_message(make_mail(), SENDER, [ADDRESS])
         assert refused.value.smtp_code == 450
         assert len(receiver.contents()) == 2
+
+
+def test_a_mail_beyond_the_limit_is_not_even_read(tmp_path: Path) -> None:
+    with open_receiver(tmp_path, peer_mails_max=1) as receiver:
+        talk = Talk(receiver.port)
+        talk.begin()
+        talk.say(b"bare\nline\r\n.\r\n")
+        assert talk.hear().startswith("550")  # and counts
+        talk.ask(f"MAIL FROM:<{SENDER}>")
+        talk.ask(f"RCPT TO:<{ADDRESS}>")
+        assert talk.ask("DATA").startswith("450 4.7.1")
+        talk.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "peer"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_who_has_many_addresses_of_one_network_is_one(host: str, peer: str) -> None:
+    assert name_peer(host) == peer
 
 
 def test_a_spool_that_takes_nothing_puts_the_sender_off(tmp_path: Path) -> None:
