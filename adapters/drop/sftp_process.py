@@ -83,6 +83,11 @@ class Desk:
                     outcome = Failed(failed.code, failed.detail)
                 except TimeoutError:
                     outcome = Failed("timeout", "The server did not answer in time.")
+                except Exception as error:
+                    # Whatever a server can provoke in a library: without an answer the visit would wait for
+                    # its whole time.
+                    detail = f"What the server sent cannot be dealt with ({type(error).__name__})."
+                    outcome = Failed("failed", detail)
                 self._writer.write(pack(Reply(session, outcome)))
                 await self._writer.drain()
         finally:
