@@ -50,13 +50,15 @@ _WATCHED: Final = frozenset(step.partition(" ")[2] for step in STEPS)
 class Watched:
     """Something whose methods are steps."""
 
-    def __init__(self, inner: Any, kill_at: str) -> None:
+    def __init__(self, inner: Any, kill_at: str, watched: frozenset[str] | None = None) -> None:
+        """`watched` are the names of methods that are steps; None are those of `STEPS`."""
         self._inner = inner
         self._kill_at = kill_at
+        self._watched = _WATCHED if watched is None else watched
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
-        if name not in _WATCHED:
+        if name not in self._watched:
             return method
 
         async def run(*args: Any, **kwargs: Any) -> Any:
