@@ -127,11 +127,12 @@ class DayCaps:
         cap = self._cap_of(key)
         if cap == 0:
             return _refusal(key)
-        free_at = self._window_of(key).free_at()
+        window = self._window_of(key)
+        free_at = window.free_at()
         # Not a moment before: a slot that was taken early and given back would leave the day one too many.
         if free_at <= now + ROUNDING_S:
             return None
-        until = free_at if math.isfinite(free_at) else now + LOOK_AGAIN_S
+        until = min(free_at, now + LOOK_AGAIN_S) if window.may_free else free_at
         detail = f"The account has made the {cap} calls{_to(key)} that it may make in 24 hours."
         return Block("account_limit", until, detail=detail)
 

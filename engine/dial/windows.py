@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -20,6 +21,9 @@ who gets the later one sooner."""
 
 SPREAD: Final = 0.9
 """Calls of a full window are spaced over this share of it: nearly even, yet with room to catch up."""
+
+PENDING_MAX: Final = 256
+"""Calls, the latest, among which those are looked for that have not left yet."""
 
 
 class Slot(Struct, gc=False):
@@ -52,6 +56,12 @@ class SlidingWindow:
         if not slots[0].sent:
             return math.inf
         return max(slots[0].at + self.per_s + GUARD_S, spaced)
+
+    @property
+    def may_free(self) -> bool:
+        """Whether a call has a slot that has not left yet, and may not; those are among the latest."""
+        latest = islice(reversed(self._slots), PENDING_MAX)
+        return any(not slot.sent for slot in latest)
 
     def reserve(self, at: float) -> Slot:
         """Take a slot at a moment that is not before `free_at()`."""

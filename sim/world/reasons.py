@@ -166,6 +166,9 @@ def _calling_window(contact: Contact, view: View) -> bool:
 
 
 def _did_cps(contact: Contact, view: View) -> bool:
+    """A call has begun so lately, or waits for a disk that does not write its intent down."""
+    if view.world.disk.was_in_trouble(trio.current_time() - TROUBLE_S):
+        return True
     return any(view.began([did.number], _window_s(did.cps)) > 0 for did in view.dids_of(contact))
 
 

@@ -62,6 +62,19 @@ def test_calls_that_have_not_left_count_and_are_looked_at_again_soon() -> None:
     assert caps.blocked_by("+14155550124", 100.0) is None
 
 
+def test_a_cap_that_is_full_only_with_a_call_that_has_not_left_is_looked_at_again_soon() -> None:
+    caps = DayCaps(AccountRules(calls_per_day=2), DayCapDefaults())
+    caps.take("+14155550123", 100.0).mark_sent(100.0)
+    taken = caps.take("+14155550124", 110.0)
+    block = caps.blocked_by("+14155550125", 110.0)
+    assert block is not None
+    assert block.until == 115.0
+    taken.mark_sent(110.5)
+    block = caps.blocked_by("+14155550125", 111.0)
+    assert block is not None
+    assert block.until > 100.0 + DAY_S
+
+
 def test_an_account_of_which_nothing_is_said_counts_nothing() -> None:
     caps = DayCaps(AccountRules(), DayCapDefaults())
     assert not caps.are_set
