@@ -23,6 +23,7 @@ from adapters.address_guard import AddressGuard
 from adapters.drop.doors import AllDrops
 from adapters.drop.local import LocalDrops
 from adapters.drop.sftp import open_sftp_drops
+from adapters.mail.receiver import ReceiverFailed
 from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
 from adapters.media.codecs.codec import CodecName
 from adapters.media.prompts.library import PromptError, PromptLibrary
@@ -165,7 +166,7 @@ async def _serve(
         lag = await nursery.start(_host, parts.metrics.watch_loop)
         picking_up = await nursery.start(_host, partial(keep_running, "pick-ups", parts.doors.run))
         mailing = [
-            await nursery.start(_host, partial(keep_running, *service))
+            await nursery.start(_host_mail, partial(keep_running, *service))
             for service in parts.mails.services
         ]
         made_key, admin_sha256 = _find_admin_key(config)
@@ -241,6 +242,19 @@ async def _host(
         async with trio.open_nursery() as nursery:
             await nursery.start(service)
             task_status.started(scope)
+
+
+async def _host_mail(
+    service: Callable[..., Awaitable[None]], *, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    """As `_host`. Raises `CannotStart` where no mail can be taken."""
+    has_failed = False
+    try:
+        await _host(service, task_status=task_status)
+    except* ReceiverFailed:
+        has_failed = True
+    if has_failed:
+        raise CannotStart("No mail can be taken as [mail] says; the line above has the reason.")
 
 
 class _Listeners:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -73,10 +73,12 @@ class Sshd(Struct):
     def stop(self) -> None:
         """End it, with all that it has let in."""
         if self.process is not None:
-            # Its sessions outlive it otherwise.
-            for process in (self.process.pid, *_descendants(self.process.pid)):
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            # Its sessions outlive it otherwise. While they stand still they start no others.
+            still = set[int]()
+            while new := {self.process.pid, *_descendants(self.process.pid)} - still:
+                _signal(new, signal.SIGSTOP)
+                still |= new
+            _signal(still, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
@@ -163,6 +165,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _signal(processes: Iterable[int], which: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, which)
 
 
 def _descendants(ancestor: int) -> list[int]:

@@ -59,9 +59,9 @@ async def run_receiver(
                     starting.deadline = float("inf")
                     host, port = line.decode("ascii").split()
                     task_status.started((host, int(port)))
-        raise ReceiverFailed("The process that takes mails ended, or did not start; see its words.")
+        raise ReceiverFailed("The process that takes mails cannot run; it has said why.")
     except trio.BrokenResourceError as error:
-        raise ReceiverFailed("The process that takes mails did not start.") from error
+        raise ReceiverFailed("The process that takes mails cannot run; it has said why.") from error
     finally:
         with trio.CancelScope(shield=True):
             process.kill()

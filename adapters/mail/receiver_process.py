@@ -9,6 +9,7 @@ Settings come as JSON on the first line of standard input: `ReceiverSettings`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import ipaddress
 import logging
@@ -17,6 +18,7 @@ import ssl
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +48,9 @@ TIMEOUT_S: Final = 60.0
 """How long somebody may say nothing."""
 MAIL_S_MAX: Final = 600.0
 """How long a connection may last."""
+BIND_TRIES_MAX: Final = 40
+BIND_WAIT_S: Final = 0.25
+"""Between two tries to take a port that somebody has."""
 SPOOL_MAILS_MAX: Final = 2_000
 SPOOL_BYTES_MAX: Final = 2 * 1024**3
 FREE_BYTES_MIN: Final = 256 * 1024**2
@@ -291,13 +296,27 @@ async def serve(settings: ReceiverSettings) -> None:
             loop=loop,
         )
 
-    server = await loop.create_server(connect, settings.host, settings.port)
+    server = await _bind(loop, connect, settings)
     host, port = server.sockets[0].getsockname()[:2]
     print(f"{host} {port}", flush=True)
     async with server:
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         await reader.read()  # until it ends
+
+
+async def _bind(
+    loop: asyncio.AbstractEventLoop, connect: Callable[[], SMTP], settings: ReceiverSettings
+) -> asyncio.Server:
+    """Take the port. One that served an engine which was killed a moment ago is about to let it go."""
+    for _ in range(BIND_TRIES_MAX):
+        try:
+            return await loop.create_server(connect, settings.host, settings.port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        await asyncio.sleep(BIND_WAIT_S)
+    return await loop.create_server(connect, settings.host, settings.port)
 
 
 def main() -> None:
@@ -307,7 +326,12 @@ def main() -> None:
     with io.FileIO(0, closefd=False) as unbuffered:
         first = unbuffered.readline()
     settings = msgspec.json.decode(first, type=ReceiverSettings)
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    except OSError as error:
+        # Certificates that cannot be read, and ports that cannot be had.
+        print(f"The receiver of mails: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ KINDS: Final[dict[str, Kind]] = {
     "invalid_encoding": Kind(422, "The text cannot be read"),
     "spreadsheet_damage": Kind(422, "A spreadsheet has damaged a number"),
     "not_csv": Kind(422, "The file is no call list"),
+    "unreadable": Kind(422, "The file cannot be read"),
     "bad_zip": Kind(422, "The archive cannot be read"),
     "bad_xlsx": Kind(422, "The workbook cannot be read"),
     "unknown_sheet": Kind(422, "The workbook has no such sheet"),

@@ -18,6 +18,7 @@ from adapters.sqlite.schema import MIGRATIONS
 from adapters.sqlite.store import open_sqlite_store
 from api.__main__ import run
 from api.backup import MANIFEST, BackupFailed, make_backup, restore_backup
+from api.commands.children import clean_environment
 from api.data_folder import ADMIN_KEY_HASH, DATABASE
 from tests.adapters.sqlite.test_old_databases import make_old
 from tests.contract.store_samples import ACME, FLOW, NOW, FixedClock, a_flow, an_account
@@ -111,7 +112,7 @@ async def test_a_backup_while_it_is_written_holds_all_that_was_answered_before_a
             before = taken
             await trio.run_process(
                 [sys.executable, "-m", "api", "backup", str(file)],
-                env={**os.environ, "CALLWHEEL_DATA_DIR": str(data)},
+                env=clean_environment(os.environ, [("CALLWHEEL_DATA_DIR", str(data))]),
                 capture_stdout=True,
             )
             after = taken
@@ -251,6 +252,9 @@ async def test_the_commands_say_what_they_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await make_installation(tmp_path / "data")
+    for name in os.environ:
+        if name.startswith("CALLWHEEL_"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("CALLWHEEL_DATA_DIR", str(tmp_path / "data"))
     assert run(["backup", str(tmp_path / "a")]) == 0
     assert ": 6 files, " in capsys.readouterr().out

@@ -24,8 +24,9 @@ START_S_MAX: Final = 10.0
 LIFE_S_MAX: Final = 20
 """After this sipp gives up by itself, and says so."""
 POLL_S: Final = 0.01
-HARMLESS: Final = ("The following events occurred:", "jumping to label")
-"""The heading of sipp's log, and a time-out for which the scenario itself says how to go on."""
+HARMLESS: Final = ("The following events occurred:", "jumping to label", "Overload warning:")
+"""The heading of sipp's log, a time-out for which the scenario itself says how to go on, and that sipp itself
+got no turn for half a second."""
 SOCKETS_MAX: Final = 1000
 """sipp asks for more than a usual machine lets it have."""
 TRACES: Final = ("-trace_stat", "-trace_err", "-trace_logs", "-fd", str(LIFE_S_MAX))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 import engine.dial.blockers
 import engine.dial.did
+import engine.dial.flow_desk
 import engine.schedule.retry
 from engine.dial.day_caps import DayCaps
 from engine.did_health import RestWhen
@@ -110,7 +111,7 @@ def test_a_day_with_too_many_calls_is_found(rule: str, monkeypatch: pytest.Monke
 def test_a_contact_that_is_called_too_often_on_a_day_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (engine.dial.did, engine.schedule.retry):
+    for module in (engine.dial.flow_desk, engine.schedule.retry):
         monkeypatch.setattr(module, "budget_of", lambda _flow: None)
     settings = {"attempts_max": 8, "attempts_max_per_day": 1}
     retry = {"no-answer": RetryRule(3, 5), "busy": RetryRule(3, 5)}
