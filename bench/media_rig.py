@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,7 +19,7 @@ from adapters.media.codecs.g711 import LAWS
 from adapters.media.control import PlaneStatistics
 from adapters.media.prompts.files import prompt_file
 from adapters.media.stream import PlaneStream
-from adapters.media.types import Remote
+from adapters.media.types import PlaneUnavailable, Remote
 from bench.media_far import Lateness, Order
 from bench.media_floor import FloorTally
 from bench.processes import usage_alone
@@ -34,6 +34,8 @@ SETTLE_S: Final = 0.5
 """After streams were added, before the next measurement."""
 OPENING_MAX: Final = 64
 """Streams that are being opened at once."""
+OPEN_TRIES_MAX: Final = 10
+"""Each waits for a second."""
 LISTEN_S: Final = 0.1
 """A look at how many streams are there."""
 
@@ -194,7 +196,7 @@ class Load:
 
     async def _open_one(self, limit: trio.CapacityLimiter, task: Task) -> None:
         async with limit:
-            stream = await self._plane.open_stream()
+            stream = await self._open_patiently()
         stream.connect(self._remote)
         if task == "bridge":
             self._pair(stream)
@@ -203,6 +205,14 @@ class Load:
         if task == "hear":
             self._nursery.start_soon(self._read_keys, stream)
         self._ports.append(stream.port)
+
+    async def _open_patiently(self) -> PlaneStream:
+        """A plane near its limit opens slowly; how many it carries is the question here. Raises
+        `PlaneUnavailable` where it opens none at all."""
+        for _ in range(OPEN_TRIES_MAX - 1):
+            with suppress(PlaneUnavailable):
+                return await self._plane.open_stream()
+        return await self._plane.open_stream()
 
     def _pair(self, stream: PlaneStream) -> None:
         if self._alone is None:
