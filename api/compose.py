@@ -83,7 +83,8 @@ from engine.notify.courier import Courier
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.holder import Holder
 from engine.ports.prompts import PromptRefused
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 from engine.ports.workers import Workers
 from engine.post.holder import HolderByMail
 from engine.runtime import Engine, EngineSettings, EngineStatistics

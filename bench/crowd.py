@@ -16,7 +16,7 @@ from api.data_folder import DATABASE
 from engine.events import StoredEvent
 from engine.ids import IdSource
 from engine.model import CallList, Contact, Flow, Report
-from engine.ports.store import NewList
+from engine.ports.intake_store import NewList
 
 MADE_AT_ONCE: Final = 10_000
 """Contacts that are made before other tasks have their turn."""

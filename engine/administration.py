@@ -40,7 +40,8 @@ from engine.number_series import SeriesRule
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
 from engine.ports.speech import Speech
-from engine.ports.store import Conflict, IdempotentAnswer, Store
+from engine.ports.store import Store
+from engine.ports.stored import Conflict, IdempotentAnswer
 
 T = TypeVar("T")
 

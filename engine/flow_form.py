@@ -26,8 +26,8 @@ from engine.form import Mistake, find_mistakes, read_form, require
 from engine.model import Account, FlowKind, FlowSettings, windows_of
 from engine.number_form import find_number_mistakes, find_pace_mistakes
 from engine.ports.clock import WallClock
+from engine.ports.settings_store import SettingsStore
 from engine.ports.speech import Speech, SpeechFailed, SpeechRefused
-from engine.ports.store import SettingsStore
 from engine.schedule.calling_hours import Party
 from engine.webhook import find_webhook_mistakes
 from engine.window_form import find_never_open, find_window_mistakes

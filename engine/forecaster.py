@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.model import AccountRules, Cap, Did, Flow, windows_of
 from engine.outlook import Forecast, Starts
-from engine.ports.store import SettingsStore
+from engine.ports.settings_store import SettingsStore
 from engine.schedule.calling_hours import CallingHours, Party
 from engine.schedule.forecast import CALL_S, Pace, forecast, narrowest
 

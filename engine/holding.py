@@ -19,7 +19,8 @@ from engine.dial.live import LiveAttempts
 from engine.dial.router import Router
 from engine.model import Account, CallList, Flow
 from engine.ports.clock import WallClock
-from engine.ports.store import Conflict, Store
+from engine.ports.store import Store
+from engine.ports.stored import Conflict
 from engine.schedule.scheduler import Scheduler
 
 CHUNK: Final = 250

@@ -12,7 +12,8 @@ from engine.form import Invalid, Mistake
 from engine.ids import IdSource
 from engine.model import Account, ApiKey, Scope
 from engine.ports.clock import WallClock
-from engine.ports.store import Conflict, Store
+from engine.ports.store import Store
+from engine.ports.stored import Conflict
 
 NAME_MAX: Final = 100
 """Characters."""

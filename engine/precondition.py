@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 
 T = TypeVar("T")
 

@@ -49,7 +49,8 @@ from engine.model import (
     ListCounts,
 )
 from engine.ports.clock import Randomness, WallClock
-from engine.ports.store import Conflict, Page, Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import Conflict, Page, StoreUnavailable
 from engine.ports.telephony import Telephony
 from engine.ports.workers import Workers
 from engine.rescheduling import Rescheduling

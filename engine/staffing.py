@@ -18,7 +18,8 @@ from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Contact, Flow
 from engine.number_form import ANY_DESTINATION
 from engine.ports.clock import WallClock
-from engine.ports.store import IdempotentAnswer, Store
+from engine.ports.store import Store
+from engine.ports.stored import IdempotentAnswer
 
 T = TypeVar("T")
 Remember = Callable[[T], IdempotentAnswer]

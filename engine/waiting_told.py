@@ -11,7 +11,8 @@ import trio
 from engine.blocked import Blocked, BlockedContacts
 from engine.events import Event
 from engine.ports.clock import WallClock
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

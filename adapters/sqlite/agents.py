@@ -16,7 +16,8 @@ from adapters.sqlite.rows import Row
 from adapters.sqlite.unit import Unit
 from engine.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
 from engine.events import Event
-from engine.ports.store import IdempotentAnswer, Page, Refusal
+from engine.ports.dial_store import Refusal
+from engine.ports.stored import IdempotentAnswer, Page
 
 _AGENT: Final = (
     "SELECT g.id, a.id, f.id, g.number, g.name, g.wrap_up_s, g.presence, g.presence_at, "

@@ -7,7 +7,7 @@ from typing import Final
 from adapters.sqlite.rows import ANSWER_COLUMNS, answer_row, to_answer
 from adapters.sqlite.rules import ANSWER_KEPT_S, stands
 from adapters.sqlite.unit import Unit
-from engine.ports.store import IdempotentAnswer
+from engine.ports.stored import IdempotentAnswer
 
 PURGED_AT_ONCE: Final = 4
 """Expired answers that each new one takes along, so that they go faster than they come."""

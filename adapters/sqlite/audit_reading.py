@@ -10,7 +10,7 @@ from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import Row
 from adapters.sqlite.rules import PLACE_CURSOR, cursor_of, read_cursor
 from engine.audit import AuditEntry
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -24,7 +24,7 @@ OF_ALL: Final = _AFTER.format(join="LEFT JOIN", of="")
 
 
 class SqliteAudit(Connected):
-    """The methods of `engine.ports.store.AuditStore`, and the one for all accounts."""
+    """The methods of `engine.ports.settings_store.AuditStore`, and the one for all accounts."""
 
     async def list_audit(self, account: str, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """In the order of the changes."""

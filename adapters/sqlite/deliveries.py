@@ -18,7 +18,7 @@ from adapters.sqlite.hooks import (
 from adapters.sqlite.rows import Row, to_flow
 from adapters.sqlite.rules import PLACE_CURSOR, cursor_of, hook_disabled, read_cursor
 from adapters.sqlite.unit import Unit
-from engine.ports.store import Page
+from engine.ports.stored import Page
 from engine.webhook import (
     PENDING_COUNTED_MAX,
     Delivery,

@@ -37,7 +37,7 @@ from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
 from engine.model import CALLEE_CALLS_MAX, Attempt, BlockerCode, CallList, Contact
-from engine.ports.store import CALLERS_KEPT, Deferral, OpenList, PastCall, RecentStart, Refusal
+from engine.ports.dial_store import CALLERS_KEPT, Deferral, OpenList, PastCall, RecentStart, Refusal
 
 GATHER_S: Final = 0.01
 """How long what is written of one attempt may wait for others to share its commit: an intent is written
@@ -193,7 +193,7 @@ DIALABLE: Final = frozenset({"scheduled", "running"})
 
 
 class SqliteDialing(Connected):
-    """The methods of `engine.ports.store.DialStore`."""
+    """The methods of `engine.ports.dial_store.DialStore`."""
 
     async def open_lists(self) -> list[OpenList]:
         """Every list that may be dialled, in the order in which they came."""

@@ -28,7 +28,7 @@ from engine.do_not_call import (
     is_weaker,
     removed,
 )
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -89,7 +89,7 @@ def listed_row(account_n: int, number: str, other: str, flow: str, at: float) ->
 
 
 class SqliteDoNotCall(Connected):
-    """The methods of `engine.ports.store.SettingsStore` that are about do-not-call."""
+    """The methods of `engine.ports.settings_store.SettingsStore` that are about do-not-call."""
 
     async def add_do_not_call(
         self, account: str, numbers: Sequence[str], flow: str | None, at: float

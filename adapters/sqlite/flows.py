@@ -20,7 +20,7 @@ from adapters.sqlite.rules import (
 from adapters.sqlite.unit import Unit
 from engine import precondition
 from engine.model import Flow
-from engine.ports.store import IdempotentAnswer, Page
+from engine.ports.stored import IdempotentAnswer, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -51,7 +51,7 @@ UNFINISHED_LISTS: Final = "SELECT 1 FROM lists WHERE flow = ? AND unfinished LIM
 
 
 class SqliteFlows(Connected):
-    """The methods of `engine.ports.store.SettingsStore` that are about flows."""
+    """The methods of `engine.ports.settings_store.SettingsStore` that are about flows."""
 
     async def add_flow(
         self, flow: Flow, answer: IdempotentAnswer | None = None

@@ -44,7 +44,8 @@ from adapters.sqlite.writer import Writer
 from engine.drafts import Batch
 from engine.model import CallList, Contact, RejectedRow
 from engine.ports.clock import WallClock
-from engine.ports.store import Conflict, IdempotentAnswer, NewList, PickedUp, Promise
+from engine.ports.intake_store import NewList, Promise
+from engine.ports.stored import Conflict, IdempotentAnswer, PickedUp
 
 PIECE_ROWS: Final = 1000
 """Contacts, or rejected rows, of one piece: about 6 ms of the writer's time."""
@@ -62,7 +63,7 @@ _FIND_CONTENT: Final = (
 
 
 class SqliteIntake(Connected):
-    """The methods of `engine.ports.store.IntakeStore`."""
+    """The methods of `engine.ports.intake_store.IntakeStore`."""
 
     def __init__(self, writer: Writer, readers: Readers, clock: WallClock) -> None:
         super().__init__(writer, readers, clock)
@@ -138,7 +139,7 @@ class SqliteIntake(Connected):
 
 
 class SqliteListTaking:
-    """A list without an id, and what it has so far. See `engine.ports.store.ListTaking`."""
+    """A list without an id, and what it has so far. See `engine.ports.intake_store.ListTaking`."""
 
     def __init__(self, writer: Writer, n: int) -> None:
         self._writer = writer

@@ -11,7 +11,8 @@ from adapters.sqlite.rows import KEY_COLUMNS, text, to_key
 from adapters.sqlite.rules import cursor_of, too_many_keys
 from adapters.sqlite.unit import Unit
 from engine.model import ApiKey
-from engine.ports.store import KEYS_MAX, Page
+from engine.ports.settings_store import KEYS_MAX
+from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -26,7 +27,7 @@ COUNT_KEYS: Final = "SELECT count(*) FROM keys WHERE account = ? AND revoked_at 
 
 
 class SqliteKeys(Connected):
-    """The methods for keys of `engine.ports.store.SettingsStore` and `InstallationStore`."""
+    """The methods for keys of `engine.ports.settings_store.SettingsStore` and `InstallationStore`."""
 
     async def add_key(self, key: ApiKey) -> None:
         """Keep a key's hash. Raises LookupError for an unknown account."""

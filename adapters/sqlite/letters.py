@@ -12,7 +12,7 @@ from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.unit import Unit
 from engine.events import Event
 from engine.letter import Attachment, Letter
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 

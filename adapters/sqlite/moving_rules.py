@@ -15,7 +15,7 @@ from adapters.sqlite.rules import OPEN_STATUSES, ListState, list_event
 from engine.events import Event, rfc3339
 from engine.model import Contact
 from engine.ports.moving import ListEdit
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 
 ROUNDING_S: Final = 1e-3
 """By how much the moment of an attempt may seem to lie before the start time of its contact."""

@@ -11,7 +11,7 @@ from adapters.sqlite.unit import Unit
 from engine.drop_settings import Door
 from engine.events import Event
 from engine.pickup import DropState, FileMark, Pickup
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 _SELECT: Final = (
     "SELECT p.id, a.id, f.id, p.door, p.place, p.name, p.size, p.modified_ns, p.sha256, p.at, "

@@ -18,7 +18,7 @@ import trio
 from adapters.sqlite.rows import Row
 from adapters.sqlite.rules import rows_of_page
 from adapters.sqlite.writer import as_told
-from engine.ports.store import Page, StoreUnavailable
+from engine.ports.stored import Page, StoreUnavailable
 
 T = TypeVar("T")
 

@@ -34,7 +34,8 @@ from adapters.sqlite.rules import (
 )
 from engine.events import StoredEvent
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
-from engine.ports.store import AttemptFilter, Page
+from engine.ports.read_store import AttemptFilter
+from engine.ports.stored import Page
 
 T = TypeVar("T")
 
@@ -132,7 +133,7 @@ EVENTS_AFTER: Final = (
 
 
 class SqliteReading(Connected):
-    """The methods of `engine.ports.store.ReadStore`."""
+    """The methods of `engine.ports.read_store.ReadStore`."""
 
     async def get_list(self, account: str, call_list: str) -> CallList | None:
         """One list of the account."""

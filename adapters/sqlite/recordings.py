@@ -10,7 +10,7 @@ from adapters.sqlite.rows import Row
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.unit import Unit
 from engine.model import Recording
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 _RECORDING: Final = (
     "SELECT r.id, a.id, r.attempt, r.created_at "

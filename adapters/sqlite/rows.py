@@ -32,7 +32,7 @@ from engine.model import (
     SipOutcome,
     Step,
 )
-from engine.ports.store import IdempotentAnswer
+from engine.ports.stored import IdempotentAnswer
 
 Row = tuple[Any, ...]
 """What SQLite gives and takes."""

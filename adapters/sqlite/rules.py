@@ -21,16 +21,16 @@ from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX
 from engine.events import Event, rfc3339
 from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Priority, Report
-from engine.ports.store import (
+from engine.ports.dial_store import Refusal
+from engine.ports.intake_store import NewList
+from engine.ports.settings_store import KEYS_MAX
+from engine.ports.stored import (
     DUPLICATE_S,
-    KEYS_MAX,
     PAGE_MAX,
     PARTIAL,
     Conflict,
     DuplicateList,
     IdempotentAnswer,
-    NewList,
-    Refusal,
 )
 
 FLOWS_SHOWN_MAX: Final = 5

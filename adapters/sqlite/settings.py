@@ -32,7 +32,7 @@ from adapters.sqlite.unit import Unit
 from engine import precondition
 from engine.events import Event
 from engine.model import Account, Did, Prompt
-from engine.ports.store import IdempotentAnswer, Page
+from engine.ports.stored import IdempotentAnswer, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -50,7 +50,7 @@ DIDS_ASKED_AT_ONCE: Final = 500
 
 
 class SqliteSettings(Connected):
-    """The methods of `engine.ports.store.SettingsStore` but for keys, flows and do-not-call."""
+    """The methods of `engine.ports.settings_store.SettingsStore` but for keys, flows and do-not-call."""
 
     async def add_account(
         self, account: Account, answer: IdempotentAnswer | None = None

@@ -26,7 +26,8 @@ from adapters.sqlite.audit import audited
 from adapters.sqlite.unit import Unit
 from engine import audit
 from engine.events import StoredEvent
-from engine.ports.store import EventListener, StoreUnavailable
+from engine.ports.store import EventListener
+from engine.ports.stored import StoreUnavailable
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ from api.http.rates import WrongKeys
 from engine.administration import DEFAULT_ACCOUNT
 from engine.model import Account, Role, Scope
 from engine.ports.clock import WallClock
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 
 log = structlog.get_logger()
 

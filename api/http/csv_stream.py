@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Final, TypeVar
 
 from api.http.exchange import Answer
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 T = TypeVar("T")
 Row = Sequence[str | int | float | None]

@@ -31,7 +31,8 @@ from engine.drop.keeper import DropKeeper
 from engine.model import Account, Flow
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
-from engine.ports.store import IdempotentAnswer, Page, Store
+from engine.ports.store import Store
+from engine.ports.stored import IdempotentAnswer, Page
 from engine.ports.traces import CallTraces
 
 T = TypeVar("T")

@@ -27,7 +27,8 @@ from msgspec import Struct
 
 from engine.events import StoredEvent, is_of_contact, rfc3339
 from engine.ports.clock import WallClock
-from engine.ports.store import PAGE_MAX, ReadStore
+from engine.ports.read_store import ReadStore
+from engine.ports.stored import PAGE_MAX
 
 RING_EVENTS: Final = 8_192
 """Events of an account that are kept for its readers, while it has any."""

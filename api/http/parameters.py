@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from api.http.problem import Problem
 from engine.model import PRIORITIES, Priority
-from engine.ports.store import PAGE_MAX
+from engine.ports.stored import PAGE_MAX
 
 LIMIT_DEFAULT: Final = 100
 """Items of a page, unless asked otherwise."""

@@ -19,7 +19,7 @@ from engine.form import Invalid
 from engine.intake.refused import Refused
 from engine.model import RowError
 from engine.ports.prompts import PromptRefused
-from engine.ports.store import Conflict, DuplicateList, StoreUnavailable
+from engine.ports.stored import Conflict, DuplicateList, StoreUnavailable
 from engine.ports.workers import WorkerFailed
 
 log = structlog.get_logger()

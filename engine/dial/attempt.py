@@ -31,7 +31,9 @@ from engine.intake.destinations import find_refusal
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import Attempt, BlockerCode, Contact, Did, Flow, Media, SipOutcome
 from engine.ports.clock import Randomness, WallClock
-from engine.ports.store import Refusal, Store, StoreUnavailable
+from engine.ports.dial_store import Refusal
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import (
     Answered,
     Call,

@@ -23,7 +23,7 @@ from engine.dial.limits import ROUNDING_S, Block
 from engine.dial.windows import GUARD_S
 from engine.model import CALLEE_CALLS_MAX, Attempt, CalleeCap
 from engine.ports.clock import WallClock
-from engine.ports.store import DialStore, PastCall
+from engine.ports.dial_store import DialStore, PastCall
 
 NUMBERS_MAX: Final = 20_000
 """Numbers that the book knows, beside those that are on a call just now. Those that were not needed for the

@@ -23,9 +23,10 @@ from engine.flow.talk import Talk
 from engine.ids import IdSource
 from engine.model import Attempt, Contact, Flow, Message, Recording
 from engine.ports.clock import WallClock
+from engine.ports.dial_store import DialStore
 from engine.ports.requests import Requests
 from engine.ports.speech import Speech
-from engine.ports.store import DialStore, StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import Call, CallEnded, Ended
 
 log = structlog.get_logger(__name__)

@@ -35,7 +35,7 @@ from engine.dial.trunk import TrunkCall
 from engine.dial.turns import URGENT, Claimant, Turns
 from engine.model import Did
 from engine.number_series import SeriesRule
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 from engine.schedule.feed import Work
 
 log = structlog.get_logger(__name__)

@@ -32,7 +32,8 @@ from engine.events import Event, EventType, rfc3339
 from engine.form import read_form
 from engine.model import Attempt, Did
 from engine.ports.clock import WallClock
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ from engine.dial.stall import tell_trunk_of_leg
 from engine.disposition import Disposition, Outcome
 from engine.events import Event
 from engine.intake.numbers import NumberProblem, read_number
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import (
     Answered,
     Call,

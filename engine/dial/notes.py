@@ -18,7 +18,8 @@ from engine.events import Event, EventType
 from engine.flow.services import StepNote
 from engine.model import Attempt, Step
 from engine.ports.clock import WallClock
-from engine.ports.store import DialStore, StoreUnavailable
+from engine.ports.dial_store import DialStore
+from engine.ports.stored import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

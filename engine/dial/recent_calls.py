@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from engine.model import Cap
-from engine.ports.store import RecentStart
+from engine.ports.dial_store import RecentStart
 
 
 class RecentCalls:

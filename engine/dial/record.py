@@ -10,7 +10,7 @@ from engine.dial.lifecycle import FINAL_STATUS
 from engine.disposition import Outcome
 from engine.events import Event, EventType
 from engine.model import Attempt, Contact, Flow
-from engine.ports.store import DialStore
+from engine.ports.dial_store import DialStore
 from engine.schedule.retry import after_attempt, complete
 
 

@@ -29,7 +29,7 @@ from engine.dial.turns import RANKS, URGENT
 from engine.flow.definition import read_definition
 from engine.model import Account, Contact, Did, Flow
 from engine.ports.clock import WallClock
-from engine.ports.store import RecentStart
+from engine.ports.dial_store import RecentStart
 from engine.ports.telephony import TrunkCondition
 from engine.schedule.feed import Work
 from engine.schedule.scheduler import Aside, Hold

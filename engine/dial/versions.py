@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.flow.definition import Definition, read_definition
 from engine.model import Flow
-from engine.ports.store import SettingsStore
+from engine.ports.settings_store import SettingsStore
 
 VERSIONS_KEPT_MAX: Final = 256
 """Graphs that are kept read; the one that was used longest ago goes first."""

@@ -24,7 +24,7 @@ from engine.dial.seats import Seat
 from engine.dial.transfer import AttemptLegs
 from engine.flow.legs import Legs, NoLegs
 from engine.model import Contact
-from engine.ports.store import Conflict, StoreUnavailable
+from engine.ports.stored import Conflict, StoreUnavailable
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
 

@@ -15,7 +15,7 @@ from engine.model import Flow
 from engine.pickup import OK, DropState, state_changed
 from engine.ports.clock import Randomness
 from engine.ports.drops import DropFailed
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 
 VISITS_MAX: Final = 32
 """Visits that go on at once, of all accounts; each may hold a file in memory."""

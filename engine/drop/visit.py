@@ -40,7 +40,8 @@ from engine.pickup import FileMark, Pickup, Step, file_refused, steps_left
 from engine.ports.clock import WallClock
 from engine.ports.drops import DropFailed, Drops, DropSession, FileEntry, ReadFile
 from engine.ports.holder import Holder
-from engine.ports.store import Conflict, PickedUp, Store
+from engine.ports.store import Store
+from engine.ports.stored import Conflict, PickedUp
 from engine.ports.workers import WorkerFailed, WorkersBusy
 
 VISIT_S_MAX: Final = 300.0

@@ -12,7 +12,7 @@ from engine.events import rfc3339
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
 from engine.model import RejectedRow, RowError
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 
 SHOWN_MAX: Final = 20
 """Errors, and warnings, that are told in words; the CSV has all."""

@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct
 
 from engine.model import CallList
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 
 COMMIT_S_MAX: Final = 30.0
 """How long a commit may take, seconds. A client that hangs up meanwhile does not undo it."""

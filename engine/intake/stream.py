@@ -47,7 +47,8 @@ from engine.intake.validation import (
 )
 from engine.model import CallList, Flow, Priority, RejectedRow, Report, RowError
 from engine.ports.clock import WallClock
-from engine.ports.store import IdempotentAnswer, IntakeStore, NewList, Promise
+from engine.ports.intake_store import IntakeStore, NewList, Promise
+from engine.ports.stored import IdempotentAnswer
 from engine.ports.workers import Workers
 
 INLINE_BYTES_MAX: Final = 2_048

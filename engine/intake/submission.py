@@ -67,13 +67,8 @@ from engine.model import (
 )
 from engine.pickup import Pickup
 from engine.ports.clock import WallClock
-from engine.ports.store import (
-    DUPLICATE_S,
-    IdempotentAnswer,
-    IntakeStore,
-    NewList,
-    Repeats,
-)
+from engine.ports.intake_store import IntakeStore, NewList, Repeats
+from engine.ports.stored import DUPLICATE_S, IdempotentAnswer
 from engine.ports.workers import Workers
 from engine.variable import Variable
 

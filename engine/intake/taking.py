@@ -17,7 +17,8 @@ from engine.drafts import NO_DRAFTS, Batch, Draft, Drafts, make_batch
 from engine.ids import IdSource
 from engine.intake.validation import Piece, Verdict
 from engine.model import REPORT_ERRORS_MAX, Flow, RejectedRow, RowError
-from engine.ports.store import IdempotentAnswer, IntakeStore, ListTaking, NewList, Promise
+from engine.ports.intake_store import IntakeStore, ListTaking, NewList, Promise
+from engine.ports.stored import IdempotentAnswer
 
 Taking = Literal["row_by_row", "all_or_nothing"]
 """Whether good rows are taken beside bad ones."""

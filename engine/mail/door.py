@@ -28,7 +28,8 @@ from engine.pickup import FileMark, Pickup, file_refused, mail_refused
 from engine.ports.clock import WallClock
 from engine.ports.mails import MailSpool, SpooledMail
 from engine.ports.proofs import SenderProof
-from engine.ports.store import Conflict, PickedUp, Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import Conflict, PickedUp, StoreUnavailable
 from engine.ports.workers import WorkerFailed, Workers, WorkersBusy
 from engine.post.postman import Postman
 

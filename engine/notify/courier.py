@@ -20,7 +20,8 @@ from engine.events import StoredEvent
 from engine.notify.pace import HookPace, is_expired, next_try_at
 from engine.notify.steady import SteadyClock
 from engine.ports.clock import Randomness, WallClock
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 from engine.ports.webhooks import Notifier
 from engine.webhook import DueDelivery, Outcome, Try, Webhook
 

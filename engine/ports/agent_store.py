@@ -6,13 +6,12 @@ Part of `engine.ports.store.Store`; what is said there of transactions, accounts
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.agent import Agent, AnswerDay, Leg, Presence
 from engine.events import Event
-
-if TYPE_CHECKING:  # the store is made of this port
-    from engine.ports.store import IdempotentAnswer, Page, Refusal
+from engine.ports.dial_store import Refusal
+from engine.ports.stored import IdempotentAnswer, Page
 
 
 class AgentStore(Protocol):

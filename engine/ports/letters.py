@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.events import Event
 from engine.letter import Letter
-
-if TYPE_CHECKING:  # the store is made of this port
-    from engine.ports.store import Page
+from engine.ports.stored import Page
 
 
 class LetterStore(Protocol):

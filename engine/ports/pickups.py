@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.drop_settings import Door
 from engine.events import Event
 from engine.pickup import DropState, FileMark, Pickup
-
-if TYPE_CHECKING:  # the store is made of this port
-    from engine.ports.store import Page
+from engine.ports.stored import Page
 
 
 class PickupStore(Protocol):

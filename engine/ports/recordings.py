@@ -7,14 +7,12 @@ so that it is found whatever becomes of the call.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from engine.model import Recording
-
-if TYPE_CHECKING:  # the store is made of this port
-    from engine.ports.store import Page
+from engine.ports.stored import Page
 
 
 class RecordingKeeper(Protocol):

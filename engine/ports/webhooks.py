@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
+from engine.ports.stored import Page
 from engine.webhook import Delivery, DeliveryState, DueDelivery, HookState, Outcome, Webhook
-
-if TYPE_CHECKING:  # the store is made of this port
-    from engine.ports.store import Page
 
 
 class WebhookStore(Protocol):

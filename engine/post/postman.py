@@ -13,7 +13,8 @@ from engine.ids import IdSource
 from engine.letter import Attachment, Letter, letter_given_up, next_try_at
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.letters import NotSent, Smarthost
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 
 AT_ONCE_MAX: Final = 4
 """Letters that are handed over at once; each is in memory with what is attached."""

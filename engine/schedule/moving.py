@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 import trio
 
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 from engine.schedule.scheduler import Scheduler
 
 log = structlog.get_logger(__name__)

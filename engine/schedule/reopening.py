@@ -11,7 +11,8 @@ import trio
 
 from engine.model import BlockerCode
 from engine.ports.clock import WallClock
-from engine.ports.store import DialStore, StoreUnavailable
+from engine.ports.dial_store import DialStore
+from engine.ports.stored import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from engine.model import BlockerCode, Contact
 from engine.ports.clock import WallClock
-from engine.ports.store import DialStore, StoreUnavailable
+from engine.ports.dial_store import DialStore
+from engine.ports.stored import StoreUnavailable
 from engine.schedule.feed import ListFeed, Work
 from engine.schedule.set_aside import SettingAside
 from engine.schedule.wheel import TimerWheel

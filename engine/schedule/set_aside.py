@@ -11,7 +11,8 @@ import structlog
 import trio
 
 from engine.model import BlockerCode, Contact
-from engine.ports.store import Deferral, DialStore, StoreUnavailable
+from engine.ports.dial_store import Deferral, DialStore
+from engine.ports.stored import StoreUnavailable
 from engine.schedule.feed import Work
 
 log = structlog.get_logger(__name__)

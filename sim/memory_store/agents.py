@@ -10,7 +10,8 @@ import trio
 from adapters.sqlite import rules
 from engine.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
 from engine.events import Event
-from engine.ports.store import IdempotentAnswer, Page, Refusal
+from engine.ports.dial_store import Refusal
+from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.tables import Tables, page_by_text
 
 

@@ -11,7 +11,7 @@ import trio
 from adapters.sqlite import rules
 from engine import audit
 from engine.audit import AuditEntry
-from engine.ports.store import Page
+from engine.ports.stored import Page
 from sim.memory_store.tables import Tables, page_of
 
 S = TypeVar("S", bound=type)
@@ -41,7 +41,7 @@ CHANGERS: Final = (
 
 
 class MemoryAudit:
-    """The methods of `engine.ports.store.AuditStore`, and the one for all accounts."""
+    """The methods of `engine.ports.settings_store.AuditStore`, and the one for all accounts."""
 
     _tables: Tables
 

@@ -8,7 +8,7 @@ import msgspec
 import trio
 
 from adapters.sqlite import rules
-from engine.ports.store import Page
+from engine.ports.stored import Page
 from engine.webhook import (
     PENDING_COUNTED_MAX,
     Delivery,

@@ -26,23 +26,14 @@ from engine.model import (
     Contact,
     RejectedRow,
 )
-from engine.ports.store import (
-    CALLERS_KEPT,
-    Deferral,
-    IdempotentAnswer,
-    IntakeStore,
-    NewList,
-    OpenList,
-    PastCall,
-    Promise,
-    RecentStart,
-    Refusal,
-)
+from engine.ports.dial_store import CALLERS_KEPT, Deferral, OpenList, PastCall, RecentStart, Refusal
+from engine.ports.intake_store import IntakeStore, NewList, Promise
+from engine.ports.stored import IdempotentAnswer
 from sim.memory_store.tables import ListEntry, Tables
 
 
 class MemoryListTaking:
-    """What came of a list so far. See `engine.ports.store.ListTaking`."""
+    """What came of a list so far. See `engine.ports.intake_store.ListTaking`."""
 
     def __init__(
         self, store: IntakeStore, keep: Callable[[IdempotentAnswer | None], None] = lambda _: None
@@ -85,7 +76,7 @@ class MemoryListTaking:
 
 
 class MemoryDialing:
-    """The methods of `engine.ports.store.IntakeStore` and `DialStore`."""
+    """The methods of `engine.ports.intake_store.IntakeStore` and `DialStore`."""
 
     _tables: Tables
 

@@ -9,12 +9,13 @@ import trio
 
 from adapters.sqlite import rules
 from engine.model import ApiKey
-from engine.ports.store import KEYS_MAX, Page
+from engine.ports.settings_store import KEYS_MAX
+from engine.ports.stored import Page
 from sim.memory_store.tables import Tables, page_by_text
 
 
 class MemoryKeys:
-    """The methods for keys of `engine.ports.store.SettingsStore` and `InstallationStore`."""
+    """The methods for keys of `engine.ports.settings_store.SettingsStore` and `InstallationStore`."""
 
     _tables: Tables
 

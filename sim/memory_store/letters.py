@@ -8,7 +8,7 @@ import trio
 from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from engine.events import Event
 from engine.letter import Letter
-from engine.ports.store import Page
+from engine.ports.stored import Page
 from sim.memory_store.tables import Tables, page_of
 
 

@@ -9,7 +9,7 @@ from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from engine.drop_settings import Door
 from engine.events import Event
 from engine.pickup import DropState, FileMark, Pickup
-from engine.ports.store import Page
+from engine.ports.stored import Page
 from sim.memory_store.tables import Tables, page_of
 
 

@@ -15,12 +15,13 @@ from adapters.sqlite.rules import (
 )
 from engine.events import StoredEvent
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
-from engine.ports.store import AttemptFilter, Page
+from engine.ports.read_store import AttemptFilter
+from engine.ports.stored import Page
 from sim.memory_store.tables import ListEntry, Tables, page_of
 
 
 class MemoryReading:
-    """The methods of `engine.ports.store.ReadStore`."""
+    """The methods of `engine.ports.read_store.ReadStore`."""
 
     _tables: Tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from engine.model import Recording
-from engine.ports.store import Page
+from engine.ports.stored import Page
 from sim.memory_store.tables import Tables, page_by_text
 
 

@@ -12,12 +12,12 @@ from engine import precondition
 from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
 from engine.events import Event
 from engine.model import Account, Did, Flow, Prompt
-from engine.ports.store import IdempotentAnswer, Page
+from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.tables import Tables, page_by_text, page_of
 
 
 class MemorySettings:
-    """The methods of `engine.ports.store.SettingsStore` but for keys."""
+    """The methods of `engine.ports.settings_store.SettingsStore` but for keys."""
 
     _tables: Tables
 

@@ -42,7 +42,9 @@ from engine.model import (
 )
 from engine.pickup import DropState, FileMark, Pickup
 from engine.ports.clock import WallClock
-from engine.ports.store import EventListener, IdempotentAnswer, NewList, Page, PickedUp
+from engine.ports.intake_store import NewList
+from engine.ports.store import EventListener
+from engine.ports.stored import IdempotentAnswer, Page, PickedUp
 from engine.webhook import Delivery, Webhook
 
 T = TypeVar("T")

@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 
 import trio
 
-from engine.ports.store import Store, StoreUnavailable
+from engine.ports.store import Store
+from engine.ports.stored import StoreUnavailable
 from sim.memory_store import MemoryStore
 from sim.world.plan import DiskTrouble
 from sim.world.process import Process

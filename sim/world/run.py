@@ -20,7 +20,7 @@ from engine.intake.refused import Refused
 from engine.intake.submission import CallReceipt
 from engine.model import Attempt, CallList, Contact
 from engine.notify.courier import Courier
-from engine.ports.store import Conflict, StoreUnavailable
+from engine.ports.stored import Conflict, StoreUnavailable
 from engine.runtime import Engine, EngineSettings
 from engine.webhook import Delivery
 from sim.memory_store import MemoryStore

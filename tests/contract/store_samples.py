@@ -26,7 +26,9 @@ from engine.model import (
     Report,
     SipOutcome,
 )
-from engine.ports.store import IdempotentAnswer, NewList, Page, Store
+from engine.ports.intake_store import NewList
+from engine.ports.store import Store
+from engine.ports.stored import IdempotentAnswer, Page
 
 NOW = 1_767_225_600.25
 """When tests take place, seconds since the epoch."""

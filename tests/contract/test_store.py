@@ -17,15 +17,9 @@ import trio
 
 from engine.disposition import Disposition
 from engine.model import ListCounts, Report
-from engine.ports.store import (
-    DUPLICATE_S,
-    Conflict,
-    Deferral,
-    DuplicateList,
-    IdempotentAnswer,
-    NewList,
-    OpenList,
-)
+from engine.ports.dial_store import Deferral, OpenList
+from engine.ports.intake_store import NewList
+from engine.ports.stored import DUPLICATE_S, Conflict, DuplicateList, IdempotentAnswer
 from tests.contract.store_samples import (
     ACME,
     CALLS,

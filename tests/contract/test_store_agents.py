@@ -8,7 +8,8 @@ import pytest
 from adapters.sqlite import rules
 from engine.agent import AGENTS_MAX, Agent, AnswerDay, day_of
 from engine.model import Attempt, Contact
-from engine.ports.store import Conflict, RecentStart
+from engine.ports.dial_store import RecentStart
+from engine.ports.stored import Conflict
 from tests.contract.store_samples import (
     ACME,
     CALLS,

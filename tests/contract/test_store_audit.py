@@ -8,7 +8,7 @@ import pytest
 from engine import audit
 from engine.audit import AUDIT_KEPT_S, AuditEntry
 from engine.model import Flow
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from tests.contract.store_samples import ACME, FLOW, NOW, OTHER, Kit, a_did, all_pages, an_answer
 
 ENTRY = AuditEntry(

@@ -6,8 +6,10 @@ import msgspec
 
 from engine.drafts import Batch
 from engine.model import Contact, ListCounts
+from engine.ports.dial_store import Deferral
+from engine.ports.intake_store import NewList
 from engine.ports.moving import ListEdit
-from engine.ports.store import Deferral, NewList, Page
+from engine.ports.stored import Page
 from tests.contract.store_samples import (
     ACME,
     FLOW,

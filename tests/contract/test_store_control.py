@@ -12,12 +12,9 @@ from engine.did_health import HEALTH_STEP_S, HealthStep, Tally, step_of
 from engine.disposition import Disposition
 from engine.events import number_event
 from engine.model import CALLEE_CALLS_MAX, Contact, ListCounts
-from engine.ports.store import (
-    Conflict,
-    NewList,
-    PastCall,
-    RecentStart,
-)
+from engine.ports.dial_store import PastCall, RecentStart
+from engine.ports.intake_store import NewList
+from engine.ports.stored import Conflict
 from tests.contract.store_samples import (
     ACME,
     CALLS,

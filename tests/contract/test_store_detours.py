@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.model import ListCounts
-from engine.ports.store import NewList
+from engine.ports.intake_store import NewList
 from tests.contract.store_samples import (
     ACME,
     FLOW,

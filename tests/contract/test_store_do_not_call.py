@@ -8,7 +8,8 @@ import pytest
 
 from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX, DoNotCall, DoNotCallChange
-from engine.ports.store import Conflict, NewList
+from engine.ports.intake_store import NewList
+from engine.ports.stored import Conflict
 from tests.contract.store_samples import (
     ACME,
     CALLS,

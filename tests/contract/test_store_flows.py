@@ -9,7 +9,7 @@ import pytest
 
 from engine.do_not_call import DoNotCall
 from engine.model import Flow, Step
-from engine.ports.store import NewList
+from engine.ports.intake_store import NewList
 from tests.contract.store_samples import (
     ACME,
     CALLS,

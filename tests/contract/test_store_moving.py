@@ -9,8 +9,10 @@ import pytest
 
 from engine.events import rfc3339
 from engine.model import Contact
+from engine.ports.dial_store import Deferral
+from engine.ports.intake_store import NewList
 from engine.ports.moving import ListEdit, Moved
-from engine.ports.store import Conflict, Deferral, NewList
+from engine.ports.stored import Conflict
 from tests.contract.store_samples import (
     ACME,
     CALLS,

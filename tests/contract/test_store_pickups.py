@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from engine.pickup import DropState, FileMark, Pickup, file_refused, state_changed
-from engine.ports.store import NewList, PickedUp
+from engine.ports.intake_store import NewList
+from engine.ports.stored import PickedUp
 from tests.contract.store_samples import ACME, FLOW, NOW, OTHER, Kit, a_new_list, all_pages
 
 PLACE = "sftp://lists@files.example.com:22/~/."

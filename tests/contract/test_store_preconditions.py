@@ -12,7 +12,8 @@ from msgspec import Struct
 from engine import precondition
 from engine.model import Account, CallList, Did, Flow
 from engine.ports.moving import ListEdit
-from engine.ports.store import Conflict, Store
+from engine.ports.store import Store
+from engine.ports.stored import Conflict
 from engine.precondition import Precondition
 from tests.contract.store_samples import (
     ACME,

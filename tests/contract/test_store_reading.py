@@ -10,7 +10,11 @@ import msgspec
 import pytest
 
 from engine.model import Attempt, BlockerCode, Contact, ListCounts
-from engine.ports.store import AttemptFilter, Deferral, NewList, Page, Store
+from engine.ports.dial_store import Deferral
+from engine.ports.intake_store import NewList
+from engine.ports.read_store import AttemptFilter
+from engine.ports.store import Store
+from engine.ports.stored import Page
 from tests.contract.store_samples import (
     ACME,
     CALLS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.model import Recording
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from tests.contract.store_samples import ACME, NOW, OTHER, Kit, all_pages
 
 

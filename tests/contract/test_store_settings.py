@@ -25,7 +25,9 @@ from engine.model import (
     Report,
     RetryRule,
 )
-from engine.ports.store import KEYS_MAX, Conflict, IdempotentAnswer, Page, Store
+from engine.ports.settings_store import KEYS_MAX
+from engine.ports.store import Store
+from engine.ports.stored import Conflict, IdempotentAnswer, Page
 from tests.contract.store_samples import (
     ACME,
     CALLS,

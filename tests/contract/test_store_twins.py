@@ -19,8 +19,12 @@ from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall
 from engine.events import StoredEvent
 from engine.model import BlockerCode, Contact, Flow, Prompt, Recording
+from engine.ports.dial_store import Deferral
+from engine.ports.intake_store import NewList
 from engine.ports.moving import ListEdit
-from engine.ports.store import AttemptFilter, Conflict, Deferral, NewList, Store
+from engine.ports.read_store import AttemptFilter
+from engine.ports.store import Store
+from engine.ports.stored import Conflict
 from tests.contract.store_kits import open_kit
 from tests.contract.store_samples import (
     ACME,

@@ -7,7 +7,7 @@ import pytest
 
 from engine.events import Event
 from engine.model import Flow, FlowSettings
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from engine.webhook import Delivery, DueDelivery, HookState, Outcome, Try, Webhook
 from tests.contract.store_samples import (
     ACME,

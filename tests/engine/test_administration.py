@@ -9,7 +9,7 @@ from engine.administration import Administration
 from engine.form import Invalid
 from engine.ids import IdSource
 from engine.model import Account, Did, Flow, PresentationSettings
-from engine.ports.store import Conflict, IdempotentAnswer
+from engine.ports.stored import Conflict, IdempotentAnswer
 from sim.memory_store import MemoryStore
 from tests.engine.flow.scripted import ScriptedSpeech
 

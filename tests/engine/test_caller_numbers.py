@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from engine.model import AccountRules, Did, Flow, FlowSettings
 from engine.number_series import Purpose
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from sim.memory_store import MemoryStore
 from tests.engine.made import account, contact, did, flow
 from tests.engine.world import World, make_store, running

@@ -16,7 +16,7 @@ from engine.did_health import RestRules, Tally
 from engine.events import StoredEvent
 from engine.form import Invalid
 from engine.model import Cap, Did, Flow
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript

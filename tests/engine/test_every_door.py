@@ -19,7 +19,7 @@ from trio.testing import MockClock
 from engine.form import Invalid
 from engine.intake.refused import Refused
 from engine.model import Flow, FlowSettings
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.made import did, flow

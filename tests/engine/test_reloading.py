@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from engine.dial.route import RouteSettings
 from engine.dial.trunk import TrunkSettings
 from engine.model import Attempt, Cap, FlowSettings
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.test_windows import most_in_any_window

@@ -14,7 +14,9 @@ from engine.dial.limits import Permit
 from engine.do_not_call import DoNotCall
 from engine.events import Event
 from engine.model import Attempt, Cap, FlowSettings, RetryRule
-from engine.ports.store import AttemptFilter, Conflict, Refusal
+from engine.ports.dial_store import Refusal
+from engine.ports.read_store import AttemptFilter
+from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.test_windows import most_in_any_window

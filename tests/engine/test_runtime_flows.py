@@ -15,7 +15,8 @@ from engine.dial.conversation import BEEP_WAIT_S, FlowParts
 from engine.dial.notes import NOTES_MAX, NOTES_WAIT_S
 from engine.events import Event, StoredEvent
 from engine.model import Attempt, Contact, Flow, FlowSettings, RetryRule, Step
-from engine.ports.store import AttemptFilter, StoreUnavailable
+from engine.ports.read_store import AttemptFilter
+from engine.ports.stored import StoreUnavailable
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript, Moment, press
 from tests.engine.flow.scripted import PROMPT_S, ScriptedRequests, ScriptedSpeech

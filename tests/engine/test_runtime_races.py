@@ -16,7 +16,9 @@ from trio.testing import MockClock
 from engine.dial.trunk import TrunkSettings
 from engine.events import Event
 from engine.model import Attempt, Cap, Contact, Did, Flow, FlowSettings, RetryRule
-from engine.ports.store import NewList, Refusal, StoreUnavailable
+from engine.ports.dial_store import Refusal
+from engine.ports.intake_store import NewList
+from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import Call, CallRequest, TelephonyUnavailable
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript

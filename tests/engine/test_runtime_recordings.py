@@ -7,7 +7,8 @@ from typing import Any
 from trio.testing import MockClock
 
 from engine.model import Attempt, Flow, Recording
-from engine.ports.store import AttemptFilter, StoreUnavailable
+from engine.ports.read_store import AttemptFilter
+from engine.ports.stored import StoreUnavailable
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.made import did, flow

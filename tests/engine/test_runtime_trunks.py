@@ -16,7 +16,7 @@ from engine.dial.trunk import UNHEARD_S, TrunkSettings
 from engine.disposition import read_outcome_table
 from engine.events import StoredEvent
 from engine.model import Attempt, Blocker, Contact, FlowSettings, PresentationSettings, RetryRule
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import CallRequest, Presentation
 from engine.schedule.retry import STALLS_MAX
 from sim.memory_store import MemoryStore

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from engine.model import Contact
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.made import contact, did

@@ -15,7 +15,7 @@ from engine.dial.conversation import FlowParts
 from engine.dial.trunk import TrunkSettings
 from engine.events import StoredEvent
 from engine.model import AccountRules, Contact, Did, Flow
-from engine.ports.store import NewList
+from engine.ports.intake_store import NewList
 from engine.ports.telephony import CallRequest
 from engine.runtime import Engine, EngineSettings
 from sim.memory_store import MemoryStore

@@ -16,8 +16,8 @@ from engine.amd import AmdVerdict
 from engine.dial.conversation import FlowParts
 from engine.dial.trunk import TrunkSettings
 from engine.model import Flow, FlowSettings
+from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import Question, RequestFailed
-from engine.ports.store import AttemptFilter
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript, Moment, press
 from tests.engine.flow.scripted import ScriptedSpeech

@@ -13,7 +13,7 @@ from api.http.problem import not_found
 from api.http.views.calls import show_attempt
 from engine.intake.answer import guard_cell
 from engine.model import Attempt
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 
 COLUMNS: Final = (
     "id",

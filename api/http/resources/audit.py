@@ -13,7 +13,7 @@ from api.http.views.accounts import AuditView, show_audit
 from api.http.views.encoding import encode
 from engine.audit import AuditEntry
 from engine.intake.answer import guard_cell
-from engine.ports.store import Page
+from engine.ports.stored import Page
 
 COLUMNS: Final = ("at", "account", "key", "role", "source", "action", "targets", "detail")
 NDJSON_TYPE: Final = "application/x-ndjson"

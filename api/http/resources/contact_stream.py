@@ -24,7 +24,7 @@ from engine.intake.receipt import Receipt
 from engine.intake.stream import NOTHING_BEFORE, ContactStream, Progress, Resumption
 from engine.intake.taking import Taking
 from engine.model import Flow, Priority
-from engine.ports.store import PARTIAL, IdempotentAnswer
+from engine.ports.stored import PARTIAL, IdempotentAnswer
 
 MEDIA_TYPES: Final = ("application/x-ndjson", "application/ndjson")
 

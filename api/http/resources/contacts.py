@@ -10,7 +10,8 @@ from api.http.exchange import Answer, Exchange, answer
 from api.http.problem import not_found
 from api.http.views.calls import ContactView, show_attempt, show_contact
 from engine.model import Contact
-from engine.ports.store import PAGE_MAX, AttemptFilter
+from engine.ports.read_store import AttemptFilter
+from engine.ports.stored import PAGE_MAX
 
 
 async def get_contact(exchange: Exchange) -> Answer:

@@ -13,7 +13,7 @@ import trio
 
 from adapters.sqlite.unit import Unit
 from engine.model import ListCounts
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 from tests.adapters.sqlite.conftest import Opened
 from tests.contract.store_samples import (
     ACME,

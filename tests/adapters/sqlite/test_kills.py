@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from engine.events import StoredEvent
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 from tests.adapters.sqlite.conftest import opened_at
 from tests.adapters.sqlite.writing_child import CONTACTS
 from tests.contract.store_samples import ACME, NOW, all_pages

@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from adapters.sqlite.schema import MIGRATIONS, migrate
 from adapters.sqlite.store import SqliteStore, open_sqlite_store
 from engine.model import FlowSettings, Media, SipOutcome
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 from tests.contract.store_samples import NOW, FixedClock, about, an_attempt, completed, ended
 
 GRAPH: Final = '{"start":"bye","nodes":{"bye":{"type":"hangup"}}}'

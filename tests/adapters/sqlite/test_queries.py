@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from adapters.sqlite import agents, answers, dialing, flows, keys, moving, reading, recordings
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.schema import migrate
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from adapters.sqlite.lock import DatabaseInUse
 from adapters.sqlite.schema import DatabaseTooNew
 from adapters.sqlite.store import SWITCH_INTERVAL_S
 from engine.model import ListCounts
-from engine.ports.store import PARTIAL, Promise
+from engine.ports.intake_store import Promise
+from engine.ports.stored import PARTIAL
 from tests.adapters.sqlite.conftest import Opened, opened_at
 from tests.contract.store_samples import (
     ACME,

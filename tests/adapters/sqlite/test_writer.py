@@ -12,7 +12,7 @@ import trio
 
 from adapters.sqlite.unit import Unit
 from engine.model import ListCounts
-from engine.ports.store import Conflict, StoreUnavailable
+from engine.ports.stored import Conflict, StoreUnavailable
 from tests.adapters.sqlite.conftest import Opened, opened_at
 from tests.contract.store_samples import (
     ACME,

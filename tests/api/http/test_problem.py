@@ -12,7 +12,7 @@ from engine.form import Invalid, Mistake
 from engine.intake.refused import Refused
 from engine.model import RowError
 from engine.ports.prompts import PromptRefused
-from engine.ports.store import Conflict, StoreUnavailable
+from engine.ports.stored import Conflict, StoreUnavailable
 from engine.ports.workers import WorkerFailed
 from tests.api.http.world import PUBLIC_URL, World
 

@@ -15,8 +15,10 @@ from api.http.auth import ROLES
 from api.http.routes import FEED_PATH, ROUTES, Route
 from engine.model import Role, Scope
 from engine.ports.agent_store import AgentStore
+from engine.ports.intake_store import IntakeStore
+from engine.ports.read_store import ReadStore
 from engine.ports.recordings import RecordingStore
-from engine.ports.store import IntakeStore, ReadStore, SettingsStore
+from engine.ports.settings_store import SettingsStore
 from tests.api.http.neighbours import NAMES, PUBLIC_NAMES, Belongings, send, settle
 from tests.api.http.world import ADMIN_KEY, Client, World, opened_world
 

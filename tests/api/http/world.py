@@ -45,7 +45,8 @@ from engine.model import (
     Role,
 )
 from engine.ports.prompts import PromptRefused
-from engine.ports.store import Conflict, Store
+from engine.ports.store import Store
+from engine.ports.stored import Conflict
 from engine.rescheduling import Rescheduling
 from engine.schedule.scheduler import Hold, Scheduler
 from engine.staffing import Staffing

@@ -12,7 +12,7 @@ import trio
 from engine.agent import Agent, AnswerDay, day_of
 from engine.events import StoredEvent
 from engine.model import Attempt, Contact, Did, Flow, FlowSettings, Message
-from engine.ports.store import AttemptFilter
+from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript

@@ -14,7 +14,8 @@ from trio.testing import MockClock
 from engine.dial.callees import LOOK_AGAIN_S, CalleeBook, Callees
 from engine.dial.windows import GUARD_S
 from engine.model import CALLEE_CALLS_MAX, Attempt, CalleeCap
-from engine.ports.store import PastCall, StoreUnavailable
+from engine.ports.dial_store import PastCall
+from engine.ports.stored import StoreUnavailable
 from tests.contract.store_samples import a_contact, an_attempt
 from tests.engine.world import VirtualClock, make_store
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.ports.store import Conflict
+from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.office import AGENT_PREFIX, answering, dialer, is_agent, office

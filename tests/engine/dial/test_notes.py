@@ -11,7 +11,7 @@ from engine.dial.notes import CallNotes
 from engine.events import Event
 from engine.flow.services import StepNote
 from engine.model import Attempt
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import FixedClock, a_contact, an_attempt
 

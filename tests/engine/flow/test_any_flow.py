@@ -13,9 +13,9 @@ from engine.amd import AmdVerdict
 from engine.dial.conversation import FlowParts
 from engine.flow.definition import InvalidDefinition, read_definition
 from engine.model import FlowSettings
+from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import RequestFailed
 from engine.ports.speech import SpeechFailed
-from engine.ports.store import AttemptFilter
 from sim.telephony import CallScript, Moment, Press
 from tests.engine.flow.scripted import ScriptedRequests, ScriptedSpeech
 from tests.engine.made import flow

@@ -8,7 +8,7 @@ from engine.intake.answer import guard_cell, write_receipt, write_refusal, write
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
 from engine.model import RejectedRow, Report, RowError
-from engine.ports.store import DuplicateList
+from engine.ports.stored import DuplicateList
 from tests.contract.store_samples import NOW, a_list
 
 ERROR = RowError(2, "tel1", "invalid_number", "'12' is not a phone number.")

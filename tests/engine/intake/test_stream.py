@@ -27,7 +27,7 @@ from engine.intake.refused import Refused
 from engine.intake.stream import ContactStream, Progress
 from engine.intake.submission import Intake
 from engine.intake.taking import Taking
-from engine.ports.store import PARTIAL, IdempotentAnswer
+from engine.ports.stored import PARTIAL, IdempotentAnswer
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import ACME, FLOW, NOW, FixedClock, a_flow, furnish
 from tests.engine.intake.byte_sources import Pieces, Tap

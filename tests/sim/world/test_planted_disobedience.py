@@ -18,7 +18,7 @@ from engine.did_health import RestWhen
 from engine.holding import Holding
 from engine.model import RetryRule
 from engine.ports.moving import ListEdit
-from engine.ports.store import StoreUnavailable
+from engine.ports.stored import StoreUnavailable
 from engine.runtime import Engine
 from engine.webhook import Outcome, Webhook
 from sim.memory_store.deliveries import MemoryDeliveries
