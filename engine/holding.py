@@ -152,18 +152,34 @@ class Holding:
     async def _cancel(self, flows: Sequence[Flow]) -> None:
         ids = {flow.id for flow in flows}
         async with self._held(ids):
-            for one in await self._store.open_lists():
-                if one.flow not in ids:
-                    continue
+            standing = []
+            for account, call_list in await self._lists_of(ids):
                 try:
-                    await self._cancel_list(one.account, one.list)
+                    await self._cancel_list(account, call_list)
                 except Conflict as conflict:
                     if conflict.code == "list_standing":
-                        await self._cancel_single_calls(one.list)
+                        standing.append(call_list)
                     elif conflict.code != "list_finished":  # it has come to its end meanwhile
                         raise
             for flow in ids:
                 self._live.take_back(flow, "canceled")
+            for call_list in standing:
+                await self._cancel_single_calls(call_list)
+
+    async def _lists_of(self, flows: set[str]) -> list[tuple[str, str]]:
+        """(account, list) of lists with contacts that wait or are on a call. Between two questions a contact
+        may go from the one to the other: so who waits is asked for on both sides of who is on a call."""
+        before = await self._store.open_lists()
+        called = [attempt for attempt, _ in await self._store.open_attempts()]
+        found = (*before, *await self._store.open_lists())
+        return [
+            *dict.fromkeys(
+                (
+                    *((one.account, one.list) for one in found if one.flow in flows),
+                    *((one.account, one.list) for one in called if one.flow in flows),
+                )
+            )
+        ]
 
     async def _cancel_single_calls(self, call_list: str) -> None:
         while True:

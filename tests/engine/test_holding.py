@@ -9,6 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from engine.amd import AmdVerdict
+from engine.model import FlowSettings, RetryRule
+from sim.call_script import CallScript
 from tests.engine.made import EPOCH, contact, did, flow
 from tests.engine.world import World, furnish, make_store, people, running
 
@@ -107,6 +110,27 @@ async def test_nothing_that_waited_is_called_after_a_cancel_and_what_comes_later
         await world.add_list(late, "lst_4")
         await world.wait_done("lst_4")
         assert calls_of(world, whom) == before + 1
+
+
+@pytest.mark.parametrize("whom", ["flow", "account"])
+async def test_who_is_on_a_call_while_all_is_canceled_is_not_called_again(
+    autojump_clock: MockClock, whom: str
+) -> None:
+    """The list has nobody left who waits."""
+    again: dict[Any, RetryRule] = {"machine": RetryRule(3, 5)}
+    verdict = AmdVerdict("machine", "maximum_number_of_words", 2_000)
+    machine = CallScript(final_after_s=1.0, talk_s=20.0, verdict=verdict)
+    one = flow(settings=FlowSettings(amd="detect", retry=again, attempts_max=5))
+    async with running(lambda *_call: machine, flows=[one]) as world:
+        await world.add_list(people(1))
+        await trio.sleep(5)
+        [up] = world.telephony.dialed
+        assert {one.state for one in await world.contacts()} == {"dialing"}
+        await act(world, "cancel", whom)
+        await world.wait_done()
+        await trio.sleep(60)
+        assert world.telephony.dialed == [up]
+        assert [one.disposition for one in await world.contacts()] == ["canceled"]
 
 
 @pytest.mark.parametrize("whom", ["flow", "account"])
