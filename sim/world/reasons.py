@@ -12,7 +12,7 @@ import trio
 
 from engine.model import Blocker, BlockerCode, Cap, Contact, Did, Flow, windows_of
 from sim.world.hours import country_of, may_call
-from sim.world.tape import CallOver, Happened, Invite, Told, read_event
+from sim.world.tape import CallOver, Happened, Invite, Told, read_fact
 
 if TYPE_CHECKING:
     from sim.world.run import World
@@ -92,7 +92,7 @@ class View:
                         if at > wall:
                             insort(self.begun[caller], entry.at)
                 case Told(type="attempt.ended"):
-                    one = self.world.store.tables.attempts[read_event(entry)["attempt"]]
+                    one = self.world.store.tables.attempts[read_fact(entry).attempt or ""]
                     self.over[one.list, one.number] = entry.at
                     self.over[one.account, one.number] = entry.at
                     if one.disposition == "unknown":

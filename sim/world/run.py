@@ -26,6 +26,7 @@ from engine.webhook import Delivery
 from sim.memory_store import MemoryStore
 from sim.world.clock import WorldClock
 from sim.world.disk import Disk, open_store
+from sim.world.judge import Breach, Judge
 from sim.world.network import ProcessTelephony, WorldNetwork
 from sim.world.obeying import Reply, obey
 from sim.world.plan import Action, Plan
@@ -64,6 +65,8 @@ class Run(Struct):
     processes: int
     faults: list[str]
     """Lines of the log that tell of a bug, and errors that ended a process."""
+    breaches: list[Breach]
+    """What the judge found."""
 
 
 def run_plan(plan: Plan, tamper: Callable[[World], None] | None = None) -> Run:
@@ -82,7 +85,7 @@ async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
     with _listen() as log:
         await world.live()
     tables = world.store.tables
-    return Run(
+    run = Run(
         plan=plan,
         tape=world.tape,
         contacts=[*tables.contacts.values()],
@@ -92,7 +95,10 @@ async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
         ended_at=trio.current_time(),
         processes=world.processes,
         faults=[*world.faults, *(_describe(line) for line in log if line["event"] in OUR_FAULT)],
+        breaches=[],
     )
+    run.breaches = world.judge.finish(run)
+    return run
 
 
 @contextmanager
@@ -114,6 +120,8 @@ class World:
         self.tape = Tape()
         self.clock = WorldClock(plan.epoch)
         self.store = MemoryStore(self._hear, self.clock)
+        self.judge = Judge(plan, self.store.tables)
+        self.tape.readers.append(self.judge.read)
         chance = Random(plan.seed)
         self.disk = Disk(self.store, plan.disk, chance, self.tape)
         self.network = WorldNetwork(

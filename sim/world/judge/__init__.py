@@ -1,34 +1,94 @@
-"""The judge: looks at a run from outside, by the carrier's log, the commits and what the store holds at the
-end, and says which promise was broken. It shares no code with what it judges."""
+"""The judge: reads along with a run from outside, by the carrier's log and the commits, compares that with
+what the store holds, and says which promise was broken. It shares no code with what it judges.
+
+It keeps what is under way and the windows of limits, and nothing of what was settled: a day of a million
+contacts takes it no more memory than an hour.
+"""
 
 from __future__ import annotations
 
-from sim.world.judge.case import Breach, Case
-from sim.world.judge.contacts import judge_contacts
-from sim.world.judge.deliveries import judge_deliveries
-from sim.world.judge.events import judge_events
-from sim.world.judge.hours import judge_hours
-from sim.world.judge.limits import judge_limits
-from sim.world.judge.obedience import judge_obedience
-from sim.world.judge.rests import judge_rests
-from sim.world.judge.starts import judge_starts
-from sim.world.run import Run
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["Breach", "judge"]
+from sim.world.judge.case import Breach, Call, Case, Rules
+from sim.world.judge.contacts import ContactRules
+from sim.world.judge.deliveries import DeliveryRules
+from sim.world.judge.events import EventRules
+from sim.world.judge.hours import HourRules
+from sim.world.judge.limits import LimitRules
+from sim.world.judge.obedience import ObedienceRules
+from sim.world.judge.rests import RestRules
+from sim.world.judge.settling import Settling
+from sim.world.judge.starts import StartRules
+from sim.world.plan import Plan
+from sim.world.tape import Entry, Fact, Invite, Told, read_fact
+
+if TYPE_CHECKING:
+    from sim.memory_store.tables import Tables
+    from sim.world.run import Run
+
+__all__ = ["Breach", "Judge", "judge"]
+
+RULES: Final[Sequence[type[Rules]]] = (
+    EventRules,
+    ContactRules,
+    DeliveryRules,
+    HourRules,
+    LimitRules,
+    ObedienceRules,
+    RestRules,
+    StartRules,
+)
+
+
+class Judge:
+    """Reads one run. `tables` are what its store holds."""
+
+    def __init__(self, plan: Plan, tables: Tables) -> None:
+        self.case = Case(plan, tables)
+        self._settling = Settling(self.case)
+        self._rules = [make(self.case) for make in RULES]
+        self._told: list[Callable[[Told, Fact, Call | None], None]] = self._having("told")
+        self._invited: list[Callable[[Invite, Call | None], None]] = self._having("invited")
+        self._read: list[Callable[[Entry], None]] = self._having("read")
+
+    def _having(self, method: str) -> list[Any]:
+        """The method of those rules that have one of their own."""
+        return [
+            getattr(one, method)
+            for one in self._rules
+            if getattr(type(one), method) is not getattr(Rules, method)
+        ]
+
+    def read(self, entry: Entry) -> None:
+        """The next thing that was seen."""
+        if isinstance(entry, Told):
+            fact = read_fact(entry)
+            call = None if fact.attempt is None else self.case.call(fact.attempt)
+            for told in self._told:
+                told(entry, fact, call)
+        elif isinstance(entry, Invite):
+            known = self.case.call(entry.attempt)
+            for invited in self._invited:
+                invited(entry, known)
+        else:
+            for read in self._read:
+                read(entry)
+
+    def settle(self, contact: str) -> None:
+        """Look at a contact for the last time, and forget it."""
+        self._settling.settle(contact)
+
+    def finish(self, run: Run) -> list[Breach]:
+        """Everything that was broken; nothing where all held. Once, when the run is over."""
+        for rules in self._rules:
+            rules.finish(run)
+        self._settling.settle_all()
+        for fault in run.faults:
+            self.case.note("a bug of ours", fault)
+        return self.case.breaches
 
 
 def judge(run: Run) -> list[Breach]:
-    """Everything that was broken; nothing where all held."""
-    case = Case(run)
-    found = [
-        *judge_contacts(case),
-        *judge_events(case),
-        *judge_deliveries(case),
-        *judge_hours(case),
-        *judge_limits(case),
-        *judge_obedience(case),
-        *judge_rests(case),
-        *judge_starts(case),
-    ]
-    found += [Breach("a bug of ours", fault) for fault in run.faults]
-    return found
+    """What was broken in a run; nothing where all held."""
+    return [*run.breaches]

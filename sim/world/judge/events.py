@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sim.world.judge.case import Breach, Case
-from sim.world.tape import read_event
+from sim.world.judge.case import Call, Case, Rules
+from sim.world.tape import Fact, Told
+
+if TYPE_CHECKING:
+    from sim.world.run import Run
 
 RANKS: Final = {
     "attempt.initiated": 0,
@@ -16,65 +18,58 @@ RANKS: Final = {
     "attempt.ended": 4,
 }
 """Events of an attempt in their order; all others lie between an answer and the end."""
+BETWEEN: Final = 3
 
 
-def judge_events(case: Case) -> Iterator[Breach]:
+class EventRules(Rules):
     """Those of every account, contact, attempt and list."""
-    seqs: defaultdict[str, int] = defaultdict(int)
-    by_attempt: defaultdict[str, list[str]] = defaultdict(list)
-    completed: dict[str, str] = {}
-    finished: set[str] = set()
-    for told in case.told:
-        seqs[told.account] += 1
-        if told.seq != seqs[told.account]:
-            yield Breach("events are numbered without a gap", f"{told.account}: {told.seq}")
-        event = read_event(told)
-        contact, attempt = event["contact"], event["attempt"]
-        if contact in completed:
-            yield Breach("the last event of a contact is its disposition", _show(event))
-        if event["list"] in finished:
-            yield Breach("the last event of a list is its completion", _show(event))
-        if attempt is not None and event["type"].startswith("attempt."):
-            by_attempt[attempt].append(event["type"])
-        if event["type"] == "contact.completed":
-            completed[contact] = event["data"]["disposition"]
-        elif event["type"] == "list.completed":
-            finished.add(event["list"])
-    yield from _judge_attempts(case, by_attempt)
-    yield from _judge_completions(case, completed, finished)
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._seqs: defaultdict[str, int] = defaultdict(int)
+        self._finished: set[str] = set()
+        """Lists whose completion was told."""
+
+    def told(self, told: Told, fact: Fact, call: Call | None) -> None:
+        self._seqs[told.account] += 1
+        if told.seq != self._seqs[told.account]:
+            self.case.note("events are numbered without a gap", f"{told.account}: {told.seq}")
+        if fact.contact is not None:
+            self._judge_contact(fact)
+        if fact.list in self._finished:
+            self.case.note("the last event of a list is its completion", _show(fact))
+        if call is not None and told.type.startswith("attempt."):
+            self._judge_attempt(told.type, call)
+        if told.type == "list.completed" and fact.list is not None:
+            self._finished.add(fact.list)
+
+    def _judge_contact(self, fact: Fact) -> None:
+        assert fact.contact is not None
+        person = self.case.person(fact.contact)
+        if person is None or person.completed is not None:
+            self.case.note("the last event of a contact is its disposition", _show(fact))
+        if person is not None and fact.type == "contact.completed":
+            person.completed = fact.data.disposition
+
+    def _judge_attempt(self, type_: str, call: Call) -> None:
+        rank, attempt = RANKS.get(type_, BETWEEN), call.attempt.id
+        if rank < call.rank or (rank == call.rank != BETWEEN):
+            what = f"{attempt}: {type_} after {call.told}"
+            self.case.note("the events of an attempt are in order", what)
+        if call.rank < 0 < rank:
+            what = f"{attempt}: begins with {type_}"
+            self.case.note("an attempt is told of from its intent to its end", what)
+        call.rank, call.told = rank, type_
+
+    def finish(self, run: Run) -> None:
+        open_lists = {one.list for one in run.contacts if one.disposition is None}
+        for one in run.lists:
+            if one.standing or one.status == "rejected":
+                continue
+            should = one.id not in open_lists
+            if should != (one.id in self._finished):
+                self.case.note("a list is completed with its last contact", one.id)
 
 
-def _judge_attempts(case: Case, by_attempt: dict[str, list[str]]) -> Iterator[Breach]:
-    for attempt, types in by_attempt.items():
-        ranks = [RANKS.get(one, 3) for one in types]
-        once = [rank for rank in ranks if rank != 3]
-        if ranks != sorted(ranks) or len(once) != len(set(once)):
-            yield Breach("the events of an attempt are in order", f"{attempt}: {' '.join(types)}")
-        if ranks[0] != 0 or ranks[-1] != 4:
-            yield Breach("an attempt is told of from its intent to its end", f"{attempt}: {types}")
-    for untold in case.attempts.keys() - by_attempt.keys():
-        yield Breach("every attempt is told of", untold)
-
-
-def _judge_completions(
-    case: Case, completed: dict[str, str], finished: set[str]
-) -> Iterator[Breach]:
-    open_lists = set()
-    for contact in case.contacts.values():
-        if contact.disposition != completed.get(contact.id):
-            yield Breach(
-                "every contact has one disposition, which is told",
-                f"{contact.id}: {contact.disposition}, told {completed.get(contact.id)}",
-            )
-        if contact.disposition is None:
-            open_lists.add(contact.list)
-    for one in case.lists.values():
-        if one.standing or one.status == "rejected":
-            continue
-        should = one.id not in open_lists
-        if should != (one.id in finished):
-            yield Breach("a list is completed with its last contact", one.id)
-
-
-def _show(event: dict[str, Any]) -> str:
-    return f"{event['list']} {event['contact']}: {event['type']} {event['data']}"
+def _show(fact: Fact) -> str:
+    return f"{fact.list} {fact.contact}: {fact.type} {fact.data}"

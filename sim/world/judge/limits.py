@@ -1,21 +1,28 @@
 """No limit is broken in any sliding window, by counting: how many calls arrived in the window that ends with
 each call, and how many were up at once.
 
-A call whose process died counts as up no longer: nobody is there who could hang it up, or know of it.
+A call whose process died counts as up no longer: nobody is there who could hang it up, or know of it. Calls
+may overtake each other on their way, so they are counted in the order in which they arrive.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING, Final
 
-from engine.model import AccountRules, Cap
+from msgspec import Struct
+
+from engine.model import AccountRules, CalleeCap, Cap
 from sim.world.hours import country_of
-from sim.world.judge.case import Breach, Case
+from sim.world.judge.case import Call, Case, Rules
 from sim.world.plan import COUNTRIES
-from sim.world.tape import CallOver, Invite
+from sim.world.tape import CallOver, Entry, Invite
+
+if TYPE_CHECKING:
+    from sim.world.run import Run
 
 EXACT_S: Final = 1e-6
 """What floating-point arithmetic may lose of a window."""
@@ -23,54 +30,182 @@ EXACT_S: Final = 1e-6
 DAY_S: Final = 86_400.0
 NO_CAPACITY: Final = (429, 503)
 
-Party = tuple[str, str]
-"""What kind of party, and which."""
-Window = tuple[int, float]
-"""At most so many calls in so many seconds."""
+
+class _Window:
+    """At most so many calls in so many seconds; and the calls that may count."""
+
+    def __init__(self, calls: int, per_s: float) -> None:
+        self.calls = calls
+        self.per_s = per_s
+        self.arrivals: deque[float] = deque()
+
+    def add(self, at: float) -> int:
+        """One more arrives; how many there are now."""
+        arrivals, since = self.arrivals, at - self.per_s + EXACT_S
+        while arrivals and arrivals[0] <= since:
+            arrivals.popleft()
+        arrivals.append(at)
+        return len(arrivals)
 
 
-def judge_limits(case: Case) -> Iterator[Breach]:
+class _Party:
+    """Who is limited."""
+
+    def __init__(
+        self, name: str, cps: float | None, channels: int | None, caps: Sequence[Cap]
+    ) -> None:
+        self.name = name
+        self.channels = inf if channels is None else channels
+        self.up = 0
+        self.windows = [_Window(cap.calls, cap.per_s) for cap in caps]
+        if cps is not None:
+            self.windows.append(_Window(1, 1 / cps) if cps < 1 else _Window(int(cps), 1.0))
+
+
+class _Way(Struct, frozen=True):
+    """A call that is on its way."""
+
+    arrives_at: float
+    number: str
+    parties: Sequence[_Party]
+    callee_caps: Sequence[CalleeCap]
+    account: str
+
+
+class LimitRules(Rules):
     """Those of the installation, the accounts, the trunks, the flows, the DIDs and the callees."""
-    windows, channels = _limits_of(case)
-    arrivals: defaultdict[Party, list[float]] = defaultdict(list)
-    for one in case.invites:
-        for party in _parties_of(case, one):
-            arrivals[party].append(one.arrived_at)
-    for party, limits in windows.items():
-        for limit in limits:
-            yield from _judge_window(party, limit, sorted(arrivals[party]))
-    yield from _judge_channels(case, channels)
-    yield from _judge_callees(case)
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        plan = case.plan
+        self._engine = _Party("engine", plan.cps, plan.channels, plan.caps)
+        self._trunks = {
+            one.name: _Party(f"trunk {one.name}", one.cps, one.channels, one.caps)
+            for one in plan.trunks
+        }
+        self._dids = {
+            one.number: _Party(f"did {one.number}", one.cps, one.channels, one.caps)
+            for one in plan.dids
+        }
+        self._flows = {
+            one.id: _Party(
+                f"flow {one.id}", one.settings.cps, one.settings.channels, one.settings.caps
+            )
+            for one in plan.flows
+        }
+        self._accounts = {one.id: _party_of(one.id, one.rules) for one in plan.accounts}
+        self._countries = {
+            (one.id, country): _Party(f"account {one.id} {country}", None, None, [Cap(most, DAY_S)])
+            for one in plan.accounts
+            for country, most in _countries_of(one.rules).items()
+        }
+        self._callee_caps = {
+            flow.id: (
+                *case.accounts[flow.account].rules.callee_caps,
+                *flow.settings.callee_caps,
+            )
+            for flow in plan.flows
+        }
+        self._longest_s: dict[str, float] = {}
+        """By account: the longest window of any cap on callees."""
+        for flow in plan.flows:
+            for cap in self._callee_caps[flow.id]:
+                longest_s = self._longest_s.get(flow.account, 0.0)
+                self._longest_s[flow.account] = max(longest_s, cap.per_s)
+        self._ways: list[tuple[float, int, _Way]] = []
+        """A heap, by when they arrive and when they left."""
+        self._left = 0
+        """Calls that left so far."""
+        self._up: dict[str, Sequence[_Party]] = {}
+        """By attempt whose call is up."""
+        self._callees: dict[tuple[str, str], list[float]] = {}
+        """By account and number: when its calls arrived that may count."""
+        self._callee_ages: deque[tuple[float, tuple[str, str]]] = deque()
+        """Of each of these when it does not count any more."""
+
+    def invited(self, invite: Invite, call: Call | None) -> None:
+        while self._ways and self._ways[0][0] <= invite.at:
+            self._arrive(heapq.heappop(self._ways)[2])
+        parties = self._parties_of(invite, call)
+        for party in parties:
+            party.up += 1
+            if party.up > party.channels:
+                what = f"{party.name}: {party.up} at {invite.at:.3f}"
+                self.case.note("no more calls are up at once than channels", what)
+        self._up[invite.attempt] = parties
+        caps: Sequence[CalleeCap] = ()
+        account = ""
+        if call is not None and invite.code not in NO_CAPACITY:
+            # A call that was refused for want of capacity reached nobody.
+            caps, account = self._callee_caps[call.attempt.flow], call.attempt.account
+        way = _Way(invite.arrived_at, invite.number, parties, caps, account)
+        self._left += 1
+        heapq.heappush(self._ways, (way.arrives_at, self._left, way))
+
+    def read(self, entry: Entry) -> None:
+        if isinstance(entry, CallOver):
+            for party in self._up.pop(entry.attempt, ()):
+                party.up -= 1
+
+    def finish(self, run: Run) -> None:
+        while self._ways:
+            self._arrive(heapq.heappop(self._ways)[2])
+
+    def _parties_of(self, invite: Invite, call: Call | None) -> Sequence[_Party]:
+        parties = [self._engine, self._trunks[invite.trunk], self._dids[invite.caller]]
+        if call is not None:
+            account = call.attempt.account
+            parties += (self._flows[call.attempt.flow], self._accounts[account])
+            if self._countries:
+                limited = self._countries.get((account, country_of(invite.number)))
+                parties += () if limited is None else (limited,)
+        return parties
+
+    def _arrive(self, way: _Way) -> None:
+        at = way.arrives_at
+        for party in way.parties:
+            for window in party.windows:
+                count = window.add(at)
+                if count > window.calls:
+                    self.case.note(
+                        "no limit is exceeded in any sliding window",
+                        f"{party.name}: {count} calls in the {window.per_s:g} s until {at:.3f},"
+                        f" not {window.calls}",
+                    )
+        if way.account in self._longest_s:
+            self._reach(way)
+
+    def _reach(self, way: _Way) -> None:
+        """Count a call for its callee: an account's caps are on all its calls, a flow's on its own, each
+        counted over all calls of the account."""
+        at, ages = way.arrives_at, self._callee_ages
+        while ages and ages[0][0] <= at:
+            _, gone = ages.popleft()
+            kept = self._callees[gone]
+            del kept[0]
+            if not kept:
+                del self._callees[gone]
+        key = way.account, way.number
+        calls = self._callees.setdefault(key, [])
+        calls.append(at)
+        # All in one line, however long each counts: so none leaves it too early.
+        ages.append((at + max(self._longest_s.values()), key))
+        for cap in way.callee_caps:
+            since = at - cap.per_s + EXACT_S
+            count = sum(one > since for one in calls)
+            if count > cap.calls:
+                self.case.note(
+                    "nobody is called more often than the caps on callees allow",
+                    f"{way.number}: {count} calls in the {cap.per_s:g} s until {at:.3f},"
+                    f" not {cap.calls}",
+                )
 
 
-def _limits_of(case: Case) -> tuple[dict[Party, list[Window]], dict[Party, int]]:
-    plan = case.plan
-    settings: dict[Party, tuple[float | None, int | None, Sequence[Cap]]] = {
-        ("engine", ""): (plan.cps, plan.channels, plan.caps)
-    }
-    for trunk in plan.trunks:
-        settings["trunk", trunk.name] = trunk.cps, trunk.channels, trunk.caps
-    for did in plan.dids:
-        settings["did", did.number] = did.cps, did.channels, did.caps
-    for flow in plan.flows:
-        settings["flow", flow.id] = flow.settings.cps, flow.settings.channels, flow.settings.caps
-    for account in plan.accounts:
-        rules = account.rules
-        settings["account", account.id] = rules.cps, rules.channels, rules.caps
-        for country, most in _countries_of(rules).items():
-            settings["account", f"{account.id} {country}"] = None, None, [Cap(most, DAY_S)]
-        if rules.calls_per_day is not None:
-            day_cap = Cap(rules.calls_per_day, DAY_S)
-            settings["account", account.id] = rules.cps, rules.channels, (*rules.caps, day_cap)
-    windows = {
-        party: [
-            *([] if cps is None else [_window_of(cps)]),
-            *((cap.calls, cap.per_s) for cap in caps),
-        ]
-        for party, (cps, _, caps) in settings.items()
-    }
-    channels = {party: most for party, (_, most, _) in settings.items() if most is not None}
-    return windows, channels
+def _party_of(account: str, rules: AccountRules) -> _Party:
+    caps = [*rules.caps]
+    if rules.calls_per_day is not None:
+        caps.append(Cap(rules.calls_per_day, DAY_S))
+    return _Party(f"account {account}", rules.cps, rules.channels, caps)
 
 
 def _countries_of(rules: AccountRules) -> dict[str, int]:
@@ -78,72 +213,3 @@ def _countries_of(rules: AccountRules) -> dict[str, int]:
     most = rules.country_calls_per_day
     capped = {} if most is None else dict.fromkeys(COUNTRIES.values(), most)
     return capped | rules.country_caps
-
-
-def _window_of(cps: float) -> Window:
-    return (1, 1 / cps) if cps < 1 else (int(cps), 1.0)
-
-
-def _parties_of(case: Case, invite: Invite) -> Iterable[Party]:
-    parties = [("engine", ""), ("trunk", invite.trunk), ("did", invite.caller)]
-    attempt = case.attempts.get(invite.attempt)
-    if attempt is None:
-        return parties
-    account = attempt.account
-    country = f"{account} {country_of(invite.number)}"
-    return [*parties, ("flow", attempt.flow), ("account", account), ("account", country)]
-
-
-def _judge_window(party: Party, limit: Window, arrivals: list[float]) -> Iterator[Breach]:
-    calls, per_s = limit
-    for place, at in enumerate(arrivals):
-        first = bisect_right(arrivals, at - per_s + EXACT_S)
-        count = place + 1 - first
-        if count > calls:
-            yield Breach(
-                "no limit is exceeded in any sliding window",
-                f"{' '.join(party)}: {count} calls in the {per_s:g} s until {at:.3f}, not {calls}",
-            )
-
-
-def _judge_callees(case: Case) -> Iterator[Breach]:
-    """Those of callees: an account's on all its calls, a flow's on its own, each counted over all calls of
-    the account. A call that was refused for want of capacity reached nobody."""
-    arrivals: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for one in sorted(case.invites, key=lambda invite: invite.arrived_at):
-        attempt = case.attempts.get(one.attempt)
-        if attempt is None or one.code in NO_CAPACITY:
-            continue
-        before = arrivals[attempt.account, one.number]
-        before.append(one.arrived_at)
-        caps = (
-            *case.accounts[attempt.account].rules.callee_caps,
-            *case.flows[attempt.flow].settings.callee_caps,
-        )
-        for cap in caps:
-            first = bisect_right(before, one.arrived_at - cap.per_s + EXACT_S)
-            count = len(before) - first
-            if count > cap.calls:
-                yield Breach(
-                    "nobody is called more often than the caps on callees allow",
-                    f"{one.number}: {count} calls in the {cap.per_s:g} s until "
-                    f"{one.arrived_at:.3f}, not {cap.calls}",
-                )
-
-
-def _judge_channels(case: Case, channels: dict[Party, int]) -> Iterator[Breach]:
-    up: defaultdict[Party, int] = defaultdict(int)
-    invites: dict[str, Invite] = {}
-    for entry in case.entries:
-        if isinstance(entry, Invite):
-            invites[entry.attempt] = entry
-            for party in _parties_of(case, entry):
-                up[party] += 1
-                if up[party] > channels.get(party, up[party]):
-                    yield Breach(
-                        "no more calls are up at once than channels",
-                        f"{' '.join(party)}: {up[party]} at {entry.at:.3f}",
-                    )
-        elif isinstance(entry, CallOver):
-            for party in _parties_of(case, invites[entry.attempt]):
-                up[party] -= 1

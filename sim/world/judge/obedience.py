@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from engine.model import Attempt
-from sim.world.judge.case import Breach, Case
-from sim.world.tape import Answered, Asked, Invite, Listed, Told, read_event
+from sim.world.judge.case import Call, Case, Rules
+from sim.world.tape import Answered, Asked, Entry, Fact, Invite, Listed, Told
 
 STOPS: Final = {
     "pause": "paused",
@@ -31,22 +30,45 @@ Place = tuple[str, str, str]
 
 
 class _Ban(Struct, frozen=True):
-    """Numbers that must not be called."""
+    """A number, or all that begin like it, that must not be called."""
 
-    account: str
     flow: str | None
-    number: str
     expires_at: float | None
 
-    def bars(self, attempt: Attempt, wall_at: float) -> bool:
-        if self.account != attempt.account or self.flow not in (None, attempt.flow):
+    def bars(self, flow: str, wall_at: float) -> bool:
+        if self.flow not in (None, flow):
             return False
-        if self.expires_at is not None and wall_at >= self.expires_at:
-            return False
-        wanted = (attempt.number, attempt.redirected_from)
-        if self.number.endswith("*"):
-            return any(one is not None and one.startswith(self.number[:-1]) for one in wanted)
-        return self.number in wanted
+        return self.expires_at is None or wall_at < self.expires_at
+
+
+class _Bans:
+    """Those of all accounts."""
+
+    def __init__(self) -> None:
+        self._of: dict[tuple[str, str], list[_Ban]] = {}
+        """By account and number, or the beginning of one."""
+        self._lengths: dict[str, set[int]] = {}
+        """By account: how long the beginnings are."""
+
+    def add(self, account: str, number: str, ban: _Ban) -> None:
+        if number.endswith("*"):
+            self._lengths.setdefault(account, set()).add(len(number) - 1)
+        kept = self._of.setdefault((account, number), [])
+        if ban not in kept:
+            kept.append(ban)
+
+    def bar(self, attempt: Attempt) -> bool:
+        """Whether an attempt is one that must not be."""
+        account, at = attempt.account, attempt.initiated_at
+        for number in (attempt.number, attempt.redirected_from):
+            if number is None:
+                continue
+            lengths = self._lengths.get(account, ())
+            for entry in (number, *(f"{number[:length]}*" for length in lengths)):
+                bans = self._of.get((account, entry), ())
+                if any(ban.bars(attempt.flow, at) for ban in bans):
+                    return True
+        return False
 
 
 class _Orders:
@@ -82,7 +104,8 @@ class _Orders:
 
 
 class _Endings:
-    """Who is not called any more, as their flow or account was canceled."""
+    """Who is not called any more, as their flow or account was canceled. Of use only where such an order is
+    in the plan."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
@@ -104,75 +127,76 @@ class _Endings:
         elif entry.what == "call" and entry.accepted:
             self._taken[entry.answer] = None
         elif entry.what in ENDS and entry.answer == "done":
+            contacts = self._case.tables.contacts
             for contact in self._meant.pop((entry.what, entry.whom), set()):
-                one = self._case.contacts[contact]
+                one = contacts[contact]
                 if entry.whom in (one.flow, one.account) and contact not in self._up:
                     self.ended.add(contact)
 
-    def note_event(self, entry: Told) -> None:
-        if entry.type == "attempt.initiated":
-            self._up[read_event(entry)["contact"]] = None
-        elif entry.type == "attempt.ended":
-            self._up.pop(read_event(entry)["contact"], None)
+    def note_event(self, fact: Fact) -> None:
+        assert fact.contact is not None
+        if fact.type == "attempt.initiated":
+            self._up[fact.contact] = None
+        elif fact.type == "attempt.ended":
+            self._up.pop(fact.contact, None)
 
 
-def judge_obedience(case: Case) -> Iterator[Breach]:
+class ObedienceRules(Rules):
     """In the order in which things were seen: what was answered before a call left holds for it."""
-    orders, endings = _Orders(), _Endings(case)
-    bans: list[_Ban] = []
-    for entry in case.entries:
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._orders = _Orders()
+        has_ends = any(action.deed in ENDS for action in case.plan.actions)
+        self._endings = _Endings(case) if has_ends else None
+        self._bans = _Bans()
+
+    def read(self, entry: Entry) -> None:
         match entry:
             case Asked():
-                orders.note_question(entry)
-                if entry.what in ENDS:
-                    endings.note_question(entry)
+                self._orders.note_question(entry)
+                if self._endings is not None and entry.what in ENDS:
+                    self._endings.note_question(entry)
             case Answered():
-                orders.note_answer(entry)
-                endings.note_answer(entry)
+                self._orders.note_answer(entry)
+                if self._endings is not None:
+                    self._endings.note_answer(entry)
             case Listed():
-                bans += [
-                    _Ban(entry.account, entry.flow, one, entry.expires_at) for one in entry.numbers
-                ]
-            case Told(type="attempt.opt_out"):
-                bans.append(_opted_out(entry))
-            case Told(type="attempt.initiated" | "attempt.ended"):
-                endings.note_event(entry)
-                yield from _judge_bans(case, entry, bans)
-            case Invite():
-                yield from _judge_stopped(case, entry, orders, endings)
+                ban = _Ban(entry.flow, entry.expires_at)
+                for number in entry.numbers:
+                    self._bans.add(entry.account, number, ban)
 
+    def told(self, told: Told, fact: Fact, call: Call | None) -> None:
+        if told.type == "attempt.opt_out":
+            assert fact.data.number is not None
+            flow = fact.flow if fact.data.scope == "flow" else None
+            self._bans.add(told.account, fact.data.number, _Ban(flow, None))
+        elif told.type == "attempt.initiated" and call is not None:
+            attempt = call.attempt
+            if self._bans.bar(attempt):
+                what = f"{attempt.id} to {attempt.number}"
+                self.case.note("nobody is called who must not be", what)
+        if self._endings is not None and fact.attempt is not None:
+            self._endings.note_event(fact)
 
-def _judge_bans(case: Case, told: Told, bans: Sequence[_Ban]) -> Iterator[Breach]:
-    if told.type == "attempt.initiated":
-        attempt = case.attempts[read_event(told)["attempt"]]
-        if any(ban.bars(attempt, attempt.initiated_at) for ban in bans):
-            yield Breach("nobody is called who must not be", f"{attempt.id} to {attempt.number}")
+    def invited(self, invite: Invite, call: Call | None) -> None:
+        if call is None:
+            return
+        by: list[str | None] = []
+        attempt, stopped = call.attempt, self._orders.stopped
+        if stopped:
+            parties = ("list", attempt.list), ("flow", attempt.flow), ("account", attempt.account)
+            by = [stopped.get((*party, way)) for party in parties for way in WAYS]
+        what = [f"after {one}" for one in by if one is not None]
+        if self._endings is not None and attempt.contact in self._endings.ended:
+            what.append("though its flow was canceled")
+        for one in what:
+            self.case.note(
+                "nothing is dialled that was stopped", f"{invite.attempt} at {invite.at:.3f} {one}"
+            )
 
 
 def _place_of(entry: Asked | Answered) -> Place:
     kind = next((one for one in ("account", "flow") if entry.what.endswith(one)), "list")
     way = next((one for one in ("cancel", "stop") if entry.what.startswith(one)), "pause")
     return kind, entry.whom, "stop" if entry.what == "start_account" else way
-
-
-def _judge_stopped(
-    case: Case, invite: Invite, orders: _Orders, endings: _Endings
-) -> Iterator[Breach]:
-    attempt = case.attempts.get(invite.attempt)
-    if attempt is None:
-        return
-    parties = ("list", attempt.list), ("flow", attempt.flow), ("account", attempt.account)
-    by = [orders.stopped.get((*party, way)) for party in parties for way in WAYS]
-    what = [f"after {one}" for one in by if one is not None]
-    if attempt.contact in endings.ended:
-        what.append("though its flow was canceled")
-    for one in what:
-        yield Breach(
-            "nothing is dialled that was stopped", f"{invite.attempt} at {invite.at:.3f} {one}"
-        )
-
-
-def _opted_out(told: Told) -> _Ban:
-    event = read_event(told)
-    flow = event["flow"] if event["data"]["scope"] == "flow" else None
-    return _Ban(told.account, flow, event["data"]["number"], None)
