@@ -205,6 +205,7 @@ async def _serve(
             closing=hub.close,
             certificate=certificate,
             secure_headers=secure_headers(is_secure=url.startswith("https:")),
+            shortcut=app.shortcut,
         )
         await nursery.start(keep_running, "http", serve)
         sip_host, sip_port = parts.agent.address

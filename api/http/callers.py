@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
-from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.datastructures import Headers, MultiDict
 
 from api.http.auth import Caller
 from api.http.exchange import Front
+from api.http.forwarded import Sender
 
 TICKET: Final = "ticket"
 """The parameter with which a browser, which can send no key along with a feed, says who it is."""
 
 
-async def find_caller(front: Front, asked: BaseRequestWebsocket, *, takes_ticket: bool) -> Caller:
+class Sent(Protocol):
+    """What somebody sent, as much as it takes to say who it was: a request, or a websocket's first words."""
+
+    @property
+    def remote_addr(self) -> str | None:
+        """The address at the other end of the connection."""
+
+    @property
+    def scheme(self) -> str:
+        """What is spoken on it."""
+
+    @property
+    def headers(self) -> Headers:
+        """As they came."""
+
+    @property
+    def args(self) -> MultiDict[str, str]:
+        """What follows the question mark."""
+
+
+def find_sender(front: Front, sent: Sent) -> Sender:
+    """Where it came from, proxies apart."""
+    return front.settings.proxies.find_sender(sent.remote_addr, sent.scheme, sent.headers)
+
+
+async def find_caller(front: Front, sent: Sent, *, takes_ticket: bool) -> Caller:
     """Who asks. Raises the problems of `Keyring.find_caller`."""
-    sender = front.settings.proxies.find_sender(asked.remote_addr, asked.scheme, asked.headers)
-    ticket = asked.args.get(TICKET) if takes_ticket else None
+    address = find_sender(front, sent).address
+    ticket = sent.args.get(TICKET) if takes_ticket else None
     if ticket:
-        return front.keyring.redeem(front.tickets, ticket, sender.address)
-    return await front.keyring.find_caller(asked.headers, sender.address)
+        return front.keyring.redeem(front.tickets, ticket, address)
+    return await front.keyring.find_caller(sent.headers, address)

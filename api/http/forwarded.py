@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
@@ -21,6 +22,8 @@ Network = IPv4Network | IPv6Network
 
 HOPS_MAX: Final = 20
 """Proxies that one request comes through at the most."""
+ADDRESSES_KEPT: Final = 1_024
+"""Addresses that are remembered as they were read: most requests come from few."""
 NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 PAIR: Final = re.compile(rf'[ \t]*({NAME})=({NAME}|"[^"\\]*")[ \t]*')
 
@@ -102,6 +105,7 @@ def _read_scheme(text: str) -> str:
     return scheme if scheme in ("http", "https") else ""
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT)
 def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     """An address, with or without a port, IPv6 in brackets or, without a port, bare."""
     bare = re.fullmatch(r"\[([^\]]*)\](?::\d{1,5})?", text) or re.fullmatch(

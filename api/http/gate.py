@@ -120,10 +120,33 @@ class GatedBody(TrioBody):
         with trio.move_on_after(timeout_s) as scope:
             data: bytes = await self
         if scope.cancelled_caught:
-            raise Problem("body_timeout", f"The body was not complete after {timeout_s:g} s.")
+            raise _too_late(timeout_s)
         if self._received_bytes > self._bytes_max:
             raise _too_large(self._bytes_max)
         return data
+
+
+class WholeBody:
+    """A body that came with its request, as much of a `GatedBody` as a short request needs."""
+
+    def __init__(self, data: bytes | None) -> None:
+        """None is for a body that did not come in its time."""
+        self._data = data
+
+    def open(self, bytes_max: int) -> None:
+        """As of `GatedBody`."""
+        if self._data is not None and len(self._data) > bytes_max:
+            raise _too_large(bytes_max)
+
+    async def read(self, timeout_s: float) -> bytes:
+        """All of it. Raises the problem `body_timeout`."""
+        if self._data is None:
+            raise _too_late(timeout_s)
+        return self._data
+
+
+def _too_late(timeout_s: float) -> Problem:
+    return Problem("body_timeout", f"The body was not complete after {timeout_s:g} s.")
 
 
 def _too_large(bytes_max: int) -> Problem:

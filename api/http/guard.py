@@ -1,41 +1,37 @@
 """Listens for HTTP, and keeps what goes wrong on one connection to that connection.
 
-hypercorn 0.18 speaks the protocol; accepting, reading, sending and closing are done here, because that
-is where it falls over (pgjones/hypercorn#225 among others). Each workaround says which fault it is for,
-and has its regression test, so that a release that cures it is noticed.
+hypercorn 0.18 speaks the protocol (`protocol`); accepting, reading, sending and closing are done here,
+because that is where it falls over (pgjones/hypercorn#225 among others). Each workaround says which fault it
+is for, and has its regression test, so that a release that cures it is noticed.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import h11
 import structlog
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
-from hypercorn.logging import Logger
-from hypercorn.protocol.events import EndBody, Request, Response
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
-from hypercorn.protocol.ws_stream import WSStream
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
+from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
 from msgspec import Struct
 from quart_trio import QuartTrio
 
-from api.http.frames import FramedStream
 from api.http.problem import PROBLEM_TYPE, Problem
+from api.http.protocol import FrontConfig, Http1, NotSpoken, make_config
 from api.http.secure_headers import HEADERS
+from api.http.shortcut import Shortcut
 from api.http.tls import Certificate
 
 log = structlog.get_logger()
@@ -44,8 +40,6 @@ CONNECTIONS_MAX: Final = 2_000
 """Open at once; one more is told to come back."""
 BACKLOG: Final = 512
 """Connections that the kernel keeps until they are accepted."""
-HEAD_BYTES_MAX: Final = 16 * 1024
-"""Of a request's line and headers together."""
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """In which a client has agreed on TLS."""
 HEAD_TIMEOUT_S: Final = 15.0
@@ -62,10 +56,6 @@ LINGER_S: Final = 1.0
 UNACKNOWLEDGED_MS_MAX: Final = 120_000
 """How long the kernel waits for a client that acknowledges nothing, or has no room (TCP_USER_TIMEOUT,
 RFC 5482)."""
-WEBSOCKET_BYTES_MAX: Final = 4096
-"""Of a message from a client; none has anything to say yet."""
-PING_INTERVAL_S: Final = 20.0
-"""Between two pings on a websocket, so that nothing on the way takes it for dead."""
 DRAIN_S: Final = 5.0
 """How long a stop waits for requests that are being answered."""
 
@@ -84,151 +74,6 @@ class Tally(Struct):
     """Cut off because the client did not take what it was sent."""
 
 
-class _NotSpoken(Exception):
-    """The client speaks a protocol that is not spoken here, or speaks out of turn."""
-
-
-class _Log(Logger):
-    """hypercorn's log entries, where ours are."""
-
-    async def exception(self, message: str, *args: Any, **kwargs: Any) -> None:
-        """Write down an error that reached hypercorn from the application."""
-        log.exception("application_failed", message=message % args if args else message)
-
-
-class _Config(Config):
-    """hypercorn's settings, and one of ours."""
-
-    secure_headers: tuple[tuple[bytes, bytes], ...] = ()
-    """Of answers that do not come from the application; names in lower case."""
-
-
-def make_config(secure_headers: Mapping[str, str] = HEADERS) -> _Config:
-    """hypercorn's settings, with the bounds above."""
-    config = _Config()
-    config.secure_headers = tuple(
-        (name.lower().encode(), value.encode()) for name, value in secure_headers.items()
-    )
-    config.accesslog = None
-    config.errorlog = None
-    config.logger_class = _Log
-    config.include_server_header = False
-    config.h11_max_incomplete_size = HEAD_BYTES_MAX
-    config.keep_alive_timeout = HEAD_TIMEOUT_S
-    config.websocket_max_message_size = WEBSOCKET_BYTES_MAX
-    config.websocket_ping_interval = PING_INTERVAL_S
-    return config
-
-
-class Http1(H11Protocol):
-    """HTTP/1.1 and websockets, and nothing else."""
-
-    config: _Config
-
-    _head = b""
-    """Of an answer whose body has not begun: both leave together, which saves a system call for each
-    answer, the dearest part of a small one."""
-
-    async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        try:
-            data = self.connection.send(event)
-        except h11.LocalProtocolError:
-            if self.connection.their_state != h11.ERROR:
-                raise
-            return
-        if isinstance(event, h11.Response):
-            self._head = data
-            return
-        data, self._head = self._head + data, b""
-        if data:
-            await self.send(RawData(data))
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """hypercorn would speak HTTP/2 without TLS to whoever asks, which nobody needs and which brings
-        that protocol's floods along. An `Upgrade: h2c` is ignored, as RFC 9110 §7.8 allows."""
-        if event.http_version != b"1.1" and event.http_version != b"1.0":
-            await self._send_error_response(505)
-            raise _NotSpoken(event.http_version.decode("latin1"))
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if not _asks_for_websocket(request):
-            await super()._create_stream(request)
-            return
-        # As hypercorn does, but with a stream of ours, and without compression: it would be done again for
-        # each client of the feed.
-        self.stream = FramedStream(
-            self.app,
-            self.config,
-            self.context,
-            self.task_group,
-            self.ssl,
-            self.client,
-            self.server,
-            self.stream_send,
-            STREAM_ID,
-        )
-        assert isinstance(
-            self.connection, h11.Connection
-        )  # a websocket is a connection's last request
-        self.connection = H11WSConnection(self.connection)
-        await self.stream.handle(
-            Request(
-                stream_id=STREAM_ID,
-                headers=[
-                    item for item in request.headers if item[0] != b"sec-websocket-extensions"
-                ],
-                http_version=request.http_version.decode(),
-                method=request.method.decode("ascii"),
-                raw_path=request.target,
-                state=self.connection_state,
-            )
-        )
-        await self.context.mark_request()
-        self._refuse_early(b"")
-
-    async def _send_error_response(self, status_code: int) -> None:
-        headers = [(b"content-length", b"0"), (b"connection", b"close")]
-        headers += [*self.config.secure_headers, *self.config.response_headers("h11")]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.EndOfMessage())
-
-    async def handle(self, event: Event) -> None:
-        """Take what arrived."""
-        if isinstance(event, RawData):
-            self._refuse_early(event.data)
-        await super().handle(event)
-
-    async def stream_send(self, event: StreamEvent) -> None:
-        """Pass on what the stream answers. hypercorn leaves a websocket that it refused open for ever; and
-        what it refuses by itself has none of the headers that our answers have."""
-        if isinstance(event, Response) and event.status_code >= 200:
-            said = {name.lower() for name, _ in event.headers}
-            missing = [item for item in self.config.secure_headers if item[0] not in said]
-            headers = [*event.headers, *missing]
-            event = Response(event.stream_id, headers, event.status_code)
-        await super().stream_send(event)
-        if isinstance(event, EndBody) and isinstance(self.connection, H11WSConnection):
-            await self.send(Closed())
-
-    def _refuse_early(self, data: bytes) -> None:
-        """A client waits until its websocket is accepted (RFC 6455 §4.1). One that does not gets two
-        answers from hypercorn, which is what #225 is about."""
-        if not isinstance(self.connection, H11WSConnection) or not isinstance(
-            self.stream, WSStream
-        ):
-            return
-        if (data or self.connection.buffer) and not self.stream.handshake.accepted:
-            raise _NotSpoken("a frame before its websocket was accepted")
-
-
-def _asks_for_websocket(request: h11.Request) -> bool:
-    """As RFC 6455 §4.2.1 has it, and hypercorn reads it; a later header of a name stands for those before."""
-    said = {bytes(name): value.decode("latin1").strip().lower() for name, value in request.headers}
-    upgrades = [token.strip() for token in said.get(b"connection", "").split(",")]
-    is_websocket = "upgrade" in upgrades and said.get(b"upgrade") == "websocket"
-    return is_websocket and request.method.upper() == b"GET"
-
-
 class GuardedConnection(TCPServer):
     """One client's connection. Nothing that happens on it is an error anywhere else."""
 
@@ -240,14 +85,21 @@ class GuardedConnection(TCPServer):
         tally: Tally,
         stream: trio.SocketStream,
         tls: ssl.SSLContext | None = None,
+        shortcut: Shortcut | None = None,
     ) -> None:
-        """`tls` is for a connection that is encrypted; None is for one that is not."""
+        """`tls` is for a connection that is encrypted; None is for one that is not. `shortcut` as of
+        `serve_http`."""
         self._tls = None if tls is None else _encrypt(stream, tls)
         super().__init__(app, config, context, {}, self._tls or stream)  # type: ignore[arg-type]
         self._wire = stream
         self._socket = stream.socket
         self._tally = tally
-        self._reading = trio.CancelScope()
+        self._shortcut = shortcut
+        self._reading = trio.CancelScope(deadline=trio.current_time() + HEAD_TIMEOUT_S)
+        """Ends when the client has kept us waiting for too long. A deadline of its own for each wait would be
+        a task for each request, as hypercorn has it."""
+        self._is_idle = True
+        """Whether no request is being read or answered."""
         self._leaving = False
 
     async def run(self) -> None:
@@ -257,7 +109,7 @@ class GuardedConnection(TCPServer):
         """
         try:
             await self._serve()
-        except* _NotSpoken:
+        except* NotSpoken:
             pass  # It spoke what is not spoken here, or out of turn: its connection ends, nothing else.
         except* OSError:
             pass  # It left before we could ask who it was.
@@ -283,7 +135,7 @@ class GuardedConnection(TCPServer):
             return
         async with TaskGroup() as task_group:
             self._task_group = task_group
-            self.protocol = Http1(  # type: ignore[assignment]
+            self._http = Http1(
                 self.app,
                 self.config,
                 self.context,
@@ -294,12 +146,13 @@ class GuardedConnection(TCPServer):
                 server,
                 self.protocol_send,
             )
-            await self.idle_task.restart(task_group, self._idle_timeout)
+            self._http.shortcut, self._http.wait_at_most = self._shortcut, self._wait_at_most
+            self.protocol = self._http  # type: ignore[assignment]
             try:
                 await self._read_data()
             finally:
                 self.abort()
-            # hypercorn would let its timers run to their end first, those of pings and of idleness.
+            # hypercorn would let its timers run to their end first, those of pings.
             assert task_group._nursery is not None
             task_group._nursery.cancel_scope.cancel()
 
@@ -326,6 +179,10 @@ class GuardedConnection(TCPServer):
                     break
             if self._leaving and self._tls is not None:
                 await self._read_out()
+        if self._reading.cancelled_caught and not self._leaving:
+            with trio.move_on_after(LINGER_S):
+                await self._http.expire()
+                await self._close()
         await self.protocol.handle(Closed())
 
     async def _read_out(self) -> None:
@@ -346,8 +203,20 @@ class GuardedConnection(TCPServer):
                 data = data[taken:]
             async with self.send_lock:
                 await self._send(data)
+        elif isinstance(event, Updated):
+            self._is_idle = event.idle
+            self._wait_at_most(HEAD_TIMEOUT_S if event.idle else math.inf)
         else:
             await super().protocol_send(event)
+
+    def end_idle(self) -> None:
+        """Close it as soon as there is nothing to be answered; a request that is under way is the last."""
+        if self._is_idle:
+            self._reading.cancel()
+
+    def _wait_at_most(self, wait_s: float) -> None:
+        if not self._leaving:
+            self._reading.deadline = trio.current_time() + wait_s
 
     def _send_now(self, data: bytes) -> int:
         """How many bytes the kernel takes without a wait. Mostly that is all of them; a scope with a
@@ -420,7 +289,9 @@ class Front:
         connections_max: int = CONNECTIONS_MAX,
         certificate: Certificate | None = None,
         secure_headers: Mapping[str, str] = HEADERS,
+        shortcut: Shortcut | None = None,
     ) -> None:
+        self._shortcut = shortcut
         self._certificate = certificate
         self._config = make_config(secure_headers)
         self._app = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
@@ -442,7 +313,7 @@ class Front:
         self._tally.accepted += 1
         tls = None if self._certificate is None else self._certificate.context
         connection = GuardedConnection(
-            self._app, self._config, self._context, self._tally, stream, tls
+            self._app, self._config, self._context, self._tally, stream, tls, self._shortcut
         )
         self._live.add(connection)
         try:
@@ -456,6 +327,8 @@ class Front:
         """Let idle connections go at once, and wait up to `drain_s` for the others."""
         self._nobody = trio.Event()
         await self._context.terminated.set()
+        for connection in self._live:
+            connection.end_idle()
         with trio.move_on_after(drain_s):
             if self._live:
                 await self._nobody.wait()
@@ -466,7 +339,7 @@ class Front:
             connection.abort()
 
 
-def _encode_busy(config: _Config) -> bytes:
+def _encode_busy(config: FrontConfig) -> bytes:
     body = BUSY.encode("")
     secure = b"".join(b"%b: %b\r\n" % item for item in config.secure_headers)
     return (
@@ -487,6 +360,7 @@ async def serve_http(
     connections_max: int = CONNECTIONS_MAX,
     certificate: Certificate | None = None,
     secure_headers: Mapping[str, str] = HEADERS,
+    shortcut: Shortcut | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown` is set, or until it is cancelled.
@@ -503,8 +377,9 @@ async def serve_http(
         connections_max: open at once.
         certificate: of the server, which then speaks TLS and nothing else.
         secure_headers: of answers that do not come from the application.
+        shortcut: answers what need not go to the application.
     """
-    front = Front(app, tally or Tally(), connections_max, certificate, secure_headers)
+    front = Front(app, tally or Tally(), connections_max, certificate, secure_headers, shortcut)
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
     async with trio.open_nursery() as connections:
         try:

@@ -105,6 +105,8 @@ class Route(Struct, frozen=True):
     """What it shows or changes that has an ETag (`api.http.etags`)."""
     takes_ticket: bool = False
     """Whether a ticket of the feed stands for a key, as `?ticket=`."""
+    is_short: bool = False
+    """Whether small JSON bodies come by the thousand, and go by the `shortcut`."""
 
     @property
     def is_audited(self) -> bool:
@@ -205,6 +207,7 @@ ROUTES: Final = (
         triggers.multicast,
         CONTACTS,
         creates=True,
+        is_short=True,
         query=("name", "priority", "strict"),
     ),
     Route(
@@ -214,6 +217,7 @@ ROUTES: Final = (
         triggers.call,
         JSON,
         creates=True,
+        is_short=True,
     ),
     Route(
         "POST",

@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 
 from api.http.gate import set_up_gate
 from api.http.guard import CONNECTIONS_MAX, Tally, serve_http
+from api.http.shortcut import Shortcut
 from api.http.tls import Certificate
 
 
@@ -52,6 +53,7 @@ async def serving(
     drain_s: float = 0.0,
     connections_max: int = CONNECTIONS_MAX,
     certificate: Certificate | None = None,
+    shortcut: Shortcut | None = None,
 ) -> AsyncIterator[Server]:
     """Serve `app` on a free port of the loopback while the block runs."""
     tally, shutdown = Tally(), trio.Event()
@@ -68,6 +70,7 @@ async def serving(
                 drain_s=drain_s,
                 connections_max=connections_max,
                 certificate=certificate,
+                shortcut=shortcut,
                 task_status=task_status,
             )
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from api.http import app
+from api.http import answering
 from api.http.app import LARGE_BODIES_MAX
 from tests.api.http.serving import read_to_end, serving
 from tests.api.http.world import World
@@ -31,7 +31,7 @@ def problem_in(answer: bytes) -> tuple[int, str]:
 async def test_a_body_that_does_not_come_to_its_end_is_given_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(answering, "BODY_TIMEOUT_S", 0.05)
     flow = await world.make_flow()
     async with serving(world.app) as server:
         path = f"/v1/flows/{flow}/calls"
@@ -54,12 +54,12 @@ async def test_of_large_bodies_an_account_has_half_the_turns_and_another_one_the
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Lists are judged in this very process here, and a turn must not time out for that.
-    monkeypatch.setattr(app, "TURN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(answering, "TURN_TIMEOUT_S", 0.5)
     flow = await world.make_flow()
     theirs = await world.make_flow(account="theirs")
     path = f"/v1/flows/{flow}/multicast"
     lines = b'{"tel":"+919876543210"}\n' * 4_000
-    assert len(lines) > app.USUAL_BYTES_MAX
+    assert len(lines) > answering.USUAL_BYTES_MAX
     head = head_of(path, "application/x-ndjson", len(lines))
     answers: list[bytes] = []
     async with serving(world.app) as server, trio.open_nursery() as nursery:

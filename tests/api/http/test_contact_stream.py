@@ -12,7 +12,8 @@ import trio.testing
 from msgspec import Struct
 
 from api.http import gate
-from api.http.app import STREAMS_OF_ONE_MAX, TURN_TIMEOUT_S
+from api.http.answering import TURN_TIMEOUT_S
+from api.http.app import STREAMS_OF_ONE_MAX
 from tests.api.http.serving import Server, read_to_end, serving
 from tests.api.http.world import World
 

@@ -11,7 +11,7 @@ import trio
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
 
-from api.http import guard
+from api.http import guard, protocol
 from api.http.gate import GatedBody
 from api.http.secure_headers import HEADERS
 from tests.api.http.serving import make_guarded_app, read_to_end, serving
@@ -91,7 +91,7 @@ async def test_hypercorn_by_itself_still_falls_over_a_trailing_byte() -> None:
         await receive()
         await send({"type": "websocket.accept"})
 
-    config = guard.make_config()
+    config = protocol.make_config()
     config.bind = ["127.0.0.1:0"]
 
     async def serve_one_client() -> None:
@@ -116,7 +116,7 @@ async def test_an_error_of_the_protocol_harms_only_its_own_connection(
 
     async with serving(make_app()) as server:
         with monkeypatch.context() as broken:
-            broken.setattr(guard.Http1, "_create_stream", fail)
+            broken.setattr(protocol.Http1, "_create_stream", fail)
             assert await server.exchange(GET) == b""
         assert body_of(await server.exchange(GET)) == b"hello"
         assert server.tally.broken == 1
@@ -196,7 +196,9 @@ async def test_a_client_that_never_ends_its_headers_is_closed(
 
 async def test_headers_beyond_their_limit_are_refused() -> None:
     async with serving(make_app()) as server:
-        answer = await server.exchange(b"GET / HTTP/1.1\r\nX: " + b"a" * guard.HEAD_BYTES_MAX * 2)
+        answer = await server.exchange(
+            b"GET / HTTP/1.1\r\nX: " + b"a" * protocol.HEAD_BYTES_MAX * 2
+        )
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
@@ -236,7 +238,7 @@ async def test_a_connection_too_many_is_told_to_come_back() -> None:
     ("request_", "status"),
     [
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-        (b"GET / HTTP/1.1\r\nX: " + b"a" * guard.HEAD_BYTES_MAX * 2, 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * protocol.HEAD_BYTES_MAX * 2, 431),
         (b"\x16\x03\x01\r\n\r\n", 400),
         (UPGRADE.replace(b"Version: 13", b"Version: 12"), 400),
     ],
