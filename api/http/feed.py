@@ -7,7 +7,9 @@ has overtaken it, it is told which events it missed and goes on with those that 
 Readers of the ring take turns: each belongs to one of a few beats, which are spread over the interval
 between two batches. Those of one beat read at the same moment and so get the very same bytes, which are put
 together once for all of them; and because the beats are apart, no crowd of readers keeps a call waiting while
-all of it is served.
+all of it is served. One reader of a beat keeps the time for all, and pushes to each what it is to have: to
+wake them all and let each send by itself would take as long again as the kernel takes for it. Who cannot be
+pushed to, because its client is slow, is woken and sends at its client's pace.
 
 A reader that asks for the past is first served from the store. It goes over to the ring when the store
 has no more and the ring still holds what comes next; as events are numbered without holes, nothing is
@@ -16,7 +18,7 @@ lost or repeated at that joint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import floor
 from typing import Final, Protocol
@@ -36,10 +38,8 @@ FRAME_EVENTS_MAX: Final = PAGE_MAX
 """Events in one frame. A page of the store that is shorter is its last."""
 BATCH_INTERVAL_S: Final = 0.1
 """Between two batches of the live feed to one reader: what happens meanwhile travels together."""
-CROWD_READERS: Final = 100
-"""Readers of an account beyond which batches are further apart."""
-CROWD_INTERVAL_S: Final = 0.2
-"""How far: what a reader costs is the writing of its batches, and calls are made beside it."""
+PUSHES_MAX: Final = 64
+"""That are made at one go, without letting others of the process have their turn."""
 BEATS: Final = 8
 """Moments within that interval at which readers get their batches, each reader at one of them."""
 BATCHES_KEPT: Final = 2 * BEATS
@@ -98,6 +98,33 @@ class EventFilter(Struct, frozen=True):
 
 EVERYTHING: Final = EventFilter()
 
+Push = Callable[[bytes], bytes | None]
+"""Sends a batch at once, if the client takes it: None where it did, and else what its reader has to send in
+the usual way, for which it may be that nothing but its turn is left."""
+
+
+class _Beat:
+    """Readers who get their batches at the same moment."""
+
+    def __init__(self) -> None:
+        self.keeper: FeedReader | None = None
+        """The reader that keeps the time for all."""
+        self.waiting: dict[FeedReader, trio.Event] = {}
+        """Those who wait to be served, and how they are called."""
+        self.news = trio.Event()
+        """That there may be something to be read."""
+
+    def wake(self) -> None:
+        """Let the keeper look again."""
+        self.news.set()
+        self.news = trio.Event()
+
+    def pass_on(self) -> None:
+        """Let another reader keep the time."""
+        self.keeper = next(iter(self.waiting), None)
+        if self.keeper is not None:
+            self.waiting.pop(self.keeper).set()
+
 
 class _Ring:
     """The latest events of one account."""
@@ -108,15 +135,16 @@ class _Ring:
         """The number of the oldest event that is held; None before there is one."""
         self.next: int = 0
         """The number that comes after the newest."""
-        self.changed = trio.Event()
         self.readers = 0
         self._opened = 0
+        self._beats = tuple(_Beat() for _ in range(BEATS))
         self._batches: dict[tuple[int, int, EventFilter, Encode], bytes] = {}
 
-    def give_beat(self) -> int:
-        """The beat of one more reader."""
+    def give_beat(self) -> tuple[_Beat, float]:
+        """The beat of one more reader, and how long after the beginning of an interval it comes, seconds."""
         self._opened += 1
-        return self._opened % BEATS
+        number = self._opened % BEATS
+        return self._beats[number], number * BATCH_INTERVAL_S / BEATS
 
     def append(self, event: StoredEvent) -> None:
         if self.first is None or event.seq != self.next:
@@ -127,8 +155,8 @@ class _Ring:
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
-        self.changed.set()
-        self.changed = trio.Event()
+        for beat in self._beats:
+            beat.wake()
 
     def read(self, place: int, most: int) -> list[StoredEvent]:
         """Up to `most` events from number `place` on, which must not be older than `first`."""
@@ -209,6 +237,7 @@ class FeedReader:
         since: int,
         encode: Encode,
         wanted: EventFilter = EVERYTHING,
+        push: Push | None = None,
     ) -> None:
         """
         Args:
@@ -220,6 +249,7 @@ class FeedReader:
             since: the number of the last event that is not wanted.
             encode: puts a batch together.
             wanted: which events.
+            push: sends at once what else `next_batch` brings; None where nothing does.
         """
         self._hub = hub
         self._ring = ring
@@ -229,40 +259,86 @@ class FeedReader:
         self._encode = encode
         self._wanted = wanted
         self._place = since + 1
-        self._beat = ring.give_beat()
+        self._push = push
+        self._left: bytes | None = None
+        """A batch that was read for this reader, and is for it to send."""
+        self._beat, self._ahead_s = ring.give_beat()
         self._due = trio.current_time()
         self.is_live = False
         """Whether the past is done."""
 
     async def next_batch(self) -> bytes | None:
-        """The events that come next, encoded, waiting for them and for the reader's beat; None when it is all
-        over."""
+        """What is to be sent next, encoded, waiting for it and for the reader's beat; None when it is all
+        over. What could be pushed is not among it."""
         while not self._hub.is_closed:
+            if self._left is not None:
+                batch, self._left = self._left, None
+                return batch
             if self.is_live:
-                await self._wait_due()
-                batch = self._read_ring()
-            else:
-                batch = await self._read_store()
-            if batch:
+                await self._wait_turn()
+            elif batch := await self._read_store():
                 return batch
         return None
 
-    async def _wait_due(self) -> None:
-        """Until there is something new, and the beat after the last one."""
-        await trio.sleep_until(self._due)
-        while self._place >= self._ring.next and not self._hub.is_closed:
-            changed = self._ring.changed
-            await changed.wait()
-            await trio.sleep_until(self._next_beat())
-        self._due = self._next_beat()
+    async def _wait_turn(self) -> None:
+        """Until there is a batch for this reader to send, or it is all over."""
+        beat = self._beat
+        if beat.keeper is None:
+            beat.keeper = self
+        try:
+            if beat.keeper is not self:
+                await self._wait_called()
+            if beat.keeper is self:
+                await self._keep_time()
+        finally:
+            # Whoever sends, or is cancelled, keeps nobody waiting.
+            if beat.keeper is self:
+                beat.pass_on()
 
-    def _next_beat(self) -> float:
-        is_crowd = self._ring.readers > CROWD_READERS
-        interval_s = CROWD_INTERVAL_S if is_crowd else BATCH_INTERVAL_S
-        ahead_s = self._beat * interval_s / BEATS
+    async def _wait_called(self) -> None:
+        beat = self._beat
+        called = beat.waiting[self] = trio.Event()
+        if self.is_behind():
+            beat.wake()
+        try:
+            await called.wait()
+        finally:
+            beat.waiting.pop(self, None)
+
+    async def _keep_time(self) -> None:
+        """Serve everybody of the beat at each of its moments, until there is something for this reader to
+        send."""
+        beat = self._beat
+        while self._left is None:
+            await trio.sleep_until(self._due)
+            while not (self._hub.is_closed or self.is_behind() or _is_any_behind(beat.waiting)):
+                await beat.news.wait()
+                await trio.sleep_until(self._next_moment())
+            if self._hub.is_closed:
+                return
+            self._due = self._next_moment()
+            for count, reader in enumerate(list(beat.waiting), start=1):
+                if reader in beat.waiting and not reader.serve():
+                    beat.waiting.pop(reader).set()
+                if count % PUSHES_MAX == 0:
+                    await trio.lowlevel.checkpoint()
+            self.serve()
+
+    def serve(self) -> bool:
+        """Read what is new, and push it; False where there is something left for the reader to send."""
+        batch = self._read_ring()
+        if batch:
+            self._left = batch if self._push is None else self._push(batch)
+        return self._left is None
+
+    def is_behind(self) -> bool:
+        """Whether there is something that it has not read."""
+        return self._place < self._ring.next
+
+    def _next_moment(self) -> float:
         # The same number for all of a beat, to the last bit: they must wake together.
-        turn = floor((trio.current_time() - ahead_s) / interval_s + ROUNDING) + 1
-        return turn * interval_s + ahead_s
+        turn = floor((trio.current_time() - self._ahead_s) / BATCH_INTERVAL_S + ROUNDING) + 1
+        return turn * BATCH_INTERVAL_S + self._ahead_s
 
     async def _read_store(self) -> bytes:
         events = await self._store.events_after(self._account, self._place - 1, FRAME_EVENTS_MAX)
@@ -307,3 +383,7 @@ class FeedReader:
             }
         )
         return Gap(place - 1, body)
+
+
+def _is_any_behind(readers: Iterable[FeedReader]) -> bool:
+    return any(reader.is_behind() for reader in readers)

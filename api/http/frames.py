@@ -10,11 +10,11 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from hypercorn.protocol.events import Data
+from hypercorn.protocol.events import Data, Event, Request
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.typing import ASGISendEvent
 
-from api.http.feed import Entry
+from api.http.feed import Entry, Push
 
 TEXT_AND_LAST: Final = 0x81
 """First byte of a text message in one frame (RFC 6455 §5.2). As text, because browsers hand binary
@@ -41,8 +41,28 @@ def _head_of(length: int) -> bytes:
     return struct.pack("!BBQ", TEXT_AND_LAST, SHORT_BYTES_MAX + 2, length)
 
 
+PUSH: Final = "callwheel.push"
+"""In the `state` of a websocket's ASGI scope: a `feed.Push` for frames that are ready."""
+
+
 class FramedStream(WSStream):
     """A websocket that sends frames which are ready as they are."""
+
+    push_bytes: Push
+    """Sends bytes on the connection at once, as far as its client takes them."""
+
+    async def handle(self, event: Event) -> None:
+        """Take what arrived."""
+        if isinstance(event, Request):
+            event.state[PUSH] = self.push
+        await super().handle(event)
+
+    def push(self, frame: bytes) -> bytes | None:
+        """As of `feed.Push`."""
+        if self.closed or self.state is not ASGIWebsocketState.CONNECTED:
+            return frame
+        left = self.push_bytes(frame)
+        return None if left is None else ReadyFrame(left)
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
         """Take what the application sends."""

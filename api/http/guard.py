@@ -101,6 +101,8 @@ class GuardedConnection(TCPServer):
         self._is_idle = True
         """Whether no request is being read or answered."""
         self._leaving = False
+        self._rest = b""
+        """Of what was pushed."""
 
     async def run(self) -> None:
         """Serve it to its end. Raises nothing but `Cancelled`.
@@ -147,6 +149,7 @@ class GuardedConnection(TCPServer):
                 self.protocol_send,
             )
             self._http.shortcut, self._http.wait_at_most = self._shortcut, self._wait_at_most
+            self._http.push_bytes = self._push
             self.protocol = self._http  # type: ignore[assignment]
             try:
                 await self._read_data()
@@ -195,7 +198,7 @@ class GuardedConnection(TCPServer):
         """Do what the protocol asks for. hypercorn itself waits for ever for a client that takes nothing,
         in a shield, so that not even the end of the process ends it."""
         if isinstance(event, RawData):
-            data = event.data
+            data, self._rest = self._rest + event.data, b""
             if self._tls is None and not self.send_lock.locked():
                 taken = self._send_now(data)
                 if taken == len(data):
@@ -217,6 +220,18 @@ class GuardedConnection(TCPServer):
     def _wait_at_most(self, wait_s: float) -> None:
         if not self._leaving:
             self._reading.deadline = trio.current_time() + wait_s
+
+    def _push(self, data: bytes) -> bytes | None:
+        """As of `feed.Push`. What a client takes only a part of goes on with the next that is sent."""
+        if self._tls is not None or self._rest or self.send_lock.locked():
+            return data
+        taken = self._send_now(data)
+        if taken == len(data):
+            return None
+        if taken:
+            self._rest = data[taken:]
+            return b""
+        return data
 
     def _send_now(self, data: bytes) -> int:
         """How many bytes the kernel takes without a wait. Mostly that is all of them; a scope with a

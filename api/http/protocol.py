@@ -16,8 +16,9 @@ from hypercorn.protocol.events import EndBody, Request, Response
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.ws_stream import WSStream
-from hypercorn.typing import H11SendableEvent
+from hypercorn.typing import ConnectionState, H11SendableEvent
 
+from api.http.feed import Push
 from api.http.frames import FramedStream
 from api.http.secure_headers import HEADERS
 from api.http.shortcut import Opening, Shortcut, ShortStream
@@ -74,6 +75,8 @@ class Http1(H11Protocol):
 
     shortcut: Shortcut | None = None
     """Answers what need not go to the application."""
+    push_bytes: Push
+    """Sends bytes at once, as far as the client takes them; as of `feed.Push`."""
     wait_at_most: Callable[[float], None]
     """Says how long, in seconds, the client may keep the connection waiting from now on."""
 
@@ -115,7 +118,7 @@ class Http1(H11Protocol):
             return
         # As hypercorn does, but with a stream of ours, and without compression: it would be done again for
         # each client of the feed.
-        self.stream = FramedStream(
+        stream = self.stream = FramedStream(
             self.app,
             self.config,
             self.context,
@@ -126,6 +129,7 @@ class Http1(H11Protocol):
             self.stream_send,
             STREAM_ID,
         )
+        stream.push_bytes = self.push_bytes
         assert isinstance(
             self.connection, h11.Connection
         )  # a websocket is a connection's last request
@@ -139,7 +143,7 @@ class Http1(H11Protocol):
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii"),
                 raw_path=request.target,
-                state=self.connection_state,
+                state=ConnectionState(dict(self.connection_state)),
             )
         )
         await self.context.mark_request()

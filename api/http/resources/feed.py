@@ -14,8 +14,8 @@ from quart.wrappers import Websocket
 from api.http.auth import require_role, require_scope
 from api.http.callers import TICKET, find_caller
 from api.http.exchange import Answer, Exchange, Front, answer
-from api.http.feed import EventFilter, FeedReader
-from api.http.frames import encode_frame
+from api.http.feed import EventFilter, FeedReader, Push
+from api.http.frames import PUSH, encode_frame
 from api.http.parameters import Parameters
 from api.http.problem import Problem
 from engine.events import EventType
@@ -53,6 +53,7 @@ async def serve_feed(front: Front, least: Role, websocket: Websocket) -> None:
     account = caller.account.id
     wanted = read_filter(parameters)
     since = await find_since(front, account, parameters.read_seq("since"))
+    check = partial(front.keyring.check, caller)
     with front.hub.open_ring(account) as ring:
         reader = FeedReader(
             front.hub,
@@ -63,10 +64,11 @@ async def serve_feed(front: Front, least: Role, websocket: Websocket) -> None:
             since=since,
             encode=encode_frame,
             wanted=wanted,
+            push=_make_push(websocket, check),
         )
         # Without this the client would hear nothing before the first event.
         await websocket.accept()
-        await _run(reader, websocket, partial(front.keyring.check, caller))
+        await _run(reader, websocket, check)
 
 
 def read_filter(parameters: Parameters) -> EventFilter:
@@ -103,6 +105,22 @@ async def _run(reader: FeedReader, websocket: Websocket, check: Callable[[], Non
     except Exception:
         log.exception("feed_failed")
         await websocket.close(FAILED, "The feed failed; ask again.")
+
+
+def _make_push(websocket: Websocket, check: Callable[[], None]) -> Push | None:
+    """What sends a frame at once as long as the key is good; None where the connection has no such way."""
+    push: Push | None = websocket.scope.get("state", {}).get(PUSH)
+    if push is None:
+        return None
+
+    def push_checked(frame: bytes) -> bytes | None:
+        try:
+            check()
+        except Problem:
+            return frame  # to whom it is left checks it again, and ends
+        return push(frame)
+
+    return push_checked
 
 
 async def _send_frames(reader: FeedReader, websocket: Websocket, check: Callable[[], None]) -> bool:

@@ -21,7 +21,6 @@ from api.http.exchange import HttpSettings
 from api.http.feed import (
     BATCH_INTERVAL_S,
     BEATS,
-    CROWD_INTERVAL_S,
     FRAME_EVENTS_MAX,
     Entry,
     EventFilter,
@@ -177,7 +176,7 @@ async def test_many_readers_get_batches_that_were_put_together_once_for_each_bea
                 encode=encode,
             )
             while (batch := await reader.next_batch()) is not None:
-                moments.add(round(trio.current_time() % CROWD_INTERVAL_S, 6) % CROWD_INTERVAL_S)
+                moments.add(round(trio.current_time() % BATCH_INTERVAL_S, 6) % BATCH_INTERVAL_S)
                 mine.append(batch)
 
     async with trio.open_nursery() as nursery:
@@ -191,8 +190,107 @@ async def test_many_readers_get_batches_that_were_put_together_once_for_each_bea
         hub.close()
     assert {sum(map(len, map(seqs_of, mine))) for mine in batches} == {1000}
     assert len({id(batch) for mine in batches for batch in mine}) == len(encoded)
-    assert len(encoded) <= 7 * BEATS
+    assert len(encoded) <= 12 * BEATS
     assert len(moments) == BEATS
+
+
+class Client:
+    """One who reads: takes what is pushed, or is too slow for that, or leaves."""
+
+    def __init__(self, hub: FeedHub, shelf: Shelf) -> None:
+        self.hub, self.shelf = hub, shelf
+        self.pushed: list[int] = []
+        self.sent: list[int] = []
+        self.is_slow = False
+        self.is_free = trio.Event()
+        self.leaving = trio.CancelScope()
+
+    def push(self, batch: bytes) -> bytes | None:
+        if self.is_slow:
+            return batch
+        self.pushed += seqs_of(batch)
+        return None
+
+    async def read(self) -> None:
+        with self.leaving, self.hub.open_ring("a") as ring:
+            reader = FeedReader(
+                self.hub,
+                ring,
+                self.shelf,  # type: ignore[arg-type]
+                Clock(),
+                account="a",
+                since=0,
+                encode=encode_list,
+                push=self.push,
+            )
+            while (batch := await reader.next_batch()) is not None:
+                await self.is_free.wait()
+                self.sent += seqs_of(batch)
+
+
+async def test_a_slow_client_and_one_that_leaves_keep_nobody_waiting(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    hub, shelf = FeedHub(), Shelf()
+    clients = [Client(hub, shelf) for _ in range(4 * BEATS)]
+    first, second, others = clients[:BEATS], clients[BEATS : 2 * BEATS], clients[2 * BEATS :]
+    async with trio.open_nursery() as nursery:
+        for client in clients:
+            nursery.start_soon(client.read)
+        await trio.sleep(1)
+        hub.publish(make_events(1, 1))
+        await trio.sleep(2 * BATCH_INTERVAL_S)
+        assert {tuple(client.pushed) for client in clients} == {(1,)}
+
+        for client in first:  # they came first, and keep the time
+            client.is_slow = True
+        hub.publish(make_events(2, 2))
+        await trio.sleep(2 * BATCH_INTERVAL_S)
+        hub.publish(make_events(3, 3))
+        for client in second:
+            client.leaving.cancel()
+        hub.publish(make_events(4, 4))
+        await trio.sleep(2 * BATCH_INTERVAL_S)
+        assert {tuple(client.pushed) for client in others} == {(1, 2, 3, 4)}
+
+        for client in first:
+            client.is_slow = False
+            client.is_free.set()
+        await trio.sleep(2 * BATCH_INTERVAL_S)
+        assert {(tuple(one.sent), tuple(one.pushed)) for one in first} == {((2,), (1, 3, 4))}
+        hub.close()
+
+
+async def test_a_client_that_takes_a_part_of_what_is_pushed_gets_all_of_it_in_order(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    taken: list[bytes] = []
+    hub, shelf = FeedHub(), Shelf()
+
+    def push(batch: bytes) -> bytes | None:
+        taken.append(batch)
+        return b"" if len(taken) == 1 else None
+
+    with hub.open_ring("a") as ring:
+        reader = FeedReader(
+            hub,
+            ring,
+            shelf,  # type: ignore[arg-type]
+            Clock(),
+            account="a",
+            since=0,
+            encode=encode_list,
+            push=push,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 5)
+            await trio.testing.wait_all_tasks_blocked()
+            hub.publish(make_events(1, 1))
+            assert await reader.next_batch() == b""
+            with trio.move_on_after(1):
+                hub.publish(make_events(2, 2))
+                await reader.next_batch()
+    assert [seqs_of(batch) for batch in taken] == [[1], [2]]
 
 
 async def test_only_the_wanted_flow_list_contact_and_types_are_sent(
