@@ -14,7 +14,7 @@ from email.utils import getaddresses
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 FILES_MAX: Final = 20
 """Lists that one mail may bring."""
@@ -91,15 +91,33 @@ def unpack_mail(packed: bytes) -> Mail:
     return msgspec.msgpack.decode(packed, type=Mail)
 
 
-def _read(content: bytes) -> Mail:
+def parse_mail(content: bytes) -> EmailMessage | Mail:
+    """A mail in its parts, or one of which only its problem is known. Raises what `read_mail` catches."""
     end = _END_OF_HEADERS.search(content)
     if (len(content) if end is None else end.start()) > HEADER_OCTETS_MAX:
         return Mail(problem="Its headers are too long.")
     message = BytesParser(policy=_POLICY).parsebytes(content)
     assert isinstance(message, EmailMessage)
+    return message
+
+
+def describe_mail(message: EmailMessage) -> Mail:
+    """What is known of a mail without looking into its parts."""
+    return Mail(
+        sender=_sender_of(message),
+        message_id=_message_id_of(message),
+        subject=_text_of(message, "Subject"),
+        is_automatic=_is_automatic(message),
+    )
+
+
+def _read(content: bytes) -> Mail:
+    message = parse_mail(content)
+    if isinstance(message, Mail):
+        return message
     files: list[MailedFile] = []
     left_out: list[str] = []
-    for part in _parts_of(message):
+    for part in parts_of(message):
         name = _name_of(part)
         if not name:
             continue
@@ -108,17 +126,12 @@ def _read(content: bytes) -> Mail:
             continue
         data = part.get_payload(decode=True)
         files.append(MailedFile(name, data if isinstance(data, bytes) else b""))
-    return Mail(
-        sender=_sender_of(message),
-        message_id=_message_id_of(message),
-        subject=_text_of(message, "Subject"),
-        is_automatic=_is_automatic(message),
-        files=tuple(files),
-        left_out=tuple(left_out[:PARTS_MAX]),
+    return structs.replace(
+        describe_mail(message), files=tuple(files), left_out=tuple(left_out[:PARTS_MAX])
     )
 
 
-def _parts_of(message: EmailMessage) -> list[EmailMessage]:
+def parts_of(message: EmailMessage) -> list[EmailMessage]:
     """Leaves, the first `PARTS_MAX`; a mail within a mail is one, and is not opened."""
     leaves: list[EmailMessage] = []
     waiting = [message]
