@@ -51,6 +51,10 @@ EventType = Literal[
     "did.resumed",
     "account.new_country",
     "letter.given_up",
+    "activation.requested",
+    "activation.confirmed",
+    "activation.refused",
+    "activation.expired",
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from engine.ports.clock import Randomness, WallClock
 
 Prefix = Literal[
-    "acc", "key", "did", "flw", "lst", "cnt", "att", "prm", "leg", "agt", "rec", "pck", "ltr"
+    "acc", "key", "did", "flw", "lst", "cnt", "att", "prm", "leg", "agt", "rec", "pck", "ltr", "act"
 ]
 
 RANDOM_BITS: Final = 64

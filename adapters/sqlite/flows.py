@@ -90,7 +90,7 @@ class SqliteFlows(Connected):
     ) -> Flow | None:
         """Replace the flow by `change(flow)`, which runs in the writer's thread and may run twice."""
         guarded = precondition.guarding(Flow, change)
-        return await self._writer.submit(lambda unit: _change_flow(unit, account, flow, guarded))
+        return await self._writer.submit(lambda unit: change_flow(unit, account, flow, guarded))
 
     async def get_definition(self, account: str, flow: str, version: int) -> dict[str, Any] | None:
         """The graph that a flow had in one of its versions."""
@@ -119,13 +119,17 @@ def _add_flow(unit: Unit, flow: Flow, answer: IdempotentAnswer | None) -> Idempo
     return None
 
 
-def _change_flow(
-    unit: Unit, account: str, flow: str, change: Callable[[Flow], Flow]
-) -> Flow | None:
+def find_flow(unit: Unit, account: str, flow: str) -> Flow | None:
+    """A flow as it is in this transaction."""
     row = unit.row(FIND_FLOW, (flow, account))
-    if row is None:
+    return None if row is None else to_flow(row)
+
+
+def change_flow(unit: Unit, account: str, flow: str, change: Callable[[Flow], Flow]) -> Flow | None:
+    """Replace a flow by `change(flow)`; None when there is no such flow."""
+    present = find_flow(unit, account, flow)
+    if present is None:
         return None
-    present = to_flow(row)
     changed = change(present)
     if changed.settings.webhook != present.settings.webhook:
         unit.forget_hooks()
@@ -151,11 +155,11 @@ def _clear_versions(unit: Unit, flow: str) -> None:
 
 
 def _delete_flow(unit: Unit, account: str, flow: str, check: Callable[[Flow], None]) -> bool:
-    found = unit.row(FIND_FLOW, (flow, account))
+    found = find_flow(unit, account, flow)
     row = unit.row("SELECT n FROM flows WHERE id = ?", (flow,))
     if found is None or row is None:
         return False
-    check(to_flow(found))
+    check(found)
     unit.write_out()  # the counters of its lists
     if unit.row(UNFINISHED_LISTS, row) is not None:
         raise flow_in_use()

@@ -53,7 +53,7 @@ class SqliteLetters(Connected):
 
     async def keep_letter(self, letter: Letter) -> bool:
         """Keep a new letter. Raises LookupError for an unknown account."""
-        return await self._writer.submit(lambda unit: _keep(unit, letter))
+        return await self._writer.submit(lambda unit: keep_letter(unit, letter))
 
     async def due_letters(self, until: float, limit: int) -> list[Letter]:
         """The earliest first."""
@@ -104,7 +104,8 @@ def to_letter(row: Row) -> Letter:
     )
 
 
-def _keep(unit: Unit, letter: Letter) -> bool:
+def keep_letter(unit: Unit, letter: Letter) -> bool:
+    """Write a new letter down, as the method does."""
     row = unit.row("SELECT n FROM accounts WHERE id = ?", (letter.account,))
     if row is None:
         raise LookupError(f"there is no account {letter.account}")

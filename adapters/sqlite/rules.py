@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from engine.activation import PENDING_MAX
 from engine.agent import AGENTS_MAX, Agent, Leg
 from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX
@@ -439,6 +440,20 @@ def flow_in_use() -> Conflict:
     return Conflict(
         "flow_in_use", "The flow has contacts that are not completed; cancel them first."
     )
+
+
+def activation_pending(activation: str) -> Conflict:
+    """What a second request for one flow gets."""
+    detail = f"The request {activation} for this flow is pending; it has to be decided first."
+    return Conflict("activation_pending", detail)
+
+
+def too_many_activations() -> Conflict:
+    """What a request gets that is one too many."""
+    detail = (
+        f"The account has {PENDING_MAX} requests that are pending; some have to be decided first."
+    )
+    return Conflict("too_many_activations", detail)
 
 
 def account_exists(name: str) -> Conflict:

@@ -29,6 +29,7 @@ from msgspec import Struct
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from adapters.sqlite.activation_tables import ACTIVATIONS
 from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.blocks import BLOCKS
 from adapters.sqlite.hook_tables import WEBHOOKS
@@ -442,6 +443,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0025 priorities of lists", LIST_PRIORITIES),
     Migration("0026 blocks of untouched contacts", BLOCKS),
     Migration("0027 letters", LETTERS),
+    Migration("0028 requests to activate listeners", ACTIVATIONS),
 )
 """In the order in which they run."""
 

@@ -13,6 +13,7 @@ from typing import Final
 import trio
 from sqlite_utils import Database
 
+from adapters.sqlite.activations import SqliteActivations
 from adapters.sqlite.agents import SqliteAgents
 from adapters.sqlite.audit_reading import SqliteAudit
 from adapters.sqlite.deliveries import SqliteDeliveries
@@ -65,6 +66,7 @@ class SqliteStore(
     SqliteDeliveries,
     SqlitePickups,
     SqliteLetters,
+    SqliteActivations,
     SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.

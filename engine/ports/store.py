@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.events import StoredEvent
+from engine.ports.activations import ActivationStore
 from engine.ports.agent_store import AgentStore
 from engine.ports.dial_store import DialStore
 from engine.ports.intake_store import IntakeStore
@@ -38,6 +39,7 @@ class Store(
     RecordingStore,
     PickupStore,
     LetterStore,
+    ActivationStore,
     WebhookStore,
     ReadStore,
     Protocol,

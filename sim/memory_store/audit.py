@@ -27,8 +27,10 @@ MAKERS: Final = (
 )
 """What the names of methods begin with that have made something when they give nothing back."""
 CHANGERS: Final = (
+    "add_activation",
     "change_",
     "complete_contacts",
+    "decide_",
     "delete_",
     "enable_",
     "move_contacts",

@@ -20,13 +20,7 @@ class MemoryLetters:
     async def keep_letter(self, letter: Letter) -> bool:
         """Keep a new letter. Raises LookupError for an unknown account."""
         await trio.lowlevel.checkpoint()
-        if letter.account not in self._tables.accounts:
-            raise LookupError(f"there is no account {letter.account}")
-        kept = self._tables.letters
-        if any((one.account, one.key) == (letter.account, letter.key) for one in kept.values()):
-            return False
-        kept[letter.id] = letter
-        return True
+        return self._tables.add_letter(letter)
 
     async def due_letters(self, until: float, limit: int) -> list[Letter]:
         """The earliest first."""

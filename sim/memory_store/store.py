@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.ports.clock import WallClock
 from engine.ports.store import EventListener
+from sim.memory_store.activations import MemoryActivations
 from sim.memory_store.agents import MemoryAgents
 from sim.memory_store.audit import MemoryAudit, audited
 from sim.memory_store.deliveries import MemoryDeliveries
@@ -30,6 +31,7 @@ class MemoryStore(
     MemoryDeliveries,
     MemoryPickups,
     MemoryLetters,
+    MemoryActivations,
     MemoryReading,
 ):
     """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a

@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.sqlite import rules
 from adapters.sqlite.rules import ListState
+from engine.activation import Activation
 from engine.agent import Agent, AnswerDay, Leg, day_of
 from engine.audit import AUDIT_KEPT_S, AuditEntry
 from engine.countries import country_of
@@ -139,6 +140,7 @@ class Tables:
         """By flow: the address to which nothing is sent, and since when."""
         self.pickups: dict[str, Pickup] = {}
         self.letters: dict[str, Letter] = {}
+        self.activations: dict[str, Activation] = {}
         self.drop_states: dict[tuple[str, Door], DropState] = {}
         """By flow."""
         self.agents: dict[str, Agent] = {}
@@ -320,6 +322,15 @@ class Tables:
             and entry.accepted.created_at > since
         ]
         return max(found, key=lambda one: (one.created_at, one.id), default=None)
+
+    def add_letter(self, letter: Letter) -> bool:
+        """Keep a new letter, once for its key. Raises LookupError for an unknown account."""
+        self.the_account(letter.account)
+        kept = self.letters
+        if any((one.account, one.key) == (letter.account, letter.key) for one in kept.values()):
+            return False
+        kept[letter.id] = letter
+        return True
 
     def add_call(self, contact: Contact) -> None:
         """Add a contact to a standing list, as its last row."""
