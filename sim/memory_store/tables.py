@@ -489,8 +489,8 @@ class Tables:
             self._on_events(told)
 
     def _is_due_then(self, due: tuple[float, str]) -> bool:
-        contact = self.contacts[due[1]]
-        return contact.state == "open" and contact.due_at == due[0]
+        contact = self.contacts.get(due[1])  # it may have been forgotten, see `forgetting`
+        return contact is not None and contact.state == "open" and contact.due_at == due[0]
 
 
 def _place(contact: Contact) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -60,8 +61,9 @@ class Disk:
         self.tape = tape
         self._troubles = troubles
         self._chance = chance
-        self.intents: list[tuple[float, str]] = []
-        """When an intent was to be written down, whether it was or not, and of which DID."""
+        self.intents: deque[tuple[float, str]] = deque()
+        """When an intent was to be written down, whether it was or not, and of which DID; for
+        whoever takes them from here."""
         self._latest_at = 0.0
         """When the latest commit is made that was asked for: one writer makes them in their order."""
 

@@ -3,9 +3,10 @@ reorders what is sent, and that is cut off at times."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from random import Random
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -34,6 +35,10 @@ REPEATED: Final = 0.2
 """Share of calls whose 180 comes twice."""
 OVERTAKEN: Final = 0.1
 """Share of calls whose 180 comes after the answer, and so never."""
+UNHEARD: Final = CallScript(ring_after_s=None, final_after_s=None, code=0)
+"""Of a call that gets no answer at all."""
+NINE: Final = press("9")
+_SIX_DRAWS: Final = struct.Struct("<6Q")
 
 
 class LiveCall(Struct, frozen=True):
@@ -65,7 +70,6 @@ class WorldNetwork:
         self._loss = loss
         self._store = store
         self._clock = clock
-        self._calls_to: dict[str, int] = {}
 
     def is_cut_off(self, trunk: str, at: float) -> bool:
         """Whether nothing gets through to a trunk at a moment."""
@@ -80,32 +84,36 @@ class WorldNetwork:
     def script_for(self, request: CallRequest) -> CallScript:
         """What becomes of a call that is dialled now."""
         now = trio.current_time()
-        before = self._calls_to.get(request.number, 0)
-        self._calls_to[request.number] = before + 1
-        chance = Random(f"{self._seed}/{request.number}/{before}")
-        if self.is_cut_off(request.trunk, now) or chance.random() < self._loss:
-            return CallScript(ring_after_s=None, final_after_s=None, code=0)
-        if chance.random() < REDIRECTED:
-            other = f"{request.number[:-4]}{chance.randrange(10_000):04}"
-            return CallScript(ring_after_s=None, final_after_s=0.2, code=302, redirected_to=other)
-        script = self._by_profile(request.number, before)
-        if chance.random() < OVERTAKEN:
-            script = msgspec.structs.replace(script, ring_after_s=None)
-        if chance.random() < OPTS_OUT:
-            script = msgspec.structs.replace(script, keys=press("9"))
-        return self._cut_off(script, request.trunk, now)
-
-    def _by_profile(self, number: str, before: int) -> CallScript:
-        plan = plan_call(self._profile, self._seed, number, before)
+        lost, redirected, other, overtaken, opts_out, which = self._draw(request, "far")
+        if self.is_cut_off(request.trunk, now) or lost < self._loss:
+            return UNHEARD
+        if redirected < REDIRECTED:
+            number = f"{request.number[:-4]}{int(other * 10_000):04}"
+            return CallScript(ring_after_s=None, final_after_s=0.2, code=302, redirected_to=number)
+        plan = plan_call(self._profile, self._seed, request.number, int(which * 2**32))
         if plan.code == 0:
-            return CallScript(ring_after_s=None, final_after_s=None, code=0)
-        return CallScript(
-            ring_after_s=plan.alert_after_s if plan.alert else None,
+            return UNHEARD
+        rings = plan.alert and overtaken >= OVERTAKEN
+        script = CallScript(
+            ring_after_s=plan.alert_after_s if rings else None,
             final_after_s=plan.final_after_s,
             code=plan.code,
             talk_s=plan.talk_s if plan.code == 200 else None,
             retry_after_s=1.0 if plan.asks_for_pause else None,
+            keys=NINE if opts_out < OPTS_OUT else (),
         )
+        return self._cut_off(script, request.trunk, now) if self.outages else script
+
+    def _draw(self, request: CallRequest, what: str) -> tuple[float, ...]:
+        """Six draws of [0, 1) for a call. They hang on the attempt, whose id the seed makes: so nothing has
+        to be kept of who was called before."""
+        key = f"{self._seed}/{request.attempt}/{request.number}/{what}".encode()
+        drawn = _SIX_DRAWS.unpack(blake2b(key, digest_size=48).digest())
+        return tuple(draw / 2**64 for draw in drawn)
+
+    def is_repeated(self, request: CallRequest) -> bool:
+        """Whether a call's 180 comes twice."""
+        return self._draw(request, "near")[1] < REPEATED
 
     def _cut_off(self, script: CallScript, trunk: str, now: float) -> CallScript:
         """What an outage during the call leaves of it: no response comes through, and an answered call is
@@ -124,13 +132,12 @@ class WorldNetwork:
     def note_invite(self, request: CallRequest, process: Process, script: CallScript) -> None:
         """An INVITE left."""
         now = trio.current_time()
-        chance = Random(f"{self._seed}/{request.attempt}")
         kept = self._store.tables.attempts.get(request.attempt)
         self.tape.add(
             Invite(
                 at=now,
                 wall_at=self._clock.now(),
-                arrived_at=now + chance.uniform(0, JITTER_S),
+                arrived_at=now + JITTER_S * self._draw(request, "near")[0],
                 attempt=request.attempt,
                 number=request.number,
                 caller=request.caller,
@@ -240,7 +247,7 @@ class _WorldCall(SimulatedCall):
         self._line = _Line(telephony, request)
         super().__init__(self._line, request, PROMPT_S, {})
         self._process = telephony.process
-        self._rings_again = Random(request.attempt).random() < REPEATED
+        self._rings_again = telephony.network.is_repeated(request)
 
     async def next_progress(self) -> Progress:
         if self._rang and self._rings_again:

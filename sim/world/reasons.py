@@ -2,137 +2,26 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
-from engine.model import Blocker, BlockerCode, Cap, Contact, Did, Flow, windows_of
+from engine.model import Blocker, BlockerCode, Cap, Contact, windows_of
 from sim.world.hours import country_of, may_call
-from sim.world.tape import CallOver, Happened, Invite, Told, read_fact
+from sim.world.view import BUSY_S, INTENT_S, SLACK_S, View
 
-if TYPE_CHECKING:
-    from sim.world.run import World
-
-SLACK_S: Final = 2.0
-"""How much later than its end a reason may still be given: who waits for it is in a queue, too."""
-INTENT_S: Final = 5.0
-"""After a restart a call counts from so long after its intent (`engine.dial.attempt.INTENT_MAX_S`)."""
 SILENCE_S: Final = 32.0 + 60.0 + 32.0 + SLACK_S
 """How long after a call without an answer its trunk may be down: until that is known, its longest rest, and
 the trial that follows."""
 SLOWED_S: Final = 600.0
 """How long after a refusal for want of capacity a trunk may be given less than it is configured for."""
-BUSY_S: Final = 30.0
-"""How long who shares a number with somebody on a call waits before it is looked again."""
 NOTICED_S: Final = 30.0 + SLACK_S
 """How long after the clock was set reasons may still be those of the time before: nobody tells of it, and
 the engine looks so often (`engine.schedule.scheduler.CLOCK_CHECK_S`)."""
 UNHEARD: Final = 50
 TROUBLE_S: Final = 10.0
-
-
-class View:
-    """What is seen of a world while it runs."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.begun: defaultdict[str, list[float]] = defaultdict(list)
-        """By DID: calls that left, and intents. An intent that was not taken costs its DID's pace, too."""
-        self.silent: defaultdict[str, float] = defaultdict(lambda: -1e9)
-        """By trunk: when the latest call left that gets no answer."""
-        self.heard: defaultdict[str, float] = defaultdict(lambda: -1e9)
-        """By trunk: when a call ended that was answered or refused."""
-        self._on: dict[str, str] = {}
-        """By call that is up and gets an answer: its trunk."""
-        self.refused: defaultdict[str, float] = defaultdict(lambda: -1e9)
-        """By trunk: when the latest call left that is refused for want of capacity."""
-        self.over: defaultdict[tuple[str, str], float] = defaultdict(lambda: -1e9)
-        """By list and number, and by account and number: when the latest call's end was written down."""
-        self.called: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-        """By account and number: when its calls left."""
-        self.set_at = -1e9
-        """When the clock was last set."""
-        self._ahead_s = world.plan.epoch
-        self._clocked: list[tuple[float, str]] = []
-        """What the clock showed at each call, and its DID."""
-        self._seen = 0
-        self._seen_intents = 0
-        self._dids = {did.number: did for did in world.plan.dids}
-
-    def catch_up(self) -> None:
-        """Take note of what was seen since the last time."""
-        tape = self.world.tape.entries
-        for entry in tape[self._seen :]:
-            match entry:
-                case Invite():
-                    insort(self.begun[entry.caller], entry.at)
-                    known = self.world.store.tables.attempts.get(entry.attempt)
-                    if known is not None:
-                        self.called[known.account, entry.number].append(entry.at)
-                    self._clocked.append((entry.wall_at, entry.caller))
-                    if entry.code == 0:
-                        self.silent[entry.trunk] = entry.at
-                    else:
-                        self._on[entry.attempt] = entry.trunk
-                    if entry.code in (429, 503):
-                        self.refused[entry.trunk] = entry.at
-                case CallOver() if entry.attempt in self._on:
-                    self.heard[self._on.pop(entry.attempt)] = entry.at
-                case Happened(what="clock set"):
-                    self.set_at = entry.at
-                    self._ahead_s += float(entry.detail)
-                case Happened(what="process starts"):
-                    # Of calls that are ahead by the clock nobody knows when they were: they count from here.
-                    wall = self._ahead_s + entry.at
-                    for at, caller in self._clocked:
-                        if at > wall:
-                            insort(self.begun[caller], entry.at)
-                case Told(type="attempt.ended"):
-                    one = self.world.store.tables.attempts[read_fact(entry).attempt or ""]
-                    self.over[one.list, one.number] = entry.at
-                    self.over[one.account, one.number] = entry.at
-                    if one.disposition == "unknown":
-                        # The process died meanwhile: whether the call left nobody can know.
-                        self.called[one.account, one.number].append(entry.at)
-        self._seen = len(tape)
-        intents = self.world.disk.intents
-        for at, did in intents[self._seen_intents :]:
-            insort(self.begun[did], at)
-        self._seen_intents = len(intents)
-
-    @property
-    def wall(self) -> float:
-        return self.world.clock.now()
-
-    def flow_of(self, contact: Contact) -> Flow:
-        return self.world.store.tables.flows[contact.flow]
-
-    def dids_of(self, contact: Contact) -> list[Did]:
-        return [self._dids[number] for number in self.flow_of(contact).dids]
-
-    def up(self, is_its: Callable[[str, str, str], bool]) -> int:
-        """Calls that are prepared, up, or being written down, of a party by DID, trunk and flow."""
-        tables = self.world.store.tables
-        calls: dict[str, tuple[str, str, str]] = {}
-        for attempt, live in self.world.network.live.items():
-            known = tables.attempts.get(attempt)
-            flow = known.flow if known is not None else ""
-            calls[attempt] = live.request.caller, live.request.trunk, flow
-        for attempt in tables.open_attempts:
-            one = tables.attempts[attempt]
-            calls[attempt] = one.did, one.trunk, one.flow
-        return sum(is_its(*call) for call in calls.values())
-
-    def began(self, dids: Iterable[str], within_s: float) -> int:
-        """Calls of these DIDs that have begun within so many seconds, or are about to."""
-        since = trio.current_time() - within_s - INTENT_S - SLACK_S
-        wanted = set(dids)
-        begun = sum(len(at) - bisect_left(at, since) for at in map(self.begun.__getitem__, wanted))
-        return begun + self.up(lambda did, _trunk, _flow: did in wanted)
 
 
 def holds(blocker: Blocker, contact: Contact, view: View) -> bool:
@@ -289,11 +178,13 @@ def _is_at_day_cap(contact: Contact, view: View) -> bool:
     the contact's country."""
     tables = view.world.store.tables
     rules = tables.accounts[contact.account].rules
+    country = country_of(contact.number)
+    most = rules.country_caps.get(country, rules.country_calls_per_day)
+    if rules.calls_per_day is None and most is None:
+        return False
     made = [tables.attempts[one] for one in tables.attempts_of_account.get(contact.account, ())]
     if rules.calls_per_day is not None and len(made) >= rules.calls_per_day:
         return True
-    country = country_of(contact.number)
-    most = rules.country_caps.get(country, rules.country_calls_per_day)
     return most is not None and sum(country_of(one.number) == country for one in made) >= most
 
 
@@ -350,7 +241,7 @@ def _is_engaged(by: str, number: str, view: View) -> bool:
     up = (tables.attempts[attempt] for attempt in tables.open_attempts)
     if any(one.number == number and by in (one.list, one.account) for one in up):
         return True
-    return view.over[by, number] >= trio.current_time() - BUSY_S - SLACK_S
+    return view.was_over_at(by, number) >= trio.current_time() - BUSY_S - SLACK_S
 
 
 def _never(_contact: Contact, _view: View) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from engine.events import rfc3339
 from sim.world.judge import Breach
 from sim.world.run import Run
-from sim.world.tape import Happened, Invite
 
 BREACHES_SHOWN: Final = 20
 
@@ -17,16 +16,16 @@ BREACHES_SHOWN: Final = 20
 def report(run: Run, breaches: Sequence[Breach]) -> str:
     """A few lines, the verdict last."""
     plan = run.plan
-    dispositions = Counter(one.disposition or one.wait_code for one in run.contacts)
-    codes = Counter(one.code for one in run.tape.entries if isinstance(one, Invite))
-    events = Counter(one.what for one in run.tape.entries if isinstance(one, Happened))
+    summary = run.summary
+    waiting = Counter(one.wait_code for one in run.contacts if one.disposition is None)
+    contacts = summary.completed + waiting.total()
     lines = [
         f"seed {plan.seed}: from {rfc3339(plan.epoch)}, {run.ended_at / 3600:.2f} hours",
         f"  {len(plan.flows)} flows, {len(plan.dids)} DIDs, {len(plan.trunks)} trunks,"
-        f" {len(run.lists) - len(plan.flows)} lists, {len(run.contacts)} contacts",
-        f"  {len(run.attempts)} attempts, {codes.total()} INVITEs: {_count(codes)}",
-        f"  contacts: {_count(dispositions)}",
-        f"  {run.processes} processes: {_count(events)}; {len(plan.outages)} outages,"
+        f" {len(run.lists) - len(plan.flows)} lists, {contacts} contacts",
+        f"  {summary.attempts} attempts, {summary.codes.total()} INVITEs: {_count(summary.codes)}",
+        f"  contacts: {_count(summary.dispositions + waiting)}",
+        f"  {run.processes} processes: {_count(summary.happened)}; {len(plan.outages)} outages,"
         f" {len(plan.disk)} times of trouble with the disk",
         f"  run {run.tape.digest()}",
     ]

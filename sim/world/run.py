@@ -24,6 +24,8 @@ from engine.ports.stored import Conflict, StoreUnavailable
 from engine.runtime import Engine, EngineSettings
 from engine.webhook import Delivery
 from sim.memory_store import MemoryStore
+from sim.memory_store.forgetting import Forgetting
+from sim.memory_store.tables import EVENTS_KEPT_MAX
 from sim.world.clock import WorldClock
 from sim.world.disk import Disk, open_store
 from sim.world.judge import Breach, Judge
@@ -33,7 +35,9 @@ from sim.world.plan import Action, Plan
 from sim.world.process import Process, ProcessDied
 from sim.world.receivers import WorldReceivers
 from sim.world.scheduling import run_virtually
-from sim.world.tape import Answered, Asked, Happened, Tape, Told
+from sim.world.summary import Summary
+from sim.world.tape import Answered, Asked, Entry, Happened, Tape, Told
+from sim.world.view import View
 from sim.world.witness import Witness
 
 DRAIN_S: Final = 20.0
@@ -48,6 +52,8 @@ DONE_CHECK_S: Final = 20.0
 """How often it is looked whether nothing is left to do."""
 AFTERWARDS_S: Final = 60.0
 """How long the world goes on then."""
+FEW_EVENTS: Final = 1_000
+"""Of an account, in days in which nothing is kept."""
 OUR_FAULT: Final = ("attempt failed by a fault of ours", "attempt left without an end")
 
 
@@ -57,6 +63,8 @@ class Run(Struct):
     plan: Plan
     tape: Tape
     contacts: list[Contact]
+    """Those that the store still held at the end, as of everything here: all, unless the plan has some
+    forgotten."""
     attempts: list[Attempt]
     lists: list[CallList]
     deliveries: list[Delivery]
@@ -67,6 +75,7 @@ class Run(Struct):
     """Lines of the log that tell of a bug, and errors that ended a process."""
     breaches: list[Breach]
     """What the judge found."""
+    summary: Summary
 
 
 def run_plan(plan: Plan, tamper: Callable[[World], None] | None = None) -> Run:
@@ -96,6 +105,7 @@ async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
         processes=world.processes,
         faults=[*world.faults, *(_describe(line) for line in log if line["event"] in OUR_FAULT)],
         breaches=[],
+        summary=world.summary,
     )
     run.breaches = world.judge.finish(run)
     return run
@@ -117,11 +127,18 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.tape = Tape()
+        is_kept = plan.forgets_after_s is None
+        self.tape = Tape(keeps=is_kept)
         self.clock = WorldClock(plan.epoch)
-        self.store = MemoryStore(self._hear, self.clock)
+        events_kept_max = EVENTS_KEPT_MAX if is_kept else FEW_EVENTS
+        self.store = MemoryStore(self._hear, self.clock, events_kept_max=events_kept_max)
         self.judge = Judge(plan, self.store.tables)
-        self.tape.readers.append(self.judge.read)
+        self.summary = Summary()
+        self.view = View(self)
+        self.tape.readers += (self.judge.read, self.summary.read, self.view.read)
+        if not is_kept:
+            self._forgetting = Forgetting(self.store.tables)
+            self.tape.readers.append(self._forget)
         chance = Random(plan.seed)
         self.disk = Disk(self.store, plan.disk, chance, self.tape)
         self.network = WorldNetwork(
@@ -150,6 +167,12 @@ class World:
         self._busy = 0
         """Actions that are going on."""
 
+    def _forget(self, entry: Entry) -> None:
+        """Let go of what is done with for long enough."""
+        assert self.plan.forgets_after_s is not None
+        for contact in self.judge.settle_until(entry.at - self.plan.forgets_after_s):
+            self._forgetting.forget(contact)
+
     async def live(self) -> None:
         """From the beginning to the end."""
         await self._furnish()
@@ -157,7 +180,7 @@ class World:
             self._host = host
             async with trio.open_nursery() as people:
                 people.start_soon(self._keep_running)
-                people.start_soon(Witness(self).run)
+                people.start_soon(Witness(self, self.view).run)
                 await self._act(people)
                 await self._wait_done()
                 self._is_ending = True

@@ -6,14 +6,16 @@ hold at several looks, seconds apart.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from engine.model import Blocker, Contact
 from sim.world.process import ProcessDied
-from sim.world.reasons import View, holds
+from sim.world.reasons import holds
 from sim.world.tape import Lie
+from sim.world.view import View
 
 if TYPE_CHECKING:
     from sim.world.run import World
@@ -27,9 +29,9 @@ LOOKED_AT_MAX: Final = 200
 class Witness:
     """Watches one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, view: View) -> None:
         self._world = world
-        self._view = View(world)
+        self._view = view
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
@@ -40,14 +42,15 @@ class Witness:
     async def _look(self) -> None:
         engine = self._world.engine
         contacts = self._world.store.tables.contacts
-        suspects = [one.id for one in contacts.values() if one.state == "open"][:LOOKED_AT_MAX]
+        waiting = (one.id for one in contacts.values() if one.state == "open")
+        suspects = [*islice(waiting, LOOKED_AT_MAX)]
         lies: list[tuple[Contact, Blocker]] = []
         for pause_s in (0.0, *AGAIN_S):
             await trio.sleep(pause_s)
             if engine is None or self._world.engine is not engine or not suspects:
                 return
-            asked = [contacts[one] for one in suspects]
-            self._view.catch_up()
+            asked = [contacts[one] for one in suspects if one in contacts]
+            self._view.note_intents()
             try:
                 reasons = await engine.explain(asked)
             except ProcessDied:
@@ -56,10 +59,14 @@ class Witness:
                 (contact, reason)
                 for contact, reason in zip(asked, reasons, strict=True)
                 if reason is not None
-                and contacts[contact.id].state == "open"
+                and _waits(contacts.get(contact.id))
                 and not holds(reason, contacts[contact.id], self._view)
             ]
             suspects = [contact.id for contact, _ in lies]
         now = trio.current_time()
         for contact, reason in lies:
             self._world.tape.add(Lie(now, contact.id, reason.code, reason.detail))
+
+
+def _waits(contact: Contact | None) -> bool:
+    return contact is not None and contact.state == "open"

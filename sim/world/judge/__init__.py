@@ -75,9 +75,15 @@ class Judge:
             for read in self._read:
                 read(entry)
 
-    def settle(self, contact: str) -> None:
-        """Look at a contact for the last time, and forget it."""
-        self._settling.settle(contact)
+    def settle_until(self, at: float) -> list[str]:
+        """Look for the last time at those contacts whose disposition was told until a moment of the world,
+        and forget them: which they were."""
+        completed, settled = self.case.completed, []
+        while completed and completed[0][0] <= at:
+            _, contact = completed.popleft()
+            self._settling.settle(contact)
+            settled.append(contact)
+        return settled
 
     def finish(self, run: Run) -> list[Breach]:
         """Everything that was broken; nothing where all held. Once, when the run is over."""

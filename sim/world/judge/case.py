@@ -3,6 +3,7 @@ was judged, is forgotten."""
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -81,6 +82,9 @@ class Case:
         """By contact."""
         self.calls: dict[str, Call] = {}
         """By attempt."""
+        self.completed: deque[tuple[float, str]] = deque()
+        """When a contact's disposition was told, in seconds of the world, and whose: those that are not
+        settled, the earliest first."""
         self.breaches: list[Breach] = []
 
     def note(self, promise: str, what: str) -> None:

@@ -35,7 +35,7 @@ class EventRules(Rules):
         if told.seq != self._seqs[told.account]:
             self.case.note("events are numbered without a gap", f"{told.account}: {told.seq}")
         if fact.contact is not None:
-            self._judge_contact(fact)
+            self._judge_contact(told, fact)
         if fact.list in self._finished:
             self.case.note("the last event of a list is its completion", _show(fact))
         if call is not None and told.type.startswith("attempt."):
@@ -43,13 +43,14 @@ class EventRules(Rules):
         if told.type == "list.completed" and fact.list is not None:
             self._finished.add(fact.list)
 
-    def _judge_contact(self, fact: Fact) -> None:
+    def _judge_contact(self, told: Told, fact: Fact) -> None:
         assert fact.contact is not None
         person = self.case.person(fact.contact)
         if person is None or person.completed is not None:
             self.case.note("the last event of a contact is its disposition", _show(fact))
         if person is not None and fact.type == "contact.completed":
             person.completed = fact.data.disposition
+            self.case.completed.append((told.at, fact.contact))
 
     def _judge_attempt(self, type_: str, call: Call) -> None:
         rank, attempt = RANKS.get(type_, BETWEEN), call.attempt.id

@@ -31,6 +31,9 @@ IN_USE: Final = 0.6
 STEP_S: Final = 0.02
 """In which steps time goes on: more than one thing happens in most of them."""
 
+FORGETS_AFTER_S: Final = 600.0
+"""Longer than any call, so that whatever may still come of a contact comes before."""
+
 
 def draw_day(seed: int, contacts: int, hours: float = HOURS) -> Plan:
     """The day of a seed."""
@@ -61,6 +64,7 @@ def draw_day(seed: int, contacts: int, hours: float = HOURS) -> Plan:
         dies_at_step=(),
         look_s=3600.0,
         step_s=STEP_S,
+        forgets_after_s=FORGETS_AFTER_S,
     )
 
 

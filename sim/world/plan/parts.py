@@ -147,3 +147,7 @@ class Plan(Struct, frozen=True):
     """How often the judge looks at what waits."""
     step_s: float = 0.0
     """In which steps time goes on; 0 is from one moment to the next."""
+    forgets_after_s: float | None = None
+    """How long after its completion a contact is settled, and forgotten by judge and store; None keeps all
+    to the end, with the tape. For days of very many contacts, to whom nothing ever goes back: no process
+    starts anew that would ask for them."""
