@@ -21,6 +21,10 @@ $(VENV)/.installed-lint: $(VENV)/.installed-test
 demo: $(VENV)/.installed
 	$(BIN)/callwheel demo
 
+# The product is started hundreds of times by its tests: it keeps what Python compiles of it, whatever an
+# environment says, as each of its processes would compile it anew otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two workers where each can have a network of its own; then what measures time, by itself.
 WORKERS := $(shell unshare --net true 2>/dev/null && echo 2 || echo 0)
 PYTEST := $(BIN)/python -m pytest

@@ -5,49 +5,33 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Final
 
-from adapters.http_client import HttpFailed
-from api.answers import ApiError
-from api.commands import (
-    REFUSED,
-    Command,
-    CommandFailed,
-    backup,
-    bench,
-    config_check,
-    demo,
-    flow,
-    keys,
-    results,
-    serve,
-    sim,
-    trace,
-    upload,
-    watch,
-    webhooks,
-)
+from api.commands import REFUSED, Command, CommandFailed
 
-COMMANDS: Final[tuple[Command, ...]] = (
-    serve.COMMAND,
-    demo.COMMAND,
-    sim.COMMAND,
-    upload.COMMAND,
-    watch.COMMAND,
-    results.COMMAND,
-    trace.COMMAND,
-    keys.COMMAND,
-    keys.LIST,
-    keys.ROTATE,
-    keys.REVOKE,
-    webhooks.COMMAND,
-    flow.CHECK,
-    flow.DRAW,
-    config_check.COMMAND,
-    backup.COMMAND,
-    backup.RESTORE,
-    bench.COMMAND,
-)
+COMMANDS: Final = {
+    "serve": "serve:COMMAND",
+    "demo": "demo:COMMAND",
+    "sim": "sim:COMMAND",
+    "upload": "upload:COMMAND",
+    "watch": "watch:COMMAND",
+    "results": "results:COMMAND",
+    "trace": "trace:COMMAND",
+    "keys create": "keys:COMMAND",
+    "keys list": "keys:LIST",
+    "keys rotate": "keys:ROTATE",
+    "keys revoke": "keys:REVOKE",
+    "webhooks listen": "webhooks:COMMAND",
+    "flow check": "flow:CHECK",
+    "flow draw": "flow:DRAW",
+    "config check": "config_check:COMMAND",
+    "backup": "backup:COMMAND",
+    "restore": "backup:RESTORE",
+    "bench": "bench:COMMAND",
+}
+"""Each command, and where in `api.commands` it is. Only the one that is asked for is imported: all of them
+take seconds, and each worker process imports this module once more."""
 
 GROUPS: Final = {
     "keys": "keys of accounts",
@@ -59,6 +43,20 @@ GROUPS: Final = {
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+
+def find_commands(arguments: Sequence[str]) -> list[Command]:
+    """The command that these words begin with; all of them where there is none, for whoever asks what
+    there is."""
+    asked = [name for name in COMMANDS if name.split() == list(arguments[: len(name.split())])]
+    return [_load(name) for name in asked or COMMANDS]
+
+
+def _load(name: str) -> Command:
+    module, _, variable = COMMANDS[name].partition(":")
+    command: Command = getattr(import_module(f"api.commands.{module}"), variable)
+    assert command.name == name
+    return command
 
 
 def make_parser(commands: Iterable[Command]) -> ArgumentParser:
@@ -82,7 +80,7 @@ def make_parser(commands: Iterable[Command]) -> ArgumentParser:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code; what went wrong goes to standard error."""
-    args = make_parser(COMMANDS).parse_args(arguments)
+    args = make_parser(find_commands(arguments)).parse_args(arguments)
     command: Command = args.command
     try:
         return command.run(args)
@@ -96,12 +94,21 @@ def run(arguments: Sequence[str]) -> int:
         causes = _causes_of(error)
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
             return INTERRUPTED
-        if not all(isinstance(cause, CommandFailed | ApiError | HttpFailed) for cause in causes):
+        if not all(isinstance(cause, _find_told()) for cause in causes):
             raise
         for text in dict.fromkeys(str(cause) for cause in causes):
             print(f"callwheel {command.name}: {text}", file=sys.stderr)
         codes = [cause.exit_code for cause in causes if isinstance(cause, CommandFailed)]
         return codes[0] if codes else REFUSED
+
+
+def _find_told() -> tuple[type[Exception], ...]:
+    """The errors whose text is for whoever asked. Those of the client are looked for only when something
+    went wrong: what it needs takes a while to import."""
+    from adapters.http_client import HttpFailed
+    from api.answers import ApiError
+
+    return CommandFailed, ApiError, HttpFailed
 
 
 def _causes_of(error: BaseException) -> list[BaseException]:

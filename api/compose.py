@@ -27,6 +27,7 @@ from adapters.mail.receiver import ReceiverFailed
 from adapters.media.client import PlaneSettings, open_media_plane, planes_of_this_machine
 from adapters.media.codecs.codec import CodecName
 from adapters.media.prompts.library import PromptError, PromptLibrary
+from adapters.media.prompts.work import add_prompt, complete_prompts
 from adapters.media.recording.archive import RecordingArchive
 from adapters.media.types import PlaneUnavailable
 from adapters.outgoing_http import GuardedHttp, JsonRequests
@@ -322,7 +323,9 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             raise CannotStart(str(error)) from error
         workers = await stack.enter_async_context(open_process_workers(_worker_count()))
         codecs = _codecs(config)
-        await workers.run(_complete_prompts, data / PROMPTS, codecs)
+        library = PromptLibrary(data / PROMPTS, codecs=codecs)
+        if not await trio.to_thread.run_sync(library.is_complete):
+            await workers.run(complete_prompts, data / PROMPTS, codecs)
         sip = config.sip
         traces = await stack.enter_async_context(
             open_trace_archive(data / TRACES, sip.trace_keep_s, sip.trace_bytes_max, clock)
@@ -549,7 +552,7 @@ class _PromptsInWorkers:
     async def add(self, prompt_id: str, data: bytes) -> float:
         """See `engine.ports.prompts.PromptKeeper`."""
         try:
-            return await self._workers.run(_add_prompt, self._folder, self._codecs, prompt_id, data)
+            return await self._workers.run(add_prompt, self._folder, self._codecs, prompt_id, data)
         except PromptError as error:
             raise PromptRefused(error.code, error.detail) from None
 
@@ -557,15 +560,6 @@ class _PromptsInWorkers:
 def _codecs(config: Config) -> tuple[CodecName, ...]:
     """What the trunks speak."""
     return tuple(sorted({codec for trunk in config.trunks for codec in trunk.codecs}))
-
-
-def _add_prompt(folder: Path, codecs: tuple[CodecName, ...], prompt_id: str, data: bytes) -> float:
-    return PromptLibrary(folder, codecs=codecs).add(prompt_id, data)
-
-
-def _complete_prompts(folder: Path, codecs: tuple[CodecName, ...]) -> int:
-    """Prompts from before a trunk spoke a codec get their sound in it."""
-    return PromptLibrary(folder, codecs=codecs).complete()
 
 
 def _read_certificate(config: Config) -> Certificate | None:

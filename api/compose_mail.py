@@ -9,9 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from adapters.mail.proof import DkimProof, find_text
 from adapters.mail.receiver import run_receiver
-from adapters.mail.receiver_process import ReceiverSettings
+from adapters.mail.receiver_settings import ReceiverSettings
 from adapters.mail.smarthost import SmarthostSettings, SmtpSmarthost
 from adapters.mail.spool import FolderSpool, make_spool
 from api.config import Mail
@@ -69,6 +68,9 @@ def open_mail_room(
     domain, bind = config.domain, config.bind
     if domain is None or bind is None:
         return MailRoom(postman, None, None, lambda flow: None)
+    # What reads signatures and asks nameservers is imported only where mails are taken.
+    from adapters.mail.proof import DkimProof, find_text
+
     secret = find_mail_key(data / MAIL_KEY)
     make_spool(data / SPOOL)
     receiver = ReceiverSettings(

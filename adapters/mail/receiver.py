@@ -13,7 +13,7 @@ import msgspec
 import structlog
 import trio
 
-from adapters.mail.receiver_process import ReceiverSettings
+from adapters.mail.receiver_settings import ReceiverSettings
 
 COMMAND: Final = (sys.executable, "-P", "-m", "adapters.mail.receiver_process")
 START_S_MAX: Final = 30.0

@@ -25,10 +25,10 @@ from typing import Any, Final
 
 import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from msgspec import Struct
 
 from adapters.mail import spool
 from adapters.mail.content import ContentRefused, read_content
+from adapters.mail.receiver_settings import ReceiverSettings
 from engine.mail.address import flow_of
 
 MAIL_BYTES_MAX: Final = 24 * 1024 * 1024
@@ -39,8 +39,6 @@ READING_MAX: Final = 16
 """Mails that are read at once, all connections together; each is in memory."""
 PEER_CONNECTIONS_MAX: Final = 10
 """Of one IP address."""
-PEER_MAILS_MAX: Final = 60
-"""Of one IP address in `PEER_S`."""
 PEER_S: Final = 60.0
 PEERS_MAX: Final = 10_000
 """IP addresses whose mails are counted; with more, the one that was silent for longest is forgotten."""
@@ -58,22 +56,6 @@ FREE_BYTES_MIN: Final = 256 * 1024**2
 NO_ROOM: Final = "452 4.3.1 There is no room just now"
 IPV6_PREFIX_BITS: Final = 64
 """Of an IPv6 address, which stand for one customer of a network: the rest is at the customer's choice."""
-
-
-class ReceiverSettings(Struct, frozen=True):
-    """What the process works by."""
-
-    host: str
-    port: int
-    domain: str
-    secret: bytes
-    """Of `engine.mail.address`."""
-    spool: str
-    """Folder."""
-    certificate: str | None = None
-    """PEM file with key or chain; None offers no STARTTLS."""
-    key: str | None = None
-    peer_mails_max: int = PEER_MAILS_MAX
 
 
 class _Peers:

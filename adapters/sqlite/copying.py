@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from sqlite_utils import Database
-
-from adapters.sqlite.schema import migrate
+from adapters.sqlite.schema import is_current, migrate
 
 BUSY_TIMEOUT_S: Final = 30.0
 
@@ -48,7 +46,10 @@ def prepare_copy(path: Path, paused_at: float | None) -> None:
             [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
             if found != "ok":
                 raise BadDatabase(f"The database is damaged: {found}.")
-            migrate(Database(connection))
+            if not is_current(connection):
+                from sqlite_utils import Database
+
+                migrate(Database(connection))
             if paused_at is not None:
                 connection.execute(
                     "UPDATE accounts SET paused_at = ? WHERE paused_at IS NULL", (paused_at,)

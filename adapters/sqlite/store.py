@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from sqlite_utils import Database
 
 from adapters.sqlite.activations import SqliteActivations
 from adapters.sqlite.agents import SqliteAgents
@@ -29,7 +28,7 @@ from adapters.sqlite.pickups import SqlitePickups
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.reading import SqliteReading
 from adapters.sqlite.recordings import SqliteRecordings
-from adapters.sqlite.schema import migrate
+from adapters.sqlite.schema import is_current, migrate
 from adapters.sqlite.settings import SqliteSettings
 from adapters.sqlite.writer import PENDING_MAX, Writer, WriterStatistics
 from engine.ports.clock import WallClock
@@ -137,9 +136,8 @@ def _open_writing(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         cached_statements=256,
     )
     try:
-        database = Database(connection)
-        database.enable_wal()
         for pragma in (
+            "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             f"cache_size = -{CACHE_KIB}",
@@ -148,8 +146,11 @@ def _open_writing(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
             f"wal_autocheckpoint = {WAL_PAGES}",
             "secure_delete = OFF",  # some builds overwrite what is deleted, which doubles the writing
         ):
-            database.execute(f"PRAGMA {pragma}")
-        migrate(database)
+            connection.execute(f"PRAGMA {pragma}")
+        if not is_current(connection):
+            from sqlite_utils import Database
+
+            migrate(Database(connection))
     except BaseException:
         connection.close()
         raise

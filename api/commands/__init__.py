@@ -1,4 +1,4 @@
-"""The command line: one module a command, each with a `COMMAND` that `api.__main__` finds in its table."""
+"""The command line: one module a command, each with a `COMMAND` that `api.__main__` names in its table."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ KILLS = 5
 """Of one run, one after the other."""
 
 
-@pytest.mark.parametrize("seed", range(size(2, 40)))
+@pytest.mark.parametrize("seed", range(size(4, 40)))
 async def test_after_kills_each_contact_has_one_disposition_and_no_attempt_was_dialled_twice(
     seed: int, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from random import Random
 
 import msgspec
 
-from adapters.mail.receiver_process import ReceiverSettings
+from adapters.mail.receiver_settings import ReceiverSettings
 from adapters.mail.spool import Envelope, make_spool, write_mail
 from adapters.sqlite.store import open_sqlite_store
 from bench.installation import free_port, make_csv

@@ -22,7 +22,7 @@ def disk(tmp_path: Path) -> ForgetfulDisk:
     return ForgetfulDisk(tmp_path / "data", tmp_path / "workshop")
 
 
-@pytest.mark.parametrize("seed", range(size(2, 10)))
+@pytest.mark.parametrize("seed", range(size(4, 10)))
 async def test_after_power_cuts_whatever_was_accepted_is_there_and_nobody_is_called_twice(
     seed: int, tmp_path: Path, disk: ForgetfulDisk
 ) -> None:

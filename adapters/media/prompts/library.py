@@ -161,17 +161,27 @@ class PromptLibrary:
         2 ms for each second of sound in G.722, 10 ms in Opus. How many were made. A prompt that goes
         meanwhile is passed over."""
         made = 0
+        for prompt_id, number, missing in self._find_missing():
+            with suppress(FileNotFoundError):
+                octets = prompt_file(self._folder, prompt_id, ULAW).read_bytes()
+                samples = ULAW.decode(np.frombuffer(octets, np.uint8))
+                _write_durably({missing: VOICES[number].encode(samples).tobytes()})
+                made += 1
+        return made
+
+    def is_complete(self) -> bool:
+        """Whether `complete` has nothing to do: looking costs less than a process that looks."""
+        return not any(self._find_missing())
+
+    def _find_missing(self) -> Iterator[tuple[str, int, Path]]:
+        """Prompt, codec and place of each file of a further codec that there is not."""
+        if not self._further:
+            return
         for files in list_prompt_files(self._folder, ""):
             for number in self._further:
                 missing = prompt_file(self._folder, files.prompt_id, VOICES[number])
-                if len(files.sizes) < len(LAWS) or missing.exists():
-                    continue
-                with suppress(FileNotFoundError):
-                    octets = prompt_file(self._folder, files.prompt_id, ULAW).read_bytes()
-                    samples = ULAW.decode(np.frombuffer(octets, np.uint8))
-                    _write_durably({missing: VOICES[number].encode(samples).tobytes()})
-                    made += 1
-        return made
+                if len(files.sizes) == len(LAWS) and not missing.exists():
+                    yield files.prompt_id, number, missing
 
     def _keep(self, prompt_id: str, sound: NDArray[np.float32]) -> KeptPrompt:
         """Bring a sound at 8 kHz to its loudness, encode it, and write it."""

@@ -16,18 +16,17 @@ import re
 import stat
 from email.utils import formatdate
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from jwt import PyJWS
 
 from adapters.sip.identity.headers import UnsafeHeader, check_certificate_url
 from adapters.sip.pem_file import Fault as FileFault
 from adapters.sip.pem_file import UnusableFile, read_pem_file
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 KEY_FILE_BYTES_MAX: Final = 65_536
 """Largest key file that is read."""
@@ -95,6 +94,8 @@ class Signer:
             certificate_url: where verifiers fetch the certificate that the key belongs to.
             attestation: see `Attestation`.
         """
+        from jwt import PyJWS  # here, as most installations sign nothing
+
         if attestation not in get_args(Attestation):
             raise CannotSign(
                 "invalid_attestation", f"An attestation is A, B or C, not {attestation!r}."
@@ -178,6 +179,10 @@ def read_key_file(key_file: Path) -> tuple[EllipticCurvePrivateKey, int]:
 
 def _read_key(pem: bytes, key_file: Path) -> EllipticCurvePrivateKey:
     """Raises `CannotSign`."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(pem, password=None)
     except TypeError:

@@ -383,3 +383,8 @@ def _usable_address(text: str, family: Family) -> str | None:
 
 def _spell(families: Sequence[Family]) -> str:
     return " or ".join(f"IPv{family}" for family in families)
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, for `Failed`: libraries break their lines."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -8,17 +8,9 @@ come from nameservers: no system interface knows them.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import dns.asyncbackend
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.nameserver
-import dns.rdatatype
-import dns.resolver
 import structlog
 import trio
 from msgspec import Struct, structs
@@ -28,13 +20,12 @@ from adapters.sip.locate.records import (
     Failed,
     Found,
     Located,
-    Naptr,
     Question,
-    Srv,
     Steps,
     host_name,
     is_numeric,
     locate_servers,
+    one_line,
 )
 from adapters.sip.locate.target import (
     Family,
@@ -125,37 +116,17 @@ async def _ask(question: Question, settings: LookupSettings) -> Found | Failed:
         try:
             if question.kind in _FAMILIES and _is_asked_of_system(question.name, settings):
                 return await _ask_system(question)
-            return await _ask_nameservers(question, settings)
-        except (dns.exception.DNSException, OSError) as error:
-            return Failed(_one_line(error))
+            # Imported by who first needs it: a trunk that is reached by its address asks nobody.
+            from adapters.sip.locate.nameservers import ask_nameservers
+
+            return await ask_nameservers(question, settings.nameservers, timeout_s)
+        except OSError as error:
+            return Failed(one_line(error))
         except Exception as error:
             # What a library makes of hostile bytes is no reason for a trunk's task to die.
             _log.exception("a look-up failed by a fault", name=question.name, kind=question.kind)
-            return Failed(_one_line(error))
+            return Failed(one_line(error))
     return Failed(f"no answer within {timeout_s:g} s")
-
-
-async def _ask_nameservers(question: Question, settings: LookupSettings) -> Found | Failed:
-    resolver = dns.asyncresolver.Resolver(configure=not settings.nameservers)
-    resolver.cache = None
-    if settings.nameservers:
-        resolver.nameservers = [
-            dns.nameserver.Do53Nameserver(host, port) for host, port in settings.nameservers
-        ]
-    try:
-        answer = await resolver.resolve(
-            dns.name.from_text(question.name + "."),
-            dns.rdatatype.from_text(question.kind),
-            # Ours ends it first: this one is measured by the wall clock, which can be set.
-            lifetime=2 * settings.question_timeout_s,
-            search=False,
-            backend=dns.asyncbackend.get_backend("trio"),
-        )
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return Found()
-    read = _READERS[question.kind]
-    # The chain of CNAMEs is as short-lived as its shortest link.
-    return Found(tuple(map(read, answer)), float(answer.chaining_result.minimum_ttl))
 
 
 async def _ask_system(question: Question) -> Found | Failed:
@@ -168,42 +139,6 @@ async def _ask_system(question: Question) -> Found | Failed:
             return Found()
         return Failed(error.strerror or str(error))
     return Found(tuple(str(entry[4][0]) for entry in found), SYSTEM_TTL_S)
-
-
-def _read_srv(record: Any) -> Srv:
-    return Srv(record.priority, record.weight, record.port, _read_name(record.target))
-
-
-def _read_naptr(record: Any) -> Naptr:
-    return Naptr(
-        record.order,
-        record.preference,
-        record.flags,
-        record.service,
-        record.regexp,
-        _read_name(record.replacement),
-    )
-
-
-def _read_address(record: Any) -> str:
-    return str(record.address)
-
-
-def _read_name(name: dns.name.Name) -> str:
-    """Without the last dot: the root is empty. What is no host name keeps its escapes."""
-    return name.to_text(omit_final_dot=True) if len(name) > 1 else ""
-
-
-_READERS: Final[dict[str, Callable[[Any], Naptr | Srv | str]]] = {
-    "SRV": _read_srv,
-    "NAPTR": _read_naptr,
-    "A": _read_address,
-    "AAAA": _read_address,
-}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _is_localhost(name: str) -> bool:

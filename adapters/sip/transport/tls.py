@@ -10,10 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificates
-
 from adapters.sip.pem_file import UnusableFile, read_pem_file
 
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -143,6 +139,11 @@ def _explain(
     cert: str, cert_pem: bytes, key: str, key_pem: bytes, error: OSError | ValueError
 ) -> BadTlsFile:
     """Which of the two files is at fault for what OpenSSL says of both."""
+    # Here, as nothing else of TLS needs it, and it takes a tenth of a start.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.x509 import load_pem_x509_certificates
+
     try:
         leaf = load_pem_x509_certificates(cert_pem)[0]
     except ValueError:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from adapters.mail.receiver_process import ReceiverSettings
+from adapters.mail.receiver_settings import ReceiverSettings
 from adapters.mail.spool import NEW, make_spool
 from engine.mail.address import address_of
 

@@ -19,9 +19,9 @@ from adapters.mail.receiver_process import (
     PEER_CONNECTIONS_MAX,
     RECIPIENTS_MAX,
     Door,
-    ReceiverSettings,
     name_peer,
 )
+from adapters.mail.receiver_settings import ReceiverSettings
 from tests.adapters.mail.receiver import (
     ADDRESS,
     DOMAIN,

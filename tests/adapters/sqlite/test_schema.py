@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlite_utils import Database
 
-from adapters.sqlite.schema import MIGRATIONS, DatabaseTooNew, Migration, migrate
+from adapters.sqlite.schema import MIGRATIONS, DatabaseTooNew, Migration, is_current, migrate
 
 FIRST = Migration("0001 people", ("CREATE TABLE people (name TEXT)",))
 SECOND = Migration(
@@ -129,3 +129,13 @@ def test_contacts_from_before_blocks_stay_rows_and_are_counted_beside_blocks(
     connection.execute("DELETE FROM contact_blocks")
     assert connection.execute(waits).fetchall() == [(1, "starttime", 1, 1)]
     assert connection.execute("SELECT id FROM contacts").fetchall() == [("cnt_1",)]
+
+
+def test_a_database_is_current_with_just_the_migrations_of_this_release(
+    connection: sqlite3.Connection,
+) -> None:
+    found = [is_current(connection)]
+    for migrations in (MIGRATIONS[:-1], MIGRATIONS, (*MIGRATIONS, FIRST)):
+        migrate(Database(connection), migrations)
+        found.append(is_current(connection))
+    assert found == [False, False, True, False]

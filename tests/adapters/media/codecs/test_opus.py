@@ -160,7 +160,9 @@ def test_a_prompt_is_heard_as_it_was_by_another_decoder_in_the_numbers_of_opus(
 def test_prompts_are_kept_in_opus_where_a_trunk_speaks_it(tmp_path: Path) -> None:
     PromptLibrary(tmp_path).add_samples("p", speech(), 8_000)
     library = PromptLibrary(tmp_path, codecs=["opus", "PCMU"])
+    assert not library.is_complete()
     assert (library.complete(), library.complete()) == (1, 0)
+    assert library.is_complete()
     made = NARROW.decode(np.frombuffer((tmp_path / "p.opus").read_bytes(), np.uint8))
     original = ULAW.decode(np.frombuffer((tmp_path / "p.ulaw").read_bytes(), np.uint8))
     assert likeness(made, original, OPUS) > 0.99

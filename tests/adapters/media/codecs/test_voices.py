@@ -158,7 +158,9 @@ def test_a_prompt_from_before_g722_gets_its_sound_in_it(tmp_path: Path) -> None:
     assert (plain.size_bytes, kept.size_bytes) == (16_000, 24_000)
     whole = (tmp_path / "new.g722").read_bytes()
     library.discard("new")
+    assert not library.is_complete()
     assert (library.complete(), library.complete()) == (1, 0)
+    assert library.is_complete()
     made = WIDE.decode(np.frombuffer((tmp_path / "old.g722").read_bytes(), np.uint8))
     assert likeness(made, WIDE.decode(np.frombuffer(whole, np.uint8))) > 0.99
     assert ALAW.name in {path.suffix[1:] for path in tmp_path.iterdir()}
