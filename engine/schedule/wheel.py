@@ -14,7 +14,7 @@ A timer never fires early (by more than `ROUNDING_TICKS`), and at most one tick 
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 DIGIT_BITS: Final = 10
 SLOTS: Final = 1 << DIGIT_BITS
+SLOT_MASK: Final = SLOTS - 1
 LEVELS: Final = 5
 """Five digits of ten bits: at 10 ms a tick, 357,000 years."""
 TICKS_MAX: Final = (1 << (DIGIT_BITS * LEVELS)) - 1
@@ -66,8 +67,14 @@ class TimerWheel(Generic[T]):
         elif tick > TICKS_MAX:
             tick = TICKS_MAX
         timer = Timer(tick, item)
-        self._place(timer, tick)
         self._live += 1
+        if tick ^ self._tick < SLOTS:  # as `_place` would have it, for what is due soon
+            slot = self._levels[0][tick & SLOT_MASK]
+            if not slot:
+                self._occupied[0] |= 1 << (tick & SLOT_MASK)
+            slot.append(timer)
+        else:
+            self._place(timer, tick)
         return timer
 
     def cancel(self, timer: Timer) -> bool:
@@ -120,7 +127,7 @@ class TimerWheel(Generic[T]):
 
     def _place(self, timer: Timer, tick: int) -> None:
         level = ((tick ^ self._tick).bit_length() - 1) // DIGIT_BITS
-        index = (tick >> (DIGIT_BITS * level)) & (SLOTS - 1)
+        index = (tick >> (DIGIT_BITS * level)) & SLOT_MASK
         slot = self._levels[level][index]
         if not slot:
             self._occupied[level] |= 1 << index
@@ -137,25 +144,32 @@ class TimerWheel(Generic[T]):
         return None
 
     def _fire(self, timers: list[Timer], due: list[T]) -> None:
+        fired = len(due)
         for timer in timers:
             item = timer.item
-            if item is _CANCELED:
-                self._canceled -= 1
-            else:
+            if item is not _CANCELED:
                 timer.item = _CANCELED  # a later cancel of it finds nothing to do
-                self._live -= 1
-                due.append(cast("T", item))
+                due.append(item)
+        fired = len(due) - fired
+        self._live -= fired
+        self._canceled -= len(timers) - fired
 
     def _deal_out(self, timers: list[Timer], due: list[T]) -> None:
         """Move the timers of a higher level's slot down, now that the present tick has reached it."""
-        ready = []
+        now, lowest, ready = self._tick, self._levels[0], []
         for timer in timers:
+            tick = timer.due_tick
             if timer.item is _CANCELED:
                 self._canceled -= 1
-            elif timer.due_tick == self._tick:
+            elif tick == now:
                 ready.append(timer)
+            elif tick ^ now < SLOTS:  # as `_place` would have it, for all of the second level
+                slot = lowest[tick & SLOT_MASK]
+                if not slot:
+                    self._occupied[0] |= 1 << (tick & SLOT_MASK)
+                slot.append(timer)
             else:
-                self._place(timer, timer.due_tick)
+                self._place(timer, tick)
         self._fire(ready, due)
 
     def _sweep(self) -> None:
