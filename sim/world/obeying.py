@@ -43,8 +43,12 @@ async def obey(world: World, engine: Engine, action: Action, target: str) -> Rep
             return Reply("none" if changed is None else "done")
         case "do_not_call":
             expires_at = world.clock.now() + action.amount if action.amount else None
-            one = DoNotCall(target, None, world.clock.now(), expires_at)
-            for account in [*world.store.tables.accounts]:
+            bound = action.body.decode() or None
+            one = DoNotCall(target, bound, world.clock.now(), expires_at)
+            accounts = [*world.store.tables.accounts]
+            if bound is not None:
+                accounts = [world.store.tables.flows[bound].account]
+            for account in accounts:
                 await engine.store.put_do_not_call(account, [one])
             return Reply("done")
         case "rest_did":

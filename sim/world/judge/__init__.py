@@ -17,6 +17,7 @@ from sim.world.judge.events import EventRules
 from sim.world.judge.hours import HourRules
 from sim.world.judge.limits import LimitRules
 from sim.world.judge.obedience import ObedienceRules
+from sim.world.judge.priorities import PriorityRules
 from sim.world.judge.rests import RestRules
 from sim.world.judge.settling import Settling
 from sim.world.judge.starts import StartRules
@@ -36,6 +37,7 @@ RULES: Final[Sequence[type[Rules]]] = (
     HourRules,
     LimitRules,
     ObedienceRules,
+    PriorityRules,
     RestRules,
     StartRules,
 )

@@ -96,7 +96,8 @@ class Action(Struct, frozen=True):
     amount: float = 0.0
     """Seconds by which the clock is set, for which a number is listed or a DID rests, or to a start time."""
     body: bytes = b""
-    """Of a trigger, or the priority that a list is given."""
+    """Of a trigger; the priority that a list is given; the flow that must not call a number, where it is not
+    all of them."""
 
 
 class Outage(Struct, frozen=True):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -14,9 +15,11 @@ import engine.dial.did
 import engine.dial.flow_desk
 import engine.schedule.retry
 from engine.dial.day_caps import DayCaps
+from engine.dial.flow_desk import FlowDesk
+from engine.dial.turns import RANKS, Claimant
 from engine.did_health import RestWhen
 from engine.holding import Holding
-from engine.model import RetryRule
+from engine.model import Contact, RetryRule
 from engine.ports.moving import ListEdit
 from engine.ports.stored import StoreUnavailable
 from engine.runtime import Engine
@@ -126,6 +129,14 @@ def test_a_do_not_call_list_that_is_ignored_is_found(monkeypatch: pytest.MonkeyP
     assert "nobody is called who must not be" in broken(ordered(*listed))
 
 
+def test_a_do_not_call_list_that_is_ignored_is_found_in_any_world(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In those as they are drawn, with all that goes wrong in them."""
+    monkeypatch.setattr(Tables, "is_listed", lambda *_args: False)
+    assert "nobody is called who must not be" in broken(lambda plan: plan)
+
+
 def test_a_start_time_that_is_not_given_is_found() -> None:
     def tamper(world: World) -> None:
         inner = world.store.edit_list
@@ -137,6 +148,33 @@ def test_a_start_time_that_is_not_given_is_found() -> None:
 
     orders = ordered(*(Action(5.0, "reschedule_list", str(n), 400.0) for n in range(4)))
     assert broken(orders, tamper) == {"nobody is called before the start time that was given"}
+
+
+def queued(plan: Plan) -> Plan:
+    """A plan in which a list takes minutes, and somebody urgent comes in the middle of it."""
+    quiet = calm(plan, attempts_max=1, caller_numbers="rotate")
+    flow = quiet.flows[0]
+    people = [{"tel": [f"+4420712{place:05}"]} for place in range(60)]
+    urgent = {"to": ["+442071299999"], "priority": "urgent"}
+    return replace(
+        quiet,
+        horizon_s=900.0,
+        dids=tuple(replace(one, cps=0.1) for one in quiet.dids),
+        actions=(
+            Action(0.0, "list", flow.id, body=msgspec.json.encode({"contacts": people})),
+            Action(20.0, "call", flow.id, body=msgspec.json.encode(urgent)),
+        ),
+    )
+
+
+def test_somebody_urgent_who_is_passed_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def claimant_of(self: FlowDesk, contact: Contact) -> Claimant:
+        is_urgent = contact.priority == "urgent"
+        return Claimant(self.flow.id, RANKS - 1 if is_urgent else 1, self.flow.settings.weight)
+
+    assert judge(run_plan(queued(draw_plan(1)))) == []
+    monkeypatch.setattr(FlowDesk, "claimant_of", claimant_of)
+    assert "nobody who is urgent is passed over" in broken(queued)
 
 
 def test_an_account_that_is_paused_and_calls_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
