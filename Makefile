@@ -37,7 +37,7 @@ test-long: $(VENV)/.installed-test
 	CALLWHEEL_TEST_SIZE=long $(PYTEST)
 
 bench: $(VENV)/.installed
-	$(BIN)/callwheel bench
+	$(BIN)/callwheel bench --json bench-results/bench.json --html bench-results/bench.html
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -41,6 +41,12 @@ def usage_alone(pid: int) -> Usage:
     return Usage(*_usage_of_one(pid))
 
 
+def list_children(pid: int) -> list[int]:
+    """All processes below one, its children's children among them."""
+    below = _children(pid)
+    return [one for child in below for one in (child, *list_children(child))]
+
+
 def _usage_of_one(pid: int) -> tuple[float, float]:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import trio
-from rich.console import Console
 
 from bench import (
     amd,
@@ -26,7 +27,11 @@ from bench import (
     waiting,
     wheel,
 )
-from bench.report import show_measurements, write_json
+from bench.figures import combine
+from bench.live import Display
+from bench.page import make_page
+from bench.recorder import Recorder
+from bench.report import make_console, show_measurements, write_json
 from bench.scenario import Measurement, Scenario, Size, describe_machine
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -51,18 +56,50 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 """In the order in which they run."""
 
 
-def run_scenarios(names: Sequence[str], *, size: Size, json_file: Path | None) -> int:
+def run_scenarios(
+    names: Sequence[str],
+    *,
+    size: Size,
+    json_file: Path | None = None,
+    html_file: Path | None = None,
+    repeat: int = 1,
+) -> int:
     """Run these scenarios, show what they measured, and write it down where that is asked for; 0 when
-    every one of them came to its end."""
-    console = Console()
+    every one of them came to its end. Each round runs all of them, so that what the machine does in one
+    minute does not go into all runs of one scenario."""
+    console = make_console()
+    display = Display(console, len(names) * repeat)
     machine = describe_machine()
-    measured: list[Measurement] = []
-    for name in names:
-        scenario = SCENARIOS[name]
-        console.print(f"[bold]{name}[/] {scenario.summary}")
-        measurement = trio.run(scenario.run, size, lambda line: console.print(f"  {line}"))
-        measured.append(msgspec.structs.replace(measurement, machine=machine))
+    runs: dict[str, list[Measurement]] = {name: [] for name in names}
+    for turn in range(repeat):
+        for name in names:
+            title = f"{name} ({turn + 1} of {repeat})" if repeat > 1 else name
+            measurement = run_scenario(SCENARIOS[name], size, display, title)
+            runs[name].append(msgspec.structs.replace(measurement, machine=machine))
+    measured = [combine(some) for some in runs.values()]
     show_measurements(console, measured)
     if json_file is not None:
         write_json(json_file, measured)
+        console.print(f"The figures are in {json_file}.", soft_wrap=True)
+    if html_file is not None:
+        html_file.write_text(make_page(measured), encoding="utf-8")
+        console.print(f"The page is {html_file}.", soft_wrap=True)
     return 0
+
+
+def run_scenario(scenario: Scenario, size: Size, display: Display, title: str) -> Measurement:
+    """Run one, and write down meanwhile what its processes use."""
+    recorder = Recorder(time.monotonic)
+
+    async def run() -> Measurement:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(recorder.sample, os.getpid())
+            measurement = await scenario.run(size, show)
+            nursery.cancel_scope.cancel()
+        return measurement
+
+    with display.over_run(title, scenario.summary, recorder) as show:
+        measurement = trio.run(run)
+    return msgspec.structs.replace(
+        measurement, series=recorder.series(), processes=recorder.processes()
+    )

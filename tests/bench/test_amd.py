@@ -8,6 +8,7 @@ import pytest
 from adapters.media.listening.amd import Verdict
 from bench import amd
 from bench.amd_corpus import Label, Scene
+from bench.scenario import Show
 from engine.ports.amd import Answerer
 
 
@@ -37,6 +38,6 @@ async def test_without_espeak_nothing_is_measured_and_it_says_what_is_missing(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     lines: list[str] = []
-    measured = await amd.run("quick", lines.append)
+    measured = await amd.run("quick", Show(lines.append))
     assert measured.metrics == {}
     assert lines[-1] == "nothing measured: espeak-ng is missing: apt-get install espeak-ng"

@@ -14,6 +14,7 @@ from bench import media
 from bench.datagrams import DatagramSocket
 from bench.media_far import KEY_EVERY, TELEPHONE_EVENT, Lateness, Mouth, judge
 from bench.media_rig import Step, own_share
+from bench.scenario import Show
 
 MS = 1_000_000
 
@@ -90,7 +91,7 @@ async def climb(steps: list[Step], tries: int) -> tuple[Step | None, list[int]]:
         assert left[0].streams == count
         return left.pop(0)
 
-    found = await media.climb((1, 2, 3, 4), tries, measure, lambda _: None)
+    found = await media.climb((1, 2, 3, 4), tries, measure, Show(lambda _: None))
     return found, asked
 
 
