@@ -58,7 +58,8 @@ class Pickup(Struct, frozen=True):
     rejected: int = 0
     """Rows of the list that were not taken."""
     removed_at: float | None = None
-    """Since when the file is known not to be in `incoming` any more."""
+    """Since when the file is known not to be in `incoming` any more; always None of a mail, which may be sent
+    again."""
     reported_at: float | None = None
     """When the report was put beside."""
     told_at: float | None = None
@@ -89,7 +90,11 @@ def steps_left(pickup: Pickup) -> tuple[Step, ...]:
         ("report", pickup.reported_at),
         ("tell", pickup.told_at),
     )
-    return tuple(step for step, done_at in steps if done_at is None)
+    # A mail leaves the spool by itself, and may be sent again for as long as it is known.
+    is_mail = pickup.door == "email"
+    return tuple(
+        step for step, done_at in steps if done_at is None and not (is_mail and step == "remove")
+    )
 
 
 def state_changed(flow: Flow, door: Door, state: DropState) -> Event:

@@ -17,6 +17,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from engine.mail.identity import identify_mail
 from engine.ports.mails import SpooledMail
 
 NEW: Final = "new"
@@ -118,7 +119,8 @@ class FolderSpool:
             envelope = msgspec.json.decode(head, type=Envelope)
         except ValueError:  # msgspec's DecodeError, or octets that are no UTF-8
             return None
-        return SpooledMail(mail, **msgspec.structs.asdict(envelope), content=content)
+        key = identify_mail(content)
+        return SpooledMail(mail, key, **msgspec.structs.asdict(envelope), content=content)
 
     def _remove(self, mail: str) -> None:
         (self._folder / NEW / mail).unlink(missing_ok=True)

@@ -43,3 +43,6 @@ PICKUPS: Final = (
     ) WITHOUT ROWID
     """,
 )
+
+MAILS_DONE: Final = ("UPDATE pickups SET done = 1 WHERE door = 'email'",)
+"""A crash left mails undone for ever between their leaving the spool and its being written down."""

@@ -34,7 +34,7 @@ from adapters.sqlite.blocks import BLOCKS
 from adapters.sqlite.hook_tables import WEBHOOKS
 from adapters.sqlite.letter_tables import LETTERS
 from adapters.sqlite.moving import LIST_PRIORITIES, MOVING, PAUSES
-from adapters.sqlite.pickup_tables import PICKUPS
+from adapters.sqlite.pickup_tables import MAILS_DONE, PICKUPS
 from adapters.sqlite.waits import WAITS
 
 if TYPE_CHECKING:
@@ -446,6 +446,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0026 blocks of untouched contacts", BLOCKS),
     Migration("0027 letters", LETTERS),
     Migration("0028 requests to activate listeners", ACTIVATIONS),
+    Migration("0029 mails that stayed undone", MAILS_DONE),
 )
 """In the order in which they run."""
 

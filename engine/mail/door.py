@@ -159,7 +159,7 @@ class MailDoor:
             self._forget(id_)
             return
         try:
-            pickups = await self._deliver(spooled)
+            await self._deliver(spooled)
         except _PutOff:
             self._put_off[id_] = self._services.clock.now() + PROOF_RETRY_S
             return
@@ -170,17 +170,12 @@ class MailDoor:
             return
         await spool.remove_mail(id_)
         self._forget(id_)
-        now = self._services.clock.now()
-        for pickup in pickups:
-            await self._store.note_pickup_steps(structs.replace(pickup, removed_at=now))
 
-    async def _deliver(self, spooled: SpooledMail) -> list[Pickup]:
+    async def _deliver(self, spooled: SpooledMail) -> None:
         """A mail to all of its flows."""
         mail = unpack_mail(await self._services.workers.run(read_mail, spooled.content))
-        pickups: list[Pickup] = []
         for flow in await self._find_flows_of(spooled):
-            pickups += await _Delivery(self._services, flow, spooled, mail).run()
-        return pickups
+            await _Delivery(self._services, flow, spooled, mail).run()
 
     async def _note_broken(self, spooled: SpooledMail, error: Exception) -> None:
         """A mail cannot be dealt with. It is tried again, but must not keep all others waiting for ever."""
@@ -190,28 +185,21 @@ class MailDoor:
         if self._broken[id_] < READINGS_MAX:
             raise WorkerFailed(f"the mail {id_} could not be dealt with") from error
         log.error("a mail is set aside, as nobody can deal with it", mail=id_)
-        pickups = await self._tell_of_broken(spooled)
+        await self._tell_of_broken(spooled)
         await self._services.spool.set_aside(id_)
         self._forget(id_)
-        now = self._services.clock.now()
-        for pickup in pickups:
-            await self._store.note_pickup_steps(structs.replace(pickup, removed_at=now))
 
-    async def _tell_of_broken(self, spooled: SpooledMail) -> list[Pickup]:
+    async def _tell_of_broken(self, spooled: SpooledMail) -> None:
         """Its sender heard that it was taken: at least the accounts are to learn that it was not."""
         problem = Mail(problem="It could not be dealt with, and was set aside.")
         try:
-            return [
-                pickup
-                for flow in await self._find_flows_of(spooled)
-                for pickup in await _Delivery(self._services, flow, spooled, problem).run()
-            ]
+            for flow in await self._find_flows_of(spooled):
+                await _Delivery(self._services, flow, spooled, problem).run()
         except (StoreUnavailable, OSError):
             raise
         except Exception as error:
             # Whatever it broke over before: it goes.
             log.error("nobody is told of a mail that is set aside", mail=spooled.id, exc_info=error)
-            return []
 
     def _forget(self, id_: str) -> None:
         self._broken.pop(id_, None)
@@ -246,29 +234,32 @@ class _Delivery:
         self._spooled = spooled
         self._mail = mail
 
-    async def run(self) -> list[Pickup]:
-        """Take or refuse all of it, and write the answers down; what was written with it."""
+    async def run(self) -> None:
+        """Take or refuse all of it, and write the answers down."""
         mail = self._mail
         if mail.problem:
             # Who wrote it is not known, so nobody can be answered.
-            return [await self._refuse_mail("unreadable", mail.problem)]
+            await self._refuse_mail("unreadable", mail.problem)
+            return
         if mail.sender not in {one.lower() for one in self._flow.settings.email_senders}:
             # Anybody can write any sender: an answer would go to who never wrote.
             detail = "The flow's setting `email_senders` does not name its sender."
-            return [await self._refuse_mail("sender_not_listed", detail)]
+            await self._refuse_mail("sender_not_listed", detail)
+            return
         if self._flow.settings.email_dkim:
             detail = await self._find_doubt()
             if detail:
                 # It is not known who wrote it: nobody can be answered here, either.
-                return [await self._refuse_mail("dkim_failed", detail)]
-        pickups = []
+                await self._refuse_mail("dkim_failed", detail)
+                return
+        if mail.tangle:
+            await self._refuse_mail("too_tangled", mail.tangle)
+            await self._answer_tangle()
+            return
         for file in mail.files:
-            pickup = await self._take(file)
-            await self._answer_file(pickup)
-            pickups.append(pickup)
+            await self._answer_file(await self._take(file))
         if not mail.files:
             await self._answer_without_files()
-        return pickups
 
     async def _find_doubt(self) -> str:
         """Why the mail is not taken for its sender's; empty where it is. Raises `_PutOff`."""
@@ -282,7 +273,7 @@ class _Delivery:
         """Hand a file to the intake; what became of it, now or before a crash."""
         digest = hashlib.sha256(file.data).digest()
         mark = FileMark(file.name, len(file.data), 0, digest)
-        place = f"mail:{self._spooled.id}"
+        place = f"mail:{self._spooled.key}"
         flow, services = self._flow, self._services
         earlier = await services.store.find_pickup(flow.account, flow.id, place, mark)
         if earlier is not None:
@@ -344,7 +335,7 @@ class _Delivery:
             " .zip or .xlsx file. Nobody is called.",
             *(f"- {name} is none." for name in self._mail.left_out),
         ]
-        key = f"{self._flow.id}/{self._spooled.id}"
+        key = f"{self._flow.id}/{self._spooled.key}"
         await self._answer(key, "No list was attached", "\n".join(lines) + "\n", ())
 
     async def _answer(
@@ -368,10 +359,18 @@ class _Delivery:
             in_reply_to=mail.message_id,
         )
 
-    async def _refuse_mail(self, code: str, detail: str) -> Pickup:
-        """Keep that a mail was turned away, which only the account learns."""
+    async def _answer_tangle(self) -> None:
+        text = (
+            f"Your mail {self._mail.subject!r} to the flow {self._flow.name!r} was not looked into."
+            f" {self._mail.tangle} Nobody is called. Attach the lists to a mail of their own.\n"
+        )
+        key = f"{self._flow.id}/{self._spooled.key}"
+        await self._answer(key, "Your mail was refused", text, ())
+
+    async def _refuse_mail(self, code: str, detail: str) -> None:
+        """Keep that a mail was turned away, which the account learns."""
         mark = FileMark("", len(self._spooled.content), 0, b"")
-        place = f"mail:{self._spooled.id}"
+        place = f"mail:{self._spooled.key}"
         pickup = structs.replace(self._make_pickup(place, mark, detail), code=code)
         event = mail_refused(self._flow, pickup, self._mail.sender, detail)
-        return await self._services.store.keep_refusal(pickup, event) or pickup
+        await self._services.store.keep_refusal(pickup, event)

@@ -12,6 +12,8 @@ class SpooledMail(Struct, frozen=True):
 
     id: str
     """Sorts by when it came."""
+    key: str
+    """`engine.mail.identity.identify_mail` of it: two copies of a mail have one."""
     peer: str
     """IP address of who brought it."""
     mail_from: str

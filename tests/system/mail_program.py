@@ -40,8 +40,7 @@ STEPS: Final = (
     *("before list_mails", "after list_mails", "before read_mail", "after read_mail"),
     *("before accept_list", "after accept_list", "before keep_refusal", "after keep_refusal"),
     *("before keep_letter", "after keep_letter", "before remove_mail", "after remove_mail"),
-    *("before note_pickup_steps", "after note_pickup_steps", "before send", "after send"),
-    *("before note_letter", "after note_letter"),
+    *("before send", "after send", "before note_letter", "after note_letter"),
 )
 """At which it can be told to be killed."""
 

@@ -56,7 +56,7 @@ class PickupView(Struct, frozen=True):
     report: str
     """What becomes of it, in plain words."""
     removed_at: str | None
-    """None while the file may still be in `incoming`."""
+    """None while the file may still be in `incoming`, and for files of mails."""
     reported_at: str | None
     """None while the report could not be put beside it."""
 

@@ -54,6 +54,45 @@ async def test_a_mail_without_a_list_is_answered_with_that(tmp_path: Path) -> No
     assert "logo.png" in letter.text
 
 
+async def test_a_mail_that_is_sent_again_is_taken_once_and_answered_once(tmp_path: Path) -> None:
+    world = await open_world(tmp_path)
+    message = make_mail({"people.csv": GOOD, "broken.csv": b"\x89PNG"})
+    world.drop(message)
+    await world.door.deal_with_due()
+    world.clock.at += 600.0
+    again = b"Received: from elsewhere\r\nReturn-Path: <x@example.com>\r\n" + message.as_bytes()
+    world.drop(again)
+    assert await world.start().deal_with_due() == 1
+    assert (await world.lists(), world.spooled()) == (["people.csv"], [])
+    assert len(await world.letters()) == 2
+    assert len(world.events("door.file_refused")) == 1
+
+
+async def test_another_mail_with_the_same_words_is_another(tmp_path: Path) -> None:
+    world = await open_world(tmp_path)
+    for number in range(2):
+
+        def change(message: EmailMessage, number: int = number) -> None:
+            message.replace_header("Message-ID", f"<{number}@example.com>")
+
+        world.drop(make_mail({}, change=change))
+    await world.door.deal_with_due()
+    assert len(await world.letters()) == 2
+
+
+async def test_a_mail_that_is_tangled_is_answered_with_that(tmp_path: Path) -> None:
+    world = await open_world(tmp_path)
+    world.drop(b"From: ada@example.com\r\nSubject: knots\r\n\r\n" + b"--x\r\n" * 3_000)
+    await world.door.deal_with_due()
+    [letter] = await world.letters()
+    assert (letter.subject, "more than 2000 parts" in letter.text) == (
+        "Your mail was refused",
+        True,
+    )
+    assert [one["code"] for one in world.events("door.mail_refused")] == ["too_tangled"]
+    assert world.spooled() == []
+
+
 async def test_a_sender_who_is_not_listed_is_neither_heard_nor_answered(tmp_path: Path) -> None:
     world = await open_world(tmp_path)
     await world.change_settings(email_senders=("grace@example.com",))
@@ -98,8 +137,8 @@ async def test_a_sender_gets_no_more_answers_than_that(
 ) -> None:
     monkeypatch.setattr("engine.mail.door.ANSWERS_MAX", 2)
     world = await open_world(tmp_path)
-    for _ in range(3):
-        world.drop(make_mail({}))
+    for text in ("one", "two", "three"):
+        world.drop(f"From: {SENDER}\r\n\r\n{text}".encode())
     await world.door.deal_with_due()
     assert len(await world.letters()) == 2
 

@@ -84,6 +84,19 @@ def test_no_octets_raise(octets: bytes) -> None:
         unpack_mail(read_mail(content))  # fmt: skip
 
 
+@pytest.mark.parametrize("content", [nest(21), in_parts(2_001)])
+def test_a_tangled_mail_is_said_to_be_one_and_costs_nothing(content: bytes) -> None:
+    begun = time.process_time()
+    mail = unpack_mail(read_mail(content + b"x\r\n" * 500_000))
+    assert time.process_time() - begun < 1.0
+    assert (mail.sender, mail.problem, mail.files, mail.tangle != "") == (SENDER, "", (), True)
+
+
+def test_a_mail_with_as_many_parts_as_it_may_have_is_read() -> None:
+    assert unpack_mail(read_mail(nest(20))).tangle == ""
+    assert unpack_mail(read_mail(in_parts(1_999))).tangle == ""
+
+
 def test_only_so_many_lists_are_taken_of_a_mail() -> None:
     mail = unpack_mail(read_mail(in_parts(FILES_MAX + 3)))
     assert len(mail.files) == FILES_MAX

@@ -32,7 +32,7 @@ DOMAIN = "lists.example.net"
 SECRET = bytes(32)
 GOOD = b"tel1\n+14155550100\n+14155550101\nnonsense\n"
 OTHER = b"tel1\n+14155550102\n"
-STORE_STEPS = ("accept_list", "keep_refusal", "keep_letter", "note_pickup_steps", "note_letter")
+STORE_STEPS = ("accept_list", "keep_refusal", "keep_letter", "note_letter")
 SPOOL_STEPS = ("remove_mail",)
 
 
