@@ -46,12 +46,17 @@ class ProcessWorkers:
         self._limiter = trio.CapacityLimiter(processes_max)
         self._job_s_max = job_s_max
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for a process."""
+        return self._limiter.statistics().tasks_waiting
+
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
         """As the port says. Cancelling it kills the process; the next job gets a new one."""
         return await self._run(self._job_s_max, function, *args)
 
     async def _run(self, job_s_max: float, function: Callable[[*Ts], R], *args: *Ts) -> R:
-        if self._limiter.statistics().tasks_waiting >= WAITING_MAX:
+        if self.waiting >= WAITING_MAX:
             raise WorkersBusy(f"{WAITING_MAX} jobs are waiting for a worker already")
         async with self._limiter:
             try:

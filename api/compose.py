@@ -70,6 +70,7 @@ from api.http.guard import serve_http
 from api.http.secure_headers import secure_headers
 from api.http.tls import Certificate
 from api.metrics import MediaStatistics, Metrics, StoreStatistics
+from api.store_watch import StoreWatch
 from api.supervisor import keep_running
 from engine.dial.conversation import FlowParts
 from engine.dial.day_caps import DayCapDefaults
@@ -166,6 +167,7 @@ async def _serve(
         await engine.administration.ensure_default_account()
         dialing = await nursery.start(_host, engine.run)
         lag = await nursery.start(_host, parts.metrics.watch_loop)
+        looking = await nursery.start(_host, parts.watch.run)
         picking_up = await nursery.start(_host, partial(keep_running, "pick-ups", parts.doors.run))
         mailing = [
             await nursery.start(_host_mail, partial(keep_running, *service))
@@ -196,6 +198,7 @@ async def _serve(
             parts.courier.wake,
             parts.metrics.show,
             parts.doors,
+            parts.watch.problems,
         )
         serve = partial(
             serve_http,
@@ -218,6 +221,7 @@ async def _serve(
         for scope in mailing:
             scope.cancel()
         lag.cancel()
+        looking.cancel()
         dialing.cancel()
 
 
@@ -282,6 +286,8 @@ class _Sources(Struct, frozen=True):
     feed_readers: Callable[[], int]
     hooks: Callable[[], int]
     doors_failing: Callable[[], int]
+    workers_waiting: Callable[[], int]
+    tasks: Callable[[], int]
 
 
 class _Parts(Struct, frozen=True):
@@ -294,6 +300,7 @@ class _Parts(Struct, frozen=True):
     traces: TraceArchive
     recordings: RecordingArchive
     agent: UserAgent
+    watch: StoreWatch
 
 
 @asynccontextmanager
@@ -372,6 +379,8 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                 lambda: hub.readers,
                 lambda: courier.busy_hooks,
                 lambda: doors.failing,
+                lambda: workers.waiting,
+                lambda: trio.lowlevel.current_statistics().tasks_living,
             )
         )
         listeners.all += [courier.note, metrics.note]
@@ -385,6 +394,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             traces,
             RecordingArchive(data / RECORDINGS),
             agent,
+            StoreWatch(store.statistics, store.prove_writable),
         )
 
 

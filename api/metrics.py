@@ -7,6 +7,7 @@ be very many, and the page is open to whoever reaches the port.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final, Protocol
 
 import msgspec
@@ -30,6 +31,7 @@ from prometheus_client.core import (
 
 from engine.events import StoredEvent
 from engine.runtime import EngineStatistics
+from engine.schedule.lateness import BOUNDS_S
 
 LAG_EVERY_S: Final = 0.1
 """How often it is looked how late the loop wakes a task."""
@@ -52,6 +54,14 @@ class StoreStatistics(Protocol):
     @property
     def pending(self) -> int:
         """Operations that wait for their commit now."""
+
+    @property
+    def refused(self) -> int:
+        """Operations that could not be written because of the machine, so far."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be written just now; None where it can."""
 
 
 class MediaStatistics(Protocol):
@@ -102,6 +112,12 @@ class Sources(Protocol):
 
     def doors_failing(self) -> int:
         """SFTP servers and watched folders whose last visit went wrong."""
+
+    def workers_waiting(self) -> int:
+        """Files that wait for a process that reads them."""
+
+    def tasks(self) -> int:
+        """Tasks of the engine's process that live."""
 
 
 class _Data(Struct):
@@ -191,11 +207,28 @@ class _Glance:
             "SFTP servers and watched folders whose last visit went wrong.",
             self._sources.doors_failing(),
         )
+        yield GaugeMetricFamily(
+            "callwheel_workers_waiting",
+            "Files and prompts that wait for a process that reads them.",
+            self._sources.workers_waiting(),
+        )
+        yield GaugeMetricFamily(
+            "callwheel_tasks", "Tasks of the engine's loop.", self._sources.tasks()
+        )
 
     def _engine(self) -> Iterator[Metric]:
         now = self._sources.engine()
         yield GaugeMetricFamily("callwheel_calls", "Attempts that go on.", now.calls)
         yield GaugeMetricFamily("callwheel_dids", "Numbers that are called from.", now.dids)
+        for name, text, value in (
+            ("dids_full", "Numbers that carry as many calls as they may.", now.dids_full),
+            ("channels_in_use", "Calls that count against the engine's limit.", now.in_use),
+            ("channels", "The engine's own limit of calls at once; 0 is none.", now.channels),
+            ("contacts_ready", "Contacts that are due and wait for a limit.", now.ready),
+            ("contacts_in_hand", "Contacts that are in memory.", now.in_hand),
+        ):
+            yield GaugeMetricFamily(f"callwheel_{name}", text, value)
+        yield _contact_lateness(now.late, now.late_s)
         in_use = GaugeMetricFamily(
             "callwheel_trunk_channels_in_use", "Calls that a trunk carries.", labels=["trunk"]
         )
@@ -218,6 +251,14 @@ class _Glance:
         yield GaugeMetricFamily(
             "callwheel_store_pending", "Changes that wait for their transaction.", now.pending
         )
+        yield CounterMetricFamily(
+            "callwheel_store_refused",
+            "Changes that the disk, or a lock of another process, did not let through.",
+            now.refused,
+        )
+        yield GaugeMetricFamily(
+            "callwheel_store_failing", "Whether nothing can be written.", now.fault is not None
+        )
 
     def _media(self) -> Iterator[Metric]:
         now = self._sources.media()
@@ -230,6 +271,18 @@ class _Glance:
         ):
             yield CounterMetricFamily(f"callwheel_media_{name}", text, value)
         yield _lateness(now.lateness_ms)
+
+
+def _contact_lateness(late: Sequence[int], late_s: float) -> Metric:
+    """The scheduler's histogram of how late contacts are brought forward."""
+    upto = list(accumulate(late or [0] * (len(BOUNDS_S) + 1)))
+    bounds = [*map(str, BOUNDS_S), "+Inf"]
+    return HistogramMetricFamily(
+        "callwheel_contact_lateness_seconds",
+        "Between a contact's moment and its being brought forward, whatever limit it then waits for.",
+        buckets=[(bound, float(count)) for bound, count in zip(bounds, upto, strict=True)],
+        sum_value=late_s,
+    )
 
 
 def _lateness(lateness_ms: Sequence[int]) -> Metric:

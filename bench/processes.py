@@ -66,3 +66,34 @@ def _children(pid: int) -> list[int]:
         except OSError:
             continue  # the thread ended just now
     return found
+
+
+class Standing(Struct, frozen=True):
+    """What one process holds now."""
+
+    pid: int
+    memory_mb: float
+    """That is its own: pages it shares with others are divided among them (PSS), MiB."""
+    descriptors: int
+
+
+def standing_of(pid: int) -> list[Standing]:
+    """A process, and behind it its living descendants. Raises `ProcessLookupError` when it is gone."""
+    found = [_standing_of_one(pid)]
+    for child in _children(pid):
+        try:
+            found += standing_of(child)
+        except ProcessLookupError:
+            continue  # it ended just now
+    return found
+
+
+def _standing_of_one(pid: int) -> Standing:
+    folder = Path(f"/proc/{pid}")
+    try:
+        lines = (folder / "smaps_rollup").read_text().splitlines()
+        descriptors = len(list((folder / "fd").iterdir()))
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    [kib] = [int(line.split()[1]) for line in lines if line.startswith("Pss:")]
+    return Standing(pid, kib / 1024, descriptors)

@@ -22,6 +22,7 @@ from bench import (
     listening,
     media,
     sip,
+    soak,
     stream,
     trigger,
     waiting,
@@ -51,6 +52,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         waiting,
         control,
         campaign,
+        soak,
     )
 }
 """In the order in which they run."""

@@ -127,6 +127,20 @@ class EngineStatistics(Struct, frozen=True):
     dids: int
     """DID actors that run."""
     trunks: tuple[TrunkStatistics, ...] = ()
+    in_use: int = 0
+    """Calls that count against the engine's own limit."""
+    channels: int = 0
+    """That limit; 0 where there is none."""
+    dids_full: int = 0
+    """DIDs that carry as many calls as they may."""
+    ready: int = 0
+    """Contacts that are due and not taken yet, as a limit is reached."""
+    in_hand: int = 0
+    """Contacts that are in memory, wherever they are on their way to a call."""
+    late: tuple[int, ...] = ()
+    """Contacts by how late they were brought forward, by place of `engine.schedule.lateness.BOUNDS_S`."""
+    late_s: float = 0.0
+    """Seconds by which all of them together were."""
 
 
 class DidLoad(Struct, frozen=True):
@@ -379,7 +393,19 @@ class Engine:
             )
             for name, trunk in self._router.trunks.items()
         )
-        return EngineStatistics(len(self._live), self._router.did_count, trunks)
+        limits, lateness = self._router.engine_limits, self._scheduler.lateness
+        return EngineStatistics(
+            len(self._live),
+            self._router.did_count,
+            trunks,
+            in_use=limits.in_use,
+            channels=limits.channels or 0,
+            dids_full=self._router.dids_full,
+            ready=self._scheduler.ready,
+            in_hand=self._scheduler.in_hand,
+            late=tuple(lateness.counts),
+            late_s=lateness.sum_s,
+        )
 
     def _make_legs(self, order: LegsOrder) -> Legs:
         return self._workforce.make_legs(order)

@@ -79,6 +79,10 @@ class SqliteStore(
         """What the writer did so far."""
         return self._writer.statistics()
 
+    async def prove_writable(self) -> None:
+        """See whether it can be written. Raises `StoreUnavailable`."""
+        await self._writer.prove()
+
 
 @asynccontextmanager
 async def open_sqlite_store(

@@ -78,6 +78,11 @@ class WriterStatistics(Struct, frozen=True):
     """Groups that were run again one by one, because an operation failed."""
     pending: int
     """Operations that wait for their commit now."""
+    refused: int = 0
+    """Operations that could not be written because of the machine: a full disk, one that is read-only, a
+    database that another process has locked."""
+    fault: str | None = None
+    """What the machine said to the last of them; None where `prove` found it good since."""
 
 
 class _Waiting:
@@ -122,6 +127,9 @@ class Writer:
         # These two belong to the writer's thread; reading them elsewhere gives a value of a moment ago.
         self._commits = 0
         self._groups_taken_apart = 0
+        self._refused = 0
+        self._fault: str | None = None
+        """Written there as well, but for `prove`, which ends it."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -135,8 +143,19 @@ class Writer:
     def statistics(self) -> WriterStatistics:
         """A look at what it does."""
         return WriterStatistics(
-            self._operations, self._commits, self._groups_taken_apart, self._pending
+            self._operations,
+            self._commits,
+            self._groups_taken_apart,
+            self._pending,
+            self._refused,
+            self._fault,
         )
+
+    async def prove(self) -> None:
+        """Write something that changes nothing, to the disk as all else, and so see whether a fault is over.
+        Raises `StoreUnavailable`."""
+        await self.submit_step(_write_nothing)
+        self._fault = None
 
     async def submit(
         self, operation: Callable[[Unit], T], rows: int = 1, gather_s: float = 0.0
@@ -232,8 +251,7 @@ class Writer:
         except Exception as error:
             self._roll_back()
             if len(group) == 1 or _harms_all(error):
-                for one in group:
-                    one.error = as_told(error)
+                self._note_refusal(group, as_told(error))
                 return []
         self._groups_taken_apart += 1
         return [event for one in group for event in self._commit((one,))]
@@ -257,6 +275,13 @@ class Writer:
         self._commits += 1
         return told
 
+    def _note_refusal(self, group: Sequence[_Waiting], error: Exception) -> None:
+        for one in group:
+            one.error = error
+        if isinstance(error, StoreUnavailable):
+            self._refused += len(group)
+            self._fault = str(error)
+
     def _roll_back(self) -> None:
         try:
             self._unit.roll_back()
@@ -275,6 +300,12 @@ class Writer:
             for one in group:
                 if one.task is not None:
                     trio.lowlevel.reschedule(one.task)
+
+
+def _write_nothing(unit: Unit) -> None:
+    """The first page, as it is."""
+    [version] = unit.execute("PRAGMA user_version").fetchone()
+    unit.execute(f"PRAGMA user_version = {int(version)}")
 
 
 def _harms_all(error: Exception) -> bool:

@@ -69,6 +69,7 @@ def make_app(
     wake_hook: Callable[[str, str], None] = _wake_nobody,
     show_metrics: Callable[[], bytes] | None = None,
     doors: DropKeeper | None = None,
+    find_problems: Callable[[], list[str]] = list,
 ) -> Application:
     """The application over an engine.
 
@@ -82,6 +83,7 @@ def make_app(
         wake_hook: see `Front`.
         show_metrics: see `Front`.
         doors: see `Front`.
+        find_problems: see `Front`.
     """
     front = Front(
         engine=engine,
@@ -93,6 +95,7 @@ def make_app(
         wake_hook=wake_hook,
         show_metrics=show_metrics,
         doors=doors,
+        find_problems=find_problems,
         keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
         describe=partial(publish, settings.public_url),
         tickets=Tickets(),

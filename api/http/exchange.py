@@ -85,6 +85,8 @@ class Front(Struct, frozen=True):
     """Who picks lists up; None where nobody does."""
     show_metrics: Callable[[], bytes] | None
     """What the process does, for Prometheus; None where nobody counts."""
+    find_problems: Callable[[], list[str]]
+    """Why no call can be made, beside what the engine itself knows, a sentence each."""
     describe: Callable[[], Described]
     """The API's own description."""
     keyring: Keyring

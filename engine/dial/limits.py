@@ -76,6 +76,11 @@ class Limits:
         self._line = FairLine()
         self._eased = trio.lowlevel.ParkingLot()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every channel is taken."""
+        return self.channels is not None and self.in_use >= self.channels
+
     def blocked_by(self, now: float) -> Block | None:
         """What keeps a call from getting its slot now, and until when; the one that ends last where
         there are several. Infinite means: until another call moves on."""

@@ -555,6 +555,16 @@ class Router:
         return actor.limits.in_use, actor.limits.windows[0][1].count(trio.current_time())
 
     @property
+    def engine_limits(self) -> Limits:
+        """Those of all calls together."""
+        return self._engine
+
+    @property
+    def dids_full(self) -> int:
+        """DIDs that carry as many calls as they may."""
+        return sum(actor.limits.is_full for actor in self._actors.values())
+
+    @property
     def did_count(self) -> int:
         """DIDs in operation."""
         return len(self._actors)

@@ -21,6 +21,7 @@ from engine.ports.clock import WallClock
 from engine.ports.dial_store import DialStore
 from engine.ports.stored import StoreUnavailable
 from engine.schedule.feed import ListFeed, Work
+from engine.schedule.lateness import Lateness
 from engine.schedule.set_aside import SettingAside
 from engine.schedule.wheel import TimerWheel
 
@@ -126,6 +127,19 @@ class Scheduler:
         self._find_at = -math.inf
         """When the store is next asked for its open lists; `trio.current_time()`."""
         self._woken = trio.Event()
+        self._wake_at = math.inf
+        """When the wheel is to be looked at next; seconds since the epoch."""
+        self.lateness = Lateness()
+
+    @property
+    def ready(self) -> int:
+        """Contacts that are due and that nobody has taken yet."""
+        return sum(len(queue.ready) for ranks in self._queues.values() for queue in ranks.values())
+
+    @property
+    def in_hand(self) -> int:
+        """Contacts that are in memory, wherever they are on their way to a call."""
+        return sum(len(feed.held) for feed in self._feeds.values())
 
     def open_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
         """The store has contacts of this list, the earliest due at `due_at`."""
@@ -277,6 +291,7 @@ class Scheduler:
             self._bring_forward()
             await self._load()
             wake = self._wheel.next_wake()
+            self._wake_at = math.inf if wake is None else wake
             sleep_s = CLOCK_CHECK_S if wake is None else wake - self._clock.now()
             if self._to_load or self._to_search:
                 sleep_s = min(sleep_s, STORE_RETRY_S)
@@ -295,9 +310,11 @@ class Scheduler:
             self._start_over(now)
         self._ahead_s = ahead_s
         touched: dict[_FlowQueue, None] = {}
+        contacts = 0
         for item in self._wheel.expire(now):
             match item:
                 case Work():
+                    contacts += 1
                     queue = self._make_ready(item)
                     if queue is not None:
                         touched[queue] = None
@@ -307,6 +324,8 @@ class Scheduler:
                 case _FlowQueue():
                     item.hold = None
                     touched[item] = None
+        if contacts:
+            self.lateness.note(now - self._wake_at, contacts)
         for queue in sorted(touched, key=lambda one: one.rank):
             self._push(queue)
 

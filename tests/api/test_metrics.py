@@ -15,6 +15,7 @@ from adapters.sqlite.writer import WriterStatistics
 from api.metrics import Metrics
 from engine.events import Event, StoredEvent, number_event
 from engine.runtime import EngineStatistics, TrunkStatistics
+from engine.schedule.lateness import BOUNDS_S
 
 
 class Sources(Struct):
@@ -27,10 +28,11 @@ class Sources(Struct):
             TrunkStatistics("main", 7, 30, True),
             TrunkStatistics('odd "name"\n', 0, 5, False),
         )
-        return EngineStatistics(7, 3, trunks)
+        late = (0, 90, 0, 5, *[0] * (len(BOUNDS_S) - 4), 1)
+        return EngineStatistics(7, 3, trunks, 7, 50, 1, 11, 500, late, 31.5)
 
     def store(self) -> WriterStatistics:
-        return WriterStatistics(100, 40, 0, 2)
+        return WriterStatistics(100, 40, 0, 2, 9, "the disk is full")
 
     def media(self) -> PlaneStatistics:
         return PlaneStatistics(sending=7, packets_sent=350, lateness_ms=self.lateness_ms)
@@ -43,6 +45,12 @@ class Sources(Struct):
 
     def doors_failing(self) -> int:
         return 2
+
+    def workers_waiting(self) -> int:
+        return 6
+
+    def tasks(self) -> int:
+        return 80
 
 
 def read(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -80,6 +88,20 @@ def test_what_is_looked_at_is_shown_as_it_is_now() -> None:
         ("callwheel_feed_readers", ()): 4,
         ("callwheel_webhooks_waiting", ()): 1,
         ("callwheel_doors_failing", ()): 2,
+        ("callwheel_workers_waiting", ()): 6,
+        ("callwheel_tasks", ()): 80,
+        ("callwheel_channels_in_use", ()): 7,
+        ("callwheel_channels", ()): 50,
+        ("callwheel_dids_full", ()): 1,
+        ("callwheel_contacts_ready", ()): 11,
+        ("callwheel_contacts_in_hand", ()): 500,
+        ("callwheel_contact_lateness_seconds_bucket", ("0.001",)): 0,
+        ("callwheel_contact_lateness_seconds_bucket", ("0.005",)): 90,
+        ("callwheel_contact_lateness_seconds_bucket", ("10.0",)): 95,
+        ("callwheel_contact_lateness_seconds_bucket", ("+Inf",)): 96,
+        ("callwheel_contact_lateness_seconds_sum", ()): 31.5,
+        ("callwheel_store_refused_total", ()): 9,
+        ("callwheel_store_failing", ()): 1,
     }
     assert {name: shown[name] for name in expected} == expected
     assert shown["process_resident_memory_bytes", ()] > 0

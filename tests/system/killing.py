@@ -162,7 +162,8 @@ async def _trigger(engine: Installation, flow: str, promises: list[Promise]) -> 
             number = len(promises)
             promise = Promise(f"key-{number}", f"+1415555{number:04}")
             promises.append(promise)
-            await _ask(engine, flow, promise)
+            if not await _ask(engine, flow, promise):
+                return  # nobody is there any more
 
     async with trio.open_nursery() as nursery:
         for serial in range(PROGRAMS):
@@ -175,7 +176,8 @@ async def _keep(engine: Installation, flow: str, promises: list[Promise]) -> Non
             await _ask(engine, flow, promise)
 
 
-async def _ask(engine: Installation, flow: str, promise: Promise) -> None:
+async def _ask(engine: Installation, flow: str, promise: Promise) -> bool:
+    """Ask for the call; whether an answer came."""
     path = f"/v1/flows/{flow}/calls"
     body = msgspec.json.encode({"to": promise.number})
     # A request ends by itself, as the kill ends its connection.
@@ -183,10 +185,11 @@ async def _ask(engine: Installation, flow: str, promise: Promise) -> None:
         try:
             status, answer = await _request(engine, "POST", path, body, promise.key)
         except HttpFailed:
-            return  # the kill was faster than the answer
+            return False  # the kill was faster than the answer
     assert status == 202, answer
     assert promise.contact in (None, answer["contact"]), "the same key made two contacts"
     promise.contact = answer["contact"]
+    return True
 
 
 async def _ask_again(engine: Installation, flow: str, promises: list[Promise]) -> None:

@@ -18,7 +18,7 @@ async def get_healthz(exchange: Exchange) -> Answer:
 
 async def get_readyz(exchange: Exchange) -> Answer:
     """GET /readyz"""
-    problems = exchange.engine.problems()
+    problems = exchange.engine.problems() + exchange.front.find_problems()
     if problems:
         faults = [Fault("not_ready", problem) for problem in problems]
         raise Problem("not_ready", " ".join(problems), faults)

@@ -157,3 +157,28 @@ async def test_a_disk_that_cannot_be_written_is_unavailable_until_it_can(
         (attempt, a_contact(1, "lst_5000", state="dialing"))
     ]
     await still_works(opened)
+
+
+async def test_a_fault_is_told_until_a_write_shows_that_it_is_over(
+    opened: Opened, path: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await opened.store.add_did(a_did())
+        with pytest.raises(StoreUnavailable):
+            await opened.store.prove_writable()
+        failing = opened.store.statistics()
+        other.execute("ROLLBACK")
+    told = "the database cannot be used just now: database is locked"
+    assert (failing.refused, failing.fault) == (2, told)
+    await opened.store.prove_writable()
+    assert (opened.store.statistics().refused, opened.store.statistics().fault) == (2, None)
+
+
+async def test_the_write_that_proves_a_disk_good_reaches_it(opened: Opened, path: Path) -> None:
+    log = path.with_name(path.name + "-wal")
+    opened.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = log.stat().st_size
+    await opened.store.prove_writable()
+    assert (before, log.stat().st_size > 4096) == (0, True)

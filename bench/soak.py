@@ -1,0 +1,148 @@
+"""`soak`: whether an engine that has been dialling for long is as it was: memory, descriptors and tasks.
+
+List after list is dialled at a steady pace against the simulated carrier, pages of the API are asked for, and
+all of it is looked at every few seconds. A straight line through what was seen after the
+first part, in which caches fill, says by how much each figure grows in an hour.
+
+`CALLWHEEL_SOAK_S` and `CALLWHEEL_SOAK_CPS` set how long and how fast, so that it is half of what a machine
+carries, or leaves room for what else it does.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import trio
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.installation import Installation, make_config, make_csv, make_flow, open_installation
+from bench.processes import standing_of
+from bench.scenario import Measurement, Scenario, Show, Size
+from sim.carrier import CarrierSettings, run_carrier
+from sim.profile import BUILT_IN
+
+DURATION_S: Final[dict[Size, float]] = {"quick": 20.0, "full": 1_200.0}
+CPS: Final[dict[Size, float]] = {"quick": 20.0, "full": 60.0}
+LIST_S: Final = 10.0
+"""One list has the calls of so long."""
+SAMPLES_MIN: Final = 12
+SAMPLE_EVERY_S: Final = 5.0
+WARM_SHARE: Final = 0.25
+"""Of the whole time; what is seen in it counts for nothing."""
+DIDS: Final = 10
+PAGES: Final = ("/v1/lists", "/v1/attempts", "/healthz", "/readyz")
+FIGURES: Final = ("memory_mb", "memory_all_mb", "descriptors", "descriptors_all", "tasks")
+
+
+class Look(Struct, frozen=True):
+    """What was there at one moment."""
+
+    at_s: float
+    calls: float
+    """That have ended."""
+    figures: dict[str, float]
+    """By `FIGURES`; `…_all` are of all processes together."""
+
+
+async def run(size: Size, show: Show) -> Measurement:
+    """What each figure is at the end, and how it rose, per hour."""
+    duration_s = float(os.environ.get("CALLWHEEL_SOAK_S", DURATION_S[size]))
+    cps = float(os.environ.get("CALLWHEEL_SOAK_CPS", CPS[size]))
+    with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
+        looks = await soak(Path(name), duration_s, cps, show)
+    settled = [look for look in looks if look.at_s >= WARM_SHARE * duration_s]
+    metrics = {"calls": looks[-1].calls, "duration_s": duration_s}
+    for figure in FIGURES:
+        points = [(look.at_s, look.figures[figure]) for look in settled]
+        slope = slope_of(points) * 3600
+        mean = sum(value for _, value in points) / len(points)
+        metrics[figure] = points[-1][1]
+        metrics[f"{figure}_per_hour"] = slope
+        show(f"{figure:<16} {points[-1][1]:10,.1f}   mean {mean:10,.1f}   {slope:+10,.2f} per hour")
+    return Measurement("soak", metrics)
+
+
+async def soak(folder: Path, duration_s: float, cps: float, show: Show) -> list[Look]:
+    """Dial for so long; what was seen on the way."""
+    carrier = CarrierSettings(bind="127.0.0.1:0", profile=BUILT_IN["quiet"])
+    async with trio.open_nursery() as nursery:
+        _, port = await nursery.start(run_carrier, carrier)
+        config = make_config(folder / "data", f"sip:127.0.0.1:{port}", cps=int(cps * 4) + 1)
+        async with open_installation(folder, config) as engine:
+            dids = {f"+1415555{n:04}": cps / DIDS for n in range(DIDS)}
+            flow = await make_flow(engine.client, dids)
+            show(f"{cps:g} calls a second for {duration_s:g} s")
+            async with trio.open_nursery() as load:
+                load.start_soon(_dial, engine, flow, cps)
+                load.start_soon(_read_pages, engine)
+                looks = await _watch(engine, duration_s)
+                load.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+    return looks
+
+
+async def _dial(engine: Installation, flow: str, cps: float) -> None:
+    """Upload list after list, each when the one before is dialled, until cancelled."""
+    rows = max(1, int(cps * LIST_S))
+    begun = trio.current_time()
+    for listed in count(step=rows):
+        await engine.client.upload_list(flow, f"{listed}.csv", make_csv(rows, first=listed))
+        await trio.sleep_until(begun + (listed + rows) / cps)
+
+
+async def _read_pages(engine: Installation) -> None:
+    """Ask for pages as an operator's browser would, until cancelled."""
+    headers = {"Authorization": f"Bearer {engine.admin_key}"}
+    while True:
+        for page in PAGES:
+            await engine.client._http.request("GET", engine.url + page, headers=headers)
+            await trio.sleep(0.5)
+
+
+async def _watch(engine: Installation, duration_s: float) -> list[Look]:
+    begun = trio.current_time()
+    every_s = min(SAMPLE_EVERY_S, duration_s / SAMPLES_MIN)
+    looks: list[Look] = []
+    while (at_s := trio.current_time() - begun) < duration_s:
+        looks.append(await _look(engine, at_s))
+        await trio.sleep(every_s)
+    return looks
+
+
+async def _look(engine: Installation, at_s: float) -> Look:
+    answer = await engine.client._http.request("GET", f"{engine.url}/metrics")
+    shown = {
+        family.name: sum(
+            sample.value for sample in family.samples if sample.name[-8:] != "_created"
+        )
+        for family in text_string_to_metric_families(answer.body.decode())
+    }
+    processes = standing_of(engine.child.pid)
+    alone = processes[0]
+    figures = {
+        "memory_mb": alone.memory_mb,
+        "memory_all_mb": sum(one.memory_mb for one in processes),
+        "descriptors": float(alone.descriptors),
+        "descriptors_all": float(sum(one.descriptors for one in processes)),
+        "tasks": shown["callwheel_tasks"],
+    }
+    return Look(at_s, shown["callwheel_attempts"], figures)
+
+
+def slope_of(points: Sequence[tuple[float, float]]) -> float:
+    """Of the straight line that fits these points best; 0 where there are fewer than two moments."""
+    middle_x = sum(x for x, _ in points) / len(points)
+    middle_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - middle_x) ** 2 for x, _ in points)
+    return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else 0.0
+
+
+SCENARIO = Scenario(
+    "soak", "memory, descriptors and tasks of an engine that dials for long, and their slopes", run
+)
