@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 MAILBOX_S: Final = 1.0
 """Seconds of a DID's pace that its mailbox holds."""
 MAILBOX_MIN: Final = 2
+"""Contacts that it holds at the least, where more than one goes without a long wait between them."""
 MAILBOX_MAX: Final = 500
 TRUNK_CHECK_S: Final = 1.0
 """How often a DID without a trunk, or before trunks that are down, looks again at the least."""
@@ -190,7 +191,6 @@ class DidActor:
             if received is None:
                 return
             work, rank = received
-            on_room(self)
             work, assignment = await self._await_turn(work, rank, services)
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
@@ -198,13 +198,15 @@ class DidActor:
             if assignment is not None:
                 services.note_calling(work)
                 attempts.start_soon(attempt, assignment)
+                # Nobody is taken in who would be given back as soon as this call has left.
+                self._resting = self._is_slow(trio.current_time())
             else:
                 on_flow_free(work.feed.flow)
             if self._resting:
                 for flow in self._return_mail(services):
                     on_flow_free(flow)
                 await self._rest()
-                on_room(self)
+            on_room(self)
 
     def _return_mail(self, services: AttemptServices) -> set[str]:
         """Give what lies in the mailbox back to the scheduler; the flows that it is of."""
@@ -224,10 +226,17 @@ class DidActor:
             now = trio.current_time()
             shared = self._account.limits, self._engine
             block = find_line_blocker(self.route, shared, self.limits, now)
-            if block is None or not _is_long(block, now):
+            if block is not None and _is_long(block, now):
+                await _rest_out(block, now)
+            elif self._is_slow(now):
+                await self.limits.wait_eased(self.limits.not_before())
+            else:
                 break
-            await _rest_out(block, now)
         self._resting = False
+
+    def _is_slow(self, now: float) -> bool:
+        """Whether its own windows are known to bar it for long, also where it is not known for how long."""
+        return self.limits.not_before() - now > PATIENCE_S
 
     async def _await_turn(
         self, work: Work, rank: int, services: AttemptServices
@@ -377,6 +386,8 @@ class DidActor:
 
 
 def _mailbox_size(cps: float) -> int:
+    if cps * PATIENCE_S < 1:
+        return 1  # it rests after each call
     return min(MAILBOX_MAX, max(MAILBOX_MIN, math.ceil(cps * MAILBOX_S)))
 
 

@@ -93,6 +93,10 @@ class Limits:
         """The moment that every window allows."""
         return self._latest()[0]
 
+    def not_before(self) -> float:
+        """No call is let go before this moment, as far as it is certain already."""
+        return max((window.not_before() for _, window in self.windows), default=-math.inf)
+
     def _latest(self) -> tuple[float, BlockerCode]:
         latest, code = -math.inf, self.channels_code
         for one_code, window in self.windows:

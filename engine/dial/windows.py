@@ -48,13 +48,19 @@ class SlidingWindow:
         """The earliest moment for one more call; infinite while that depends on a call which has its
         slot and has not left yet."""
         slots = self._slots
+        if len(slots) == self.calls and not slots[0].sent:
+            return math.inf
+        return self.not_before()
+
+    def not_before(self) -> float:
+        """No call is let go before this moment, whenever those leave that have their slots: it is never
+        before those moments."""
+        slots = self._slots
         if not slots:
             return -math.inf
         spaced = slots[-1].at + self._spacing_s
         if len(slots) < self.calls:
             return spaced
-        if not slots[0].sent:
-            return math.inf
         return max(slots[0].at + self.per_s + GUARD_S, spaced)
 
     @property
