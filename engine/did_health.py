@@ -104,7 +104,10 @@ class DidHealth:
     """The sliding count of one DID."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[int, Tally]] = deque(maxlen=HEALTH_WINDOW_S // HEALTH_STEP_S)
+        self._steps: deque[tuple[int, Tally]] = deque()
+        """Of the window, and no more of them than it has."""
+        self._total = Tally()
+        """Of all of them."""
 
     def add(self, disposition: Disposition | None, at: float) -> None:
         """A call ended, at this moment."""
@@ -117,21 +120,27 @@ class DidHealth:
         count with the latest."""
         if self._steps and self._steps[-1][0] >= step:
             step, before = self._steps.pop()
+            self._total = _add(self._total, before, -1)
             tally = _add(before, tally)
         self._steps.append((step, tally))
+        self._total = _add(self._total, tally)
+        self._forget(step)
 
     def tally(self, now: float) -> Tally:
         """All within the window that ends now."""
-        oldest = step_of(now) - HEALTH_WINDOW_S // HEALTH_STEP_S
-        total = Tally()
-        for step, tally in self._steps:
-            if step > oldest:
-                total = _add(total, tally)
-        return total
+        self._forget(step_of(now))
+        return self._total
+
+    def _forget(self, step: int) -> None:
+        """What has left the window that ends with this step."""
+        while self._steps and self._steps[0][0] <= step - HEALTH_WINDOW_S // HEALTH_STEP_S:
+            _, gone = self._steps.popleft()
+            self._total = _add(self._total, gone, -1)
 
     def clear(self) -> None:
         """Begin anew, as after a rest."""
         self._steps.clear()
+        self._total = Tally()
 
 
 def judge(tally: Tally, rules: RestRules) -> tuple[RestReason, str] | None:
@@ -145,7 +154,9 @@ def judge(tally: Tally, rules: RestRules) -> tuple[RestReason, str] | None:
     return None
 
 
-def _add(one: Tally, other: Tally) -> Tally:
+def _add(one: Tally, other: Tally, times: int = 1) -> Tally:
     return Tally(
-        one.calls + other.calls, one.answered + other.answered, one.blocked + other.blocked
+        one.calls + times * other.calls,
+        one.answered + times * other.answered,
+        one.blocked + times * other.blocked,
     )

@@ -278,7 +278,7 @@ class _AttemptRunner:
         """Dial at the permitted moment, and stay with the call until it is over."""
         dialed = False
         with self._services.live.follow(self._live):
-            await trio.sleep_until(self._assignment.permit.at)
+            await _sleep_until(self._assignment.permit.at)
             now = trio.current_time()
             if now > self._dial_by:
                 log.warning("the commit of an intent took too long for its call", **self.names)
@@ -462,6 +462,14 @@ class _AttemptRunner:
         due_at = self._services.clock.now() + wait_s
         contact = msgspec.structs.replace(self._contact, due_at=due_at, wait_code="engine_limit")
         self._services.put_back(self._assignment.work, contact)
+
+
+async def _sleep_until(at: float) -> None:
+    """Sleep, where that moment is not there already: a sleep of no length costs as much as any."""
+    if at > trio.current_time():
+        await trio.sleep_until(at)
+    else:
+        await trio.lowlevel.checkpoint_if_cancelled()
 
 
 def _keep(media: MediaStatistics) -> Media:

@@ -206,6 +206,8 @@ class DidActor:
                 for flow in self._return_mail(services):
                     on_flow_free(flow)
                 await self._rest()
+            else:
+                await trio.lowlevel.checkpoint()
             on_room(self)
 
     def _return_mail(self, services: AttemptServices) -> set[str]:

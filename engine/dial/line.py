@@ -38,7 +38,8 @@ class FairLine:
 
     def look_again(self) -> None:
         """Something has changed: the first may be able to go on."""
-        self._changed.unpark_all()
+        if self._places:
+            self._changed.unpark_all()
 
     async def wait(self, claimant: Claimant, patience_s: float, doorman: Doorman) -> None:
         """Return, to be gone before the next checkpoint, when the doorman lets the first in the line go on

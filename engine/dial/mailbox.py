@@ -56,8 +56,7 @@ class Mailbox:
 
     async def receive(self) -> tuple[Work, int] | None:
         """Wait for a contact; the next one, with its rank, and None after the last of a mailbox that is
-        closed. One task receives."""
-        await trio.lowlevel.checkpoint()
+        closed. One task receives. No checkpoint where one is there."""
         while not len(self):
             if self._is_closed:
                 return None

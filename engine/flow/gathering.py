@@ -73,34 +73,33 @@ def _is_answer(node: Gather, key: str) -> bool:
 
 async def _hear_until_key(talk: Talk, prompt: Prompt) -> tuple[bool, str | None]:
     """Play a prompt to its end or to the first key: (whether it was heard, the key)."""
-    heard: list[bool] = []
+    heard: bool | None = None
+    has_ended = False
     pressed: list[str] = []
-    ended: list[CallEnded] = []
 
     async with trio.open_nursery() as nursery:
 
-        async def speak() -> None:
-            try:
-                heard.append(await talk.hear(prompt))
-            except CallEnded as error:
-                ended.append(error)
-            nursery.cancel_scope.cancel()
-
         async def listen() -> None:
+            nonlocal has_ended
             try:
                 pressed.append(await talk.call.next_digit())
-            except CallEnded as error:
-                ended.append(error)
+            except CallEnded:
+                has_ended = True
             nursery.cancel_scope.cancel()
 
-        nursery.start_soon(speak)
         nursery.start_soon(listen)
+        # Caught inside, so that it leaves as it is and not as a group of one.
+        try:
+            heard = await talk.hear(prompt)
+        except CallEnded:
+            has_ended = True
+        nursery.cancel_scope.cancel()
     if pressed:
-        return (heard[0] if heard else True), pressed[0]
-    if ended:
+        return heard is not False, pressed[0]
+    if has_ended:
         # A key that was pressed just before they hung up was pressed; where there is none this raises.
         return True, await talk.call.next_digit()
-    return heard[0], None
+    return heard is True, None
 
 
 async def _next_key(call: Call, timeout_s: float) -> str | None:

@@ -184,8 +184,12 @@ class Tables:
         names = [number]
         if self.ranges.get(account):
             names += [f"{number[:length]}*" for length in range(1, len(number) + 1)]
-        found = (listed.get((name, of)) for name in names for of in ("", flow))
-        return any(one is not None and one.bars(number, flow, at) for one in found)
+        for name in names:
+            for key in ((name, ""), (name, flow)):
+                one = listed.get(key)
+                if one is not None and one.bars(number, flow, at):
+                    return True
+        return False
 
     def put_do_not_call(self, account: str, entries: Sequence[DoNotCall]) -> int:
         """List numbers and ranges; how many were not listed so before. Raises LookupError for an unknown
@@ -365,6 +369,10 @@ class Tables:
 
     def next_due(self, entry: ListEntry, until: float, limit: int) -> list[Contact]:
         """Open contacts with `due_at` ≤ until, the earliest first."""
+        if len(entry.due) <= limit:
+            entry.due = sorted({due for due in entry.due if self._is_due_then(due)})
+            some = entry.due[: bisect_right(entry.due, until, key=lambda due: due[0])]
+            return [self.contacts[contact] for _, contact in some]
         found: list[tuple[float, str]] = []
         while entry.due and len(found) < limit and entry.due[0][0] <= until:
             due = heapq.heappop(entry.due)
