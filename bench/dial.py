@@ -1,8 +1,10 @@
 """`dial`: complete answered calls through the whole engine, trigger to committed record, and what each
-costs in CPU; beside it sipp as the caller, to the same callee.
+costs in CPU; then calls that are due one by one, at a rate that is held, and how late each begins. Beside it
+sipp as the caller, to the same callee, and Asterisk, told over its manager (AMI), where it is there.
 
-The callee is sipp where it is installed, and else the simulated carrier. The flow hangs up as soon as the
-callee answers, so that what is measured is the engine and its signalling.
+The callee is sipp where it is installed, and else the simulated carrier, to which nothing is held: how late
+calls are is read from sipp's log. The flow hangs up as soon as the callee answers, so that what is measured
+is the engine and its signalling.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
+from bench.asterisk import measure_asterisk
 from bench.installation import (
     find_sipp,
     free_port,
@@ -28,7 +31,16 @@ from bench.installation import (
     wait_completed,
 )
 from bench.processes import usage_alone, usage_of
-from bench.scenario import Measurement, Scenario, Show, Size
+from bench.scenario import Limit, Measurement, Scenario, Show, Size
+from bench.timed import (
+    BYE,
+    IN_TIME_SHARE_MIN,
+    SippLog,
+    Sustained,
+    describe,
+    open_logging_sipp,
+    sustain,
+)
 from sim.carrier import CarrierSettings, run_carrier
 from sim.profile import BUILT_IN
 
@@ -40,23 +52,29 @@ class Load(Struct, frozen=True):
     cps: int
 
 
-LOADS: Final[dict[Size, Load]] = {"quick": Load(3_000, 300), "full": Load(30_000, 500)}
+LOADS: Final[dict[Size, Load]] = {"quick": Load(1_500, 300), "full": Load(30_000, 500)}
+SUSTAINED: Final[dict[Size, Load]] = {"quick": Load(300, 100), "full": Load(60_000, 1_000)}
+"""Calls that are due one by one. The full size is the goal: a thousand a second for a minute."""
+ASTERISK: Final[dict[Size, Load]] = {"quick": Load(150, 50), "full": Load(3_000, 100)}
 DIDS: Final = 10
+SUSTAINED_FIRST: Final = 1_000_000
+"""The first number that is called one by one."""
 SETTLE_S: Final = 1.0
 """An engine that has just started is left alone for so long, so that its start is not measured."""
 
 
 async def run(size: Size, show: Show) -> Measurement:
-    """CPU microseconds a call, of the control process alone and of all processes."""
-    load = LOADS[size]
-    definition = {"start": "bye", "nodes": {"bye": {"type": "hangup"}}}
+    """CPU microseconds a call, of the control process alone and of all processes; how late calls begin."""
+    load, timed = LOADS[size], SUSTAINED[size]
+    sustained: Sustained | None = None
     with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
         folder = Path(name)
-        async with open_callee(folder) as port:
-            config = make_config(folder / "data", f"sip:127.0.0.1:{port}", cps=load.cps * 2)
+        async with _open_callee(folder) as (port, log):
+            cps = 2 * max(load.cps, timed.cps)
+            config = make_config(folder / "data", f"sip:127.0.0.1:{port}", cps=cps)
             async with open_installation(folder, config) as engine:
                 dids = {f"+1415555{n:04}": load.cps / DIDS for n in range(DIDS)}
-                flow = await make_flow(engine.client, dids, definition=definition)
+                flow = await make_flow(engine.client, dids, definition=BYE)
                 await trio.sleep(SETTLE_S)
                 show(f"{load.calls:,} calls at {load.cps} a second")
                 pid = engine.child.pid
@@ -67,16 +85,43 @@ async def run(size: Size, show: Show) -> Measurement:
                 took_s = trio.current_time() - begun
                 alone_s = usage_alone(pid).since(alone)
                 together_s = usage_of(pid).since(together)
+                if log is not None:
+                    # They have numbers of their own, which nobody else's pace holds back.
+                    own = {f"+1415556{n:04}": cps / DIDS for n in range(DIDS)}
+                    other = await make_flow(engine.client, own, definition=BYE)
+                    plan = (timed.calls, float(timed.cps), SUSTAINED_FIRST)
+                    sustained = await sustain(engine, other, log, plan, show)
+                    show(f"one by one: {describe(sustained)}")
             show("sipp as the caller, to the same callee")
             floor = await measure_sipp(port, load.calls, load.cps, folder)
+            asterisk = await measure_asterisk(port, ASTERISK[size].calls, ASTERISK[size].cps, show)
     metrics = {
         "cpu_us_per_call": alone_s / load.calls * 1e6,
         "cpu_us_per_call_all_processes": together_s / load.calls * 1e6,
         "calls_per_s": load.calls / took_s,
         "answered_share": dispositions.get("answered", 0) / load.calls,
+        **{f"asterisk_{name}": value for name, value in asterisk.items()},
     }
+    limits = []
+    if sustained is not None:
+        figures = {f"sustained_{name}": value for name, value in sustained.figures().items()}
+        metrics |= figures
+        in_time = figures["sustained_in_time_share"]
+        limits.append(Limit("sustained_in_time_share", in_time, least=IN_TIME_SHARE_MIN))
+        limits.append(Limit("sustained_lost", figures["sustained_lost"], most=0.0))
     ratio = {name: metrics[name] / floor[name] for name in floor if floor[name]}
-    return Measurement("dial", metrics, floor, ratio)
+    return Measurement("dial", metrics, floor, ratio, limits=limits)
+
+
+@asynccontextmanager
+async def _open_callee(folder: Path) -> AsyncIterator[tuple[int, SippLog | None]]:
+    """A callee that answers every call at once: its UDP port, and what it hears where it is sipp."""
+    if find_sipp() is not None:
+        async with open_logging_sipp(folder) as (port, log):
+            yield port, log
+        return
+    async with open_callee(folder) as port:
+        yield port, None
 
 
 @asynccontextmanager

@@ -8,17 +8,16 @@ the callee: its SDP names the far end. The prompt is a .ulaw file, so that nothi
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from bench.asterisk import LOGIN, open_asterisk, open_group, open_manager
 from bench.installation import find_sipp, free_port
 from bench.media_rig import FarEnd, StolenTime, open_far_end
 from bench.processes import usage_alone
@@ -30,9 +29,6 @@ CALLS_PER_S: Final = 40
 SETTLE_S: Final = 2.0
 MEASURE_S: Final = 3.0
 TRIES: Final = 3
-MANAGER_PORT: Final = 5038
-START_WAIT_S: Final = 60.0
-LOGIN: Final = b"Action: Login\r\nUsername: bench\r\nSecret: bench\r\nEvents: off\r\n\r\n"
 CALL: Final = (
     "Action: Originate\r\nChannel: PJSIP/{number}@trunk\r\nApplication: Playback\r\n"
     "Data: /tmp/callwheel-bench\r\nAsync: true\r\n\r\n"
@@ -51,8 +47,8 @@ async def run(script: Path, folder: Path) -> None:
             write_callee(scenario, far_port)
             command = [sipp, "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(callee_port)]
             async with (
-                _open_process([*command, "-nostdin"], cwd=name),
-                _open_asterisk(script, folder, callee_port) as process_id,
+                open_group([*command, "-nostdin"], cwd=name),
+                open_asterisk(script, folder, callee_port) as process_id,
             ):
                 await _climb(far, process_id)
 
@@ -68,7 +64,7 @@ def _written(prompt: Path) -> Iterator[None]:
 
 
 async def _climb(far: FarEnd, process_id: int) -> None:
-    async with await _open_manager() as manager:
+    async with await open_manager() as manager:
         await manager.send_all(LOGIN)
         calls = 0
         for count in COUNTS:
@@ -91,41 +87,6 @@ async def _measure(far: FarEnd, process_id: int) -> str:
         f"{cpu_s / max(1, lateness.packets) * 1e6:.1f} µs a packet, "
         f"the host took {stolen.share:.1%}"
     )
-
-
-async def _open_manager() -> trio.SocketStream:
-    with trio.fail_after(START_WAIT_S):
-        while True:
-            try:
-                return await trio.open_tcp_stream("127.0.0.1", MANAGER_PORT)
-            except OSError:
-                await trio.sleep(0.5)
-
-
-@asynccontextmanager
-async def _open_asterisk(script: Path, folder: Path, callee_port: int) -> AsyncIterator[int]:
-    arguments = [str(folder), str(free_port()), f"127.0.0.1:{callee_port}"]
-    async with _open_process(["bash", str(script), "run", *arguments]) as process:
-        # The script ends by becoming Asterisk.
-        yield process.pid
-
-
-@asynccontextmanager
-async def _open_process(command: list[str], cwd: str | None = None) -> AsyncIterator[trio.Process]:
-    process = await trio.lowlevel.open_process(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        with trio.CancelScope(shield=True):
-            await process.wait()
 
 
 if __name__ == "__main__":

@@ -84,6 +84,10 @@ def _make_table(one: Measurement) -> str:
             runs = [run.metrics[name] for run in one.runs if name in run.metrics]
             cells.append(f"{say_value(min(runs))} … {say_value(max(runs))}" if runs else "")
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    for name, value in one.floor.items():
+        if name not in one.metrics:
+            cells = [escape(name), "", say_value(value), say_value(one.ratio.get(name))]
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 

@@ -33,6 +33,9 @@ def show_measurements(console: Console, measured: Sequence[Measurement]) -> None
         for name, value in one.metrics.items():
             floor, ratio = one.floor.get(name), one.ratio.get(name)
             table.add_row(one.name, name, say_value(value), say_value(floor), say_value(ratio))
+        for name, value in one.floor.items():
+            if name not in one.metrics:
+                table.add_row(one.name, name, "", say_value(value), say_value(one.ratio.get(name)))
         table.add_section()
     console.print(table)
     for one in measured:

@@ -1,5 +1,6 @@
-"""`trigger`: single calls over HTTP, each durable before it is answered, beside a bare quart-trio
-application that reads the same body and keeps nothing.
+"""`trigger`: single calls and batches over HTTP, each durable before it is answered, over 1 to 64 connections.
+Beside it two bare applications that read the same body and keep nothing: one of quart-trio, one of plain
+ASGI, both in the server that ours runs in.
 """
 
 from __future__ import annotations
@@ -13,16 +14,43 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from bench.installation import free_port, make_config, make_flow, open_installation
+from bench.bare_front import APPLICATIONS
+from bench.installation import (
+    Installation,
+    free_port,
+    make_config,
+    make_flow,
+    open_installation,
+)
 from bench.processes import usage_alone
 from bench.scenario import Measurement, Scenario, Show, Size
+from bench.timed import BYE
 
 CONNECTIONS: Final = 32
+"""What the figures are named for that have no number of connections in their name."""
+OTHER_CONNECTIONS: Final[dict[Size, tuple[int, ...]]] = {"quick": (1, 64), "full": (1, 4, 16, 64)}
 WARM_UP: Final = 200
-REQUESTS: Final[dict[Size, int]] = {"quick": 4_000, "full": 40_000}
+REQUESTS: Final[dict[Size, int]] = {"quick": 2_000, "full": 40_000}
+BATCHES: Final[dict[Size, int]] = {"quick": 50, "full": 1_000}
+BATCH: Final = 100
+"""Contacts of one batch."""
+BATCH_CONNECTIONS: Final = 4
+NOTE_S: Final = 1.0
 READ_BYTES: Final = 65_536
 START_S_MAX: Final = 30.0
 POLL_S: Final = 0.05
+
+
+class Load(Struct, frozen=True):
+    """So many requests to one place, over so many connections at once."""
+
+    url: str
+    path: str
+    key: str
+    requests: int
+    connections: int
+    batch: int = 1
+    """Contacts of one request; of one alone it is the trigger of a single call."""
 
 
 class Timing(Struct, frozen=True):
@@ -32,54 +60,77 @@ class Timing(Struct, frozen=True):
     p50_ms: float
     p99_ms: float
 
+    def figures(self) -> dict[str, float]:
+        """By name."""
+        return {
+            "triggers_per_s": self.per_s,
+            "latency_p50_ms": self.p50_ms,
+            "latency_p99_ms": self.p99_ms,
+        }
+
 
 async def run(size: Size, show: Show) -> Measurement:
-    """Triggers a second over 32 connections, and their latency."""
-    count = REQUESTS[size]
+    """Triggers a second, and their latency."""
     with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
         folder = Path(name)
         trunk = f"sip:127.0.0.1:{free_port()}"  # it takes no call: nothing is due
         async with open_installation(folder, make_config(folder / "data", trunk)) as engine:
-            flow = await make_flow(
-                engine.client,
-                {"+14155550100": 1},
-                definition={"start": "bye", "nodes": {"bye": {"type": "hangup"}}},
-            )
-            path = f"/v1/flows/{flow}/calls"
-            show(f"{count:,} durable triggers over {CONNECTIONS} connections")
-            before = usage_alone(engine.child.pid)
-            here = await _load(engine.url, path, engine.admin_key, count)
-            cpu_s = usage_alone(engine.child.pid).since(before)
-    show("the same to a bare quart-trio application")
-    bare = await _load_bare(count)
-    metrics = {
-        "triggers_per_s": here.per_s,
-        "latency_p50_ms": here.p50_ms,
-        "latency_p99_ms": here.p99_ms,
-        "cpu_us_per_trigger": cpu_s / (count + WARM_UP) * 1e6,
-    }
-    floor = {
-        "triggers_per_s": bare.per_s,
-        "latency_p50_ms": bare.p50_ms,
-        "latency_p99_ms": bare.p99_ms,
-    }
-    ratio = {name: metrics[name] / floor[name] for name in floor}
+            metrics = await _measure(engine, size, show)
+    floor: dict[str, float] = {}
+    for kind in APPLICATIONS:
+        show(f"the same to a bare application, {kind}")
+        figures = await _measure_bare(kind, REQUESTS[size], show)
+        prefix = "" if kind == "quart" else f"{kind}_"
+        floor |= {prefix + figure: value for figure, value in figures.items()}
+    ratio = {name: metrics[name.removeprefix("asgi_")] / floor[name] for name in floor}
     return Measurement("trigger", metrics, floor, ratio)
 
 
-async def _load_bare(count: int) -> Timing:
+async def _measure(engine: Installation, size: Size, show: Show) -> dict[str, float]:
+    flow = await make_flow(engine.client, {"+14155550100": 1}, definition=BYE)
+    path = f"/v1/flows/{flow}/calls"
+    count = REQUESTS[size]
+    show(f"{count:,} durable triggers over {CONNECTIONS} connections")
+    load = Load(engine.url, path, engine.admin_key, count, CONNECTIONS)
+    metrics = await _measure_one(load, engine.child.pid, show)
+    for connections in OTHER_CONNECTIONS[size]:
+        show(f"the same over {connections}")
+        load = Load(engine.url, path, engine.admin_key, count // 4, connections)
+        timing = await send_load(load, show)
+        suffix = f"_{connections}_connections"
+        metrics |= {name + suffix: value for name, value in timing.figures().items()}
+    show(f"{BATCHES[size]:,} batches of {BATCH} over {BATCH_CONNECTIONS}")
+    path = f"/v1/flows/{flow}/multicast"
+    load = Load(engine.url, path, engine.admin_key, BATCHES[size], BATCH_CONNECTIONS, BATCH)
+    timing = await send_load(load, show)
+    metrics["batch_contacts_per_s"] = timing.per_s * BATCH
+    metrics["batch_latency_p99_ms"] = timing.p99_ms
+    return metrics
+
+
+async def _measure_one(load: Load, pid: int, show: Show) -> dict[str, float]:
+    """The figures of a load, and what the process that answers spends on it."""
+    before = usage_alone(pid)
+    timing = await send_load(load, show)
+    cpu_s = usage_alone(pid).since(before)
+    return timing.figures() | {"cpu_us_per_trigger": cpu_s / (load.requests + WARM_UP) * 1e6}
+
+
+async def _measure_bare(kind: str, count: int, show: Show) -> dict[str, float]:
     port = free_port()
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-P", "-m", "bench.bare_front", str(port)],
+        [sys.executable, "-P", "-m", "bench.bare_front", str(port), kind],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         await wait_listening(port)
-        return await _load(f"http://127.0.0.1:{port}", "/trigger", "none", count)
+        load = Load(f"http://127.0.0.1:{port}", "/trigger", "none", count, CONNECTIONS)
+        return await _measure_one(load, process.pid, show)
     finally:
         process.kill()
-        await process.wait()
+        with trio.CancelScope(shield=True):
+            await process.wait()
 
 
 async def wait_listening(port: int) -> None:
@@ -94,30 +145,34 @@ async def wait_listening(port: int) -> None:
                 return
 
 
-async def _load(url: str, path: str, key: str, count: int) -> Timing:
-    """Send `count` triggers over all connections at once, each connection one after the other."""
-    host, port = url.removeprefix("http://").split(":")
+async def send_load(load: Load, show: Show) -> Timing:
+    """Send it, each connection one request after the other."""
+    host, port = load.url.removeprefix("http://").split(":")
     latencies: list[float] = []
 
     async def drive(serial: int, requests: int, keep: list[float]) -> None:
         stream = await trio.open_tcp_stream(host, int(port))
         async with stream:
             for number in range(requests):
-                to = f"+1415{serial:03}{number % 10_000:04}"
+                request = make_request(load, serial, number)
                 begun = trio.current_time()
-                await stream.send_all(_request(host, path, key, to))
-                await _read_answer(stream)
+                await stream.send_all(request)
+                await read_answer(stream)
                 keep.append(trio.current_time() - begun)
 
     async def drive_all(requests: int, keep: list[float]) -> float:
         begun = trio.current_time()
         async with trio.open_nursery() as nursery:
-            for serial in range(CONNECTIONS):
+            for serial in range(load.connections):
                 nursery.start_soon(drive, serial, requests, keep)
         return trio.current_time() - begun
 
-    await drive_all(max(1, WARM_UP // CONNECTIONS), [])
-    took_s = await drive_all(count // CONNECTIONS, latencies)
+    if load.batch == 1:
+        await drive_all(max(1, WARM_UP // load.connections), [])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_note, latencies, load.batch, show)
+        took_s = await drive_all(max(1, load.requests // load.connections), latencies)
+        nursery.cancel_scope.cancel()
     latencies.sort()
     return Timing(
         per_s=len(latencies) / took_s,
@@ -126,16 +181,44 @@ async def _load(url: str, path: str, key: str, count: int) -> Timing:
     )
 
 
-def _request(host: str, path: str, key: str, to: str) -> bytes:
-    body = b'{"to":"%s","starttime":"2040-01-01T09:00:00Z"}' % to.encode()
+async def _note(latencies: list[float], batch: int, show: Show) -> None:
+    """Note, once a second, what was answered in it."""
+    seen = 0
+    while True:
+        begun = trio.current_time()
+        await trio.sleep(NOTE_S)
+        new = sorted(latencies[seen:])
+        seen += len(new)
+        if new:
+            show.note(
+                contacts_per_s=len(new) * batch / (trio.current_time() - begun),
+                latency_p50_ms=new[len(new) // 2] * 1e3,
+                latency_p99_ms=new[len(new) * 99 // 100] * 1e3,
+            )
+
+
+def make_request(load: Load, serial: int, number: int) -> bytes:
+    """One request of a connection's. Its calls are due in many years."""
+    if load.batch == 1:
+        body = b'{"to":"+1415%03d%04d","starttime":"2040-01-01T09:00:00Z"}' % (
+            serial,
+            number % 10_000,
+        )
+    else:
+        contacts = b",".join(
+            b'{"tel":["+1416%03d%04d"],"starttime":"2040-01-01T09:00:00Z"}'
+            % (serial, (number * load.batch + place) % 10_000)
+            for place in range(load.batch)
+        )
+        body = b'{"name":"batch","contacts":[%s]}' % contacts
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
+        f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {load.key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-async def _read_answer(stream: trio.SocketStream) -> None:
+async def read_answer(stream: trio.SocketStream) -> None:
     """Read one answer that says its length, and hold it to a 202."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -153,4 +236,8 @@ async def _receive(stream: trio.SocketStream) -> bytes:
     return bytes(data)
 
 
-SCENARIO = Scenario("trigger", "durable single calls over HTTP, beside bare quart-trio", run)
+SCENARIO = Scenario(
+    "trigger",
+    "durable calls over HTTP, singly and in batches, beside bare quart-trio and ASGI",
+    run,
+)
