@@ -56,7 +56,7 @@ async def answer_plainly(
     await send({"type": "http.response.body", "body": answer})
 
 
-def _answer(content: bytes) -> bytes:
+def _answer(content: bytes | str) -> bytes:
     body = msgspec.json.decode(content)
     return msgspec.json.encode({"to": body["to"], "status": "scheduled"})
 

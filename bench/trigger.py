@@ -1,4 +1,4 @@
-"""`trigger`: single calls and batches over HTTP, each durable before it is answered, over 1 to 64 connections.
+"""`trigger`: single calls and batches over HTTP, durable before they are answered, by 1 to 64 connections.
 Beside it two bare applications that read the same body and keep nothing: one of quart-trio, one of plain
 ASGI, both in the server that ours runs in.
 """
