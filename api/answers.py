@@ -131,6 +131,18 @@ class FlowView(Struct, frozen=True):
     triggers: dict[str, Any] = field(default_factory=dict)
 
 
+class ActivationView(Struct, frozen=True):
+    """A request to activate a listener, as the API shows it."""
+
+    id: str
+    flow: str | None
+    numbers: tuple[str, ...]
+    sender: str
+    status: str
+    """`pending`, `confirmed`, `refused` or `expired`."""
+    reason: str = ""
+
+
 class PromptView(Struct, frozen=True):
     """A prompt as the API shows it."""
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from adapters.http_client import HttpAnswer, HttpClient, HttpFailed, make_multipart
 from api.answers import (
+    ActivationView,
     AttemptView,
     CallView,
     ContactView,
@@ -154,6 +155,21 @@ class CallwheelClient:
         """Let the flow take triggers, and dial."""
         path = f"/v1/flows/{quote(flow, safe='')}/listener"
         await self._tell("PUT", path, {"active": True})
+
+    async def list_activations(self, status: str | None = None) -> list[ActivationView]:
+        """All requests by mail to activate listeners, or those of one status; the newest first."""
+        query = {} if status is None else {"status": status}
+        return await self._get_pages("/v1/activations", query, ActivationView)
+
+    async def confirm_activation(self, activation: str) -> ActivationView:
+        """Confirm a request: its flow takes lists and calls from now on."""
+        path = f"/v1/activations/{quote(activation, safe='')}/confirm"
+        return await self._send("POST", path, None, ActivationView)
+
+    async def refuse_activation(self, activation: str, reason: str) -> ActivationView:
+        """Refuse a request; its sender is told the reason."""
+        path = f"/v1/activations/{quote(activation, safe='')}/refuse"
+        return await self._send("POST", path, {"reason": reason}, ActivationView)
 
     async def upload_list(
         self, flow: str, file: str, content: bytes, *, query: Mapping[str, str] | None = None

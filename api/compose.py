@@ -199,6 +199,7 @@ async def _serve(
             parts.metrics.show,
             parts.doors,
             parts.watch.problems,
+            parts.mails.activations,
         )
         serve = partial(
             serve_http,
@@ -364,7 +365,15 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         courier = Courier(store, WebhookNotifier(http), clock, chance)
         nameservers = tuple((server.host, server.port) for server in config.sip.nameservers)
         mails = open_mail_room(
-            config.mail, data, store, engine.intake, workers, clock, chance, nameservers
+            config.mail,
+            data,
+            store,
+            engine.intake,
+            workers,
+            clock,
+            chance,
+            nameservers,
+            engine.note_flow,
         )
         if mails.door is not None:
             engine.flow_listeners.append(mails.door.note_flow)

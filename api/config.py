@@ -211,6 +211,8 @@ class Mail(Struct, frozen=True):
     """PEM file of its key."""
     mails_per_minute: int = 60
     """That one IP address may bring."""
+    activation: str | None = "activate"
+    """The part before the @ of the address for requests to activate listeners; None takes none."""
     smarthost: Address | None = None
     """The mail server that letters leave through; None sends none."""
     smarthost_encryption: Encryption = "offered"
@@ -303,6 +305,7 @@ KEYS: Final[dict[str, Key]] = {
     "mail.tls_cert": sip_keys.FILE,
     "mail.tls_key": sip_keys.FILE,
     "mail.mails_per_minute": mail_keys.MAILS,
+    "mail.activation": mail_keys.LOCAL_PART,
     "mail.smarthost": mail_keys.SMARTHOST,
     "mail.smarthost_encryption": mail_keys.ENCRYPTION,
     "mail.smarthost_username": keys.TEXT,

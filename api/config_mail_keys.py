@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, get_args
 
 from adapters.mail.smarthost import Encryption
@@ -44,11 +45,26 @@ def read_encryption(raw: object) -> Encryption:
     raise Refused("invalid_encryption", f"This is offered, required or off, not {say(raw)}.")
 
 
+def read_local_part(raw: object) -> str | None:
+    """What stands before the `@`; an empty text takes no such mails."""
+    text = as_text(raw).lower()
+    if not text:
+        return None
+    if not _LOCAL_PART.fullmatch(text):
+        raise Refused(
+            "invalid_local_part",
+            f"This is up to 64 letters, digits, dots, dashes, plus signs, underscores, not {say(text)}.",
+        )
+    return text
+
+
 def _read_mails(raw: object) -> int:
     return int(number_between(1, 100_000)(raw))
 
 
+_LOCAL_PART: Final = re.compile(r"(?!.{65})[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*")
 DOMAIN: Final = Key(read_mail_domain)
+LOCAL_PART: Final = Key(read_local_part)
 SMARTHOST: Final = Key(read_smarthost)
 ENCRYPTION: Final = Key(read_encryption)
 SECRET: Final = Key(as_secret)

@@ -21,8 +21,8 @@ STATUSES: Final[tuple[ActivationStatus, ...]] = ("pending", "confirmed", "refuse
 
 LIFE_S: Final = 7 * 86_400.0
 """After which a request that nobody decided is void."""
-KEPT_S: Final = 400 * 86_400.0
-"""How long a decided request can be looked up: as long as the audit log."""
+KEPT_S: Final = 30 * 86_400.0
+"""How long a decided request can be looked up."""
 PENDING_MAX: Final = 100
 """Requests of one account that wait."""
 REASON_LENGTH_MAX: Final = 500
@@ -42,7 +42,7 @@ class Activation(Struct, frozen=True, kw_only=True):
     id: str
     account: str
     mail: str
-    """Id of the mail that asked."""
+    """What the mail that asked is known by, however often it comes."""
     sender: str
     """Its address, in small letters."""
     subject: str

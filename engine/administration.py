@@ -22,6 +22,7 @@ from engine.account_form import (
     make_account_change,
     rules_of,
 )
+from engine.caller_series import find_series_problem
 from engine.did_form import DidForm, find_did_mistakes
 from engine.flow_form import FlowReader
 from engine.flow_secrets import keep_secrets
@@ -36,7 +37,6 @@ from engine.model import (
     Prompt,
 )
 from engine.number_form import ANY_DESTINATION
-from engine.number_series import SeriesRule
 from engine.ports.clock import WallClock
 from engine.ports.prompts import PromptKeeper
 from engine.ports.speech import Speech
@@ -54,8 +54,6 @@ DIDS_MAX: Final = 10_000
 """Of one flow."""
 NUMBERS_MAX: Final = 10_000
 """Of one change of the do-not-call list."""
-NUMBERS_SHOWN_MAX: Final = 5
-"""That a sentence names."""
 PROMPT_NAME_MAX: Final = 200
 """Characters."""
 
@@ -231,11 +229,9 @@ class Administration:
         def change(old: Flow) -> Flow:
             if old.listener_active and not wanted:
                 raise _no_dids()
-            rule = SeriesRule(account.rules.number_series, old.settings.purpose)
-            useless = rule.find_useless(wanted)
-            if useless:
-                detail = f"{_list_some(useless)} can call nobody in India for this flow. {rule.explain()}"
-                raise Conflict("wrong_number_series", detail)
+            problem = find_series_problem(account, old.settings, wanted)
+            if problem:
+                raise Conflict("wrong_number_series", problem)
             return msgspec.structs.replace(old, dids=wanted)
 
         return await self._change(account, flow, change)
@@ -290,12 +286,6 @@ class Administration:
             place = Mistake("/account", "unknown_account", detail)
             raise Invalid("unknown_account", detail, (place,))
         return account
-
-
-def _list_some(numbers: Sequence[str]) -> str:
-    shown = ", ".join(numbers[:NUMBERS_SHOWN_MAX])
-    more = len(numbers) - NUMBERS_SHOWN_MAX
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _no_dids() -> Conflict:

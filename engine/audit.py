@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -35,12 +35,13 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     account: str | None
     """Whose thing was changed; None for the installation."""
     key: str
-    """Id of the key that asked."""
-    role: Role
+    """Id of the key that asked; empty for a mail."""
+    role: Role | Literal["sender"]
+    """`sender` is somebody who wrote a mail, and has no key."""
     source: str
-    """The address that the request came from."""
+    """The address that the request came from; of a mail its sender's."""
     action: str
-    """Method and address of the route, with its names in braces."""
+    """Method and address of the route, with its names in braces; `mail activate` for a mail."""
     targets: tuple[str, ...] = ()
     """Ids of what was changed or made."""
     detail: dict[str, Any] = {}

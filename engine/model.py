@@ -185,6 +185,7 @@ class Account(Struct, frozen=True):
 
 Scope = Literal[
     "accounts",
+    "activations",
     "agents",
     "attempts",
     "audit",

@@ -225,7 +225,7 @@ class Engine:
             clock=clock,
             ids=ids,
             on_account_changed=self._note_account,
-            on_flow_changed=self._note_flow,
+            on_flow_changed=self.note_flow,
             on_did_changed=self._note_did,
             speech=parts.speech if parts else None,
         )
@@ -553,7 +553,8 @@ class Engine:
         self._changes[("account", account, account)] = None
         self._changed.set()
 
-    def _note_flow(self, account: str, flow: str) -> None:
+    def note_flow(self, account: str, flow: str) -> None:
+        """A flow was made or changed; it is taken into operation. Never blocks."""
         self._changes[("flow", account, flow)] = None
         self._changed.set()
         for hear in self.flow_listeners:

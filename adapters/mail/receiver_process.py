@@ -18,7 +18,7 @@ import ssl
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,10 @@ READING_MAX: Final = 16
 """Mails that are read at once, all connections together; each is in memory."""
 PEER_CONNECTIONS_MAX: Final = 10
 """Of one IP address."""
+ACTIVATION_BYTES_MAX: Final = 512 * 1024
+"""Of a mail that asks to activate a listener: words, and what a mail program adds to them."""
+ACTIVATION_MAILS_MAX: Final = 60
+"""Of those, all together, in `PEER_S`: their address is no secret, and lists are to have room."""
 PEER_S: Final = 60.0
 PEERS_MAX: Final = 10_000
 """IP addresses whose mails are counted; with more, the one that was silent for longest is forgotten."""
@@ -108,13 +112,15 @@ class Door:
         self.reading = 0
         """Mails that are read just now."""
         self.peers = _Peers(settings.peer_mails_max)
+        self._activations = _Peers(ACTIVATION_MAILS_MAX)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Called for each recipient."""
         settings = self._settings
-        if flow_of(settings.secret, address, settings.domain) is None:
+        is_known = flow_of(settings.secret, address, settings.domain) is not None
+        if not is_known and not self._is_activation(address):
             return "550 5.1.1 There is no such mailbox here"
         if len(envelope.rcpt_tos) >= RECIPIENTS_MAX:
             return "452 4.5.3 Too many recipients"
@@ -164,13 +170,24 @@ class Door:
             print(f"failed {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return "451 4.3.0 That did not work; try again later"
 
-    def put_off(self, peer: str) -> str:
+    def put_off(self, peer: str, recipients: Sequence[str]) -> str:
         """Why the mail that somebody is about to bring is not even read; empty where it is. It is counted."""
         if self.reading >= READING_MAX:
             return "451 4.3.2 Too many mails at once"
-        if not self.peers.may_mail(peer, time.monotonic()):
+        now = time.monotonic()
+        asks = any(self._is_activation(address) for address in recipients)
+        if not self.peers.may_mail(peer, now) or (asks and not self._activations.may_mail("", now)):
             return "450 4.7.1 Too many mails; try again in a minute"
         return "" if self._has_room(0) else NO_ROOM
+
+    def bytes_max(self, recipients: Sequence[str]) -> int:
+        """Of a mail to these."""
+        is_request = all(self._is_activation(address) for address in recipients)
+        return ACTIVATION_BYTES_MAX if is_request else MAIL_BYTES_MAX
+
+    def _is_activation(self, address: str) -> bool:
+        wanted = self._settings.activation
+        return wanted is not None and address.lower() == wanted.lower()
 
     def _has_room(self, octets: int) -> bool:
         try:
@@ -226,7 +243,7 @@ class _Connection(SMTP):
         if arg:
             await self.push("501 5.5.4 DATA stands alone")
             return
-        refusal = self._door.put_off(self._peer or "")
+        refusal = self._door.put_off(self._peer or "", envelope.rcpt_tos)
         if refusal:
             await self.push(refusal)
             return
@@ -234,7 +251,8 @@ class _Connection(SMTP):
         try:
             is_read = True
             await self.push("354 End it with a dot on a line of its own")
-            content = await read_content(self._reader, MAIL_BYTES_MAX, self._reset_timeout)
+            bytes_max = self._door.bytes_max(envelope.rcpt_tos)
+            content = await read_content(self._reader, bytes_max, self._reset_timeout)
             envelope.content = envelope.original_content = content
             reply = await self._door.handle_DATA(self, session, envelope)
         except ContentRefused as refused:

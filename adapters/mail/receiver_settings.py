@@ -24,3 +24,5 @@ class ReceiverSettings(Struct, frozen=True):
     """PEM file with key or chain; None offers no STARTTLS."""
     key: str | None = None
     peer_mails_max: int = PEER_MAILS_MAX
+    activation: str | None = None
+    """The address for requests to activate listeners; None takes none."""

@@ -32,6 +32,7 @@ from api.http.rates import Rates
 from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, Route
 from api.http.shortcut import Shortcut
+from engine.activating import Activations
 from engine.drop.keeper import DropKeeper
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
@@ -70,6 +71,7 @@ def make_app(
     show_metrics: Callable[[], bytes] | None = None,
     doors: DropKeeper | None = None,
     find_problems: Callable[[], list[str]] = list,
+    activations: Activations | None = None,
 ) -> Application:
     """The application over an engine.
 
@@ -84,6 +86,7 @@ def make_app(
         show_metrics: see `Front`.
         doors: see `Front`.
         find_problems: see `Front`.
+        activations: see `Front`.
     """
     front = Front(
         engine=engine,
@@ -96,6 +99,7 @@ def make_app(
         show_metrics=show_metrics,
         doors=doors,
         find_problems=find_problems,
+        activations=activations,
         keyring=Keyring(engine.store, settings.admin_sha256, engine.clock),
         describe=partial(publish, settings.public_url),
         tickets=Tickets(),

@@ -27,6 +27,7 @@ from api.http.problem import Problem
 from api.http.rates import Rates
 from api.http.uploads import UploadedFile
 from api.http.views.encoding import encode
+from engine.activating import Activations
 from engine.drop.keeper import DropKeeper
 from engine.model import Account, Flow
 from engine.ports.prompts import PromptKeeper
@@ -83,6 +84,8 @@ class Front(Struct, frozen=True):
     """Called with an account and a flow for whose webhook there may be something to be sent."""
     doors: DropKeeper | None
     """Who picks lists up; None where nobody does."""
+    activations: Activations | None
+    """Who decides what mails ask for; None where no mails are taken."""
     show_metrics: Callable[[], bytes] | None
     """What the process does, for Prometheus; None where nobody counts."""
     find_problems: Callable[[], list[str]]

@@ -17,6 +17,7 @@ from msgspec import Struct
 from api.http.exchange import JSON_TYPE, Answer, Exchange
 from api.http.resources import (
     accounts,
+    activations,
     agents,
     attempts,
     audit,
@@ -139,6 +140,7 @@ HOOK: Final = "/v1/flows/{flow}/webhook"
 SFTP: Final = "/v1/flows/{flow}/sftp"
 FOLDER: Final = "/v1/flows/{flow}/folder"
 PICKUPS: Final = "/v1/flows/{flow}/pickups"
+ACTIVATION: Final = "/v1/activations/{activation}"
 DELIVERIES: Final = f"{HOOK}/deliveries"
 DELIVERY: Final = f"{DELIVERIES}/{{delivery}}"
 
@@ -228,6 +230,12 @@ ROUTES: Final = (
         creates=True,
         query=("again", "dry_run", "priority", "sheet", "strict"),
     ),
+    Route(
+        "GET", "/v1/activations", "viewer", activations.list_activations, query=("status", *PAGE)
+    ),
+    Route("GET", ACTIVATION, "viewer", activations.get_activation),
+    Route("POST", f"{ACTIVATION}/confirm", "operator", activations.confirm),
+    Route("POST", f"{ACTIVATION}/refuse", "operator", activations.refuse, JSON),
     Route("GET", "/v1/letters", "viewer", letters.list_letters, query=PAGE),
     Route("GET", "/v1/lists", "viewer", lists.list_lists, query=("flow", *PAGE)),
     Route("GET", "/v1/lists/{list}", "viewer", lists.get_list, edits=CallList),

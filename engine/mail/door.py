@@ -22,6 +22,8 @@ from engine.intake.rejected_file import write_rejected_file
 from engine.intake.submission import Intake
 from engine.letter import Attachment
 from engine.mail.address import flow_of
+from engine.mail.desk import ActivationDesk
+from engine.mail.proving import PutOff, find_doubt
 from engine.mail.reading import Mail, MailedFile, read_mail, unpack_mail
 from engine.model import Flow
 from engine.pickup import FileMark, Pickup, file_refused, mail_refused
@@ -44,8 +46,6 @@ READ_RETRY_S: Final = 60.0
 """After the disk did not give a mail. Other mails go on meanwhile."""
 PROOF_RETRY_S: Final = 60.0
 """After the key of a sender's domain could not be looked up. Other mails go on meanwhile."""
-PROOF_S_MAX: Final = 86_400.0
-"""After which a mail is refused whose sender could not be proven by then."""
 PAGE: Final = 500
 ANSWERS_MAX: Final = 100
 """Letters to one sender in `ANSWERS_S`; what comes beyond is taken and not answered."""
@@ -75,15 +75,18 @@ class MailServices(Struct, frozen=True):
     proof: SenderProof
 
 
-class _PutOff(Exception):
-    """It is not known yet whether a mail is of its sender."""
-
-
 class MailDoor:
     """Empties the spool while `run` runs."""
 
-    def __init__(self, services: MailServices, settings: MailSettings) -> None:
+    def __init__(
+        self,
+        services: MailServices,
+        settings: MailSettings,
+        desk: ActivationDesk | None = None,
+    ) -> None:
+        """`desk` deals with mails that ask to activate a listener; None where none are taken."""
         self._services = services
+        self._desk = desk
         self._store = services.store
         self._settings = settings
         self._accounts: dict[str, str] = {}
@@ -160,7 +163,7 @@ class MailDoor:
             return
         try:
             await self._deliver(spooled)
-        except _PutOff:
+        except PutOff:
             self._put_off[id_] = self._services.clock.now() + PROOF_RETRY_S
             return
         except (StoreUnavailable, WorkersBusy, OSError):
@@ -172,7 +175,9 @@ class MailDoor:
         self._forget(id_)
 
     async def _deliver(self, spooled: SpooledMail) -> None:
-        """A mail to all of its flows."""
+        """A mail to all of its flows, and to the desk."""
+        if self._desk is not None and self._desk.is_for(spooled):
+            await self._desk.take(spooled, self._accounts.get)
         mail = unpack_mail(await self._services.workers.run(read_mail, spooled.content))
         for flow in await self._find_flows_of(spooled):
             await _Delivery(self._services, flow, spooled, mail).run()
@@ -247,7 +252,9 @@ class _Delivery:
             await self._refuse_mail("sender_not_listed", detail)
             return
         if self._flow.settings.email_dkim:
-            detail = await self._find_doubt()
+            detail = await find_doubt(
+                self._services.proof, self._services.clock, self._spooled, self._mail.sender
+            )
             if detail:
                 # It is not known who wrote it: nobody can be answered here, either.
                 await self._refuse_mail("dkim_failed", detail)
@@ -260,14 +267,6 @@ class _Delivery:
             await self._answer_file(await self._take(file))
         if not mail.files:
             await self._answer_without_files()
-
-    async def _find_doubt(self) -> str:
-        """Why the mail is not taken for its sender's; empty where it is. Raises `_PutOff`."""
-        services, spooled = self._services, self._spooled
-        proof = await services.proof.prove(spooled.content, self._mail.sender)
-        if proof.code == "undecided" and services.clock.now() < spooled.received_at + PROOF_S_MAX:
-            raise _PutOff
-        return proof.detail
 
     async def _take(self, file: MailedFile) -> Pickup:
         """Hand a file to the intake; what became of it, now or before a crash."""

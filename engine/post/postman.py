@@ -62,10 +62,29 @@ class Postman:
     ) -> None:
         """Write a letter down, which is not lost once this returns, and comes once for its key. Raises
         `StoreUnavailable`."""
+        letter = self.write(
+            account, key, to, subject, text, attachments=attachments, in_reply_to=in_reply_to
+        )
+        if letter is not None and await self._store.keep_letter(letter):
+            self.wake()
+
+    def write(
+        self,
+        account: str,
+        key: str,
+        to: str,
+        subject: str,
+        text: str,
+        *,
+        attachments: Sequence[Attachment] = (),
+        in_reply_to: str | None = None,
+    ) -> Letter | None:
+        """A letter for whoever keeps it in a transaction of its own, and then calls `wake`; None where no
+        letters are sent."""
         if self._smarthost is None:
-            return
+            return None
         now = self._clock.now()
-        letter = Letter(
+        return Letter(
             id=self._ids.new("ltr"),
             key=key,
             account=account,
@@ -77,8 +96,10 @@ class Postman:
             in_reply_to=in_reply_to,
             attachments=tuple(attachments),
         )
-        if await self._store.keep_letter(letter):
-            self._woken.set()
+
+    def wake(self) -> None:
+        """There may be a new letter. Never blocks and never raises."""
+        self._woken.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send until cancelled. What was being handed over then is handed over again by the next run, with

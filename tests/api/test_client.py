@@ -16,6 +16,7 @@ import trio_websocket
 
 from adapters.http_client import HttpFailed
 from api.answers import (
+    ActivationView,
     ApiError,
     ApiFault,
     AttemptView,
@@ -439,3 +440,28 @@ async def test_a_frame_that_is_no_list_of_events_ends_the_feed() -> None:
         with pytest.raises(HttpFailed) as caught:
             await read_all(client)
     assert caught.value.code == "broken_answer"
+
+
+async def test_requests_by_mail_are_listed_confirmed_and_refused() -> None:
+    request = {"id": "act_1", "flow": "flw_1", "numbers": ["+14155550100"], "sender": "a@b.c"}
+    pending = {**request, "status": "pending", "more": 1}
+    page = {"items": [pending], "next": None}
+    view = ActivationView("act_1", "flw_1", ("+14155550100",), "a@b.c", "pending")
+    seen: list[tuple[str, str, bytes]] = []
+
+    def answer(asked: Request) -> Answer:
+        method, target, _, body = asked
+        seen.append((method, target, body))
+        return 200, page if method == "GET" else pending
+
+    async with serve(answer) as client:
+        assert await client.list_activations() == [view]
+        assert await client.list_activations("pending") == [view]
+        assert await client.confirm_activation("act_1") == view
+        assert await client.refuse_activation("act_1", "No.") == view
+    assert seen == [
+        ("GET", "/v1/activations?limit=1000", b""),
+        ("GET", "/v1/activations?status=pending&limit=1000", b""),
+        ("POST", "/v1/activations/act_1/confirm", b""),
+        ("POST", "/v1/activations/act_1/refuse", b'{"reason":"No."}'),
+    ]

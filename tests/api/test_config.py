@@ -85,6 +85,7 @@ bind = "127.0.0.1:2525"
 tls_cert = "/etc/callwheel/mail.pem"
 tls_key = "/etc/callwheel/mail.key"
 mails_per_minute = 30
+activation = "Start"
 smarthost = "mail.example.com:587"
 smarthost_encryption = "required"
 smarthost_username = "calls"
@@ -176,6 +177,7 @@ WHOLE_CONFIG = Config(
         tls_cert="/etc/callwheel/mail.pem",
         tls_key="/etc/callwheel/mail.key",
         mails_per_minute=30,
+        activation="start",
         smarthost=Address("mail.example.com", 587),
         smarthost_encryption="required",
         smarthost_username="calls",
@@ -327,6 +329,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_MAIL__TLS_CERT": "/etc/callwheel/mail.pem",
         "CALLWHEEL_MAIL__TLS_KEY": "/etc/callwheel/mail.key",
         "CALLWHEEL_MAIL__MAILS_PER_MINUTE": "30",
+        "CALLWHEEL_MAIL__ACTIVATION": "Start",
         "CALLWHEEL_MAIL__SMARTHOST": "mail.example.com:587",
         "CALLWHEEL_MAIL__SMARTHOST_ENCRYPTION": "required",
         "CALLWHEEL_MAIL__SMARTHOST_USERNAME": "calls",
@@ -491,6 +494,8 @@ def test_mails_need_a_domain(key: str) -> None:
         ('smarthost = "10.0.0.999:25"', "invalid_address"),
         ('smarthost_encryption = "perhaps"', "invalid_encryption"),
         ("mails_per_minute = 0", "out_of_range"),
+        ('activation = "a@b"', "invalid_local_part"),
+        (f'activation = "{"a" * 65}"', "invalid_local_part"),
     ],
 )
 def test_a_wrong_setting_of_mails_is_refused(key: str, code: str) -> None:

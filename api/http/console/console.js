@@ -1,6 +1,7 @@
 // The console: what an account's key may see and do, live. Views are in modules of their own; which one is
 // shown stands in the address after the #.
 
+import { showActivations } from "./activations.js";
 import { onKeyEnded, session } from "./api.js";
 import { $, arrange, make, notify, write } from "./dom.js";
 import { showFlow } from "./flow.js";
@@ -10,6 +11,7 @@ import { showOverview } from "./overview.js";
 import { setPill } from "./parts.js";
 import { showPrompts } from "./prompts.js";
 import { actFor, begin, known, stop, watch } from "./state.js";
+import { count } from "./words.js";
 
 const READINESS_MS = 10_000;
 const FLOWS_SHOWN = 100; // beside the view; the overview has all
@@ -18,6 +20,7 @@ const VIEWS = [
   [/^#\/flows\/([^/]+)(?:\/(configuration))?$/, showFlow],
   [/^#\/lists\/([^/]+)$/, showList],
   [/^#\/numbers$/, showNumbers],
+  [/^#\/requests$/, showActivations],
   [/^#\/prompts$/, showPrompts],
 ];
 
@@ -108,8 +111,11 @@ function drawNavigation() {
   const link = (href, ...children) =>
     make("li", {}, make("a", { href, "aria-current": here === href ? "page" : null }, children));
   const flows = [...known.flows.values()].slice(0, FLOWS_SHOWN);
+  const asked = known.activations.size;
+  const badge = asked ? make("span.badge", {}, count(asked), make("span.unseen", {}, " waiting")) : null;
   $("navigation").replaceChildren(
-    make("ul", {}, link("#/", "Overview"), link("#/numbers", "Caller numbers"), link("#/prompts", "Prompts")),
+    make("ul", {}, link("#/", "Overview"), link("#/numbers", "Caller numbers"), link("#/prompts", "Prompts"),
+      link("#/requests", make("span", {}, "Requests"), badge)),
     make("p", { id: "nav-flows" }, "Flows"),
     make("ul", { "aria-labelledby": "nav-flows" }, flows.map((flow) =>
       link(`#/flows/${flow.id}`, make(`i.dot.${flow.listener.active ? "on" : "off"}`, { "aria-hidden": "true" }), make("span", {}, flow.name),
@@ -180,6 +186,7 @@ for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event
 onKeyEnded(() => known.me && signOut("The key is not good any more."));
 const always = new AbortController().signal;
 watch("flows", drawNavigation, always);
+watch("activations", drawNavigation, always);
 watch("feed", () => setPill($("live"), known.isLive ? "live" : "connecting …", known.isLive ? "good" : "warn"), always);
 drawReadiness();
 setInterval(drawReadiness, READINESS_MS);

@@ -17,6 +17,7 @@ export const known = {
   accounts: [], // of an administrator
   flows: new Map(),
   lists: new Map(),
+  activations: new Map(), // requests by mail that wait, the oldest first
   calls: new Map(), // attempt → { id, flow, list, number, did, status, at }
   isLive: false,
 };
@@ -33,7 +34,8 @@ let ended = null; // attempts that ended while the open ones are asked for
 let callsTold = null;
 let aheadMs = Infinity; // by how much the reader's clock is ahead of the server's
 
-/** Be told of `flows`, `list` (with its id), `lists`, `calls`, `door` (with its flow) or `feed`, until the signal. */
+/** Be told of `flows`, `list` (with its id), `lists`, `calls`, `activations`, `door` (with its flow) or
+ * `feed`, until the signal. */
 export function watch(topic, act, signal) {
   changes.addEventListener(topic, (event) => act(event.detail), { signal });
 }
@@ -52,7 +54,7 @@ export async function begin() {
   stop();
   known.me = await get("/v1/me");
   known.accounts = may("administrator") ? await getAll("/v1/accounts") : [];
-  await loadFlows();
+  await Promise.all([loadFlows(), loadActivations()]);
   feed = new Feed({ onEvents: takeEvents, onState: setLive, onGap: catchUp });
   timers = [setInterval(refreshStale, REFRESH_MS), setInterval(refreshOpen, OPEN_REFRESH_MS)];
 }
@@ -65,7 +67,7 @@ export function stop() {
   known.me = null;
   timers = [];
   starts = [];
-  for (const some of [known.flows, known.lists, known.calls, stale]) some.clear();
+  for (const some of [known.flows, known.lists, known.calls, known.activations, stale]) some.clear();
 }
 
 /** Act for another account: an administrator's choice. */
@@ -90,6 +92,24 @@ export async function loadFlows() {
   known.flows.clear();
   flows.forEach((flow) => known.flows.set(flow.id, flow));
   tell("flows");
+}
+
+/** Requests that wait. A key that is for other parts of the API sees none. */
+export async function loadActivations() {
+  let pending = [];
+  try {
+    pending = await getAll("/v1/activations?status=pending");
+  } catch (error) {
+    if (error.status !== 403) throw error;
+  }
+  known.activations.clear();
+  pending.reverse().forEach((one) => known.activations.set(one.id, one));
+  tell("activations");
+}
+
+/** A request was decided. */
+export function forgetActivation(id) {
+  if (known.activations.delete(id)) tell("activations");
 }
 
 export function putFlow(flow) {
@@ -176,9 +196,12 @@ const MOVES = {
 };
 
 function takeEvents(events) {
+  let isAsked = false;
   aheadMs = Math.min(aheadMs, Date.now() - new Date(events.at(-1).time));
   for (const event of events) {
     if (event.list) stale.add(event.list);
+    if (event.type.startsWith("activation.")) isAsked = true;
+    if (event.type === "activation.confirmed") loadFlows().catch(() => {});
     if (event.type === "list.accepted" || event.type.startsWith("door.")) tell("door", event.flow);
     if (event.type === "attempt.initiated") {
       starts.push(Date.now());
@@ -192,6 +215,7 @@ function takeEvents(events) {
     }
   }
   tellCalls();
+  if (isAsked) loadActivations().catch(() => {}); // the next event, or the next visit, asks again
 }
 
 function tellCalls() {
@@ -217,7 +241,7 @@ async function catchUp() {
       const { id, flow, list, number, did, status } = one;
       setCall({ id, flow, list, number, did, status, at: one.answered_at ?? one.ringing_at ?? one.initiated_at });
     }
-    await loadLists();
+    await Promise.all([loadLists(), loadActivations()]);
   } catch {
     // The feed goes on, and whoever looks at a list asks for it.
   } finally {

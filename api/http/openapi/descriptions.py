@@ -15,6 +15,7 @@ from api.http.openapi.bodies import (
     TicketView,
 )
 from api.http.openapi.described import CSV_TYPE, Described, page_of
+from api.http.resources.activations import ActivationView, RefusalForm
 from api.http.resources.agents import ContactForm
 from api.http.resources.dnc import DoNotCallForm, ImportView
 from api.http.resources.doors import DoorView, PickupView
@@ -23,7 +24,17 @@ from api.http.resources.flows import DidsForm, ListenerForm
 from api.http.resources.letters import LetterView
 from api.http.resources.traces import TEXT_TYPE
 from api.http.resources.webhooks import DeliveryView, HookView
-from api.http.routes import AGENT, AGENTS, DELIVERIES, DELIVERY, FOLDER, HOOK, PICKUPS, SFTP
+from api.http.routes import (
+    ACTIVATION,
+    AGENT,
+    AGENTS,
+    DELIVERIES,
+    DELIVERY,
+    FOLDER,
+    HOOK,
+    PICKUPS,
+    SFTP,
+)
 from api.http.views.accounts import (
     AccountView,
     AuditView,
@@ -306,6 +317,30 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ),
     ("POST", f"{FLOW}/lists"): Described(
         "Upload a call list", ListView, 202, codes=OF_FILES, detail="A .csv, .zip or .xlsx."
+    ),
+    ("GET", "/v1/activations"): Described(
+        "List requests by mail to activate listeners, the newest first", page_of(ActivationView)
+    ),
+    ("GET", ACTIVATION): Described("Show a request to activate a listener", ActivationView),
+    ("POST", f"{ACTIVATION}/confirm"): Described(
+        "Confirm a request: attach its numbers, and activate the listener",
+        ActivationView,
+        codes=(
+            "activation_decided",
+            "activation_expired",
+            "already_active",
+            "dids_changed",
+            "flow_deleted",
+            "no_dids",
+            "wrong_number_series",
+        ),
+    ),
+    ("POST", f"{ACTIVATION}/refuse"): Described(
+        "Refuse a request, and tell its sender why",
+        ActivationView,
+        takes=RefusalForm,
+        example={"reason": "The numbers are in use elsewhere."},
+        codes=("activation_decided", "invalid_body"),
     ),
     ("GET", "/v1/letters"): Described(
         "List receipts and other letters by mail, the newest first", page_of(LetterView)

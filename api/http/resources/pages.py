@@ -23,6 +23,7 @@ FILES: Final = (
     "console.css",
     "page.css",
     "icon.svg",
+    "activations.js",
     "api.js",
     "configuration.js",
     "console.js",

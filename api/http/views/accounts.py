@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -87,7 +87,7 @@ class AuditView(Struct, frozen=True):
     at: str
     account: str | None
     key: str
-    role: Role
+    role: Role | Literal["sender"]
     source: str
     action: str
     targets: tuple[str, ...]

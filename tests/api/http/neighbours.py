@@ -8,12 +8,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from api.http.routes import Route
+from engine.activation import Activation, Decision, activation_told
 from engine.model import Recording
 from tests.api.http.world import EPOCH, Client, Reply, World
 
 NUMBER: Final = {"ours": "+919876543210", "theirs": "+919876500042"}
 LISTED: Final = {"ours": "+14155550188", "theirs": "+14155550199"}
 BODIES: Final[dict[str, Any]] = {
+    "/v1/activations/{activation}/refuse": {},
     "/v1/dids/{did}/rest": {},
     "/v1/flows/{flow}": {"name": "x", "definition": {}},
     "/v1/flows/{flow}/dids": {"numbers": []},
@@ -35,6 +37,7 @@ class Belongings(Struct, frozen=True):
 
 NAMES: Final = (
     "account",
+    "activation",
     "agent",
     "attempt",
     "contact",
@@ -78,8 +81,22 @@ async def settle(world: World, account: str) -> Belongings:
     await world.store.add_recording(Recording(recording, attempt.account, attempt.id, EPOCH))
     prompt = await owner.upload("/v1/prompts", f"prompt-of-{account}.wav", bytes(800))
     sent = await owner.get(f"/v1/flows/{flow}/webhook/deliveries")
+    request = Activation(
+        id=f"act_of_{account}",
+        account=f"acc_{place}",
+        mail="1",
+        sender=f"ada@mail-of-{account}.example",
+        subject=f"subject-of-{account}",
+        message_id=None,
+        flow=flow,
+        numbers=(f"+1415555010{place}",),
+        created_at=EPOCH,
+        expires_at=EPOCH + 60,
+    )
+    await world.store.add_activation(Decision(request, None, activation_told(request, None), None))
     names = {
         "account": f"acc_{place}",
+        "activation": request.id,
         "agent": str(agent.json["id"]),
         "attempt": attempt.id,
         "contact": attempt.contact,

@@ -20,6 +20,7 @@ from api.http.app import make_app
 from api.http.auth import hash_key
 from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
+from engine.activating import Activations
 from engine.administration import Administration
 from engine.agent import Agent, Presence
 from engine.dial.did_keeper import DidKeeper
@@ -47,6 +48,7 @@ from engine.model import (
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Store
 from engine.ports.stored import Conflict
+from engine.post.postman import Postman
 from engine.rescheduling import Rescheduling
 from engine.schedule.scheduler import Hold, Scheduler
 from engine.staffing import Staffing
@@ -306,7 +308,14 @@ class World:
         self.engine = StillEngine(store, clock)
         self.keeper = Keeper()
         settings = HttpSettings(public_url=PUBLIC_URL, admin_sha256=hash_key(ADMIN_KEY))
-        self.app = make_app(self.engine, settings, hub, self.keeper)
+        self.changed_by_mail: list[tuple[str, str]] = []
+        activations = Activations(
+            store=store,
+            clock=clock,
+            postman=Postman(store, None, clock, IdSource(clock, Random(2)), Random(3)),
+            on_flow_changed=lambda *of: self.changed_by_mail.append(of),
+        )
+        self.app = make_app(self.engine, settings, hub, self.keeper, activations=activations)
         self.administrator = Client(self.app, ADMIN_KEY)
         self.stranger = Client(self.app, None)
 

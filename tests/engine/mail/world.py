@@ -13,11 +13,13 @@ from msgspec import structs
 
 from adapters.mail.spool import Envelope, FolderSpool, make_spool, write_mail
 from adapters.workers import InlineWorkers
+from engine.activating import Activations
 from engine.events import StoredEvent
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.letter import Letter
 from engine.mail.address import address_of
+from engine.mail.desk import ActivationDesk, DeskServices
 from engine.mail.door import MailDoor, MailServices, MailSettings
 from engine.ports.letters import NotSent
 from engine.ports.proofs import Proof
@@ -28,11 +30,14 @@ from tests.contract.store_samples import ACME, FixedClock, a_flow, furnish
 FLOW = "flw_0123456789abcdef0123456789ab"
 CALLS = "lst_0123456789abcdef0123456789ab"
 SENDER = "ada@example.com"
+OWN_ACCOUNT = "own"
+"""Name of the account that the installation's own letters are kept with."""
 DOMAIN = "lists.example.net"
 SECRET = bytes(32)
 GOOD = b"tel1\n+14155550100\n+14155550101\nnonsense\n"
 OTHER = b"tel1\n+14155550102\n"
-STORE_STEPS = ("accept_list", "keep_refusal", "keep_letter", "note_letter")
+ACTIVATE = f"activate@{DOMAIN}"
+STORE_STEPS = ("accept_list", "keep_refusal", "keep_letter", "note_letter", "add_activation")
 SPOOL_STEPS = ("remove_mail",)
 
 
@@ -95,6 +100,7 @@ class MailWorld:
         self.proofs: list[Proof] = []
         """What is found of mails, in turn; with none left they are proven."""
         self.workers: Any = InlineWorkers()
+        self.changed: list[tuple[str, str]] = []
         self.door = self.start()
 
     def start(self) -> MailDoor:
@@ -114,7 +120,18 @@ class MailWorld:
         services = MailServices(
             plugged, intake, self.clock, ids, self.workers, spool, postman, proof=self
         )
-        self.door = MailDoor(services, MailSettings(DOMAIN, SECRET))
+        desk = ActivationDesk(
+            DeskServices(plugged, self.clock, ids, self.workers, postman, proof=self),
+            ACTIVATE,
+            OWN_ACCOUNT,
+        )
+        self.door = MailDoor(services, MailSettings(DOMAIN, SECRET), desk)
+        self.activations = Activations(
+            store=plugged,
+            clock=self.clock,
+            postman=postman,
+            on_flow_changed=lambda account, flow: self.changed.append((account, flow)),
+        )
         self.door.note_flow(ACME, FLOW)
         return self.door
 
@@ -122,10 +139,12 @@ class MailWorld:
         """As `SenderProof`."""
         return self.proofs.pop(0) if self.proofs else Proof("proven", "")
 
-    def drop(self, message: EmailMessage | bytes, mail_from: str = SENDER) -> str:
-        """Put a mail into the spool as the receiver does; its id."""
+    def drop(
+        self, message: EmailMessage | bytes, mail_from: str = SENDER, address: str = ""
+    ) -> str:
+        """Put a mail into the spool as the receiver does, for the flow or another address; its id."""
         content = message if isinstance(message, bytes) else message.as_bytes()
-        to = (address_of(SECRET, FLOW, DOMAIN),)
+        to = (address or address_of(SECRET, FLOW, DOMAIN),)
         return write_mail(
             self.folder, Envelope("192.0.2.1", mail_from, to, self.clock.now()), content
         )
