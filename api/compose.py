@@ -79,6 +79,7 @@ from engine.dial.trunk import TrunkSettings
 from engine.drop.keeper import DropKeeper
 from engine.drop.visit import VisitServices
 from engine.events import StoredEvent
+from engine.forgetting import Forgetting
 from engine.ids import IdSource
 from engine.notify.courier import AT_ONCE_MAX as HOOKS_AT_ONCE_MAX
 from engine.notify.courier import Courier
@@ -149,6 +150,7 @@ async def _run_installation(
     with trio.CancelScope(shield=True):
         async with _open_parts(config, hub) as parts, trio.open_nursery() as couriers:
             await couriers.start(keep_running, "webhooks", parts.courier.run)
+            await couriers.start(keep_running, "forgetting", parts.forgetting.run)
             await _serve(config, parts, hub, stopping, task_status)
             # What has not been sent by then is sent after the next start.
             couriers.cancel_scope.cancel()
@@ -294,6 +296,7 @@ class _Sources(Struct, frozen=True):
 class _Parts(Struct, frozen=True):
     engine: Engine
     courier: Courier
+    forgetting: Forgetting
     doors: DropKeeper
     mails: MailRoom
     metrics: Metrics
@@ -396,6 +399,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
         yield _Parts(
             engine,
             courier,
+            Forgetting(store, clock, config.retention.events_days),
             doors,
             mails,
             metrics,

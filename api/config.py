@@ -182,6 +182,13 @@ class Webhooks(Struct, frozen=True):
     """Networks that are not public and may be sent to all the same."""
 
 
+class Retention(Struct, frozen=True):
+    """For how long what has happened is kept."""
+
+    events_days: float = 90
+    """Of events; webhooks and the feed are made of them."""
+
+
 class Sftp(Struct, frozen=True):
     """From where lists may be picked up."""
 
@@ -244,6 +251,7 @@ class Config(Struct, frozen=True):
     """When caller numbers rest that have gone bad."""
     speech: Speech = Speech()
     webhooks: Webhooks = Webhooks()
+    retention: Retention = Retention()
     sftp: Sftp = Sftp()
     folders: tuple[Folder, ...] = ()
     """No two are of one account."""
@@ -299,6 +307,7 @@ KEYS: Final[dict[str, Key]] = {
     "speech.piper": flow_keys.VOICES,
     "speech.bytes_max": flow_keys.SPEECH_BYTES,
     "webhooks.allow": flow_keys.NETWORKS,
+    "retention.events_days": keys.EVENTS_DAYS,
     "sftp.allow": flow_keys.NETWORKS,
     "mail.domain": mail_keys.DOMAIN,
     "mail.bind": keys.ADDRESS,
@@ -352,6 +361,7 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "dids": RestRules,
     "speech": Speech,
     "webhooks": Webhooks,
+    "retention": Retention,
     "sftp": Sftp,
     "mail": Mail,
 }

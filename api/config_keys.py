@@ -19,6 +19,9 @@ from api.config_source import Key, Refused
 
 DRAIN_S_MAX: Final = 3600
 REST_S_MAX: Final = 31 * 86_400
+EVENTS_DAYS_MIN: Final = 31
+"""A day more than what was sent to webhooks can be looked at, which is events."""
+EVENTS_DAYS_MAX: Final = 36_500
 CHANNELS_MAX: Final = 1_000_000
 CPS_MAX: Final = 100_000
 REQUESTS_MAX: Final = 1_000_000
@@ -372,6 +375,7 @@ PLANES: Final = Key(read_planes, number_from_text)
 CHANNELS: Final = Key(read_channels, number_from_text)
 CPS: Final = Key(read_cps, number_from_text)
 SHARE: Final = Key(number_between(0, 1), number_from_text)
+EVENTS_DAYS: Final = Key(number_between(EVENTS_DAYS_MIN, EVENTS_DAYS_MAX), number_from_text)
 REST_S: Final = Key(number_between(60, REST_S_MAX), number_from_text)
 DESTINATIONS: Final = Key(read_destinations, texts_from_text)
 TRUNK_NAME_KEY: Final = Key(read_trunk_name)

@@ -89,6 +89,18 @@ class StoredEvent(Struct, frozen=True, gc=False):
     """Whether it was written down for a webhook; known only to those who hear of the commit."""
 
 
+class _Timed(Struct):
+    time: datetime
+
+
+_read_time = msgspec.json.Decoder(_Timed).decode
+
+
+def time_of(body: bytes) -> float:
+    """When a stored event happened, from its JSON; seconds since the epoch."""
+    return _read_time(body).time.timestamp()
+
+
 def rfc3339(at: float) -> str:
     """A moment in UTC with milliseconds, as the API writes it; what is less than one is cut off."""
     seconds, microseconds = divmod(round(at * 1e6), 1_000_000)

@@ -24,6 +24,7 @@ from adapters.sqlite.keys import SqliteKeys
 from adapters.sqlite.letters import SqliteLetters
 from adapters.sqlite.lock import hold_lock
 from adapters.sqlite.moving import SqliteMoving
+from adapters.sqlite.old_events import SqliteOldEvents
 from adapters.sqlite.pickups import SqlitePickups
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.reading import SqliteReading
@@ -66,6 +67,7 @@ class SqliteStore(
     SqlitePickups,
     SqliteLetters,
     SqliteActivations,
+    SqliteOldEvents,
     SqliteReading,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.

@@ -181,5 +181,10 @@ class InstallationStore(Protocol):
     async def list_all_audit(self, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """In the order of the changes, those of no account too."""
 
+    async def clear_events(self, before: float, limit: int) -> int:
+        """Forget events of any account that are older than a moment, the oldest first and at most `limit`
+        at once; how many were. Those that follow keep their numbers. Clocks may have been set back: events
+        are taken to be as old as those that come after them."""
+
     async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
         """In the order of their ids."""

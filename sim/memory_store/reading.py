@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import trio
 
 from adapters.sqlite.rules import (
@@ -13,7 +15,7 @@ from adapters.sqlite.rules import (
     read_cursor,
     rows_of_page,
 )
-from engine.events import StoredEvent
+from engine.events import StoredEvent, time_of
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import Page
@@ -147,6 +149,18 @@ class MemoryReading:
         kept = self._tables.events.get(account, [])
         start = max(0, seq + 1 - kept[0].seq) if kept else 0
         return kept[start : start + rows_of_page(limit)]
+
+    async def clear_events(self, before: float, limit: int) -> int:
+        """Forget the oldest events, of one account."""
+        await trio.lowlevel.checkpoint()
+        for kept in self._tables.events.values():
+            old = bisect_left(
+                kept, before, hi=min(limit, len(kept)), key=lambda one: time_of(one.body)
+            )
+            if old:
+                del kept[:old]
+                return old
+        return 0
 
     async def last_seq(self, account: str) -> int:
         """The number of the account's newest event."""

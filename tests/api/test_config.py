@@ -17,6 +17,7 @@ from api.config import (
     Limits,
     Mail,
     Media,
+    Retention,
     Route,
     Sftp,
     Sip,
@@ -90,6 +91,9 @@ smarthost = "mail.example.com:587"
 smarthost_encryption = "required"
 smarthost_username = "calls"
 smarthost_password = "secret"
+
+[retention]
+events_days = 400
 
 [sftp]
 allow = ["192.168.7.0/24"]
@@ -183,6 +187,7 @@ WHOLE_CONFIG = Config(
         smarthost_username="calls",
         smarthost_password="secret",
     ),
+    retention=Retention(400),
     sftp=Sftp((ip_network("192.168.7.0/24"),)),
     folders=(Folder("default", "/srv/lists"),),
     trunks=(
@@ -334,6 +339,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_MAIL__SMARTHOST_ENCRYPTION": "required",
         "CALLWHEEL_MAIL__SMARTHOST_USERNAME": "calls",
         "CALLWHEEL_MAIL__SMARTHOST_PASSWORD": "secret",
+        "CALLWHEEL_RETENTION__EVENTS_DAYS": "400",
         "CALLWHEEL_SFTP__ALLOW": "192.168.7.0/24",
         "CALLWHEEL_FOLDERS__0__ACCOUNT": "default",
         "CALLWHEEL_FOLDERS__0__PATH": "/srv/lists",
