@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Final, Literal
@@ -40,6 +41,7 @@ class ForgetfulDisk:
         """`folder` holds the files, `workshop` what the disk itself needs; both are made."""
         self.folder = folder
         self._undo = workshop / "undo"
+        self._fault = workshop / "fault"
         self._undo.mkdir(parents=True)
         folder.mkdir(exist_ok=True)
         self._shim = workshop / "shim.so"
@@ -54,7 +56,19 @@ class ForgetfulDisk:
             ("LD_PRELOAD", str(self._shim)),
             ("CALLWHEEL_TEST_DISK", str(self.folder)),
             ("CALLWHEEL_TEST_UNDO", str(self._undo)),
+            ("CALLWHEEL_TEST_FAULT", str(self._fault)),
         ]
+
+    @contextmanager
+    def failing(self, number: int) -> Iterator[None]:
+        """For as long as the block lasts every write fails with this errno."""
+        before = self._fault.with_suffix(".new")
+        before.write_text(str(number))
+        before.rename(self._fault)
+        try:
+            yield
+        finally:
+            self._fault.unlink()
 
     def cut(self, way: Way, chance: Random) -> int:
         """Lose what was not fsynced; how many writes that were lost at least in part. The process is dead by

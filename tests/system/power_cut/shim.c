@@ -5,10 +5,13 @@
  * process that is killed leaves its logs behind, and power_cut.py takes back what they hold. Files whose name
  * ends in -shm are shared memory of SQLite, which no disk keeps.
  *
+ * While the file CALLWHEEL_TEST_FAULT is there, every write to these files fails with the errno that stands in it.
+ *
  * A record is three 64-bit integers (offset, size of the file before, bytes saved), then those bytes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -111,6 +114,19 @@ static void save(struct tracked *one, int descriptor, int64_t offset, int64_t le
     free(record);
 }
 
+/* The errno that the disk answers with just now; 0 is none. */
+static int fault(void) {
+    char text[16] = "";
+    const char *path = getenv("CALLWHEEL_TEST_FAULT");
+    int descriptor = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+    if (descriptor < 0)
+        return 0;
+    if (syscall(SYS_read, descriptor, text, sizeof text - 1) < 0)
+        give_up("the fault cannot be read");
+    syscall(SYS_close, descriptor);
+    return atoi(text);
+}
+
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 int openat(int folder, const char *path, int flags, ...) {
@@ -143,6 +159,8 @@ ssize_t pwrite(int descriptor, const void *bytes, size_t length, off_t offset) {
     struct tracked *one = tracked_of(descriptor);
     if (one == NULL)
         return syscall(SYS_pwrite64, descriptor, bytes, length, offset);
+    if ((errno = fault()))
+        return -1;
     pthread_mutex_lock(&lock);
     save(one, descriptor, offset, length);
     ssize_t result = syscall(SYS_pwrite64, descriptor, bytes, length, offset);
@@ -155,6 +173,8 @@ ssize_t write(int descriptor, const void *bytes, size_t length) {
     struct tracked *one = tracked_of(descriptor);
     if (one == NULL)
         return NEXT(write)(descriptor, bytes, length);
+    if ((errno = fault()))
+        return -1;
     pthread_mutex_lock(&lock);
     int64_t offset = fcntl(descriptor, F_GETFL) & O_APPEND ? lseek(descriptor, 0, SEEK_END)
                                                            : lseek(descriptor, 0, SEEK_CUR);
