@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -175,6 +175,16 @@ class Speech(Struct, frozen=True):
     """What spoken texts may take of the disk."""
 
 
+LogFormat = Literal["auto", "json", "console"]
+
+
+class Log(Struct, frozen=True):
+    """How the log is written."""
+
+    format: LogFormat = "auto"
+    """`json` is for whatever collects logs, `console` for people; `auto` is the latter on a terminal."""
+
+
 class Webhooks(Struct, frozen=True):
     """Where requests of flows may go."""
 
@@ -250,6 +260,7 @@ class Config(Struct, frozen=True):
     dids: RestRules = RestRules()
     """When caller numbers rest that have gone bad."""
     speech: Speech = Speech()
+    log: Log = Log()
     webhooks: Webhooks = Webhooks()
     retention: Retention = Retention()
     sftp: Sftp = Sftp()
@@ -306,6 +317,7 @@ KEYS: Final[dict[str, Key]] = {
     "speech.voice": flow_keys.VOICE,
     "speech.piper": flow_keys.VOICES,
     "speech.bytes_max": flow_keys.SPEECH_BYTES,
+    "log.format": Key(sip_keys.one_of(*get_args(LogFormat))),
     "webhooks.allow": flow_keys.NETWORKS,
     "retention.events_days": keys.EVENTS_DAYS,
     "sftp.allow": flow_keys.NETWORKS,
@@ -360,6 +372,7 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "limits": Limits,
     "dids": RestRules,
     "speech": Speech,
+    "log": Log,
     "webhooks": Webhooks,
     "retention": Retention,
     "sftp": Sftp,

@@ -42,7 +42,7 @@ def serve(args: Namespace) -> int:
     config = load_config(args.config)
     # Numbers, names and what was said to them are in everything that is written from here on.
     os.umask(PRIVATE_UMASK)
-    write_logs_to_stderr()
+    write_logs_to_stderr(config.log.format)
     trio.run(_serve, config, args.config)
     print("Callwheel has stopped.", flush=True)
     return 0

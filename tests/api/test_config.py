@@ -15,6 +15,7 @@ from api.config import (
     Folder,
     Http,
     Limits,
+    Log,
     Mail,
     Media,
     Retention,
@@ -79,6 +80,9 @@ rest_s = 86400
 voice = "en-gb"
 piper = {asha = "/voices/asha.onnx"}
 bytes_max = 16777216
+
+[log]
+format = "json"
 
 [mail]
 domain = "Lists.example.com"
@@ -174,6 +178,7 @@ WHOLE_CONFIG = Config(
     limits=Limits(40, 0.5, ("+91", "+1"), (Cap(3, 900), Cap(20, 86_400)), 9_000, 700),
     dids=RestRules(0.1, 0.05, 100, 86_400),
     speech=Speech("en-gb", (("asha", "/voices/asha.onnx"),), 16_777_216),
+    log=Log("json"),
     webhooks=Webhooks((ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
     mail=Mail(
         domain="lists.example.com",
@@ -249,6 +254,7 @@ def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:
         media=Media("127.0.0.1", PortRange(20000, 29999), None),
         limits=Limits(5000, 500, ()),
         speech=Speech("en-us", (), 2 << 30),
+        log=Log("auto"),
         webhooks=Webhooks(()),
         trunks=(),
         routes=(),
@@ -328,6 +334,7 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_SPEECH__VOICE": "en-gb",
         "CALLWHEEL_SPEECH__PIPER": '{asha = "/voices/asha.onnx"}',
         "CALLWHEEL_SPEECH__BYTES_MAX": "16777216",
+        "CALLWHEEL_LOG__FORMAT": "json",
         "CALLWHEEL_WEBHOOKS__ALLOW": "10.0.0.0/8, fd00::/8",
         "CALLWHEEL_MAIL__DOMAIN": "Lists.example.com",
         "CALLWHEEL_MAIL__BIND": "127.0.0.1:2525",
@@ -655,6 +662,7 @@ def test_planes_are_a_whole_number_of_processes(planes: str, code: str) -> None:
         ('[http]\nforwarded_by = "x-real-ip"\n', "invalid_header"),
         ('[http]\ntls_cert = "a.pem"\n', "missing_key"),
         ("[webhooks]\nallow = [" + '"10.0.0.0/8",' * 101 + "]\n", "too_many"),
+        ('[log]\nformat = "xml"\n', "invalid_choice"),
         ('[speech]\nvoice = "no voice"\n', "invalid_name"),
         ('[speech]\npiper = ["/voices/asha.onnx"]\n', "wrong_type"),
         ("[speech]\npiper = {asha = 5}\n", "wrong_type"),
