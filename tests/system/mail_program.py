@@ -23,11 +23,12 @@ from adapters.sqlite.store import open_sqlite_store
 from adapters.workers import InlineWorkers
 from engine.ids import IdSource
 from engine.intake.submission import Intake
+from engine.mail.desk import ActivationDesk, DeskServices
 from engine.mail.door import MailDoor, MailServices, MailSettings
 from engine.model import FlowSettings
 from engine.ports.proofs import SenderProof
 from engine.post.postman import Postman
-from tests.contract.store_samples import ACME, a_flow, furnish
+from tests.contract.store_samples import ACME, a_did, a_flow, furnish
 from tests.system.pickup_program import SystemClock, Watched
 
 DOMAIN: Final = "lists.example.net"
@@ -35,6 +36,18 @@ SECRET: Final = b"\7" * 32
 SENDER: Final = "ada@example.com"
 ID: Final = f"flw_{1:028x}"
 """Of the flow that mails are for."""
+HOLDER: Final = "acme@example.com"
+"""Of the account."""
+ACTIVATE: Final = f"activate@{DOMAIN}"
+ASKING_STEPS: Final = (
+    *("before list_mails", "after list_mails", "before read_mail", "after read_mail"),
+    *("before add_activation", "after add_activation", "before remove_mail", "after remove_mail"),
+    *("before send", "after send", "before note_letter", "after note_letter"),
+)
+"""Of a mail that asks to activate a listener."""
+ASKED_FLOWS: Final = tuple(f"flw_{number:028x}" for number in range(100, 100 + len(ASKING_STEPS)))
+"""Whose listeners are off."""
+NUMBER: Final = "+911140000001"
 LIFE_S_MAX: Final = 60.0
 STEPS: Final = (
     *("before list_mails", "after list_mails", "before read_mail", "after read_mail"),
@@ -44,7 +57,7 @@ STEPS: Final = (
 )
 """At which it can be told to be killed."""
 
-_WATCHED: Final = frozenset(step.partition(" ")[2] for step in STEPS)
+_WATCHED: Final = frozenset(step.partition(" ")[2] for step in STEPS + ASKING_STEPS)
 
 
 class NobodyProves:
@@ -61,6 +74,10 @@ async def main(folder: Path, port: int, kill_at: str) -> None:
             await furnish(store)
             settings = FlowSettings(email_senders=(SENDER,))
             await store.add_flow(a_flow(ID, ACME, "lst_calls_of_mails", settings=settings))
+            await store.add_did(a_did(NUMBER))
+            for flow in ASKED_FLOWS:
+                calls = flow.replace("flw", "lst")
+                await store.add_flow(a_flow(flow, ACME, calls, listener_active=False, dids=()))
         watched: Any = Watched(store, kill_at, _WATCHED)
         ids = IdSource(clock, chance)
         intake = Intake(
@@ -78,7 +95,9 @@ async def main(folder: Path, port: int, kill_at: str) -> None:
         postman = Postman(watched, smarthost, clock, ids, chance)
         proof: SenderProof = NobodyProves()
         services = MailServices(watched, intake, clock, ids, InlineWorkers(), spool, postman, proof)
-        door = MailDoor(services, MailSettings(DOMAIN, SECRET))
+        at_desk = DeskServices(watched, clock, ids, InlineWorkers(), postman, proof)
+        desk = ActivationDesk(at_desk, ACTIVATE, "other")
+        door = MailDoor(services, MailSettings(DOMAIN, SECRET), desk)
         door.note_flow(ACME, ID)
         with trio.fail_after(LIFE_S_MAX):
             async with trio.open_nursery() as nursery:

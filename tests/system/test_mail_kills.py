@@ -27,7 +27,18 @@ from bench.installation import free_port, make_csv
 from engine.mail.address import address_of
 from tests.contract.store_samples import ACME, FixedClock
 from tests.sizes import size
-from tests.system.mail_program import DOMAIN, ID, SECRET, SENDER, STEPS
+from tests.system.mail_program import (
+    ACTIVATE,
+    ASKED_FLOWS,
+    ASKING_STEPS,
+    DOMAIN,
+    HOLDER,
+    ID,
+    NUMBER,
+    SECRET,
+    SENDER,
+    STEPS,
+)
 from tests.system.mailbox import Mailbox, open_mailbox
 
 ROUNDS = size(1, 50)
@@ -126,6 +137,48 @@ async def test_each_list_of_a_mail_is_taken_once_and_answered_once(
         [*(f"{name} was taken" for name in names), *(f"{name} was refused" for name in bad)]
     )
     assert list((tmp_path / "spool" / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+async def test_each_mail_that_asks_makes_one_request_and_is_answered_once(
+    tmp_path: Path, round_: int
+) -> None:
+    steps = list(ASKING_STEPS)
+    Random(round_).shuffle(steps)
+    with (
+        open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox,
+        open_lives(tmp_path, mailbox.port) as live,
+    ):
+        assert live("") == 0
+        for number, (flow, step) in enumerate(zip(ASKED_FLOWS, steps, strict=True)):
+            mail = make_asking(number, flow)
+            envelope = Envelope("127.0.0.1", HOLDER, (ACTIVATE,), 1_000_000.0 + number)
+            write_mail(tmp_path / "spool", envelope, mail)
+            assert live(step) == -signal.SIGKILL, step
+            # The server that brought it did not hear that it was kept.
+            write_mail(tmp_path / "spool", envelope, mail)
+        assert live("") == 0
+        letters = subjects(mailbox)
+    async with open_sqlite_store(tmp_path / "callwheel.db", lambda _: None, FixedClock()) as store:
+        requests = (await store.list_activations(ACME, None, 1_000, None)).items
+        audit = (await store.list_audit(ACME, 1_000, None)).items
+    assert sorted((one.flow, one.status) for one in requests) == [
+        (flow, "pending") for flow in ASKED_FLOWS
+    ]
+    assert sorted(entry.targets[0] for entry in audit) == sorted(one.id for one in requests)
+    assert letters == Counter({"Your request for reminder was received": len(steps)})
+    assert list((tmp_path / "spool" / "new").iterdir()) == []
+
+
+def make_asking(number: int, flow: str) -> bytes:
+    """A mail of the account's holder; no two are alike."""
+    message = EmailMessage()
+    message["From"] = HOLDER
+    message["To"] = ACTIVATE
+    message["Subject"] = f"Request {number}"
+    message["Message-ID"] = f"<{number}@example.com>"
+    message.set_content(f"Account: {ACME}\nFlow: {flow}\nDIDs: {NUMBER}\n")
+    return message.as_bytes()
 
 
 def test_every_mail_that_was_said_to_be_kept_is_kept(tmp_path: Path) -> None:

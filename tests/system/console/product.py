@@ -63,17 +63,26 @@ class Product(Struct, frozen=True):
         )
         urllib.request.urlopen(request).close()
 
+    def get(self, path: str) -> Any:
+        """Read something that the client has no method for."""
+        headers = {"Authorization": f"Bearer {self.admin_key}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(self.url + path, headers=headers)
+        ) as answer:
+            return json.load(answer)
+
     def run(self, act: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Do something of trio's, as a method of the client, and wait for it."""
         return trio.from_thread.run(act, *args, trio_token=self.token)
 
 
 @contextmanager
-def open_product(folder: Path) -> Iterator[Product]:
-    """Run engine and carrier for as long as the block lasts."""
+def open_product(folder: Path, mail: str | None = None) -> Iterator[Product]:
+    """Run engine and carrier for as long as the block lasts; `mail` is a table of the configuration in place
+    of the usual one."""
     ready: Future[tuple[Installation, trio.lowlevel.TrioToken, trio.Event]] = Future()
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(trio.run, _host, folder, ready)
+        running = thread.submit(trio.run, _host, folder, mail, ready)
         running.add_done_callback(lambda done: _tell_failure(done, ready))
         engine, token, over = ready.result(START_S_MAX)
         try:
@@ -92,14 +101,17 @@ def _tell_failure(done: Future[None], ready: Future[Any]) -> None:
 
 
 async def _host(
-    folder: Path, ready: Future[tuple[Installation, trio.lowlevel.TrioToken, trio.Event]]
+    folder: Path,
+    mail: str | None,
+    ready: Future[tuple[Installation, trio.lowlevel.TrioToken, trio.Event]],
 ) -> None:
     profile = folder / "profile.toml"
     profile.write_text(CARRIER, encoding="utf-8")
     (folder / WATCHED).mkdir()
     doors = [
         f'[[folders]]\naccount = "default"\npath = "{folder / WATCHED}"',
-        f'[mail]\nbind = "127.0.0.1:{free_port(SOCK_STREAM)}"\ndomain = "lists.example.com"',
+        mail
+        or f'[mail]\nbind = "127.0.0.1:{free_port(SOCK_STREAM)}"\ndomain = "lists.example.com"',
     ]
     over = trio.Event()
     async with (
