@@ -8,6 +8,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from engine.all_flows import go_through_flows
 from engine.drop.plan import wait_s
 from engine.drop.visit import Memory, VisitServices, visit
 from engine.drop_settings import DOORS, Door, DropSettings, place_of
@@ -21,8 +22,6 @@ VISITS_MAX: Final = 32
 """Visits that go on at once, of all accounts; each may hold a file in memory."""
 ACCOUNT_VISITS_MAX: Final = 8
 """Of those, of one account."""
-PAGE: Final = 500
-"""Flows that are looked through at once when it starts."""
 STORE_RETRY_S: Final = 1.0
 CLEAR_EVERY_S: Final = 3_600.0
 CLEAR_CHUNK: Final = 1_000
@@ -111,7 +110,7 @@ class DropKeeper:
         self._watches.clear()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._clear)
-            nursery.start_soon(self._find_all)
+            nursery.start_soon(go_through_flows, self._store, self._note_at_start)
             task_status.started()
             while True:
                 await self._changed.wait()
@@ -129,22 +128,10 @@ class DropKeeper:
         self._watches[key] = _Watch()
         nursery.start_soon(self._watch, key, name=f"{key[2]} of {key[1]}")
 
-    async def _find_all(self) -> None:
+    def _note_at_start(self, flow: Flow) -> None:
         """Begin with the flows that there are."""
-        cursor: str | None = None
-        while True:
-            try:
-                page = await self._store.list_all_flows(PAGE, cursor)
-            except StoreUnavailable as error:
-                log.error("cannot look for flows", error=str(error))
-                await trio.sleep(STORE_RETRY_S)
-                continue
-            for flow in page.items:
-                if any(setting_of(flow, door) is not None for door in DOORS):
-                    self.wake(flow.account, flow.id)
-            cursor = page.next
-            if cursor is None:
-                return
+        if any(setting_of(flow, door) is not None for door in DOORS):
+            self.wake(flow.account, flow.id)
 
     async def _watch(self, key: Key) -> None:
         """Visit one door until its flow has it no more."""

@@ -14,6 +14,7 @@ import structlog
 import trio
 from msgspec import Struct, structs
 
+from engine.all_flows import go_through_flows
 from engine.ids import IdSource
 from engine.intake.answer import write_receipt, write_refusal
 from engine.intake.receipt import Receipt
@@ -46,7 +47,6 @@ READ_RETRY_S: Final = 60.0
 """After the disk did not give a mail. Other mails go on meanwhile."""
 PROOF_RETRY_S: Final = 60.0
 """After the key of a sender's domain could not be looked up. Other mails go on meanwhile."""
-PAGE: Final = 500
 ANSWERS_MAX: Final = 100
 """Letters to one sender in `ANSWERS_S`; what comes beyond is taken and not answered."""
 ANSWERS_S: Final = 3_600.0
@@ -108,7 +108,7 @@ class MailDoor:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deal with mails until cancelled."""
         task_status.started()
-        await self._find_flows()
+        await go_through_flows(self._store, lambda flow: self.note_flow(flow.account, flow.id))
         while True:
             self._woken = trio.Event()
             wait_s = LOOK_EVERY_S
@@ -130,21 +130,6 @@ class MailDoor:
         for mail in due:
             await self._deal_with(mail)
         return len(due)
-
-    async def _find_flows(self) -> None:
-        cursor: str | None = None
-        while True:
-            try:
-                page = await self._store.list_all_flows(PAGE, cursor)
-            except StoreUnavailable as error:
-                log.error("cannot look for flows", error=str(error))
-                await trio.sleep(RETRY_S)
-                continue
-            for flow in page.items:
-                self._accounts[flow.id] = flow.account
-            cursor = page.next
-            if cursor is None:
-                return
 
     async def _deal_with(self, id_: str) -> None:
         """One mail, to its end. Raises `StoreUnavailable`, `WorkerFailed` and OSError: it is still there."""

@@ -127,6 +127,7 @@ async def test_a_change_of_the_flow_is_followed_at_once(autojump_clock: MockCloc
 
 async def test_a_visit_that_breaks_breaks_nothing_else(autojump_clock: MockClock) -> None:
     async with keeping(FlowSettings(folder=SETTING)) as (world, keeper):
+        world.plug.error = RuntimeError
         world.plug.pull_at = len(world.plug.steps)
         await trio.sleep(1)
         state = await world.store.drop_state(ACME, FLOW, "folder")

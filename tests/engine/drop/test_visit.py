@@ -15,7 +15,8 @@ from engine.intake.table import FILE_BYTES_MAX
 from engine.ports.drops import DropFailed
 from engine.ports.workers import WorkerFailed, WorkersBusy
 from tests.contract.store_samples import ACME, FLOW
-from tests.engine.drop.world import GOOD, DropWorld, PulledOut, open_world
+from tests.engine.drop.world import GOOD, DropWorld, open_world
+from tests.engine.plug import PulledOut
 from tests.sizes import size
 
 BAD = b"\x89PNG\x00\x00 no list at all"

@@ -18,52 +18,14 @@ from engine.intake.submission import Intake
 from engine.letter import Attachment
 from engine.model import Flow
 from engine.ports.drops import DropFailed, DropSession
-from engine.ports.store import Store
 from sim.memory_drops import MemoryDrops, MemoryPlace
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import ACME, FLOW, NOW, FixedClock, furnish
+from tests.engine.plug import Plug, Plugged
 
 SETTING = FolderSettings("leads", 60)
 CHANGES = ("accept_list", "keep_refusal", "note_pickup_steps", "keep_drop_state")
 GOOD = b"tel1\n+14155550100\n+14155550101\nnonsense\n"
-
-
-class PulledOut(Exception):
-    """The process is gone."""
-
-
-class Plug:
-    """Counts steps, and is pulled at one of them."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-        self.pull_at: int | None = None
-
-    def step(self, name: str) -> None:
-        self.steps.append(name)
-        if len(self.steps) - 1 == self.pull_at:
-            raise PulledOut(name)
-
-
-class PluggedStore:
-    """A store whose changes are steps, before and after."""
-
-    def __init__(self, store: Store, plug: Plug) -> None:
-        self._store = store
-        self._plug = plug
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        if name not in CHANGES:
-            return method
-
-        async def change(*args: Any, **kwargs: Any) -> Any:
-            self._plug.step(f"before {name}")
-            result = await method(*args, **kwargs)
-            self._plug.step(f"after {name}")
-            return result
-
-        return change
 
 
 class Told(Struct, frozen=True):
@@ -107,7 +69,7 @@ class DropWorld:
         self.place.after = lambda what: self.plug.step(f"after {what}")
         self.fail: Callable[[str], DropFailed | None] = lambda _: None
         self.place.fault = self._fault
-        plugged: Any = PluggedStore(self.store, self.plug)
+        plugged: Any = Plugged(self.store, CHANGES, self.plug)
         ids = IdSource(self.clock, Random(1))
         intake = Intake(
             store=plugged,
@@ -166,4 +128,4 @@ async def open_world(workers: Any = None) -> DropWorld:
     return world
 
 
-__all__ = ["GOOD", "NOW", "SETTING", "DropSession", "DropWorld", "PulledOut", "open_world"]
+__all__ = ["GOOD", "NOW", "SETTING", "DropSession", "DropWorld", "open_world"]

@@ -20,9 +20,9 @@ from tests.engine.mail.world import (
     OWN_ACCOUNT,
     SENDER,
     MailWorld,
-    PulledOut,
     open_world,
 )
+from tests.engine.plug import PulledOut
 
 HOLDER = "acme@example.com"
 FIRST, SECOND, FOREIGN = "+911140000001", "+911140000002", "+911140000009"

@@ -14,7 +14,8 @@ from engine.mail.proving import PROOF_S_MAX
 from engine.ports.proofs import Proof
 from engine.ports.workers import WorkerFailed, WorkersBusy
 from tests.contract.store_samples import ACME
-from tests.engine.mail.world import FLOW, GOOD, OTHER, SENDER, PulledOut, make_mail, open_world
+from tests.engine.mail.world import FLOW, GOOD, OTHER, SENDER, make_mail, open_world
+from tests.engine.plug import PulledOut
 
 UNDECIDED = Proof("undecided", "The key of example.com could not be looked up just now.")
 

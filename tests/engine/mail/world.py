@@ -26,6 +26,7 @@ from engine.ports.proofs import Proof
 from engine.post.postman import Postman
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import ACME, FixedClock, a_flow, furnish
+from tests.engine.plug import Plug, Plugged
 
 FLOW = "flw_0123456789abcdef0123456789ab"
 CALLS = "lst_0123456789abcdef0123456789ab"
@@ -39,45 +40,6 @@ OTHER = b"tel1\n+14155550102\n"
 ACTIVATE = f"activate@{DOMAIN}"
 STORE_STEPS = ("accept_list", "keep_refusal", "keep_letter", "note_letter", "add_activation")
 SPOOL_STEPS = ("remove_mail",)
-
-
-class PulledOut(BaseException):
-    """The process is gone; nothing catches that."""
-
-
-class Plug:
-    """Counts steps, and is pulled at one of them."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-        self.pull_at: int | None = None
-
-    def step(self, name: str) -> None:
-        self.steps.append(name)
-        if len(self.steps) - 1 == self.pull_at:
-            raise PulledOut(name)
-
-
-class Plugged:
-    """Some of whose methods are steps, before and after."""
-
-    def __init__(self, inner: Any, names: tuple[str, ...], plug: Plug) -> None:
-        self._inner = inner
-        self._names = names
-        self._plug = plug
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-        if name not in self._names:
-            return method
-
-        async def change(*args: Any, **kwargs: Any) -> Any:
-            self._plug.step(f"before {name}")
-            result = await method(*args, **kwargs)
-            self._plug.step(f"after {name}")
-            return result
-
-        return change
 
 
 class NoSmarthost:
