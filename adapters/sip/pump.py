@@ -1,8 +1,10 @@
 """`MessagePump`: carries messages between the sockets and the core, and gives the core its time.
 
 How it works. One task waits until the UDP socket is readable, drains it without waiting, and sends what
-the core wants sent; streams hand their messages in by themselves; another task sleeps until the core's
-next timer. Nothing between a message and its answer waits for anything.
+the core wants sent. Where datagrams come by the handful it comes back at the next beat without asking the
+kernel whether there are more, which costs as much as handling one. Streams hand their messages in by
+themselves; another task sleeps until the core's next timer. Nothing between a message and its answer waits
+for anything but the beat.
 
 Timers run at a coarse beat, and what has arrived is taken in before they are: when the machine held
 this process up, the response lies in the socket already, and sending again would be needless.
@@ -11,6 +13,7 @@ this process up, the response lies in the socket already, and sending again woul
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf
 
 import structlog
@@ -25,14 +28,19 @@ from adapters.sip.locate.health import Failure
 from adapters.sip.trace.record import CallTrace
 from adapters.sip.transport.sockets import Failed, Sockets
 from adapters.sip.wire.hop import Hop
+from adapters.sip.wire.uri import Address
 
 DATAGRAMS_PER_ROUND_MAX = 128
 """Datagrams that are taken before other tasks get a turn."""
 ROUNDS_BEFORE_TIMERS_MAX = 32
 """Rounds of datagrams that are taken before timers run."""
-BEAT_S = 0.002
+BEAT_S = 0.005
 """Datagrams are looked for no more often than this. To wake up costs as much as to handle a few of them, and
 under load they then come by the handful; who comes alone waits for nothing."""
+HANDFUL = 2
+"""Where so many have come since the last beat, there will be one at the next."""
+HOPS_REMEMBERED = 1024
+"""Sources whose `Hop` is not made anew for each datagram."""
 TIMER_RESOLUTION_S = 0.02
 """The timers run no more often than this; SIP's shortest is 25 times longer."""
 FAILURES_REMEMBERED_MAX = 256
@@ -42,6 +50,11 @@ _FAILURES: dict[str, Failure] = {"refused": "refused", "unreachable": "unreachab
 """What the reasons of sockets mean for a server's health; any other is a broken connection."""
 
 _log = structlog.get_logger("callwheel.sip")
+
+
+@lru_cache(maxsize=HOPS_REMEMBERED)
+def _hop_of(source: Address) -> Hop:
+    return Hop(*source)
 
 
 class Cause(Struct, frozen=True):
@@ -118,13 +131,16 @@ class MessagePump:
     async def read_datagrams(self) -> None:
         """Run for as long as the pump is wanted."""
         beat = -inf
+        taken = 0
         while True:
-            await trio.lowlevel.wait_readable(self.sockets.datagrams.socket)
-            if trio.current_time() < beat:
+            if taken < HANDFUL:
+                await trio.lowlevel.wait_readable(self.sockets.datagrams.socket)
+            # The beat is also where other tasks get a turn when the kernel was not waited for.
+            if taken >= HANDFUL or trio.current_time() < beat:
                 await trio.sleep_until(beat)
             now = trio.current_time()
             beat = now + BEAT_S
-            self._drain(now)
+            taken = self._drain(now)
 
     async def keep_time(self) -> None:
         """Run for as long as the pump is wanted."""
@@ -137,30 +153,27 @@ class MessagePump:
             # When the machine held us up, the response may have come in time and wait in the
             # socket: nothing is sent again before that was looked at.
             for _ in range(ROUNDS_BEFORE_TIMERS_MAX):
-                if not self._drain(now):
+                if self._drain(now) < DATAGRAMS_PER_ROUND_MAX:
                     break
             self._core.wake(now)
             self.flush(now)
 
-    def _drain(self, now: float) -> bool:
-        """Take what has arrived; True when the bound was reached before the end."""
+    def _drain(self, now: float) -> int:
+        """Take what has arrived; how many datagrams that were, `DATAGRAMS_PER_ROUND_MAX` at most."""
         datagrams = self.sockets.datagrams
-        is_more = True
-        for count in range(DATAGRAMS_PER_ROUND_MAX):
-            datagram = datagrams.receive()
-            if datagram is None:
-                if count == 0:
-                    # Readable without a datagram: it is the error queue, which stays readable
-                    # until it is empty.
-                    for address in datagrams.take_errors():
-                        self._hear_of_failure(Hop(*address), "refused", "")
-                is_more = False
-                break
+        taken = 0
+        while taken < DATAGRAMS_PER_ROUND_MAX and (datagram := datagrams.receive()) is not None:
             data, source = datagram
-            self.datagrams_received += 1
-            self._take(data, Hop(*source), now)
+            taken += 1
+            self._take(data, _hop_of(source), now)
+        if not taken:
+            # Readable without a datagram: it is the error queue, which stays readable until it is
+            # empty.
+            for address in datagrams.take_errors():
+                self._hear_of_failure(Hop(*address), "refused", "")
+        self.datagrams_received += taken
         self.flush(now)
-        return is_more
+        return taken
 
     def _take_message(self, data: bytes, source: Hop) -> None:
         """A message came over a stream."""

@@ -46,7 +46,7 @@ from engine.ports.telephony import Call, CallRequest, TelephonyUnavailable, Trun
 STREAM_CLOSE_S_MAX = 1.0
 """How long leaving a call waits for the media plane to free its port."""
 OWN_ADDRESSES_REMEMBERED_MAX = 256
-"""Hosts of which it is remembered under which address of ours we reach them."""
+"""Hosts and hops of which it is remembered under which address of ours we reach them."""
 
 _log = structlog.get_logger("callwheel.sip")
 
@@ -106,7 +106,7 @@ class UserAgent:
         self._trunk_hosts: set[str] = set()
         self._tell_engine: Callable[[TrunkCondition], None] | None = None
         self._calls: dict[OutboundCall, SipCall] = {}
-        self._own_host = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._find_own_host)
+        self._known_own_end = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._find_own_end)
         self._is_local = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._look_whether_local)
         secret = randomness.getrandbits(128).to_bytes(16, "big")
         self.core = SipCore(secret, self._trunk_hosts, settings.timing, self._own_end, self._is_own)
@@ -323,9 +323,15 @@ class UserAgent:
     def _own_end(self, hop: Hop) -> Hop:
         """Our own end of what goes to a hop or comes from it, for traces."""
         try:
-            host = self._own_host(hop.host)
+            return self._known_own_end(hop)
         except OSError:
-            host = self._settings.bind[0]
+            return Hop(
+                self._settings.bind[0], self.pump.sockets.ports[hop.transport], hop.transport
+            )
+
+    def _find_own_end(self, hop: Hop) -> Hop:
+        """Raises `OSError` where there is no way to it, which is not remembered."""
+        host = self._find_own_host(hop.host)
         return Hop(host, self.pump.sockets.ports[hop.transport], hop.transport)
 
     def _is_own(self, hop: Hop) -> bool:

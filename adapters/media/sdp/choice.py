@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct, structs
 
-from adapters.media.codecs.codec import CODECS, OPUS_BIT_RATE, Codec
+from adapters.media.codecs.codec import CODECS, OPUS_BIT_RATE, Codec, CodecName
 from adapters.media.sdp.crypto import CryptoLine
 from adapters.media.sdp.terms import PLAIN, MediaTerms
 from adapters.media.sdp.text import (
     PTIME_DEFAULT_MS,
+    SDP_LINES_MAX,
     Direction,
     Format,
     SdpError,
@@ -30,6 +32,11 @@ TELEPHONE_EVENT_48: Final = 110
 """The same by Opus's clock: events share the clock of the sound beside them (RFC 4733 §2.1)."""
 EVENT_NUMBERS: Final = MappingProxyType({8_000: TELEPHONE_EVENT, 48_000: TELEPHONE_EVENT_48})
 """By clock."""
+
+WORDING_BYTES_MAX: Final = SDP_LINES_MAX
+"""A longer answer is read anew each time. One that is no longer cannot have too many lines either."""
+WORDINGS_REMEMBERED: Final = 256
+PORT_MAX: Final = 65_535
 
 _OPEN_PROTOCOLS: Final = frozenset({b"RTP/AVP", b"RTP/AVPF"})
 _SECURE_PROTOCOLS: Final = frozenset({b"RTP/SAVP", b"RTP/SAVPF"})
@@ -75,6 +82,40 @@ def read_answer(body: bytes, terms: MediaTerms = PLAIN) -> Remote:
 def read_later_answer(body: bytes, terms: MediaTerms = PLAIN) -> Remote:
     """The same for a later offer of ours, when the audio runs already: the hold address 0.0.0.0 is an
     answer like any other then. Raises `SdpError`."""
+    found = _cut_out_port(body) if terms.srtp == "off" else None
+    if found is None:
+        return read_anew(body, terms)
+    wording, port = found
+    return structs.replace(_read_wording(wording, terms.codecs), port=port)
+
+
+def _cut_out_port(body: bytes) -> tuple[bytes, int] | None:
+    """An answer with one medium, which is audio, without what is new in each call's: the line of its
+    origin, which nobody reads, and its port. None where it is not as simple as that."""
+    head, mark, tail = body.partition(b"\r\nm=audio ")
+    port, space, rest = tail.partition(b" ")
+    end = head.find(b"\r\n", len(_ORIGIN))
+    if not (mark and space and end > 0 and head.startswith(_ORIGIN)):
+        return None
+    if len(body) > WORDING_BYTES_MAX or body.count(b"m=") != 1 or b"\r" in head[len(_ORIGIN) : end]:
+        return None
+    number = read_number(port, PORT_MAX)
+    if not number or b"\n" in head[len(_ORIGIN) : end]:
+        return None
+    return b"%b\r\nm=audio 9 %b" % (head[end:], rest), number
+
+
+_ORIGIN: Final = b"v=0\r\no="
+
+
+@lru_cache(maxsize=WORDINGS_REMEMBERED)
+def _read_wording(wording: bytes, codecs: tuple[CodecName, ...]) -> Remote:
+    """A carrier says the same in every answer. Raises `SdpError`, which is not remembered."""
+    return read_anew(wording, MediaTerms(codecs))
+
+
+def read_anew(body: bytes, terms: MediaTerms) -> Remote:
+    """What `read_later_answer` says, with every line looked at. Raises `SdpError`."""
     session, media = read_sections(body)
     audio = _choose(session, media, terms, _OFFERED, by_our_order=False)
     remote = audio.remote

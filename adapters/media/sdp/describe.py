@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from adapters.media.codecs.codec import CODECS, Codec
+from adapters.media.codecs.codec import CODECS, Codec, CodecName
 from adapters.media.sdp.choice import EVENT_NUMBERS, Audio, choose_of_offer
 from adapters.media.sdp.crypto import write_crypto
 from adapters.media.sdp.terms import PLAIN, MediaTerms
 from adapters.media.sdp.text import PTIME_DEFAULT_MS, Direction, Section, read_ip
 from adapters.media.types import Remote
+
+OFFERS_REMEMBERED: Final = 64
+"""Lists of codecs of which it is remembered how they are offered."""
 
 _ANSWERED: Final[Mapping[Direction, Direction]] = MappingProxyType(
     {
@@ -44,20 +48,28 @@ def build_offer(
 
     Raises `ValueError` when `address` is not an IP address: that is a mistake of our own.
     """
-    codecs = [CODECS[name] for name in terms.codecs]
-    clocks = [hz for hz in EVENT_NUMBERS if any(codec.clock_hz == hz for codec in codecs)]
-    numbers = [codec.payload_type for codec in codecs] + [EVENT_NUMBERS[hz] for hz in clocks]
+    numbers, formats = _offered_formats(terms.codecs)
     protocol = "RTP/SAVP" if terms.srtp == "required" else "RTP/AVP"
     lines = [
         *_session_lines(address, session_id, session_version),
-        f"m=audio {port} {protocol} {' '.join(map(str, numbers))}",
+        f"m=audio {port} {protocol} {numbers}",
+        *formats,
+        *_offered_keys(terms),
+        f"a=ptime:{PTIME_DEFAULT_MS}",
+        "a=sendrecv",
     ]
-    for codec in codecs:
-        lines += _codec_lines(codec, codec.payload_type)
-    for hz in clocks:
-        lines += _event_lines(EVENT_NUMBERS[hz], hz)
-    lines += _offered_keys(terms)
-    return _joined([*lines, f"a=ptime:{PTIME_DEFAULT_MS}", "a=sendrecv"])
+    return _joined(lines)
+
+
+@lru_cache(maxsize=OFFERS_REMEMBERED)
+def _offered_formats(names: tuple[CodecName, ...]) -> tuple[str, tuple[str, ...]]:
+    """The payload types of an offer and the lines that explain them; a trunk's are always the same."""
+    codecs = [CODECS[name] for name in names]
+    clocks = [hz for hz in EVENT_NUMBERS if any(codec.clock_hz == hz for codec in codecs)]
+    numbers = [codec.payload_type for codec in codecs] + [EVENT_NUMBERS[hz] for hz in clocks]
+    lines = [line for codec in codecs for line in _codec_lines(codec, codec.payload_type)]
+    lines += [line for hz in clocks for line in _event_lines(EVENT_NUMBERS[hz], hz)]
+    return " ".join(map(str, numbers)), tuple(lines)
 
 
 def build_answer(
