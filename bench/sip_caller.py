@@ -28,6 +28,7 @@ from adapters.sip.transport.sockets import Failed, Sockets, TlsSettings
 from adapters.sip.trunk import Here, Trunk, open_line
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
 from adapters.sip.wire.hop import Hop
+from api.commands.garbage import spare_what_stays
 from engine.ports.amd import AmdParameters, AmdVerdict
 from engine.ports.telephony import Answered, CallRequest, Ended, MediaStatistics, Recorded
 
@@ -264,6 +265,8 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     mode, *numbers = sys.argv[1:]
     port, calls, cps = (int(number) for number in numbers)
+    # As the engine has it.
+    spare_what_stays()
     tally = trio.run(MODES[mode], port, Load(calls, cps))
     sys.stdout.buffer.write(msgspec.json.encode(tally))
 

@@ -17,6 +17,7 @@ import trio
 
 from api.commands import Command, CommandFailed
 from api.commands.config_file import add_config_argument, load_config
+from api.commands.garbage import spare_what_stays
 from api.commands.logs import write_logs_to_stderr
 from api.commands.stopping import open_stoppable_nursery
 from api.config import Config
@@ -29,10 +30,6 @@ log = structlog.get_logger(__name__)
 
 PRIVATE_UMASK: Final = 0o077
 """Files of the engine are open to its own user alone."""
-GARBAGE_THRESHOLDS: Final = (10_000, 5, 20)
-"""How many objects more there are when Python looks for rings among the young ones, and how often the next
-older ones are looked at as well. A call's own objects are gone before ten thousand others have come, so that
-nobody walks over them; with Python's own 700 this took 18 % of the processor time of a call."""
 READY: Final = "Callwheel is up."
 """The line that says so, after those with the addresses."""
 
@@ -82,18 +79,10 @@ async def _serve(config: Config, file: Path | None) -> None:
         print(f"  SIP                {started.sip_address}")
         if started.admin_key is not None:
             print(f"  administrator key  {started.admin_key}   (shown this once; keep it)")
-        _spare_what_stays()
+        spare_what_stays()
         print(READY, flush=True)
         async for _ in hangups:
             await _reload(started, file)
-
-
-def _spare_what_stays() -> None:
-    """Let the garbage collector pass over what is there from the start: modules, classes and settings are
-    100,000 objects, and a look at all of them held up every call for a tenth of a second."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def _reload(started: Started, file: Path | None) -> None:
