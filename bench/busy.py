@@ -113,18 +113,18 @@ async def _measure(
         f"with {done.lists} lists of 5 MB, {done.mails} mails of {MAIL_MB} MB and "
         f"{done.triggers} triggers: {_describe(busy)}"
     )
-    metrics = _figures(busy) | {
+    metrics = sum_up(busy) | {
         "calls": float(calls),
         "lists": float(done.lists),
         "mails": float(done.mails),
         "triggers": float(done.triggers),
     }
-    floor = _figures(quiet)
+    floor = sum_up(quiet)
     ratio = {"in_time_share": metrics["in_time_share"] / max(floor["in_time_share"], 1e-9)}
     return Measurement("busy", metrics, floor, ratio)
 
 
-def _figures(parts: Sequence[Lateness]) -> dict[str, float]:
+def sum_up(parts: Sequence[Lateness]) -> dict[str, float]:
     """Of measurements one after the other: the share of all their packets, and the worst of the rest."""
     packets = sum(part.packets for part in parts)
     in_time = sum(part.in_time_share * part.packets for part in parts)
@@ -137,7 +137,7 @@ def _figures(parts: Sequence[Lateness]) -> dict[str, float]:
 
 
 def _describe(parts: Sequence[Lateness]) -> str:
-    figures = _figures(parts)
+    figures = sum_up(parts)
     return (
         f"{figures['in_time_share']:.2%} within 5 ms, p99 {figures['late_ms_p99']:.1f} ms, "
         f"{figures['packets_lost']:.0f} lost of {sum(part.packets for part in parts):,}"

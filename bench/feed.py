@@ -76,7 +76,7 @@ async def run(size: Size, show: Show) -> Measurement:
                 alone = await _dial(engine, flow, calls, 0)
                 show(f"the same, and {CLIENTS} clients read")
                 arguments = (engine.url, engine.admin_key, str(CLIENTS))
-                async with _open_clients(arguments) as clients:
+                async with open_clients(arguments) as clients:
                     read = await _dial(engine, flow, calls, calls)
                     reading = await clients.end()
         show(f"{CLIENTS} clients of a bare trio-websocket server")
@@ -167,7 +167,12 @@ class _Clients:
 
 
 @asynccontextmanager
-async def _open_clients(arguments: Sequence[str]) -> AsyncIterator[_Clients]:
+async def open_clients(arguments: Sequence[str]) -> AsyncIterator[_Clients]:
+    """Readers of a feed in a process of their own, once all of them read.
+
+    Args:
+        arguments: of `bench.feed_clients`.
+    """
     async with _open_program("bench.feed_clients", *arguments) as process:
         clients = _Clients(process)
         await clients.wait_ready()
@@ -194,7 +199,7 @@ async def _read_bare(events_per_s: int, seconds: float) -> tuple[Reading, float]
     port = free_port()
     async with _open_program("bench.bare_feed", str(port), str(events_per_s)) as server:
         await wait_listening(port)
-        async with _open_clients((f"http://127.0.0.1:{port}", "none", str(CLIENTS))) as clients:
+        async with open_clients((f"http://127.0.0.1:{port}", "none", str(CLIENTS))) as clients:
             before = usage_alone(server.pid)
             await trio.sleep(seconds)
             reading = await clients.end()

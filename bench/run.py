@@ -21,6 +21,7 @@ from bench import (
     intake,
     listening,
     media,
+    mixed,
     ramp,
     recover,
     sip,
@@ -55,6 +56,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         waiting,
         control,
         recover,
+        mixed,
         campaign,
         soak,
     )
