@@ -1,7 +1,8 @@
 """Slows processes down from outside, so that a scenario can be asked whether it notices.
 
 A `sitecustomize` that Python finds over PYTHONPATH burns processor time in any process whose name has been
-given, for as long as it is. The engine is called `api`, other programs by their module, those without one `worker`.
+given, for as long as it is. The engine is called `api`, other programs by their module, and those that have
+none `worker`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether scenarios measure what they say: what is slowed down on purpose shows in its figure, and what is
 slowed beside it in the floor alone.
 
-All use one engine. Figures are processor time wherever there is one, as other tests run meanwhile.
+Those that need an engine share one. Figures are processor time wherever there is one, as other tests run meanwhile.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from bench.timed import SippLog, open_logging_sipp
 from engine.schedule.wheel import TimerWheel
 from tests.bench.slowing import Slower
 from tests.peers import require
+from tests.sizes import size
 
 SLOWED_MIN = 1.5
 """So many times what it was is slower."""
+LONG = pytest.mark.skipif(size(0, 1) == 0, reason="it starts many processes: make test-long")
 QUIET = Show(lambda line: None)
 
 
@@ -194,7 +196,7 @@ async def test_intake(site: Site, slower: Slower, monkeypatch: pytest.MonkeyPatc
     site.lend(monkeypatch, intake)
     monkeypatch.setattr(intake, "ROWS", 5_000)
     monkeypatch.setattr(intake, "ROUNDS", {"quick": 1})
-    with slower.over("api"), slower.over("worker"):
+    with slower.over("worker"):
         figure = await intake.run("quick", QUIET)
     monkeypatch.setattr(intake, "csv", SimpleNamespace(reader=slow_reader))
     check(figure, await intake.run("quick", QUIET), "cpu_s")
@@ -242,6 +244,7 @@ async def test_dial(
     assert figure.metrics[name] > SLOWED_MIN * floor.metrics[name]
 
 
+@LONG
 async def test_sip(slower: Slower, slow_sipp: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip, "LOADS", {"quick": sip_caller.Load(40, 40)})
     monkeypatch.setattr(sip, "TASK_LOADS", {"quick": sip_caller.Load(1, 10)})
@@ -251,6 +254,7 @@ async def test_sip(slower: Slower, slow_sipp: str, monkeypatch: pytest.MonkeyPat
     check(figure, await sip.run("quick", QUIET), "cpu_us_per_call")
 
 
+@LONG
 async def test_feed(site: Site, slower: Slower, monkeypatch: pytest.MonkeyPatch) -> None:
     site.lend(monkeypatch, feed)
     monkeypatch.setattr(feed, "CLIENTS", 2)
