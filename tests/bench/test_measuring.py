@@ -1,7 +1,7 @@
 """Whether scenarios measure what they say: what is slowed down on purpose shows in its figure, and what is
 slowed beside it in the floor alone.
 
-Those that need an engine share one. Figures are processor time wherever there is one, as other tests run meanwhile.
+Those that need an engine share one. Figures are processor time wherever there is one, as other tests run too.
 """
 
 from __future__ import annotations
