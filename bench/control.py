@@ -35,7 +35,7 @@ CROWDS: Final[dict[Size, tuple[int, ...]]] = {
     "full": (1_000, 100_000, 1_000_000),
 }
 """Contacts that wait, all in one flow; half of them in the list that is canceled."""
-WATCH_S: Final[dict[Size, float]] = {"quick": 2.0, "full": 10.0}
+WATCH_S: Final[dict[Size, float]] = {"quick": 1.0, "full": 10.0}
 """How long the other flow is watched after each act, and for how long attempts are counted."""
 CPS: Final = 20
 """Pace of each DID."""

@@ -52,7 +52,7 @@ class Load(Struct, frozen=True):
     cps: int
 
 
-LOADS: Final[dict[Size, Load]] = {"quick": Load(1_500, 300), "full": Load(30_000, 500)}
+LOADS: Final[dict[Size, Load]] = {"quick": Load(900, 300), "full": Load(30_000, 500)}
 SUSTAINED: Final[dict[Size, Load]] = {"quick": Load(300, 100), "full": Load(60_000, 1_000)}
 """Calls that are due one by one. The full size is the goal: a thousand a second for a minute."""
 ASTERISK: Final[dict[Size, Load]] = {"quick": Load(150, 50), "full": Load(3_000, 100)}

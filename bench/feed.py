@@ -40,7 +40,7 @@ CLIENTS: Final = 300
 CPS: Final = 40
 STEPS: Final = 20
 """Of each call, an event each."""
-CALLS: Final[dict[Size, int]] = {"quick": 200, "full": 2_400}
+CALLS: Final[dict[Size, int]] = {"quick": 120, "full": 2_400}
 """Of a list; there are two of them."""
 SETTLE_S: Final = 1.0
 FLOOR_S: Final[dict[Size, float]] = {"quick": 3.0, "full": 30.0}

@@ -38,7 +38,7 @@ class Search(Struct, frozen=True):
 
 
 SEARCHES: Final[dict[Size, Search]] = {
-    "quick": Search(25, 1_600, 1.5, 0.35, 6),
+    "quick": Search(25, 1_600, 1.5, 0.35, 5),
     "full": Search(100, 6_400, 15.0, 0.05, 16),
 }
 

@@ -22,8 +22,8 @@ from bench.installation import find_sipp, free_port, open_sipp
 from bench.scenario import Measurement, Scenario, Show, Size
 from bench.sip_caller import Load, Tally
 
-LOADS: Final[dict[Size, Load]] = {"quick": Load(9_000, 900), "full": Load(90_000, 1_500)}
-TASK_LOADS: Final[dict[Size, Load]] = {"quick": Load(5_000, 500), "full": Load(30_000, 1_000)}
+LOADS: Final[dict[Size, Load]] = {"quick": Load(1_800, 600), "full": Load(90_000, 1_500)}
+TASK_LOADS: Final[dict[Size, Load]] = {"quick": Load(900, 300), "full": Load(30_000, 1_000)}
 
 
 async def run(size: Size, show: Show) -> Measurement:
