@@ -1,0 +1,1 @@
+"""When a list would end, by letting its calls happen in numbers only."""

@@ -1,0 +1,155 @@
+"""Some runs of a case, and what they tell together. `forecast_case` is what a worker process does."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from engine.forecast.case import Case
+from engine.forecast.simulate import Happened, Simulation, TooManySteps
+from engine.model import BlockerCode
+
+RUNS: Final = 16
+RUNS_LEAST: Final = 8
+WITHOUT_RUNS: Final = 3
+"""Runs without the bottleneck."""
+STEPS_TOLD: Final = 1_000
+"""Steps in which a list's calls are let happen, where they were made at a stretch."""
+STEP_S_MIN: Final = 0.25
+STEP_S_MAX: Final = 60.0
+STEPS_MAX: Final = 40_000
+"""Of one run; one that needs more is made in steps that are longer by `COARSER`."""
+COARSER: Final = 4.0
+COARSER_MAX: Final = 4
+STEPS_TOGETHER: Final = 250_000
+"""Of all runs: fewer are made where each is long."""
+MARGIN: Final = 0.02
+MARGIN_S: Final = 10.0
+"""By what share of the time to each end, and by how much more, the range is wider than what the runs show:
+so close they come to the engine itself."""
+POINTS_MAX: Final = 48
+"""Of the channels over time."""
+
+
+class Told(Struct, frozen=True):
+    """What the runs tell. Moments are seconds since the epoch."""
+
+    ends_at: float | None
+    """The end in the middle of all; None where it is in no sight."""
+    earliest_at: float | None
+    latest_at: float | None
+    """None also where some runs had no end in sight."""
+    attempts: int
+    """On an average."""
+    bottleneck: BlockerCode | None
+    """What held contacts back for the longest; None where nothing did."""
+    held_s: dict[BlockerCode, float]
+    """For how long what held contacts back, on an average."""
+    without_at: float | None
+    """The end without that."""
+    channels: tuple[tuple[float, float], ...]
+    """(moment, calls at once from then on), rising."""
+    runs: int
+
+
+def forecast_case(encoded: bytes, seed: int) -> bytes:
+    """A `Case` as MessagePack to a `Told`."""
+    case = msgspec.msgpack.decode(encoded, type=Case)
+    return msgspec.msgpack.encode(tell(case, seed))
+
+
+def tell(case: Case, seed: int) -> Told:
+    """Let a case happen again and again."""
+    runner = _Runner(case, seed)
+    first = runner.run(None)
+    count = min(RUNS, max(RUNS_LEAST, STEPS_TOGETHER // max(1, first.steps)))
+    runs = [first, *(runner.run(None) for _ in range(count - 1))]
+    held: defaultdict[BlockerCode, float] = defaultdict(float)
+    for one in runs:
+        for code, held_s in one.held_s.items():
+            held[code] += held_s / count
+    bottleneck = max(held, key=lambda code: held[code], default=None)
+    without_at = None
+    if bottleneck is not None:
+        freed = _ends([runner.run(bottleneck) for _ in range(WITHOUT_RUNS)])
+        without_at = _moment(case, freed[len(freed) // 2])
+    ends = _ends(runs)
+    middle = ends[count // 2]
+    return Told(
+        ends_at=_moment(case, middle),
+        earliest_at=_moment(case, max(0.0, ends[0] - _margin(ends[0]))),
+        latest_at=_moment(case, ends[-1] + _margin(ends[-1])),
+        attempts=round(sum(one.attempts for one in runs) / count),
+        bottleneck=bottleneck,
+        held_s=dict(sorted(held.items(), key=lambda one: -one[1])),
+        without_at=without_at,
+        channels=_thin(case.now, _nearest(runs, middle).channels),
+        runs=count,
+    )
+
+
+class _Runner:
+    """Makes runs of one case, in steps that are as short as they may be."""
+
+    def __init__(self, case: Case, seed: int) -> None:
+        self._case = case
+        self._chance = Random(seed)  # noqa: S311 (the seed is what chance comes in as)
+        self._step_s = step_of(case)
+
+    def run(self, lifted: BlockerCode | None) -> Happened:
+        for _ in range(COARSER_MAX):
+            chance = Random(self._chance.getrandbits(64))  # noqa: S311 (as above)
+            try:
+                return Simulation(self._case, chance, self._step_s, STEPS_MAX, lifted).run()
+            except TooManySteps:
+                self._step_s *= COARSER
+        return Happened(None, 0, {}, (), STEPS_MAX)
+
+
+def step_of(case: Case) -> float:
+    """How long the steps of a run are: the shorter, the sooner the list may be done, and shorter than calls
+    are."""
+    flow = case.flows[case.streams[0].flow]
+    contacts = sum(one.count for one in case.streams[0].cohorts)
+    limits = [case.groups[group].limit for group in flow.groups]
+    hold_s = max(1.0, flow.behaviour.mean_hold_s)
+    by_rate = sum(min((one.calls / one.per_s for one in limit.rates), default=1e9) for limit in limits)
+    by_channels = sum(limit.channels or 1e9 for limit in limits) / hold_s
+    pace = max(1e-6, min(by_rate, by_channels))
+    return min(STEP_S_MAX, hold_s / 4, max(STEP_S_MIN, contacts / pace / STEPS_TOLD))
+
+
+def _ends(runs: Sequence[Happened]) -> list[float]:
+    return sorted(math.inf if one.ended_s is None else one.ended_s for one in runs)
+
+
+def _moment(case: Case, second: float) -> float | None:
+    return None if math.isinf(second) else case.now + second
+
+
+def _margin(second: float) -> float:
+    return 0.0 if math.isinf(second) else MARGIN * second + MARGIN_S
+
+
+def _nearest(runs: Sequence[Happened], middle: float) -> Happened:
+    if math.isinf(middle):
+        return runs[0]
+    ended = [one for one in runs if one.ended_s is not None]
+    return min(ended, key=lambda one: abs((one.ended_s or 0.0) - middle))
+
+
+def _thin(
+    now: float, channels: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], ...]:
+    """As many points as are told, each with the average of those it stands for."""
+    group = max(1, math.ceil(len(channels) / POINTS_MAX))
+    parts = [channels[at : at + group] for at in range(0, len(channels), group)]
+    return tuple(
+        (now + part[0][0], round(sum(up for _, up in part) / len(part), 1)) for part in parts
+    )

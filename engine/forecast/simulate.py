@@ -1,0 +1,394 @@
+"""One run of a forecast: calls happen in steps of time, contacts that stand alike together.
+
+What is let go, and what follows a call, is what the engine itself would do; who is who is left out. So a run
+costs by its steps, hardly by its contacts, and steps in which nothing happens are passed over. Pure: chance
+comes in as an argument. Times are seconds from the case's `now`, or steps.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from engine.disposition import Disposition
+from engine.forecast.case import Case, FlowTerms, Stream
+from engine.forecast.chance import Drawn
+from engine.forecast.days import Days
+from engine.forecast.follow import DONE, Follower
+from engine.forecast.room import NEVER, Room
+from engine.model import BlockerCode
+from engine.schedule.calling_hours import DAY_S, CallingHours, Party
+
+HORIZON_S: Final = 60.0 * DAY_S
+"""What is not done then is in no sight."""
+AROUND_S: Final = 0.07
+"""How much longer a call takes of its channel than from its intent to its end."""
+SAMPLES_MAX: Final = 480
+"""Of calls at once that are kept of a run: half as many are twice as far apart."""
+
+
+class TooManySteps(Exception):
+    """The run needs longer steps."""
+
+
+class Happened(Struct, frozen=True):
+    """How one run went."""
+
+    ended_s: float | None
+    """When the last call of the list ended; None where that is in no sight."""
+    attempts: int
+    """Of the list."""
+    held_s: dict[BlockerCode, float]
+    """For how long its contacts were held back by what."""
+    channels: tuple[tuple[float, float], ...]
+    """(second, calls of the list that were up on an average from then on), rising."""
+    steps: int
+
+
+class _Queue:
+    """Contacts of one stream whose numbers are in the same zones, and that are due."""
+
+    def __init__(self, stream: int, zones: tuple[str, ...], hours: CallingHours) -> None:
+        self.stream = stream
+        self.zones = zones
+        self.ready: deque[tuple[int, int, int]] = deque()
+        """(due step, standing, contacts)."""
+        self.hours = hours
+        self.is_open = True
+        self.until = -1
+        """Up to which step that holds."""
+
+
+class _Channels:
+    """How many calls were up, by spans of time that grow as the run does."""
+
+    def __init__(self) -> None:
+        self._span = 1
+        self._sums: list[float] = []
+
+    def note(self, step: int, until: int, up: int) -> None:
+        while until > self._span * SAMPLES_MAX:
+            sums = self._sums
+            self._sums = [sum(sums[at : at + 2]) for at in range(0, len(sums), 2)]
+            self._span *= 2
+        need = (until - 1) // self._span + 1
+        self._sums += [0.0] * (need - len(self._sums))
+        while step < until:
+            place = step // self._span
+            upto = min(until, (place + 1) * self._span)
+            self._sums[place] += up * (upto - step)
+            step = upto
+
+    def told(self, step_s: float, end: int) -> tuple[tuple[float, float], ...]:
+        return tuple(
+            (at * self._span * step_s, sums / min(self._span, max(1, end - at * self._span)))
+            for at, sums in enumerate(self._sums)
+            if at * self._span < max(1, end)
+        )
+
+
+class Simulation:
+    """One run. `run` is called once."""
+
+    def __init__(
+        self,
+        case: Case,
+        chance: Random,
+        step_s: float,
+        steps_max: int,
+        lifted: BlockerCode | None = None,
+    ) -> None:
+        """`lifted` is a limit, or another reason for waiting, that is taken for not being there."""
+        self._case = case
+        self._chance = chance
+        self._step_s = step_s
+        self._steps_max = steps_max
+        self._lifted = lifted
+        self._step = 0
+        self._groups = [Room(one.limit, step_s, lifted) for one in case.groups]
+        self._trunks = [Room(one, step_s, lifted) for one in case.trunks]
+        self._account = Room(case.account, step_s, lifted)
+        self._engine = Room(case.engine, step_s, lifted)
+        self._flows = [Room(one.limit, step_s, lifted) for one in case.flows]
+        self._drawn = [Drawn(one.behaviour, chance) for one in case.flows]
+        self._followers = [Follower(one.rules) for one in case.flows]
+        self._days = [Days(one.rules, case.now, step_s) for one in case.flows]
+        self._queues: list[dict[tuple[str, ...], _Queue]] = [{} for _ in case.streams]
+        self._ends: dict[int, defaultdict[tuple[_Queue, int, int, Disposition], int]] = {}
+        self._dues: dict[int, defaultdict[tuple[int, tuple[str, ...], int], int]] = {}
+        self._moments: list[int] = []
+        self._open = 0
+        self._up = 0
+        self._own_dues = 0
+        self._own_fresh = 0
+        """Contacts of the list that are not due yet, and those of them whose start time that is."""
+        self._attempts = 0
+        self._held: defaultdict[BlockerCode, float] = defaultdict(float)
+        self._channels = _Channels()
+        self._order = _order_of(case.streams, case.flows)
+        self._turn = 0
+        for place, stream in enumerate(case.streams):
+            self._enter(place, stream)
+
+    def run(self) -> Happened:
+        """Let it happen."""
+        steps, horizon = 0, math.ceil(HORIZON_S / self._step_s)
+        last = 0
+        while self._open:
+            if steps >= self._steps_max:
+                raise TooManySteps
+            steps += 1
+            self._settle()
+            if not self._open:
+                last = self._step
+                break
+            free_at = self._place()
+            following = self._next(free_at)
+            if following > horizon:
+                return self._tell(None, horizon, steps)
+            self._note_wait(following)
+            self._step = following
+        return self._tell(last * self._step_s, last, steps)
+
+    def _tell(self, ended_s: float | None, end: int, steps: int) -> Happened:
+        channels = self._channels.told(self._step_s, end)
+        return Happened(ended_s, self._attempts, dict(self._held), channels, steps)
+
+    def _enter(self, place: int, stream: Stream) -> None:
+        for cohort in stream.cohorts:
+            wait_s = 0.0 if self._lifted == "starttime" else cohort.due_at - self._case.now
+            step = max(0, math.ceil(wait_s / self._step_s))
+            standing = self._followers[stream.flow].standing_of(cohort)
+            self._put(step, place, cohort.zones, standing, cohort.count)
+            if place == 0:
+                self._open += cohort.count
+                self._own_fresh += cohort.count if cohort.spent == 0 else 0
+
+    def _put(self, step: int, stream: int, zones: tuple[str, ...], standing: int, n: int) -> None:
+        at = self._dues.get(step)
+        if at is None:
+            at = self._dues[step] = defaultdict(int)
+            heapq.heappush(self._moments, step)
+        at[stream, zones, standing] += n
+        if stream == 0:
+            self._own_dues += n
+
+    def _settle(self) -> None:
+        """Calls end, and contacts come due, in the present step."""
+        step = self._step
+        while self._moments and self._moments[0] <= step:
+            heapq.heappop(self._moments)
+        released: defaultdict[tuple[int, int], int] = defaultdict(int)
+        for (queue, standing, group, disposition), n in self._ends.pop(step, {}).items():
+            released[queue.stream, group] += n
+            self._follow(queue, standing, disposition, n)
+        for (stream, group), n in released.items():
+            self._release(stream, group, n)
+        for (stream, zones, standing), n in self._dues.pop(step, {}).items():
+            self._queue(stream, zones).ready.append((step, standing, n))
+            if stream == 0:
+                self._own_dues -= n
+                self._own_fresh = min(self._own_fresh, self._own_dues)
+
+    def _follow(self, queue: _Queue, standing: int, disposition: Disposition, n: int) -> None:
+        flow = self._case.streams[queue.stream].flow
+        follower = self._followers[flow]
+        after, wait_s = follower.after(standing, disposition)
+        if after == DONE:
+            self._open -= n if queue.stream == 0 else 0
+            return
+        due = self._step
+        if self._lifted != "retry_wait":
+            due += math.ceil(wait_s / self._step_s)
+            if after != standing:
+                due = self._days[flow].due(queue.zones, follower.spent(after), self._step, due)
+        self._put(due, queue.stream, queue.zones, after, n)
+
+    def _release(self, stream: int, group: int, n: int) -> None:
+        flow = self._case.streams[stream].flow
+        trunk = self._case.groups[group].trunk
+        rooms = self._engine, self._account, self._flows[flow], self._trunks[trunk]
+        for room in (*rooms, self._groups[group]):
+            room.release(n)
+        if stream == 0:
+            self._up -= n
+
+    def _queue(self, stream: int, zones: tuple[str, ...]) -> _Queue:
+        queues = self._queues[stream]
+        if zones not in queues:
+            terms = self._case.flows[self._case.streams[stream].flow]
+            parties = [Party(one.windows, one.timezone) for one in terms.hours]
+            wanted = () if self._lifted == "calling_window" else parties
+            queues[zones] = _Queue(stream, zones, CallingHours(wanted, zones))
+        return queues[zones]
+
+    def _is_open(self, queue: _Queue) -> bool:
+        if self._step >= queue.until:
+            at = self._case.now + self._step * self._step_s
+            hours = queue.hours.hours_at(at)
+            until = at + DAY_S if hours.until is None else hours.until
+            queue.is_open = hours.is_open
+            queue.until = max(
+                self._step + 1, math.ceil((until - self._case.now) / self._step_s - 1e-6)
+            )
+        return queue.is_open
+
+    def _place(self) -> int:
+        """Let calls begin; the step in which more may, where some were held back by limits."""
+        free_at = NEVER
+        for flows in self._order:
+            waiting = [one for one in flows if self._head(one[1]) is not None]
+            while waiting:
+                room = max(1, min(self._account.left(self._step), self._engine.left(self._step)))
+                whole = sum(self._case.flows[flow].weight for flow, _ in waiting)
+                still = []
+                for flow, streams in waiting:
+                    weight = self._case.flows[flow].weight
+                    quantum = max(1, room * weight // whole) if len(waiting) > 1 else NEVER
+                    if self._place_some(flow, streams, quantum):
+                        still.append((flow, streams))
+                waiting = still
+            for flow, streams in flows:
+                if self._head(streams) is not None:
+                    free_at = min(free_at, self._barred(flow)[1])
+        return free_at
+
+    def _head(self, streams: Sequence[int]) -> _Queue | None:
+        """Where the contact waits that is next."""
+        best, best_due = None, NEVER
+        for stream in streams:
+            for queue in self._queues[stream].values():
+                if queue.ready and queue.ready[0][0] < best_due and self._is_open(queue):
+                    best, best_due = queue, queue.ready[0][0]
+        return best
+
+    def _place_some(self, flow: int, streams: Sequence[int], quantum: int) -> bool:
+        """Let up to so many calls of a flow begin; whether more of it may."""
+        step, left = self._step, quantum
+        while left > 0:
+            queue = self._head(streams)
+            if queue is None:
+                return False
+            shared = self._engine, self._account, self._flows[flow]
+            may = min(left, *(room.left(step) for room in shared))
+            rooms = self._group_rooms(flow)
+            may = min(may, sum(free for _, free in rooms))
+            if may <= 0:
+                return False
+            due, standing, waiting = queue.ready.popleft()
+            n = min(may, waiting)
+            if n < waiting:
+                queue.ready.appendleft((due, standing, waiting - n))
+            self._begin(flow, queue, standing, n, rooms)
+            left -= n
+        return True
+
+    def _group_rooms(self, flow: int) -> list[tuple[int, int]]:
+        """(group, calls) that may begin now, by groups of DIDs; a trunk's room is told once."""
+        step, groups = self._step, self._case.groups
+        of_trunk: dict[int, int] = {}
+        found = []
+        for group in self._case.flows[flow].groups:
+            trunk = groups[group].trunk
+            room = of_trunk.setdefault(trunk, self._trunks[trunk].left(step))
+            free = min(room, self._groups[group].left(step))
+            if free > 0:
+                of_trunk[trunk] = room - free
+                found.append((group, free))
+        return found
+
+    def _begin(
+        self, flow: int, queue: _Queue, standing: int, n: int, rooms: list[tuple[int, int]]
+    ) -> None:
+        left, whole = n, sum(free for _, free in rooms)
+        self._turn += 1
+        first = self._turn % len(rooms)
+        share = n / whole
+        for group, free in (*rooms[first:], *rooms[:first]):
+            mine = min(left, free, math.ceil(free * share))
+            if mine > 0:
+                self._begin_by(flow, queue, standing, group, mine)
+                left -= mine
+        assert left == 0, "there was room for all of them"
+
+    def _begin_by(self, flow: int, queue: _Queue, standing: int, group: int, n: int) -> None:
+        step, step_s, random = self._step, self._step_s, self._chance.random
+        trunk = self._case.groups[group].trunk
+        rooms = self._engine, self._account, self._flows[flow], self._trunks[trunk]
+        for room in (*rooms, self._groups[group]):
+            room.take(step, n)
+        if queue.stream == 0:
+            self._up += n
+            self._attempts += n
+        for disposition, hold_s, calls in self._drawn[flow].draw(n):
+            # Rounded by chance, so that channels are held for as long as they are on an average.
+            end = step + max(1, int((hold_s + AROUND_S) / step_s + random()))
+            at = self._ends.get(end)
+            if at is None:
+                at = self._ends[end] = defaultdict(int)
+                heapq.heappush(self._moments, end)
+            at[queue, standing, group, disposition] += calls
+
+    def _barred(self, flow: int) -> tuple[BlockerCode, int]:
+        """What keeps calls of a flow from beginning, and in which step that may be over."""
+        step = self._step
+        for room in (self._engine, self._account, self._flows[flow]):
+            barred = room.barred_by(step)
+            if barred is not None:
+                return barred
+        found: list[tuple[BlockerCode, int]] = []
+        for group in self._case.flows[flow].groups:
+            trunk = self._trunks[self._case.groups[group].trunk]
+            barred = self._groups[group].barred_by(step) or trunk.barred_by(step)
+            if barred is not None:
+                found.append(barred)
+        if not found:
+            return "no_trunk", NEVER
+        return found[0][0], min(at for _, at in found)
+
+    def _next(self, free_at: int) -> int:
+        """The step in which something may happen next."""
+        following = min(free_at, self._moments[0] if self._moments else NEVER)
+        for queues in self._queues:
+            for queue in queues.values():
+                if queue.ready and not queue.is_open:
+                    following = min(following, queue.until)
+        return max(self._step + 1, following)
+
+    def _note_wait(self, until: int) -> None:
+        self._channels.note(self._step, until, self._up)
+        code = self._held_by()
+        if code is not None:
+            self._held[code] += (until - self._step) * self._step_s
+
+    def _held_by(self) -> BlockerCode | None:
+        """What the list's contacts wait for now."""
+        queues = self._queues[0].values()
+        if any(queue.ready and queue.is_open for queue in queues):
+            return self._barred(self._case.streams[0].flow)[0]
+        if any(queue.ready for queue in queues):
+            return "calling_window"
+        if self._own_dues == 0:
+            return None
+        return "starttime" if self._own_fresh else "retry_wait"
+
+
+def _order_of(
+    streams: Sequence[Stream], flows: Sequence[FlowTerms]
+) -> list[list[tuple[int, tuple[int, ...]]]]:
+    """By rank, the first first: each flow with its streams of that rank."""
+    order = []
+    for rank in sorted({one.rank for one in streams}):
+        of_rank = []
+        for flow in range(len(flows)):
+            mine = [n for n, one in enumerate(streams) if one.flow == flow and one.rank == rank]
+            if mine:
+                of_rank.append((flow, tuple(mine)))
+        order.append(of_rank)
+    return order
