@@ -1,94 +1,199 @@
-"""The forecast of a list from what is configured: DIDs, trunks, limits and calling windows."""
+"""Tells when a list will end: it puts the case together, and has a worker process let it happen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from msgspec import Struct
+import msgspec
 
-from engine.model import AccountRules, Cap, Did, Flow, windows_of
-from engine.outlook import Forecast, Starts
-from engine.ports.settings_store import SettingsStore
-from engine.schedule.calling_hours import CallingHours, Party
-from engine.schedule.forecast import CALL_S, Pace, forecast, narrowest
+from engine.forecast.behaviour import (
+    SEEN_MAX,
+    RatesFrom,
+    Stated,
+    seen_behaviour,
+    stated_behaviour,
+)
+from engine.forecast.case import RIVALS_MAX, Behaviour, Cohort
+from engine.forecast.cohorts import due_minute, round_cohorts
+from engine.forecast.making import CallingFlow, Installation, Waiting, make_case
+from engine.forecast.runs import Told, forecast_case
+from engine.model import CallList, Flow
+from engine.outlook import Forecast, Shapes, Starts
+from engine.ports.clock import Randomness
+from engine.ports.store import Store
+from engine.ports.workers import WorkerFailed, Workers
+from engine.schedule.zones import zones_of
 
-UNLIMITED: Final = 1e9
+__all__ = ["ForecastBusy", "Forecaster", "Installation"]
+
+ASSUMES: Final = (
+    "Calls as they would be let go by the limits, calling windows and retry rules of this moment, beside"
+    " the other lists that call from the same DIDs."
+)
+FROM: Final[dict[RatesFrom, str]] = {
+    "stated": "What calls come to is as stated, and otherwise as this flow's calls were or as usual.",
+    "seen": "What calls come to is as with this flow's latest calls.",
+    "usual": "What calls come to is as usual, as this flow has hardly called anybody.",
+}
+AGENTS: Final = "There is always an agent free."
+PAUSED: Final = "Who is paused goes on at once."
+SEEN_LEAST: Final = 25
+"""Calls of a flow from which on it is told by them what its calls come to."""
 
 
-class Capacity(Struct, frozen=True):
-    """What may go at once, and how fast."""
-
-    cps: float
-    channels: float
-
-
-def capacity_of(cps: float | None, channels: int | None, caps: Iterable[Cap]) -> Capacity:
-    """What limits let go, over a long time."""
-    return Capacity(min(cps or UNLIMITED, _per_s(caps)), channels or UNLIMITED)
-
-
-def sum_capacities(parts: Iterable[Capacity]) -> Capacity:
-    """What several can carry together."""
-    some = tuple(parts)
-    return Capacity(sum(one.cps for one in some), sum(one.channels for one in some))
+class ForecastBusy(Exception):
+    """A forecast for the account is being made already."""
 
 
 class Forecaster:
-    """Tells when a list would end."""
+    """Makes forecasts, one at a time for each account."""
 
     def __init__(
-        self, store: SettingsStore, engine: Capacity, trunks: Mapping[str, Capacity]
+        self,
+        store: Store,
+        workers: Workers,
+        randomness: Randomness,
+        installation: Installation,
     ) -> None:
-        """
-        Args:
-            store: where DIDs and accounts are.
-            engine: the whole installation's limits.
-            trunks: the limits of each trunk and, summed up, of each route, by its name.
-        """
+        self.installation = installation
+        """The limits that forecasts go by from now on."""
         self._store = store
-        self.set_capacities(engine, trunks)
+        self._workers = workers
+        self._randomness = randomness
+        self._busy: set[str] = set()
 
-    def set_capacities(self, engine: Capacity, trunks: Mapping[str, Capacity]) -> None:
-        """Go by other limits from now on; as at the beginning."""
-        self._engine = engine
-        self._trunks = trunks
-
-    async def forecast(self, flow: Flow, starts: Starts, now: float) -> Forecast | None:
-        """When contacts of the flow that start then would have been called."""
-        account = await self._store.get_account(flow.account)
-        dids = await self._store.find_dids(flow.account, flow.dids)
-        rules = AccountRules() if account is None else account.rules
-        parties = [Party(windows_of(flow.settings.calling_window), flow.timezone)]
-        if account is not None:
-            parties.append(Party(windows_of(account.rules.calling_window), account.timezone))
-        return forecast(starts, self._pace(flow, dids, rules), CallingHours(parties, ()), now)
-
-    def _pace(self, flow: Flow, dids: Iterable[Did], rules: AccountRules) -> Pace:
-        by_trunk: dict[str, list[Did]] = {}
-        for did in dids:
-            by_trunk.setdefault(did.trunk, []).append(did)
-        known = {name: some for name, some in by_trunk.items() if name in self._trunks}
-        if not known:
-            return Pace(0.0, "no_trunk")
-        settings = flow.settings
-        all_dids = [did for some in known.values() for did in some]
-        trunks = [self._trunks[name] for name in known]
-        own = capacity_of(settings.cps, settings.channels, settings.caps)
-        together = capacity_of(rules.cps, rules.channels, rules.caps)
-        return narrowest(
-            [
-                ("did_cps", sum(did.cps for did in all_dids)),
-                ("did_channels", sum(did.channels for did in all_dids) / CALL_S),
-                ("did_cap", sum(_per_s(did.caps) for did in all_dids)),
-                ("trunk_cps", sum(one.cps for one in trunks)),
-                ("trunk_channels", sum(one.channels for one in trunks) / CALL_S),
-                ("flow_limit", min(own.cps, own.channels / CALL_S)),
-                ("account_limit", min(together.cps, together.channels / CALL_S)),
-                ("engine_limit", min(self._engine.cps, self._engine.channels / CALL_S)),
-            ]
+    async def forecast_preview(
+        self, flow: Flow, starts: Starts, shapes: Shapes, now: float
+    ) -> Forecast | None:
+        """When contacts of the flow that start then would have been called; None where that cannot be told
+        just now."""
+        counted = sum(count for _, _, count in shapes)
+        cohorts = round_cohorts(
+            ((due_minute(at, now), zones_of(like), tels, 0, 0, ()), count * share / counted)
+            for at, count in starts
+            for tels, like, share in shapes
         )
+        try:
+            with self._taken(flow.account):
+                return await self._forecast(
+                    flow, Waiting(flow.id, tuple(cohorts)), "", Stated(), now
+                )
+        except (ForecastBusy, WorkerFailed):
+            return None
+
+    async def forecast_list(
+        self, flow: Flow, call_list: CallList, stated: Stated, now: float
+    ) -> Forecast:
+        """When what is open of a list will have been called. Raises `ForecastBusy` and `WorkerFailed`."""
+        with self._taken(flow.account):
+            cohorts = await self._store.open_cohorts(flow.account, call_list.id, now)
+            waiting = Waiting(flow.id, tuple(cohorts), call_list.priority)
+            is_paused = call_list.status == "paused"
+            return await self._forecast(flow, waiting, call_list.id, stated, now, is_paused)
+
+    @contextmanager
+    def _taken(self, account: str) -> Iterator[None]:
+        if account in self._busy:
+            raise ForecastBusy
+        self._busy.add(account)
+        try:
+            yield
+        finally:
+            self._busy.discard(account)
+
+    async def _forecast(
+        self,
+        flow: Flow,
+        waiting: Waiting,
+        list_id: str,
+        stated: Stated,
+        now: float,
+        is_paused: bool = False,
+    ) -> Forecast:
+        contacts = sum(one.count for one in waiting.cohorts)
+        behaviour, rates_from, seen = await self._behaviour_of(flow, stated)
+        account = await self._store.get_account(flow.account)
+        assert account is not None, "a flow has its account"
+        assumes = [ASSUMES, FROM[rates_from]]
+        assumes += [AGENTS] if flow.kind == "dialer" else []
+        assumes += [PAUSED] if is_paused or flow.paused_at or account.paused_at else []
+        flows, lists = [CallingFlow(flow, behaviour)], [waiting]
+        if contacts:
+            await self._add_rivals(flow, list_id, flows, lists, now)
+        numbers = sorted({number for one in flows for number in one.flow.dids})
+        dids = await self._store.find_dids(flow.account, numbers)
+        case = make_case(now, account, self.installation, flows, lists, dids)
+        said = " ".join(assumes)
+        if case is None:
+            return Forecast(None, 0.0, "no_trunk", said, contacts=contacts)
+        if not contacts:
+            return Forecast(now, 0.0, None, said, now, now, rates_from=rates_from)
+        seed = self._randomness.getrandbits(63)
+        encoded = await self._workers.run(forecast_case, msgspec.msgpack.encode(case), seed)
+        told = msgspec.msgpack.decode(encoded, type=Told)
+        return _to_forecast(told, now, contacts, said, rates_from, seen)
+
+    async def _behaviour_of(self, flow: Flow, stated: Stated) -> tuple[Behaviour, RatesFrom, int]:
+        seen = await self._store.seen_calls(flow.account, flow.id, SEEN_MAX)
+        found = seen_behaviour(seen, flow.settings.ring_timeout_s)
+        if stated.says_something:
+            return stated_behaviour(stated, found), "stated", len(seen)
+        return found, "seen" if len(seen) >= SEEN_LEAST else "usual", len(seen)
+
+    async def _add_rivals(
+        self,
+        flow: Flow,
+        list_id: str,
+        flows: list[CallingFlow],
+        lists: list[Waiting],
+        now: float,
+    ) -> None:
+        """Add the lists that call from the same DIDs."""
+        known: dict[str, Flow | None] = {flow.id: flow}
+        for one in await self._store.open_lists():
+            if one.account != flow.account or one.list == list_id or one.status == "paused":
+                continue
+            if len(lists) > RIVALS_MAX:
+                return
+            if one.flow not in known:
+                other = await self._store.get_flow(one.account, one.flow)
+                known[one.flow] = other if other and _calls_beside(other, flow) else None
+                if known[one.flow] is not None and other is not None:
+                    behaviour, _, _ = await self._behaviour_of(other, Stated())
+                    flows.append(CallingFlow(other, behaviour))
+            if known[one.flow] is None:
+                continue
+            cohorts: Sequence[Cohort] = await self._store.open_cohorts(one.account, one.list, now)
+            found = await self._store.get_list(one.account, one.list)
+            if cohorts and found is not None:
+                lists.append(Waiting(one.flow, tuple(cohorts), found.priority))
 
 
-def _per_s(caps: Iterable[Cap]) -> float:
-    return min((cap.calls / cap.per_s for cap in caps), default=UNLIMITED)
+def _calls_beside(other: Flow, flow: Flow) -> bool:
+    """Whether another flow takes calls of this one's DIDs."""
+    is_calling = other.listener_active and other.paused_at is None
+    return is_calling and not set(other.dids).isdisjoint(flow.dids)
+
+
+def _to_forecast(
+    told: Told, now: float, contacts: int, assumes: str, rates_from: RatesFrom, seen: int
+) -> Forecast:
+    lasts_s = 0.0 if told.ends_at is None else told.ends_at - now
+    return Forecast(
+        ends_at=told.ends_at,
+        calls_per_s=round(told.attempts / lasts_s, 3) if lasts_s > 0 else 0.0,
+        bottleneck=told.bottleneck,
+        assumes=assumes,
+        earliest_at=told.earliest_at,
+        latest_at=told.latest_at,
+        contacts=contacts,
+        attempts=told.attempts,
+        without_bottleneck_at=told.without_at,
+        held_s={code: round(held_s, 1) for code, held_s in told.held_s.items()},
+        channels=told.channels,
+        rates_from=rates_from,
+        calls_seen=seen,
+        runs=told.runs,
+    )

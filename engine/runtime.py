@@ -32,7 +32,7 @@ from engine.dial.workforce import Workforce
 from engine.did_health import RestRules
 from engine.flow.definition import InvalidDefinition
 from engine.flow.legs import Legs
-from engine.forecaster import Capacity, Forecaster, capacity_of, sum_capacities
+from engine.forecaster import Forecaster, Installation
 from engine.holding import Holding
 from engine.ids import IdSource
 from engine.intake.submission import Intake
@@ -98,14 +98,16 @@ class EngineSettings(Struct, frozen=True):
     """How long calls that are up may go on when the engine stops."""
 
 
-def capacities_of(settings: EngineSettings) -> tuple[Capacity, dict[str, Capacity]]:
-    """What the engine as a whole, and each trunk and route, can carry."""
-    trunks = {one.name: capacity_of(one.cps, one.channels, one.caps) for one in settings.trunks}
-    routes = {
-        route.name: sum_capacities(trunks[name] for group in route.groups for name in group)
-        for route in settings.routes
-    }
-    return capacity_of(settings.cps, settings.channels, settings.caps), trunks | routes
+def _installation_of(settings: EngineSettings) -> Installation:
+    """What forecasts go by."""
+    return Installation(
+        channels=settings.channels,
+        cps=settings.cps,
+        caps=settings.caps,
+        trunks=settings.trunks,
+        routes=settings.routes,
+        calls_per_day=settings.day_caps.calls_per_day,
+    )
 
 
 class TrunkStatistics(Struct, frozen=True):
@@ -209,7 +211,7 @@ class Engine:
         )
         self._workforce = Workforce(self._services, self._router)
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self._workforce)
-        self._forecaster = Forecaster(store, *capacities_of(settings))
+        self.forecaster = Forecaster(store, workers, randomness, _installation_of(settings))
         self.intake = Intake(
             store=store,
             clock=clock,
@@ -218,7 +220,7 @@ class Engine:
             destinations=settings.destinations,
             on_accepted=self._scheduler.open_list,
             on_urgent=self._scheduler.open_urgent,
-            forecast=self._forecaster.forecast,
+            forecast=self.forecaster.forecast_preview,
         )
         self.administration = Administration(
             store=store,
@@ -296,7 +298,7 @@ class Engine:
         self._router.set_trunks(settings.trunks, settings.routes, recent.of_trunk)
         self._services.destinations = settings.destinations
         self.intake.set_destinations(settings.destinations)
-        self._forecaster.set_capacities(*capacities_of(settings))
+        self.forecaster.installation = _installation_of(self._settings)
         self._telephony.watch_trunks(self._router.note_condition)
         for flow in self._router.flows():
             self._scheduler.offer_all(flow)

@@ -9,7 +9,7 @@ another; of two blocks of a list none reaches into the other, by rows as by ids.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from msgspec import structs
@@ -103,6 +103,10 @@ BY_ROW: Final = (
     f"SELECT {_COLUMNS} FROM lists l {_OF_LIST} JOIN contact_blocks b ON b.list = l.n "
     "JOIN contact_block_data d ON d.n = b.n "
     "WHERE l.id = ? AND a.id = ? AND b.last_row >= ? ORDER BY b.last_row"
+)
+OF_LIST: Final = (
+    f"SELECT {_COLUMNS} FROM contact_blocks b JOIN lists l ON l.n = b.list {_OF_LIST} "
+    "JOIN contact_block_data d ON d.n = b.n WHERE b.list = ?"
 )
 COUNT_CONTACTS: Final = (
     "SELECT (SELECT count(*) FROM contacts WHERE list = ?1) "
@@ -226,6 +230,12 @@ def merge_by_row(
     if not found:
         return wide
     return sorted([*wide, *found], key=lambda one: _place(one[0]))[:size]
+
+
+def blocks_of(connection: sqlite3.Connection, list_n: int) -> Iterator[Batch]:
+    """All blocks of a list, one at a time."""
+    for row in connection.execute(OF_LIST, (list_n,)):
+        yield _to_batch(row)
 
 
 def _widen(unit: Unit, row: Row | None) -> int:

@@ -19,6 +19,7 @@ from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.dialing import SqliteDialing
 from adapters.sqlite.do_not_call import SqliteDoNotCall
 from adapters.sqlite.flows import SqliteFlows
+from adapters.sqlite.forecasts import SqliteForecasts
 from adapters.sqlite.intake import SqliteIntake
 from adapters.sqlite.keys import SqliteKeys
 from adapters.sqlite.letters import SqliteLetters
@@ -69,6 +70,7 @@ class SqliteStore(
     SqliteActivations,
     SqliteOldEvents,
     SqliteReading,
+    SqliteForecasts,
 ):
     """The port `engine.ports.store.Store` on one SQLite database. Made by `open_sqlite_store`.
 

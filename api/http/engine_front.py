@@ -8,6 +8,7 @@ from typing import Protocol
 
 from engine.administration import Administration
 from engine.dial.did_keeper import DidKeeper
+from engine.forecaster import Forecaster
 from engine.holding import Holding
 from engine.intake.submission import Intake
 from engine.model import Blocker, BlockerCode, CallList, Contact, ListCounts
@@ -59,6 +60,10 @@ class EngineFront(Protocol):
     @property
     def rescheduling(self) -> Rescheduling:
         """Where lists and contacts are given other start times."""
+
+    @property
+    def forecaster(self) -> Forecaster:
+        """Tells when lists will end."""
 
     @property
     def clock(self) -> WallClock:

@@ -243,6 +243,7 @@ ROUTES: Final = (
     Route("GET", "/v1/lists/{list}/results.csv", "viewer", lists.get_results),
     Route("GET", "/v1/lists/{list}/rejected.csv", "viewer", lists.get_rejected),
     Route("PATCH", "/v1/lists/{list}", "operator", lists.change, JSON, edits=CallList),
+    Route("POST", "/v1/lists/{list}/forecast", "viewer", lists.forecast, JSON),
     Route("POST", "/v1/lists/{list}/pause", "operator", lists.pause),
     Route("POST", "/v1/lists/{list}/resume", "operator", lists.resume),
     Route("POST", "/v1/lists/{list}/cancel", "operator", lists.cancel),

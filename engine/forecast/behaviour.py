@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -94,11 +95,11 @@ def seen_behaviour(seen: Iterable[SeenCall], ring_timeout_s: float) -> Behaviour
     if sum(one.weight for one in endings) >= ENOUGH_SEEN:
         return Behaviour(tuple(endings))
     by_kind = {one.disposition: one for one in endings}
-    for one in usual_behaviour(ring_timeout_s).endings:
-        known = by_kind.get(one.disposition)
-        known_holds = one.holds_s if known is None else known.holds_s
-        weight = one.weight + (0.0 if known is None else known.weight)
-        by_kind[one.disposition] = Ending(one.disposition, weight, known_holds)
+    for usual in usual_behaviour(ring_timeout_s).endings:
+        known = by_kind.get(usual.disposition)
+        known_holds = usual.holds_s if known is None else known.holds_s
+        weight = usual.weight + (0.0 if known is None else known.weight)
+        by_kind[usual.disposition] = Ending(usual.disposition, weight, known_holds)
     return Behaviour(tuple(by_kind.values()))
 
 
@@ -111,7 +112,9 @@ def stated_behaviour(stated: Stated, otherwise: Behaviour) -> Behaviour:
     if stated.talk_s is not None or stated.ring_s is not None:
         ring_s = USUAL_RING_S if stated.ring_s is None else stated.ring_s
         for what in ("answered", "machine"):
-            mean_s = sum(holds[what]) / len(holds[what]) if what in holds else USUAL["answered"].hold_s
+            mean_s = (
+                sum(holds[what]) / len(holds[what]) if what in holds else USUAL["answered"].hold_s
+            )
             talk_s = max(0.0, mean_s - ring_s) if stated.talk_s is None else stated.talk_s
             holds[what] = _spread(ring_s + talk_s)
     for what, usual in USUAL.items():
@@ -158,5 +161,5 @@ def _quantiles(holds: Sequence[float]) -> tuple[float, ...]:
     if len(holds) <= QUANTILES:
         return tuple(holds)
     edges = [n * len(holds) // QUANTILES for n in range(QUANTILES + 1)]
-    parts = [holds[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    parts = [holds[first:last] for first, last in pairwise(edges)]
     return tuple(sum(part) / len(part) for part in parts)

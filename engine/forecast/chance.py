@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from random import Random
+from statistics import NormalDist
 from typing import Final
 
 from engine.disposition import Disposition
 from engine.forecast.case import Behaviour
+from engine.ports.clock import Randomness
 
 SINGLY_MAX: Final = 12
 """So many calls are drawn one by one; more as numbers."""
@@ -17,15 +18,56 @@ INVERTED_MAX: Final = 12.0
 WEIGHT_LEAST: Final = 0.2
 
 
+_NORMAL: Final = NormalDist()
+_MASK: Final = (1 << 64) - 1
+
+
+class Seeded:
+    """Chance that follows from a seed: SplitMix64 (Steele, Lea and Flood, 2014). It is
+    `engine.ports.clock.Randomness`."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed & _MASK
+
+    def getrandbits(self, bits: int, /) -> int:
+        """Up to 64 of them."""
+        self._state = mixed = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        return (mixed ^ (mixed >> 31)) >> (64 - bits)
+
+    def random(self) -> float:
+        """A float in [0, 1)."""
+        return self.getrandbits(53) / 2**53
+
+
+def draw_gamma(chance: Randomness, shape: float) -> float:
+    """From the gamma distribution of scale 1 (Marsaglia and Tsang, 2000)."""
+    if shape < 1:
+        smaller = math.pow(1.0 - chance.random(), 1 / shape)
+        return draw_gamma(chance, shape + 1) * smaller
+    d = shape - 1 / 3
+    c = 1 / math.sqrt(9 * d)
+    while True:
+        x = _draw_normal(chance)
+        v = (1 + c * x) ** 3
+        if v > 0 and math.log(1.0 - chance.random()) < x * x / 2 + d * (1 - v + math.log(v)):
+            return d * v
+
+
+def _draw_normal(chance: Randomness) -> float:
+    return _NORMAL.inv_cdf(min(1 - 1e-12, max(1e-12, chance.random())))
+
+
 class Drawn:
     """The behaviour of one run: shares as they may be, by what was seen."""
 
-    def __init__(self, behaviour: Behaviour, chance: Random) -> None:
+    def __init__(self, behaviour: Behaviour, chance: Randomness) -> None:
         endings = [one for one in behaviour.endings if one.weight > 0]
         weights = [one.weight for one in endings]
         if not behaviour.is_exact:
             # Dirichlet's distribution: what the true shares may be after a sample like that.
-            weights = [chance.gammavariate(max(WEIGHT_LEAST, weight), 1.0) for weight in weights]
+            weights = [draw_gamma(chance, max(WEIGHT_LEAST, weight)) for weight in weights]
         whole = sum(weights)
         self._chance = chance
         self._shares = [weight / whole for weight in weights]
@@ -74,7 +116,7 @@ class Drawn:
             return calls - self._binomial(calls, 1 - share)
         mean = calls * share
         if mean > INVERTED_MAX:
-            drawn = self._chance.gauss(mean, math.sqrt(mean * (1 - share)))
+            drawn = mean + math.sqrt(mean * (1 - share)) * _draw_normal(self._chance)
             return min(calls, max(0, round(drawn)))
         return self._few(calls, share)
 

@@ -76,10 +76,8 @@ class Follower:
             after = after_attempt(
                 contact, self._flow, Outcome(disposition), 0.0, kept_wait_s=CONGESTION_WAIT_S
             )
-            if after.state == "completed":
-                found = DONE, 0.0
-            else:
-                found = self._note(after), after.due_at
+            is_done = after.state == "completed"
+            found = (DONE, 0.0) if is_done else (self._note(after), after.due_at)
             self._after[standing, disposition] = found
         return found
 

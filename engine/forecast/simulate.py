@@ -11,7 +11,6 @@ import heapq
 import math
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from random import Random
 from typing import Final
 
 from msgspec import Struct
@@ -23,6 +22,7 @@ from engine.forecast.days import Days
 from engine.forecast.follow import DONE, Follower
 from engine.forecast.room import NEVER, Room
 from engine.model import BlockerCode
+from engine.ports.clock import Randomness
 from engine.schedule.calling_hours import DAY_S, CallingHours, Party
 
 HORIZON_S: Final = 60.0 * DAY_S
@@ -99,7 +99,7 @@ class Simulation:
     def __init__(
         self,
         case: Case,
-        chance: Random,
+        chance: Randomness,
         step_s: float,
         steps_max: int,
         lifted: BlockerCode | None = None,

@@ -16,6 +16,10 @@ SHARED_DIGITS: Final = 7
 """Digits after the `+` by which the countries that share a code are told apart …"""
 SHARED_DIGITS_NANP: Final = 4
 """… and in the North American plan, where the area code tells."""
+SHAPES_MAX: Final = 500
+"""Combinations of how many numbers, and how the first begins, that are told apart."""
+SHAPE_WIDTH: Final = 7
+"""So many characters of a number tell where its bearer is, but for few."""
 KEPT_MAX: Final = 65_536
 """Beginnings of numbers whose region is remembered."""
 WORLD: Final = "001"
@@ -29,6 +33,7 @@ class Outline:
         self.numbers = 0
         self.regions: Counter[str] = Counter()
         self._starts: Counter[float] = Counter()
+        self._shapes: dict[tuple[int, str], tuple[str, int]] = {}
         self._grain_s = 0.0
         self.latest_at: float | None = None
 
@@ -37,6 +42,10 @@ class Outline:
         self.numbers += len(draft.tel)
         for number in draft.tel:
             self.regions[region_of(number)] += 1
+        shape = len(draft.tel), draft.tel[0][:SHAPE_WIDTH]
+        if shape in self._shapes or len(self._shapes) < SHAPES_MAX:
+            example, count = self._shapes.get(shape, (draft.tel[0], 0))
+            self._shapes[shape] = example, count + 1
         at = draft.starttime
         if self.latest_at is None or at > self.latest_at:
             self.latest_at = at
@@ -48,6 +57,11 @@ class Outline:
     def starts(self) -> tuple[tuple[float, int], ...]:
         """(moment, contacts that start then), rising."""
         return tuple(sorted(self._starts.items()))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, str, int], ...]:
+        """(numbers, one that is like the first, contacts of which that is so), of nearly all contacts."""
+        return tuple((tels, example, n) for (tels, _), (example, n) in self._shapes.items())
 
     def _round(self) -> None:
         while len(self._starts) > MOMENTS_MAX:

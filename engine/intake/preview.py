@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct, field
 
 from engine.model import Flow, Report
-from engine.outlook import Forecast, Starts
+from engine.outlook import Forecast, Shapes, Starts
 
-Forecaster = Callable[[Flow, Starts, float], Awaitable[Forecast | None]]
-"""Given a flow, when contacts start, and the moment it is: when their calls would end. None where nobody is
-there to tell."""
+Forecaster = Callable[[Flow, Starts, Shapes, float], Awaitable[Forecast | None]]
+"""Given a flow, when contacts start, what they are like, and the moment it is: when their calls would
+end. None where nobody is there to tell."""
 
 
 class Preview(Struct, frozen=True):
@@ -38,6 +38,8 @@ class Preview(Struct, frozen=True):
     forecast: Forecast | None = None
 
 
-async def no_forecast(_flow: Flow, _starts: Starts, _now: float) -> Forecast | None:
+async def no_forecast(
+    _flow: Flow, _starts: Starts, _shapes: Shapes, _now: float
+) -> Forecast | None:
     """Of an intake that has no engine around it."""
     return None

@@ -213,7 +213,7 @@ class Intake:
             earliest_at=verdict.earliest_at,
             latest_at=outline.latest_at,
             duplicate_of=None if earlier is None else earlier.id,
-            forecast=await self._forecast(flow, outline.starts, now),
+            forecast=await self._forecast(flow, outline.starts, outline.shapes, now),
         )
 
     async def submit_contacts(

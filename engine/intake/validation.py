@@ -89,6 +89,8 @@ class OutlineTold(Struct, frozen=True):
     starts: tuple[tuple[float, int], ...]
     """(moment, contacts that start then), rising."""
     latest_at: float | None
+    shapes: tuple[tuple[int, str, int], ...] = ()
+    """(numbers, one that is like the first, contacts of which that is so)."""
 
 
 class Verdict(Struct, frozen=True, tag="verdict"):
@@ -309,7 +311,7 @@ class _Tally:
         if seen is None:
             return None
         countries = dict(sorted(seen.regions.items(), key=lambda one: (-one[1], one[0])))
-        return OutlineTold(seen.numbers, countries, seen.starts, seen.latest_at)
+        return OutlineTold(seen.numbers, countries, seen.starts, seen.latest_at, seen.shapes)
 
 
 def _validate(job: Submitted) -> Iterator[Piece | Verdict]:

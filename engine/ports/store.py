@@ -18,6 +18,7 @@ from engine.events import StoredEvent
 from engine.ports.activations import ActivationStore
 from engine.ports.agent_store import AgentStore
 from engine.ports.dial_store import DialStore
+from engine.ports.forecast_store import ForecastStore
 from engine.ports.intake_store import IntakeStore
 from engine.ports.letters import LetterStore
 from engine.ports.moving import MovingStore
@@ -42,6 +43,7 @@ class Store(
     ActivationStore,
     WebhookStore,
     ReadStore,
+    ForecastStore,
     Protocol,
 ):
     """All of it. An implementation is made with a function that is called, in the engine's thread and

@@ -9,6 +9,7 @@ from sim.memory_store.agents import MemoryAgents
 from sim.memory_store.audit import MemoryAudit, audited
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
+from sim.memory_store.forecasts import MemoryForecasts
 from sim.memory_store.keys import MemoryKeys
 from sim.memory_store.letters import MemoryLetters
 from sim.memory_store.moving import MemoryMoving
@@ -33,6 +34,7 @@ class MemoryStore(
     MemoryLetters,
     MemoryActivations,
     MemoryReading,
+    MemoryForecasts,
 ):
     """The port `engine.ports.store.Store` in dicts and heaps, without threads, and so at home under a
     virtual clock.

@@ -46,10 +46,11 @@ from api.http.views.calls import AttemptView, CallView, ContactView, RecordingVi
 from api.http.views.dids import DidView
 from api.http.views.do_not_call import DoNotCallChangeView, DoNotCallView
 from api.http.views.flows import FlowView, PromptView
-from api.http.views.lists import ListView, MulticastView
+from api.http.views.lists import ForecastView, ListView, MulticastView
 from engine.account_form import AccountChangeForm, AccountForm
 from engine.did_form import DidChangeForm, DidForm, RestForm
 from engine.flow_form import FlowForm
+from engine.forecast.behaviour import Stated
 from engine.intake.bodies import CallRequest
 from engine.keys import KeyForm, RotationForm
 from engine.rescheduling import ListChangeForm, StartForm
@@ -362,6 +363,13 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ),
     ("GET", f"{LIST}/rejected.csv"): Described(
         "Get the rows that were not taken, with why", media_type=CSV_TYPE
+    ),
+    ("POST", f"{LIST}/forecast"): Described(
+        "Tell when a list will end, and what keeps it from ending sooner",
+        ForecastView,
+        takes=Stated,
+        example={"answer_rate": 0.4, "talk_s": 30},
+        codes=("forecast_busy", "busy"),
     ),
     ("POST", f"{LIST}/pause"): Described(
         "Let no more call of a list begin", ListView, codes=("list_finished",)

@@ -9,10 +9,13 @@ import msgspec
 
 from api.http.csv_stream import Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer
-from api.http.problem import not_found
+from api.http.problem import Problem, not_found
 from api.http.resources.contacts import show_contacts
-from api.http.views.lists import show_list
+from api.http.views.lists import show_forecast, show_list
 from engine.events import rfc3339
+from engine.forecast.behaviour import Stated
+from engine.forecaster import ForecastBusy
+from engine.form import read_form
 from engine.intake.answer import guard_cell, make_rejected_header, make_rejected_row
 from engine.model import TELS_MAX, Attempt, CallList, Contact, status_of
 
@@ -74,6 +77,21 @@ async def change(exchange: Exchange) -> Answer:
         exchange.account.id, found.id, exchange.read_json()
     )
     return await _answer(exchange, changed)
+
+
+async def forecast(exchange: Exchange) -> Answer:
+    """POST /v1/lists/{list}/forecast"""
+    call_list = await find_list(exchange)
+    flow = await exchange.store.get_flow(call_list.account, call_list.flow)
+    if flow is None:
+        raise not_found("flow", call_list.flow)
+    stated = read_form(exchange.read_json() if exchange.body else {}, Stated)
+    try:
+        told = await exchange.engine.forecaster.forecast_list(flow, call_list, stated, exchange.now)
+    except ForecastBusy:
+        detail = "A forecast for this account is being made: ask again when it is done."
+        raise Problem("forecast_busy", detail, headers={"Retry-After": "5"}) from None
+    return answer(show_forecast(told))
 
 
 async def pause(exchange: Exchange) -> Answer:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from api.http.views.encoding import show_time
 from engine.disposition import Disposition
 from engine.events import rfc3339
+from engine.forecast.behaviour import RatesFrom
 from engine.intake.preview import Preview
 from engine.intake.receipt import Receipt
 from engine.model import (
@@ -35,14 +36,42 @@ class CountsView(Struct, frozen=True):
     completed: int
 
 
+class ChannelsView(Struct, frozen=True):
+    """How many calls are up on an average."""
+
+    at: str
+    """From then on."""
+    calls: float
+
+
 class ForecastView(Struct, frozen=True):
     """When the calls of a list would end."""
 
     ends_at: str | None
-    """None where no end is in sight: no number to call from, or calling windows that never open."""
+    """In the middle of all runs; null where no end is in sight: no number to call from, or calling windows
+    that never open."""
     calls_per_s: float
-    bottleneck: BlockerCode
+    """On an average, until then."""
+    bottleneck: BlockerCode | None
+    """What holds contacts back for the longest; null where nothing does."""
     assumes: str
+    earliest_at: str | None
+    """The list ends between these two, nine times of ten."""
+    latest_at: str | None
+    contacts: int
+    """That are still to be called."""
+    attempts: int
+    """Calls that are still to be made, on an average."""
+    without_bottleneck_at: str | None
+    """The end, were the bottleneck not there."""
+    held_s: dict[BlockerCode, float]
+    """For how many seconds what holds contacts back, the longest first."""
+    channels: list[ChannelsView]
+    """Calls at once over time: at most 48 points."""
+    rates_from: RatesFrom
+    """Whether what calls come to is as stated, as seen of the flow, or as usual."""
+    calls_seen: int
+    runs: int
 
 
 class PreflightView(Struct, frozen=True):
@@ -189,17 +218,26 @@ def show_preview(flow: Flow, name: str, preview: Preview, now: float) -> ListVie
                 show_time(preview.latest_at),
             ),
             duplicate_of=preview.duplicate_of,
-            forecast=_show_forecast(preview.forecast),
+            forecast=None if preview.forecast is None else show_forecast(preview.forecast),
         ),
     )
 
 
-def _show_forecast(forecast: Forecast | None) -> ForecastView | None:
-    if forecast is None:
-        return None
+def show_forecast(forecast: Forecast) -> ForecastView:
+    """A forecast as the API shows it."""
     return ForecastView(
-        show_time(forecast.ends_at),
-        forecast.calls_per_s,
-        forecast.bottleneck,
-        forecast.assumes,
+        ends_at=show_time(forecast.ends_at),
+        calls_per_s=forecast.calls_per_s,
+        bottleneck=forecast.bottleneck,
+        assumes=forecast.assumes,
+        earliest_at=show_time(forecast.earliest_at),
+        latest_at=show_time(forecast.latest_at),
+        contacts=forecast.contacts,
+        attempts=forecast.attempts,
+        without_bottleneck_at=show_time(forecast.without_bottleneck_at),
+        held_s=forecast.held_s,
+        channels=[ChannelsView(rfc3339(at), calls) for at, calls in forecast.channels],
+        rates_from=forecast.rates_from,
+        calls_seen=forecast.calls_seen,
+        runs=forecast.runs,
     )

@@ -31,6 +31,7 @@ from engine.dial.pacing import Tally
 from engine.dial.router import Router
 from engine.did_health import RestRules
 from engine.events import Event
+from engine.forecaster import Forecaster, Installation
 from engine.holding import Holding
 from engine.ids import IdSource
 from engine.intake.submission import Intake
@@ -166,6 +167,8 @@ class StillEngine:
         scheduler = Scheduler(store, clock, lambda _work: Hold(None))
         router = Router(clock, limits_of_engine(1, 1), ())
         self.rescheduling = Rescheduling(store, clock, scheduler)
+        installation = Installation(10, 10, (), (), (), None)
+        self.forecaster = Forecaster(store, InlineWorkers(), Random(1), installation)
         self.holding = Holding(
             store,
             clock,

@@ -1,0 +1,60 @@
+"""Contacts put together that are alike."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from engine.disposition import Disposition
+from engine.forecast.case import SHAPES_MAX, Cohort
+from engine.model import Contact
+from engine.schedule.zones import zones_of
+
+Shape = tuple[float, tuple[str, ...], int, int, int, tuple[tuple[Disposition, int], ...]]
+"""(due_at, zones, tels, tel_index, spent, tries)."""
+
+
+def due_minute(due_at: float, now: float) -> float:
+    """At `now`, or at the end of a minute."""
+    return now if due_at <= now else math.ceil(due_at / 60.0) * 60.0
+
+
+class Cohorts:
+    """Counts contacts by what they are like."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._counts: Counter[Shape] = Counter()
+
+    def note(self, contact: Contact, count: float = 1.0) -> None:
+        """One more, who stands for so many."""
+        shape = (
+            due_minute(contact.due_at, self._now),
+            zones_of(contact.number),
+            len(contact.tel),
+            contact.tel_index,
+            contact.spent,
+            tuple(sorted(contact.tries.items())),
+        )
+        self._counts[shape] += count  # type: ignore[assignment]
+
+    def told(self, whole: int | None = None) -> list[Cohort]:
+        """The cohorts, of `whole` contacts together where that is known."""
+        counted = sum(self._counts.values())
+        scale = 1.0 if whole is None or not counted else whole / counted
+        return round_cohorts(
+            (shape, count * scale) for shape, count in self._counts.most_common(SHAPES_MAX)
+        )
+
+
+def round_cohorts(shapes: Iterable[tuple[Shape, float]]) -> list[Cohort]:
+    """Whole contacts, whose sum is that of the fractions."""
+    found, owed = [], 0.0
+    for (due_at, zones, tels, tel_index, spent, tries), share in shapes:
+        owed += share
+        count = round(owed)
+        owed -= count
+        if count > 0:
+            found.append(Cohort(due_at, count, zones, tels, tel_index, spent, dict(tries)))
+    return found
