@@ -1,0 +1,28 @@
+"""When a list will end, asked over HTTP."""
+
+from __future__ import annotations
+
+from tests.api.http.world import World
+
+
+async def test_a_list_without_a_trunk_has_no_end_in_sight(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    reply = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
+    assert reply.status == 200
+    told = (reply.json["ends_at"], reply.json["bottleneck"], reply.json["rates_from"])
+    assert told == (None, "no_trunk", "usual")
+
+
+async def test_what_is_stated_wrongly_is_refused(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    reply = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast", {"answer_rate": 2})
+    assert reply.problem == (422, "invalid_body")
+
+
+async def test_one_forecast_is_made_at_a_time_for_each_account(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    path = f"/v1/lists/{call_list}/forecast"
+    with world.engine.forecaster._taken("acc_1"):
+        busy = await world.client("viewer").post(path)
+    assert busy.problem == (429, "forecast_busy")
+    assert (await world.client("viewer").post(path)).status == 200
