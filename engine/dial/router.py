@@ -397,7 +397,7 @@ class Router:
         """Take a contact that one agent is to talk with, if that one is free."""
         number = work.contact.agent
         assert number is not None
-        floor = desk.floor
+        floor, was_freed = desk.floor, desk.flow.id in self._freed
         seat = floor.seat_at(number) or floor.invite_guest(number)
         ticket = floor.reserve(work, seat, trio.current_time())
         if ticket is None:
@@ -413,6 +413,9 @@ class Router:
         if hold is not None:
             ticket.close()
             work.claim = None
+            if not was_freed:
+                # The agent was taken and given back: offered again for that, it would come here for ever.
+                self._freed.pop(desk.flow.id, None)
         return hold
 
     def _note_channel(self, flow: str) -> None:

@@ -249,7 +249,7 @@ class Workforce:
         with self._services.live.follow(LiveCall(seat.agent.account)):
             try:
                 if floor.is_standing:
-                    reason = await self._hold_line(floor, seat, reached)
+                    reason = await self._reach_and_hold(floor, seat, reached)
                 else:
                     floor.step(seat, "come")
                     reached.set()
@@ -262,9 +262,25 @@ class Workforce:
         floor.dismiss(seat)
         reached.set()
 
+    async def _reach_and_hold(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:
+        """As `_hold_line`, of an agent who may go before their telephone is answered: it rings no more."""
+        floor.step(seat, "ring")
+        reason = "asked"
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                while seat.state == "calling":
+                    await floor.wait_change(seat)
+                if seat.state == "away":
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            reason = await self._hold_line(floor, seat, reached)
+            nursery.cancel_scope.cancel()
+        return reason
+
     async def _hold_line(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:
         """Call the agent, and keep the telephone up for customers; why it is over."""
-        floor.step(seat, "ring")
         flow, agent = floor.flow, seat.agent
         request = LegRequest(
             account=agent.account,

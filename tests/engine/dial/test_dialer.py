@@ -13,6 +13,7 @@ from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.office import AGENT_PREFIX, answering, dialer, is_agent, office
+from tests.engine.made import did
 from tests.engine.world import people
 
 
@@ -88,6 +89,31 @@ async def test_an_agent_who_does_not_answer_does_not_come(autojump_clock: MockCl
         assert one.at_work.show(agent).presence == "away"
         [ended] = one.events("leg.ended")
         assert ended["data"]["outcome"] == "no_answer"
+
+
+async def test_an_agent_who_goes_before_the_telephone_is_answered_is_rung_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer()) as one:
+        [agent] = await one.hire(1)
+        refused: list[str] = []
+
+        async def come() -> None:
+            try:
+                await one.at_work.set_presence(agent, "available")
+            except Conflict as conflict:
+                refused.append(conflict.code)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come)
+            await trio.sleep(0.5)
+            await one.at_work.set_presence(agent, "away")
+        assert refused == ["agent_unreached"]
+        [ended] = one.events("leg.ended")
+        assert ended["data"]["outcome"] == "canceled"
+        assert one.events("leg.answered") == []
+        assert one.world.telephony.up == 0
+        assert (await one.at_work.set_presence(agent, "available")).presence == "available"
 
 
 async def test_a_customer_whose_agent_hangs_up_meanwhile_is_abandoned_after_two_seconds(
@@ -257,6 +283,21 @@ async def test_a_single_call_whose_agent_does_not_answer_rings_no_customer(
         assert one.events("contact.completed")[0]["data"]["disposition"] == "skipped"
         assert one.events("contact.completed")[0]["data"]["reason"] == "agent_not_reached"
         assert [is_agent(call.request) for call in one.world.telephony.dialed] == [True]
+
+
+async def test_a_single_call_that_finds_no_room_at_a_did_waits_and_lets_the_engine_rest(
+    autojump_clock: MockClock,
+) -> None:
+    """The customer comes first, and the DID is slow."""
+    slow = did(cps=0.1, channels=5_000)
+    async with office(answering(talk_s=5.0), dialer(first="customer"), dids=[slow]) as one:
+        for place in range(6):
+            number = f"{AGENT_PREFIX}{place:04d}"
+            await one.call(f"cnt_{place}", agent=number, tel=(f"+1415888{place:04d}",))
+        with trio.fail_after(200):
+            await one.world.wait_done("lst_calls")
+        called = [call for call in one.world.telephony.dialed if not is_agent(call.request)]
+        assert len(called) == 6
 
 
 async def test_two_single_calls_of_one_agent_go_one_after_the_other(
