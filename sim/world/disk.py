@@ -126,7 +126,7 @@ class ProcessStore:
 
         async def write(*args: Any, **kwargs: Any) -> Any:
             self._process.step()
-            if name == "begin_attempt":
+            if name in ("begin_attempt", "begin_leg"):
                 self._disk.intents.append((trio.current_time(), args[0].did))
             if self._disk.is_full:
                 await trio.lowlevel.checkpoint()

@@ -3,6 +3,7 @@ reorders what is sent, and that is cut off at times."""
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -35,6 +36,13 @@ REPEATED: Final = 0.2
 """Share of calls whose 180 comes twice."""
 OVERTAKEN: Final = 0.1
 """Share of calls whose 180 comes after the answer, and so never."""
+AGENT_RINGS: Final = 0.1
+"""Share of calls to agents that ring, and are not answered."""
+AGENT_BUSY: Final = 0.05
+AGENT_BREAKS: Final = 0.1
+"""Share of answered calls to agents that the network loses."""
+AGENT_STAYS_S: Final = 120.0
+"""How long an agent stays on the line, on average."""
 UNHEARD: Final = CallScript(ring_after_s=None, final_after_s=None, code=0)
 """Of a call that gets no answer at all."""
 NINE: Final = press("9")
@@ -90,6 +98,8 @@ class WorldNetwork:
         if redirected < REDIRECTED:
             number = f"{request.number[:-4]}{int(other * 10_000):04}"
             return CallScript(ring_after_s=None, final_after_s=0.2, code=302, redirected_to=number)
+        if request.attempt.startswith("leg_"):
+            return self._cut_off(_by_agent(other, overtaken, which, opts_out), request.trunk, now)
         plan = plan_call(self._profile, self._seed, request.number, int(which * 2**32))
         if plan.code == 0:
             return UNHEARD
@@ -132,7 +142,8 @@ class WorldNetwork:
     def note_invite(self, request: CallRequest, process: Process, script: CallScript) -> None:
         """An INVITE left."""
         now = trio.current_time()
-        kept = self._store.tables.attempts.get(request.attempt)
+        tables = self._store.tables
+        kept = tables.attempts.get(request.attempt) or tables.legs.get(request.attempt)
         self.tape.add(
             Invite(
                 at=now,
@@ -151,6 +162,18 @@ class WorldNetwork:
     def note_over(self, attempt: str, died: bool) -> None:
         """A call that was dialled is over."""
         self.tape.add(CallOver(trio.current_time(), attempt, died))
+
+
+def _by_agent(answers: float, after: float, leaves: float, breaks: float) -> CallScript:
+    """What becomes of a call to an agent, by draws of [0, 1): most answer, and hang up at any moment."""
+    after_s = 0.5 + 4 * after
+    if answers < AGENT_RINGS:
+        return CallScript(ring_after_s=after_s, final_after_s=None)
+    if answers < AGENT_RINGS + AGENT_BUSY:
+        return CallScript(ring_after_s=None, final_after_s=after_s, code=486)
+    talk_s = AGENT_STAYS_S * -math.log(1 - leaves)
+    breaks_after_s = after_s + talk_s / 2 if breaks < AGENT_BREAKS else None
+    return CallScript(final_after_s=after_s, talk_s=talk_s, breaks_after_s=breaks_after_s)
 
 
 class ProcessTelephony:

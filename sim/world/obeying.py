@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import trio
 from msgspec import Struct
 
 from engine.do_not_call import DoNotCall
@@ -13,6 +14,10 @@ from sim.world.plan import Action
 
 if TYPE_CHECKING:
     from sim.world.run import World
+
+
+PATIENCE_S: Final = 60.0
+"""How long somebody waits for an agent's telephone to be answered."""
 
 
 class Reply(Struct, frozen=True):
@@ -51,6 +56,8 @@ async def obey(world: World, engine: Engine, action: Action, target: str) -> Rep
             for account in accounts:
                 await engine.store.put_do_not_call(account, [one])
             return Reply("done")
+        case "agent_comes" | "agent_goes" | "agent_parts":
+            return await _tell_agent(world, engine, action, target)
         case "rest_did":
             rest = {"for_s": action.amount} if action.amount else {}
             await engine.dids.rest(None, target, rest)
@@ -88,6 +95,27 @@ async def _reschedule(world: World, engine: Engine, action: Action, target: str)
     else:
         found = await rescheduling.change_contact(tables.contacts[target].account, target, form)
     return Reply("none") if found is None else Reply("done", until=starttime)
+
+
+async def _tell_agent(world: World, engine: Engine, action: Action, target: str) -> Reply:
+    agent = world.store.tables.agents[target]
+    if action.deed == "agent_parts":
+        engine.staffing.at_work.part(agent)
+        return Reply("done")
+    presence = "available" if action.deed == "agent_comes" else "away"
+    flow = world.store.tables.flows[agent.flow]
+    process = world.process
+    assert process is not None
+    with trio.CancelScope(deadline=trio.current_time() + PATIENCE_S) as scope:
+        # Whose telephone rings as the process dies is told nothing.
+        process.on_death[scope] = scope.cancel
+        try:
+            found = await engine.staffing.change_agent(flow, target, {"presence": presence})
+            return Reply("none" if found is None else "done")
+        finally:
+            process.on_death.pop(scope, None)
+    process.check()
+    return Reply("unavailable")
 
 
 async def _hold(world: World, engine: Engine, action: Action, target: str) -> Reply:

@@ -8,7 +8,8 @@ from typing import Final
 
 import trio
 
-from engine.model import Blocker, BlockerCode, Cap, Contact, windows_of
+from engine.agent import Leg
+from engine.model import Attempt, Blocker, BlockerCode, Cap, Contact, windows_of
 from sim.world.hours import country_of, may_call
 from sim.world.view import BUSY_S, INTENT_S, SLACK_S, View
 
@@ -21,6 +22,8 @@ NOTICED_S: Final = 30.0 + SLACK_S
 """How long after the clock was set reasons may still be those of the time before: nobody tells of it, and
 the engine looks so often (`engine.schedule.scheduler.CLOCK_CHECK_S`)."""
 UNHEARD: Final = 50
+AGENT_S: Final = 10.0
+"""How long an agent may be free before a customer is sought."""
 TROUBLE_S: Final = 10.0
 
 
@@ -182,7 +185,10 @@ def _is_at_day_cap(contact: Contact, view: View) -> bool:
     most = rules.country_caps.get(country, rules.country_calls_per_day)
     if rules.calls_per_day is None and most is None:
         return False
-    made = [tables.attempts[one] for one in tables.attempts_of_account.get(contact.account, ())]
+    made: list[Attempt | Leg] = [
+        tables.attempts[one] for one in tables.attempts_of_account.get(contact.account, ())
+    ]
+    made += (one for one in tables.legs.values() if one.account == contact.account)
     if rules.calls_per_day is not None and len(made) >= rules.calls_per_day:
         return True
     return most is not None and sum(country_of(one.number) == country for one in made) >= most
@@ -244,6 +250,18 @@ def _is_engaged(by: str, number: str, view: View) -> bool:
     return view.was_over_at(by, number) >= trio.current_time() - BUSY_S - SLACK_S
 
 
+def _agents_busy(contact: Contact, view: View) -> bool:
+    """No agent is free, or those who are have calls in the air that count on them; or the contact is for one
+    agent, who may be called for it again and again."""
+    flow = view.flow_of(contact)
+    if flow.kind != "dialer":
+        return False
+    if contact.agent is not None:
+        return True
+    up = view.up(lambda _did, _trunk, name: name in (flow.id, ""))
+    return view.free_agents(flow.id, AGENT_S) <= up
+
+
 def _never(_contact: Contact, _view: View) -> bool:
     """Of reasons that nothing in this world gives."""
     return False
@@ -268,7 +286,7 @@ CHECKS: Final[Mapping[BlockerCode, Callable[[Contact, View], bool]]] = MappingPr
         "engine_limit": _engine_limit,
         "callee_cap": _callee_cap,
         "retry_wait": _retry_wait,
-        "agents_busy": _never,
+        "agents_busy": _agents_busy,
         "account_stopped": _account_stopped,
         "account_paused": _account_paused,
         "list_canceled": _list_canceled,

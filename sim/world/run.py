@@ -220,6 +220,8 @@ class World:
             await self.store.add_did(did)
         for flow in self.plan.flows:
             await self.store.add_flow(flow)
+        for agent in self.plan.agents:
+            await self.store.add_agent(agent)
 
     async def _keep_running(self) -> None:
         """One process after the other, as long as the world goes on."""

@@ -120,6 +120,9 @@ class FactData(Struct, frozen=True):
     scope: str | None = None
     reason: str | None = None
     contacts: int = 0
+    agent: str | None = None
+    leg: str | None = None
+    presence: str | None = None
 
 
 class Fact(Struct, frozen=True):

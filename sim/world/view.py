@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -58,6 +59,8 @@ class View:
         self._ahead_s = plan.epoch
         self._clocked: list[tuple[float, str]] = []
         """What the clock showed at each call, and its DID, where the clock is set in this world."""
+        self._free: dict[str, tuple[str, float]] = {}
+        """By agent: their flow, and since when nobody has been theirs; infinite where somebody is."""
         self._dids = {did.number: did for did in plan.dids}
 
     def read(self, entry: Entry) -> None:
@@ -78,6 +81,11 @@ class View:
                         insort(self.begun[caller], entry.at)
             case Told(type="attempt.ended"):
                 self._note_end(entry)
+            case Told(type="agent.presence"):
+                fact = read_fact(entry)
+                if fact.data.agent is not None:
+                    is_free = fact.data.presence == "available"
+                    self._free[fact.data.agent] = (fact.flow or "", entry.at if is_free else inf)
 
     def _note_invite(self, invite: Invite) -> None:
         self._note_begun(invite.caller, invite.at)
@@ -125,6 +133,11 @@ class View:
         """When the latest call of a list or an account to a number was over, if that is not long ago."""
         return self.over.get((by, number), -1e9)
 
+    def free_agents(self, flow: str, for_s: float) -> int:
+        """Agents of a flow who have been free for so long."""
+        since = trio.current_time() - for_s
+        return sum(of == flow and at <= since for of, at in self._free.values())
+
     @property
     def wall(self) -> float:
         """What the engine's clock shows."""
@@ -149,6 +162,9 @@ class View:
         for attempt in tables.open_attempts:
             one = tables.attempts[attempt]
             calls[attempt] = one.did, one.trunk, one.flow
+        for leg in tables.open_legs:
+            other = tables.legs[leg]
+            calls[leg] = other.did, other.trunk, other.flow
         return sum(is_its(*call) for call in calls.values())
 
     def began(self, dids: Iterable[str], within_s: float) -> int:

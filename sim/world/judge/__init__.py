@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from sim.world.judge.agents import AgentRules
 from sim.world.judge.case import Breach, Call, Case, Rules
 from sim.world.judge.contacts import ContactRules
 from sim.world.judge.deliveries import DeliveryRules
@@ -33,6 +34,7 @@ __all__ = ["Breach", "Judge", "judge"]
 RULES: Final[Sequence[type[Rules]]] = (
     EventRules,
     ContactRules,
+    AgentRules,
     DeliveryRules,
     HourRules,
     LimitRules,

@@ -153,9 +153,10 @@ class LimitRules(Rules):
 
     def _parties_of(self, invite: Invite, call: Call | None) -> Sequence[_Party]:
         parties = [self._engine, self._trunks[invite.trunk], self._dids[invite.caller]]
-        if call is not None:
-            account = call.attempt.account
-            parties += (self._flows[call.attempt.flow], self._accounts[account])
+        one = self.case.tables.legs.get(invite.attempt) if call is None else call.attempt
+        if one is not None:
+            account = one.account
+            parties += (self._flows[one.flow], self._accounts[account])
             if self._countries:
                 limited = self._countries.get((account, country_of(invite.number)))
                 parties += () if limited is None else (limited,)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from engine.agent import Leg
 from engine.model import Attempt
 from sim.world.judge.case import Call, Case, Rules
 from sim.world.tape import Answered, Asked, Entry, Fact, Invite, Listed, Told
@@ -57,16 +58,17 @@ class _Bans:
         if ban not in kept:
             kept.append(ban)
 
-    def bar(self, attempt: Attempt) -> bool:
-        """Whether an attempt is one that must not be."""
-        account, at = attempt.account, attempt.initiated_at
-        for number in (attempt.number, attempt.redirected_from):
+    def bar(self, call: Attempt | Leg) -> bool:
+        """Whether a call is one that must not be."""
+        account, at = call.account, call.initiated_at
+        redirected_from = call.redirected_from if isinstance(call, Attempt) else None
+        for number in (call.number, redirected_from):
             if number is None:
                 continue
             lengths = self._lengths.get(account, ())
             for entry in (number, *(f"{number[:length]}*" for length in lengths)):
                 bans = self._of.get((account, entry), ())
-                if any(ban.bars(attempt.flow, at) for ban in bans):
+                if any(ban.bars(call.flow, at) for ban in bans):
                     return True
         return False
 
@@ -176,6 +178,10 @@ class ObedienceRules(Rules):
             if self._bans.bar(attempt):
                 what = f"{attempt.id} to {attempt.number}"
                 self.case.note("nobody is called who must not be", what)
+        elif told.type == "leg.initiated":
+            leg = self.case.tables.legs.get(fact.data.leg or "")
+            if leg is not None and self._bans.bar(leg):
+                self.case.note("nobody is called who must not be", f"{leg.id} to {leg.number}")
         if self._endings is not None and fact.attempt is not None:
             self._endings.note_event(fact)
 

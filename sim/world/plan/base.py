@@ -78,6 +78,7 @@ class _Draw:
             dids=tuple(dids),
             accounts=tuple(accounts),
             flows=tuple(flows),
+            agents=(),
             actions=tuple(sorted(actions, key=lambda one: one.at)),
             outages=tuple(self._outages(trunks, horizon_s)),
             disk=tuple(self._disk(horizon_s)),

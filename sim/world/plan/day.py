@@ -56,6 +56,7 @@ def draw_day(seed: int, contacts: int, hours: float = HOURS) -> Plan:
         dids=tuple(dids),
         accounts=tuple(accounts),
         flows=tuple(flows),
+        agents=(),
         actions=tuple(_triggers(flows, contacts, horizon_s, chance)),
         outages=(),
         disk=(),

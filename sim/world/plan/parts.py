@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from engine.agent import Agent
 from engine.dial.trunk import TrunkSettings
 from engine.model import Account, Cap, Did, Flow
 from sim.profile import Profile
@@ -75,6 +76,9 @@ Deed = Literal[
     "reschedule_list",
     "reschedule_contact",
     "prioritise_list",
+    "agent_comes",
+    "agent_goes",
+    "agent_parts",
     "rest_did",
     "resume_did",
     "listener_off",
@@ -92,7 +96,7 @@ class Action(Struct, frozen=True):
     """Seconds of the world."""
     deed: Deed
     target: str = ""
-    """The flow, list (by its place among those that were taken), account or number."""
+    """The flow, list (by its place among those that were taken), account, agent or number."""
     amount: float = 0.0
     """Seconds by which the clock is set, for which a number is listed or a DID rests, or to a start time."""
     body: bytes = b""
@@ -135,6 +139,7 @@ class Plan(Struct, frozen=True):
     dids: tuple[Did, ...]
     accounts: tuple[Account, ...]
     flows: tuple[Flow, ...]
+    agents: tuple[Agent, ...]
     actions: tuple[Action, ...]
     outages: tuple[Outage, ...]
     disk: tuple[DiskTrouble, ...]
