@@ -20,8 +20,10 @@ TICKS: Final = 5
 """About so many on each axis."""
 LINES_MAX: Final = 8
 """More in one picture cannot be told apart: those that reach highest are drawn."""
-DASHES: Final = ("", "6 3", "2 3", "8 3 2 3")
-"""A line is known by its dashes as well as by its colour."""
+COLOURS: Final = 4
+"""The page's."""
+DASHES: Final = ("", "6 3")
+"""Lines that have the same colour are told apart by them."""
 
 
 def plot_lines(title: str, unit: str, lines: Mapping[str, Points]) -> str:
@@ -83,9 +85,9 @@ def _draw_line(place: int, points: Points, last_s: float, top: float) -> str:
 
 
 def _style(place: int) -> str:
-    dashes = DASHES[place % len(DASHES)]
+    dashes = DASHES[place // COLOURS % len(DASHES)]
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'class="line" style="stroke:var(--line-{place % 4})"{dashed}'
+    return f'class="line" style="stroke:var(--line-{place % COLOURS})"{dashed}'
 
 
 def _place_x(at_s: float, last_s: float) -> float:

@@ -47,15 +47,29 @@ def list_children(pid: int) -> list[int]:
     return [one for child in below for one in (child, *list_children(child))]
 
 
+def usage_own(pid: int) -> Usage:
+    """A process without any child's time, even of those that have ended. Raises `ProcessLookupError` when it
+    is gone."""
+    user, system, _, _, resident_mb = _read_stat(pid)
+    return Usage(user + system, resident_mb)
+
+
 def _usage_of_one(pid: int) -> tuple[float, float]:
+    *spent_s, resident_mb = _read_stat(pid)
+    return sum(spent_s), resident_mb
+
+
+def _read_stat(pid: int) -> tuple[float, float, float, float, float]:
+    """Seconds: user, system, and the same of children that have ended; memory, MiB."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
         raise ProcessLookupError(pid) from None
-    user, system, children_user, children_system = (int(field) for field in fields[11:15])
-    pages = int(fields[21])
-    cpu_s = (user + system + children_user + children_system) / TICKS_PER_S
-    return cpu_s, pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    user, system, of_children, of_children_system = (
+        int(field) / TICKS_PER_S for field in fields[11:15]
+    )
+    resident_mb = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return user, system, of_children, of_children_system, resident_mb
 
 
 def _children(pid: int) -> list[int]:

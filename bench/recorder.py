@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from bench.processes import Usage, list_children, usage_alone
+from bench.processes import Usage, list_children, usage_own
 from bench.scenario import Points
 
 SAMPLE_S: Final = 0.5
@@ -73,7 +73,7 @@ class Recorder:
         alive = {pid}
         for one in [pid, *list_children(pid)]:
             try:
-                self._process_of(one, pid).add(now, usage_alone(one))
+                self._process_of(one, pid).add(now, usage_own(one))
             except ProcessLookupError:
                 continue  # it ended just now
             except _TooMany:

@@ -16,7 +16,7 @@ import trio
 from api.__main__ import run
 from bench import run as running
 from bench.page import make_page
-from bench.plots import plot_lines
+from bench.plots import LINES_MAX, plot_lines
 from bench.recorder import POINTS_MAX, Recorder, Series, name_process
 from bench.scenario import Limit, Measurement, Scenario, Show, Size
 
@@ -92,6 +92,18 @@ def test_a_plot_is_an_svg_with_a_title_that_says_what_is_in_it() -> None:
     (line,) = [path for path in picture.findall("path") if path.get("class") == "line"]
     assert line.get("d") == "M64.0 208.0 L708.0 12.0"
     assert plot_lines("nothing", "s", {"none": []}) == ""
+
+
+def test_no_two_lines_of_a_plot_look_the_same() -> None:
+    names = [f"line {n}" for n in range(LINES_MAX + 1)]
+    text = plot_lines("many", "s", {name: [(0.0, 1.0), (1.0, 2.0)] for name in names})
+    figure = ET.fromstring(text)
+    looks = [
+        (path.get("style"), path.get("stroke-dasharray"))
+        for path in figure.findall("svg/path[@class='line']")
+    ]
+    assert len(set(looks)) == len(looks) == LINES_MAX
+    assert "and 1 more that are not drawn" in str(figure.findtext("svg/desc"))
 
 
 def test_a_series_is_thinned_out_evenly_and_never_longer_than_its_bound() -> None:
