@@ -46,5 +46,5 @@ async def test_calls_of_a_flow_that_have_ended_are_told(kit: Kit) -> None:
     attempt = await begin(store, first)
     await end(store, attempt, waiting_again(first), at=NOW + 9)
     await begin(store, second, 2)
-    assert await store.seen_calls(ACME, FLOW, 10) == [SeenCall("answered", 8.0)]
+    assert await store.seen_calls(ACME, FLOW, 10) == [SeenCall("busy", 8.0)]
     assert await store.seen_calls(OTHER, FLOW, 10) == []
