@@ -21,7 +21,15 @@ import trio
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.installation import Installation, make_config, make_csv, make_flow, open_installation
+from api.data_folder import DATABASE
+from bench.installation import (
+    Installation,
+    make_config,
+    make_csv,
+    make_flow,
+    open_installation,
+    wait_completed,
+)
 from bench.processes import standing_of
 from bench.scenario import Measurement, Scenario, Show, Size
 from sim.carrier import CarrierSettings, run_carrier
@@ -37,7 +45,10 @@ WARM_SHARE: Final = 0.25
 """Of the whole time; what is seen in it counts for nothing."""
 DIDS: Final = 10
 PAGES: Final = ("/v1/lists", "/v1/attempts", "/healthz", "/readyz")
-FIGURES: Final = ("memory_mb", "memory_all_mb", "descriptors", "descriptors_all", "tasks")
+FIGURES: Final = (
+    *("memory_mb", "memory_all_mb", "database_mb", "descriptors", "descriptors_all", "tasks"),
+    *("calls_up", "contacts_in_hand"),
+)
 
 
 class Look(Struct, frozen=True):
@@ -47,7 +58,8 @@ class Look(Struct, frozen=True):
     calls: float
     """That have ended."""
     figures: dict[str, float]
-    """By `FIGURES`; `…_all` are of all processes together."""
+    """By `FIGURES`; `…_all` are of all processes together. The database grows, and what SQLite keeps of it in
+    memory grows along, to 64 MiB. Calls and contacts tell whether the machine keeps pace at all."""
 
 
 async def run(size: Size, show: Show) -> Measurement:
@@ -81,19 +93,24 @@ async def soak(folder: Path, duration_s: float, cps: float, show: Show) -> list[
             async with trio.open_nursery() as load:
                 load.start_soon(_dial, engine, flow, cps)
                 load.start_soon(_read_pages, engine)
-                looks = await _watch(engine, duration_s)
+                looks = await _watch(engine, folder / "data" / DATABASE, duration_s)
                 load.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
     return looks
 
 
 async def _dial(engine: Installation, flow: str, cps: float) -> None:
-    """Upload list after list, each when the one before is dialled, until cancelled."""
+    """Upload list after list, until cancelled: each when the one before is to be dialled, and no sooner than
+    the one before that is over, so that nothing piles up on a machine that does not keep pace."""
     rows = max(1, int(cps * LIST_S))
     begun = trio.current_time()
+    before: str | None = None
     for listed in count(step=rows):
-        await engine.client.upload_list(flow, f"{listed}.csv", make_csv(rows, first=listed))
+        made = await engine.client.upload_list(flow, f"{listed}.csv", make_csv(rows, first=listed))
         await trio.sleep_until(begun + (listed + rows) / cps)
+        if before is not None:
+            await wait_completed(engine.client, before)
+        before = made.id
 
 
 async def _read_pages(engine: Installation) -> None:
@@ -105,17 +122,17 @@ async def _read_pages(engine: Installation) -> None:
             await trio.sleep(0.5)
 
 
-async def _watch(engine: Installation, duration_s: float) -> list[Look]:
+async def _watch(engine: Installation, database: Path, duration_s: float) -> list[Look]:
     begun = trio.current_time()
     every_s = min(SAMPLE_EVERY_S, duration_s / SAMPLES_MIN)
     looks: list[Look] = []
     while (at_s := trio.current_time() - begun) < duration_s:
-        looks.append(await _look(engine, at_s))
+        looks.append(await _look(engine, database, at_s))
         await trio.sleep(every_s)
     return looks
 
 
-async def _look(engine: Installation, at_s: float) -> Look:
+async def _look(engine: Installation, database: Path, at_s: float) -> Look:
     answer = await engine.client._http.request("GET", f"{engine.url}/metrics")
     shown = {
         family.name: sum(
@@ -125,12 +142,16 @@ async def _look(engine: Installation, at_s: float) -> Look:
     }
     processes = standing_of(engine.child.pid)
     alone = processes[0]
+    size_bytes = (await trio.Path(database).stat()).st_size
     figures = {
         "memory_mb": alone.memory_mb,
         "memory_all_mb": sum(one.memory_mb for one in processes),
         "descriptors": float(alone.descriptors),
         "descriptors_all": float(sum(one.descriptors for one in processes)),
+        "database_mb": size_bytes / 2**20,
         "tasks": shown["callwheel_tasks"],
+        "calls_up": shown["callwheel_calls"],
+        "contacts_in_hand": shown["callwheel_contacts_in_hand"],
     }
     return Look(at_s, shown["callwheel_attempts"], figures)
 

@@ -13,6 +13,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from engine.dial import log_names
 from engine.dial.conversation import Conversation, ConversationServices
 from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, of_answerer, outcome_of
 from engine.dial.limits import Block, Permit
@@ -120,7 +121,9 @@ async def run_attempt(services: AttemptServices, assignment: Assignment) -> None
             await runner.end_in_fault()
     except Exception:
         # Nothing more can be written of it now: the next start finds it as it finds one after a crash.
-        log.exception("attempt left without an end", contact=assignment.work.contact.id)
+        log.exception(
+            "attempt left without an end", **log_names.of_contact(assignment.work.contact)
+        )
         services.finish(assignment.work)
     finally:
         assignment.permit.release()
@@ -155,12 +158,7 @@ class _AttemptRunner:
             redirected_from=contact.tel[contact.tel_index] if contact.detour else None,
         )
         self._live = LiveCall(contact.account, contact.flow, contact.list, "initiated")
-        self.names = {
-            "account": contact.account,
-            "flow": contact.flow,
-            "contact": contact.id,
-            "attempt": self._attempt.id,
-        }
+        self.names = log_names.of_attempt(self._attempt)
         """What every line of the log about this attempt carries."""
 
     async def run(self) -> None:

@@ -17,6 +17,7 @@ import trio
 from msgspec import Struct, field
 
 from engine.agent import Leg, LegOutcome
+from engine.dial import log_names
 from engine.dial.attempt import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import find_ban, find_leg_blocker
 from engine.dial.did import Clearance, DidActor
@@ -254,7 +255,7 @@ class _LegRunner:
         try:
             await self._services.store.note_leg(leg, event)
         except StoreUnavailable as error:
-            log.error("cannot note a leg's answer", leg=leg.id, error=str(error))
+            log.error("cannot note a leg's answer", error=str(error), **log_names.of_leg(leg))
 
     async def end(self) -> None:
         """Hang up if that is needed, and write down what became of it."""
@@ -274,6 +275,10 @@ class _LegRunner:
                     await self._services.store.end_leg(self._leg)
                     return
                 except StoreUnavailable as error:
-                    log.error("cannot write a leg's end down", leg=self._leg.id, error=str(error))
+                    log.error(
+                        "cannot write a leg's end down",
+                        error=str(error),
+                        **log_names.of_leg(self._leg),
+                    )
                     await trio.sleep(END_RETRY_S)
-        log.error("a leg is left without an end", leg=self._leg.id)
+        log.error("a leg is left without an end", **log_names.of_leg(self._leg))

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 import trio
 
+from engine.dial import log_names
 from engine.dial.attempt import AttemptServices
 from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, Ticket
@@ -78,9 +79,8 @@ class AttemptLegs:
                 await meeting.join(other)
                 return "answered"
         except LegFailed as failed:
-            log.info(
-                "nobody was reached", to=number, reason=failed.reason, attempt=self._attempt.id
-            )
+            names = log_names.of_attempt(self._attempt)
+            log.info("nobody was reached", to=number, reason=failed.reason, **names)
             return failed.why
 
     async def _bring_agent(self, meeting: _Meeting) -> Connected:
@@ -131,7 +131,8 @@ class AttemptLegs:
                 self._floor.step(seat, "lose" if is_lost else "part")
                 return "answered"
         except LegFailed as failed:
-            log.info("an agent was not reached", agent=seat.agent.id, reason=failed.reason)
+            names = log_names.of_attempt(self._attempt)
+            log.info("an agent was not reached", agent=seat.agent.id, reason=failed.reason, **names)
             self._floor.step(seat, "lose")
             return failed.why
         finally:

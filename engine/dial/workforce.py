@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from engine.agent import ABANDONED_DAYS, Agent, Presence, day_of
+from engine.dial import log_names
 from engine.dial.attempt import AttemptServices
 from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, FloorGlance, Ticket
@@ -255,7 +256,7 @@ class Workforce:
                     reached.set()
                     await self._serve(floor, seat)
             except Exception:
-                log.exception("an agent's shift broke off", agent=seat.agent.id)
+                log.exception("an agent's shift broke off", **log_names.of_agent(seat.agent))
         with trio.move_on_after(STORE_RETRY_S, shield=True):
             floor.step(seat, "lose")
             await self._note(seat, "away", reason)
@@ -313,7 +314,7 @@ class Workforce:
                 while seat.state == "talking":
                     await floor.wait_change(seat)
         except LegFailed as failed:
-            log.info("an agent was not reached", agent=agent.id, reason=failed.reason)
+            log.info("an agent was not reached", reason=failed.reason, **log_names.of_agent(agent))
             return failed.why
         return lost[0] if lost else "asked"
 
@@ -345,7 +346,7 @@ class Workforce:
             now = self._services.clock.now()
             await self._services.store.note_presence(seat.agent.id, presence, now, reason)
         except StoreUnavailable as error:
-            log.error("cannot note presence", agent=seat.agent.id, error=str(error))
+            log.error("cannot note presence", error=str(error), **log_names.of_agent(seat.agent))
 
     async def _end_preview(self, contact: str, ticket: Ticket) -> None:
         with trio.move_on_after(PREVIEW_MAX_S):
@@ -368,7 +369,9 @@ class Workforce:
             else:
                 await self._call_agent(floor, work, ticket, ticket.seat)
         except Exception:
-            log.exception("an agent was not brought to a contact", contact=work.contact.id)
+            log.exception(
+                "an agent was not brought to a contact", **log_names.of_contact(work.contact)
+            )
             self._put_back(work, BUSY_WAIT_S)
 
     async def _call_agent(self, floor: Floor, work: Work, ticket: Ticket, seat: Seat) -> None:
@@ -399,7 +402,11 @@ class Workforce:
                             )  # the agent hung up before there was a customer
                 return
             except LegFailed as failed:
-                log.info("an agent was not reached", contact=contact.id, reason=failed.reason)
+                log.info(
+                    "an agent was not reached",
+                    reason=failed.reason,
+                    **log_names.of_contact(contact),
+                )
         if contact.agent is None:
             floor.step(seat, "lose")
             self._put_back(work, BUSY_WAIT_S)

@@ -82,11 +82,11 @@ async def test_nobody_is_called_while_the_window_is_closed_and_it_goes_on_when_i
 async def test_what_is_left_over_when_the_window_closes_goes_on_at_the_next_opening(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """Ten calls a second for the last 30 s before the window closes: 300 of 1,500 contacts."""
+    """Ten calls a second for the last 30 s before the window closes: 300 of 700 contacts."""
     window = CallingWindow("06:00", "08:01", callee_zone=False)
     async with running(flows=[flow(settings=windowed(window))]) as world:
         await trio.sleep(30)
-        await world.add_list(people(1_500))
+        await world.add_list(people(700))
         await trio.sleep(3_600)
         before = world.dial_times()
         assert 250 < len(before) <= 310
@@ -98,9 +98,9 @@ async def test_what_is_left_over_when_the_window_closes_goes_on_at_the_next_open
         }
         await world.wait_done(poll_s=600)
         after = world.dial_times()[len(before) :]
-        assert len(before) + len(after) == 1_500
+        assert len(before) + len(after) == 700
         assert next_day <= min(after)
-        assert max(after) < next_day + 300
+        assert max(after) < next_day + 100
 
 
 async def test_a_window_costs_one_transaction_for_many_contacts_and_nothing_while_it_is_closed(
@@ -242,8 +242,9 @@ async def test_no_call_ever_leaves_in_a_closed_window(
         Party(rules.calling_window, "Europe/Berlin"),  # type: ignore[arg-type]
         Party(settings.calling_window, "UTC"),  # type: ignore[arg-type]
     )
+    # The weekend brings summer time to America. No engine idles until then: that is not what is asked here.
+    await trio.sleep(moment("2027-03-13T00:00"))
     async with running(everyone_answers, store=store) as world:
-        await trio.sleep(moment("2027-03-13T00:00"))  # the weekend brings summer time to America
         numbers = [
             chance.choice((INDIA, ENGLAND, CALIFORNIA)).format(place)
             for place in range(size(300, 900))
