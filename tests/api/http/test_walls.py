@@ -14,6 +14,7 @@ import pytest
 from api.http.auth import ROLES
 from api.http.routes import FEED_PATH, ROUTES, Route
 from engine.model import Role, Scope
+from engine.ports.activations import ActivationStore
 from engine.ports.agent_store import AgentStore
 from engine.ports.intake_store import IntakeStore
 from engine.ports.read_store import ReadStore
@@ -22,7 +23,17 @@ from engine.ports.settings_store import SettingsStore
 from tests.api.http.neighbours import NAMES, PUBLIC_NAMES, Belongings, send, settle
 from tests.api.http.world import ADMIN_KEY, Client, World, opened_world
 
+PORTS: Final = (
+    SettingsStore,
+    IntakeStore,
+    ReadStore,
+    AgentStore,
+    RecordingStore,
+    ActivationStore,
+)
 OF_ENGINE: Final = {
+    "activations_to_expire",
+    "clear_activations",
     "get_account",  # of the key that asks, or of whom an administrator names
     "list_accounts",  # an administrator's
     "find_key",  # by what only its holder knows
@@ -83,7 +94,7 @@ def test_the_store_takes_the_account_of_every_question_that_an_outsider_causes()
     """As an argument, or in what is stored."""
     bare = {
         name
-        for port in (SettingsStore, IntakeStore, ReadStore, AgentStore, RecordingStore)
+        for port in PORTS
         for name, method in inspect.getmembers(port, inspect.isfunction)
         if not name.startswith("_")
         and "account" not in (given := inspect.signature(method).parameters)
