@@ -22,6 +22,7 @@ from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
+from engine.dial.progress import ProgressDesk
 from engine.dial.recent_calls import RecentCalls
 from engine.dial.record import end_interrupted
 from engine.dial.route import RouteSettings, check_routes
@@ -199,6 +200,7 @@ class Engine:
                 store, clock, ids, parts or FlowParts(), self._make_legs
             ),
             versions=FlowVersions(store),
+            progress=ProgressDesk(store),
             put_back=self._put_back,
             set_aside=self._set_aside,
             pause_list=self._scheduler.pause_list,
@@ -488,13 +490,16 @@ class Engine:
         """The nursery of all attempts. It is out of reach of the engine's own cancellation, so that calls
         that are up can end, and every outcome can be written down."""
         with trio.CancelScope(shield=True) as scope:
-            async with trio.open_nursery() as attempts:
-                task_status.started(attempts)
-                await self._stopping.wait()
-                with trio.move_on_after(self._settings.drain_s):
-                    await self._live.wait_empty()
-                self._live.break_off()
-                scope.deadline = trio.current_time() + FAREWELL_S
+            async with trio.open_nursery() as desk:
+                desk.start_soon(self._services.progress.run)
+                async with trio.open_nursery() as attempts:
+                    task_status.started(attempts)
+                    await self._stopping.wait()
+                    with trio.move_on_after(self._settings.drain_s):
+                        await self._live.wait_empty()
+                    self._live.break_off()
+                    scope.deadline = trio.current_time() + FAREWELL_S
+                desk.cancel_scope.cancel()
 
     def _start_actor(self, actor: DidActor, nursery: trio.Nursery, attempts: trio.Nursery) -> None:
         async def run_did() -> None:

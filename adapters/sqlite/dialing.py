@@ -37,7 +37,15 @@ from engine.disposition import Disposition
 from engine.do_not_call import entries_of
 from engine.events import Event
 from engine.model import CALLEE_CALLS_MAX, Attempt, BlockerCode, CallList, Contact
-from engine.ports.dial_store import CALLERS_KEPT, Deferral, OpenList, PastCall, RecentStart, Refusal
+from engine.ports.dial_store import (
+    CALLERS_KEPT,
+    Deferral,
+    OpenList,
+    PastCall,
+    Progress,
+    RecentStart,
+    Refusal,
+)
 
 GATHER_S: Final = 0.01
 """How long what is written of one attempt may wait for others to share its commit: an intent is written
@@ -251,11 +259,10 @@ class SqliteDialing(Connected):
             lambda unit: _begin_attempt(unit, attempt, event), gather_s=GATHER_S
         )
 
-    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
-        """Keep what changed on an attempt. Does nothing to one that has ended, or is not known."""
-        await self._writer.submit(
-            lambda unit: _note_progress(unit, attempt, events), gather_s=GATHER_S
-        )
+    async def note_progress(self, noted: Sequence[Progress]) -> None:
+        """Keep what changed on attempts. Does nothing to one that has ended, or is not known."""
+        rows = sum(1 + len(one.events) for one in noted)
+        await self._writer.submit(lambda unit: _note_progress(unit, noted), rows, GATHER_S)
 
     async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
         """Put numbers on the do-not-call list, with the event. Raises LookupError for an unknown
@@ -419,20 +426,22 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     return None
 
 
-def _note_progress(unit: Unit, attempt: Attempt, events: Sequence[Event]) -> None:
-    unit.execute(
-        NOTE_PROGRESS,
-        (
-            attempt.status,
-            attempt.ringing_at,
-            attempt.answered_at,
-            detail_text(attempt),
-            unit.account_n(attempt.account),
-            attempt.id,
-        ),
-    )
-    if unit.rowcount:
-        unit.tell(events)
+def _note_progress(unit: Unit, noted: Sequence[Progress]) -> None:
+    for one in noted:
+        attempt = one.attempt
+        unit.execute(
+            NOTE_PROGRESS,
+            (
+                attempt.status,
+                attempt.ringing_at,
+                attempt.answered_at,
+                detail_text(attempt),
+                unit.account_n(attempt.account),
+                attempt.id,
+            ),
+        )
+        if unit.rowcount:
+            unit.tell(one.events)
 
 
 def _opt_out(unit: Unit, numbers: Sequence[str], flow: str | None, event: Event) -> bool:

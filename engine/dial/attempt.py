@@ -19,13 +19,14 @@ from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, of_
 from engine.dial.limits import Block, Permit
 from engine.dial.live import LiveAttempts, LiveCall
 from engine.dial.presentation import FlowPresentation, present
+from engine.dial.progress import ProgressDesk
 from engine.dial.record import attempt_event, ended_event, following_event
 from engine.dial.route import Route
 from engine.dial.stall import Stall, tell_trunk, wait_after
 from engine.dial.trunk import TrunkCall
 from engine.dial.versions import FlowVersions
 from engine.disposition import Outcome
-from engine.events import Event, EventType
+from engine.events import EventType
 from engine.flow.definition import Definition, InvalidDefinition
 from engine.ids import IdSource
 from engine.intake.destinations import find_refusal
@@ -77,6 +78,7 @@ class AttemptServices(Struct):
     """Prefixes that may be called; none refuses every number."""
     conversations: ConversationServices
     versions: FlowVersions
+    progress: ProgressDesk
     put_back: Callable[[Work, Contact], None]
     """Tells the scheduler that the contact waits again."""
     set_aside: Callable[[Work, float, BlockerCode], None]
@@ -157,6 +159,7 @@ class _AttemptRunner:
             initiated_at=services.clock.now(),
             redirected_from=contact.tel[contact.tel_index] if contact.detour else None,
         )
+        self._page = services.progress.open_page(self._as_it_stands)
         self._live = LiveCall(contact.account, contact.flow, contact.list, "initiated")
         self.names = log_names.of_attempt(self._attempt)
         """What every line of the log about this attempt carries."""
@@ -300,10 +303,10 @@ class _AttemptRunner:
                 match await call.next_progress():
                     case Ringing():
                         self._assignment.call.note_answer(trio.current_time())
-                        await self._advance("ringing", "attempt.ringing")
+                        self._advance("ringing", "attempt.ringing")
                     case Answered():
                         self._assignment.call.note_answer(trio.current_time())
-                        await self._advance("answered", "attempt.answered")
+                        self._advance("answered", "attempt.answered")
                         break
                     case Ended() as ended:
                         return ended, "the call ended"
@@ -320,11 +323,17 @@ class _AttemptRunner:
             self._contact,
             self._attempt,
             call,
+            self._page,
             self.names,
         )
         return await self._conversation.hold()
 
-    async def _advance(self, signal: Signal, event_type: EventType) -> None:
+    def _as_it_stands(self) -> Attempt:
+        """The attempt with everything that was noted on it."""
+        talk = self._conversation
+        return self._attempt if talk is None else talk.notes.add_to(self._attempt)
+
+    def _advance(self, signal: Signal, event_type: EventType) -> None:
         status = next_status(self._attempt.status, signal)
         if status is None:
             return
@@ -334,12 +343,7 @@ class _AttemptRunner:
             self._attempt = msgspec.structs.replace(self._attempt, status=status, ringing_at=now)
         else:
             self._attempt = msgspec.structs.replace(self._attempt, status=status, answered_at=now)
-        try:
-            event = attempt_event(event_type, self._attempt, now)
-            await self._services.store.note_progress(self._attempt, event)
-        except StoreUnavailable as error:
-            # The end of the attempt carries the same facts; a call that is up goes on without this.
-            log.error("cannot note progress", error=str(error), **self.names)
+        self._page.tell(attempt_event(event_type, self._attempt, now))
 
     async def _record_end(self, ended: Ended, ending: Ending, call: Call) -> None:
         media = call.media_statistics()
@@ -355,7 +359,7 @@ class _AttemptRunner:
                 else outcome_of(unfollowed, ending, self._attempt.status, table)
             )
         if self._conversation is not None:
-            self._attempt = self._conversation.notes.add_to(self._attempt)
+            self._attempt = self._as_it_stands()
             outcome = of_answerer(outcome, self._attempt.amd)
         stall = tell_trunk(
             self._assignment.call, ended, outcome, self._assignment.work, trio.current_time()
@@ -425,14 +429,13 @@ class _AttemptRunner:
     async def _write_end(self, outcome: Outcome, contact: Contact) -> None:
         """Commit the attempt's end with what follows for its contact, however long the store needs."""
         now = self._services.clock.now()
-        ended_at, told = now, list[Event]()
+        ended_at = now
         if self._conversation is not None:
             await self._conversation.settle_opt_outs()
-            self._attempt = self._conversation.notes.add_to(self._attempt)
-            told = self._conversation.notes.take_events()
             ended_at = self._conversation.over_at or now
+        told = await self._page.close()
         attempt = msgspec.structs.replace(
-            self._attempt,
+            self._as_it_stands(),
             status=FINAL_STATUS[outcome.disposition],
             disposition=outcome.disposition,
             ended_at=ended_at,

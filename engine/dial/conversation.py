@@ -11,6 +11,7 @@ import trio
 from msgspec import Struct
 
 from engine.dial.notes import CallNotes
+from engine.dial.progress import ProgressPage
 from engine.dial.record import attempt_event
 from engine.events import Event
 from engine.flow.absent import NoRequests, NoSpeech
@@ -88,6 +89,7 @@ class Conversation:
         contact: Contact,
         attempt: Attempt,
         call: Call,
+        page: ProgressPage,
         names: Mapping[str, str],
     ) -> None:
         """
@@ -95,6 +97,7 @@ class Conversation:
             flow: as it is now; its settings count.
             definition: the graph of the version that the contact came with.
             attempt: in progress.
+            page: takes what is told of it.
             names: what every line of the log about this attempt carries.
         """
         self._services = services
@@ -110,7 +113,7 @@ class Conversation:
             variables=_values_of(contact, attempt),
             names=names,
         )
-        self.notes = CallNotes(attempt, self._talk.result, services.store, services.clock, names)
+        self.notes = CallNotes(attempt, self._talk.result, page, services.clock, names)
         self._legs = services.legs_of(LegsOrder(attempt, flow, contact, self.notes, self._hear))
         self._names_agent = names_agent(definition)
         self.over_at: float | None = None
@@ -118,11 +121,7 @@ class Conversation:
 
     async def hold(self) -> Ended:
         """See the call through. It is over when this returns."""
-        ended = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.notes.write_along)
-            ended = await self._go_through()
-            nursery.cancel_scope.cancel()
+        ended = await self._go_through()
         if ended is None:
             self._call.hang_up()
             ended = await self._call.wait_ended()

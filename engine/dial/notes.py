@@ -1,8 +1,4 @@
-"""What a call goes through, on its way into the store.
-
-Nobody waits for it, and a commit for each step would cost as much as the rest of the call: steps wait up to
-`NOTES_WAIT_S` for others, and those of the end go with the attempt's end. A crash loses no more than that.
-"""
+"""What an answered call goes through: what its attempt's record has of that, and what is told of it."""
 
 from __future__ import annotations
 
@@ -13,18 +9,15 @@ import msgspec
 import structlog
 import trio
 
+from engine.dial.progress import ProgressPage
 from engine.dial.record import attempt_event
-from engine.events import Event, EventType
+from engine.events import EventType
 from engine.flow.services import StepNote
 from engine.model import Attempt, Step
 from engine.ports.clock import WallClock
-from engine.ports.dial_store import DialStore
-from engine.ports.stored import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-NOTES_WAIT_S: Final = 1.0
-"""How long what happened on a call may wait to be written down and told."""
 NOTES_MAX: Final = 500
 """Steps and answers of one call that are told; what follows is not, so that a graph that goes in circles
 cannot fill the disk."""
@@ -33,24 +26,25 @@ DIGITS_MAX: Final = 1_024
 
 
 class CallNotes:
-    """The notes on one answered call. `attempt` is the call's record with all of them."""
+    """The notes on one answered call."""
 
     def __init__(
         self,
         attempt: Attempt,
         result: Mapping[str, str],
-        store: DialStore,
+        page: ProgressPage,
         clock: WallClock,
         names: Mapping[str, str],
     ) -> None:
         """
         Args:
             result: what the call sets, as it stands at any moment.
+            page: takes what is told.
             names: what every line of the log about this attempt carries.
         """
         self._attempt = attempt
         self._result = result
-        self._store = store
+        self._page = page
         self._clock = clock
         self._names = names
         self._answered_at = trio.current_time()
@@ -60,14 +54,6 @@ class CallNotes:
         self._agent: str | None = None
         self._abandoned: bool | None = None
         self._noted = 0
-        self._pending: list[Event] = []
-        self._something = trio.Event()
-        self._writing = trio.Lock()
-
-    @property
-    def attempt(self) -> Attempt:
-        """The attempt as it stands."""
-        return self.add_to(self._attempt)
 
     def add_to(self, attempt: Attempt) -> Attempt:
         """Another state of the attempt, with everything that was noted."""
@@ -121,44 +107,11 @@ class CallNotes:
 
     def tell(self, event_type: EventType, **data: Any) -> None:
         """Something happened now, and is written down soon."""
-        self._pending.append(attempt_event(event_type, self._attempt, self._clock.now(), **data))
-        self._something.set()
-
-    def take_events(self) -> list[Event]:
-        """What is not written down yet; whoever takes it writes it."""
-        events, self._pending = self._pending, []
-        return events
-
-    async def write_along(self) -> None:
-        """Write down what is noted, until cancelled; what is being written then is still written."""
-        while True:
-            await self._something.wait()
-            await trio.sleep(NOTES_WAIT_S)
-            await self.write()
+        self._page.tell(attempt_event(event_type, self._attempt, self._clock.now(), **data))
 
     async def write(self) -> None:
-        """Write down what is not written yet. Never raises: what the store does not take waits for the
-        next time, or for the attempt's end. Whoever comes while something is being written waits for that:
-        where it is refused, nothing that happened later is told before it."""
-        async with self._writing:
-            await self._write()
-
-    async def _write(self) -> None:
-        self._something = trio.Event()
-        events = self.take_events()
-        if not events:
-            return
-        try:
-            # Whoever is cancelled does not know whether it came to a commit, and it must not come twice.
-            with trio.CancelScope(shield=True):
-                await self._store.note_progress(self.attempt, *events)
-        except Exception as error:
-            if isinstance(error, StoreUnavailable):
-                log.error("cannot note steps", error=str(error), **self._names)
-            else:
-                log.exception("steps cannot be noted by a fault of ours", **self._names)
-            self._pending = events + self._pending
-            self._something.set()
+        """Write down what is not written yet; as `ProgressPage.write`."""
+        await self._page.write()
 
     def _has_room(self) -> bool:
         self._noted += 1

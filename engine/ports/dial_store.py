@@ -41,6 +41,13 @@ class PastCall(Struct, frozen=True, gc=False):
     initiated_at: float
 
 
+class Progress(Struct, frozen=True):
+    """What an attempt has come to, and what is told of that."""
+
+    attempt: Attempt
+    events: Sequence[Event]
+
+
 class Deferral(Struct, frozen=True):
     """A contact that stays open and is not looked at before `due_at`."""
 
@@ -85,9 +92,9 @@ class DialStore(RecordingKeeper, Protocol):
         """Write down the intent to dial: the attempt is kept as `initiated`, its contact is `dialing`.
         The first attempt of a list starts the list, with its event. Refused with nothing changed."""
 
-    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
-        """Keep what changed on an attempt that goes on (ringing, answered, steps of its flow). Nothing, and
-        no event, is kept of one that has ended."""
+    async def note_progress(self, noted: Sequence[Progress]) -> None:
+        """Keep what changed on attempts that go on (ringing, answered, steps of their flows), all or none of
+        it. Nothing, and no event, is kept of one that has ended."""
 
     async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
         """Put numbers of a callee on the do-not-call list of the event's account, or only of one of its

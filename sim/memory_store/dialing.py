@@ -26,7 +26,15 @@ from engine.model import (
     Contact,
     RejectedRow,
 )
-from engine.ports.dial_store import CALLERS_KEPT, Deferral, OpenList, PastCall, RecentStart, Refusal
+from engine.ports.dial_store import (
+    CALLERS_KEPT,
+    Deferral,
+    OpenList,
+    PastCall,
+    Progress,
+    RecentStart,
+    Refusal,
+)
 from engine.ports.intake_store import IntakeStore, NewList, Promise
 from engine.ports.stored import IdempotentAnswer
 from sim.memory_store.tables import ListEntry, Tables
@@ -209,14 +217,15 @@ class MemoryDialing:
         tables.commit()
         return None
 
-    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
-        """Keep what changed on an attempt. Does nothing to one that has ended, or is not known."""
+    async def note_progress(self, noted: Sequence[Progress]) -> None:
+        """Keep what changed on attempts. Does nothing to one that has ended, or is not known."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
-        if attempt.id in tables.open_attempts:
-            tables.attempts[attempt.id] = attempt
-            tables.tell(events)
-            tables.commit()
+        for one in noted:
+            if one.attempt.id in tables.open_attempts:
+                tables.attempts[one.attempt.id] = one.attempt
+                tables.tell(one.events)
+        tables.commit()
 
     async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
         """Put numbers on the do-not-call list, with the event. Raises LookupError for an unknown

@@ -17,7 +17,7 @@ import trio
 
 from engine.disposition import Disposition
 from engine.model import ListCounts, Report
-from engine.ports.dial_store import Deferral, OpenList
+from engine.ports.dial_store import Deferral, OpenList, Progress
 from engine.ports.intake_store import NewList
 from engine.ports.stored import DUPLICATE_S, Conflict, DuplicateList, IdempotentAnswer
 from tests.contract.store_samples import (
@@ -453,12 +453,12 @@ async def test_progress_is_kept_and_told(kit: Kit) -> None:
     await store.accept_list(a_new_list(1))
     attempt = await begin(store, a_contact(1))
     ringing = msgspec.structs.replace(attempt, status="ringing", ringing_at=NOW + 2)
-    await store.note_progress(ringing, about(attempt, "attempt.ringing", NOW + 2))
+    await store.note_progress([Progress(ringing, [about(attempt, "attempt.ringing", NOW + 2)])])
     assert await store.get_attempt(ACME, attempt.id) == ringing
     answered = msgspec.structs.replace(
         ringing, status="in-progress", answered_at=NOW + 3, digits="12", amd="human"
     )
-    await store.note_progress(answered, about(attempt, "attempt.answered", NOW + 3))
+    await store.note_progress([Progress(answered, [about(attempt, "attempt.answered", NOW + 3)])])
     assert await store.get_attempt(ACME, attempt.id) == answered
     assert await store.open_attempts() == [(answered, a_contact(1, state="dialing"))]
     assert [kind for _, _, kind in kit.events[-2:]] == ["attempt.ringing", "attempt.answered"]
@@ -474,7 +474,7 @@ async def test_progress_of_an_attempt_that_ended_or_never_began_is_neither_kept_
     told = kit.events
     for late in (attempt, an_attempt(a_contact(2), 2)):
         ringing = msgspec.structs.replace(late, status="ringing")
-        await store.note_progress(ringing, about(late, "attempt.ringing"))
+        await store.note_progress([Progress(ringing, [about(late, "attempt.ringing")])])
     assert await store.get_attempt(ACME, attempt.id) == ended(attempt)
     assert await store.get_attempt(ACME, "att_000002") is None
     assert kit.events == told

@@ -9,6 +9,7 @@ import pytest
 
 from engine.do_not_call import DoNotCall
 from engine.model import Flow, Step
+from engine.ports.dial_store import Progress
 from engine.ports.intake_store import NewList
 from tests.contract.store_samples import (
     ACME,
@@ -100,7 +101,7 @@ async def test_steps_are_kept_with_the_attempt_and_told_in_their_order(kit: Kit)
     attempt = await begin(store, a_contact(1))
     noted = msgspec.structs.replace(attempt, status="in-progress", steps=STEPS[:1])
     events = [about(attempt, "attempt.step", NOW + n, node=f"n{n}") for n in range(3)]
-    await store.note_progress(noted, *events)
+    await store.note_progress([Progress(noted, events)])
     assert await store.get_attempt(ACME, attempt.id) == noted
     over = msgspec.structs.replace(ended(attempt), steps=STEPS, result={"choice": "1"})
     last = [about(attempt, "attempt.step", NOW + 3, node="n3"), about(attempt, "attempt.ended")]
@@ -120,9 +121,8 @@ async def test_steps_of_an_attempt_that_is_over_are_not_told(kit: Kit) -> None:
     await store.accept_list(a_new_list(1))
     attempt = await begin(store, a_contact(1))
     await end(store, attempt, completed(a_contact(1)))
-    await store.note_progress(
-        attempt, about(attempt, "attempt.step"), about(attempt, "attempt.step")
-    )
+    steps = [about(attempt, "attempt.step"), about(attempt, "attempt.step")]
+    await store.note_progress([Progress(attempt, steps)])
     assert kit.events_of("attempt.step") == []
 
 

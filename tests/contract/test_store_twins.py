@@ -19,7 +19,7 @@ from engine.disposition import Disposition
 from engine.do_not_call import DoNotCall
 from engine.events import StoredEvent
 from engine.model import BlockerCode, Contact, Flow, Prompt, Recording
-from engine.ports.dial_store import Deferral
+from engine.ports.dial_store import Deferral, Progress
 from engine.ports.intake_store import NewList
 from engine.ports.moving import ListEdit
 from engine.ports.read_store import AttemptFilter
@@ -226,7 +226,7 @@ async def note_progress(twins: Twins, number: int, answered: bool) -> None:
         if answered:
             noted = msgspec.structs.replace(noted, status="in-progress", digits="1")
         event = about(attempt, "attempt.ringing", twins.at)
-        await twins.ask(lambda store: store.note_progress(noted, event))
+        await twins.ask(lambda store: store.note_progress([Progress(noted, [event])]))
 
 
 async def end_attempt(twins: Twins, number: int, how: int) -> None:

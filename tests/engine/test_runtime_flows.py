@@ -12,9 +12,11 @@ from trio.testing import MockClock
 
 from engine.amd import AmdVerdict
 from engine.dial.conversation import BEEP_WAIT_S, FlowParts
-from engine.dial.notes import NOTES_MAX, NOTES_WAIT_S
+from engine.dial.notes import NOTES_MAX
+from engine.dial.progress import TOLD_WITHIN_S
 from engine.events import Event, StoredEvent
 from engine.model import Attempt, Contact, Flow, FlowSettings, RetryRule, Step
+from engine.ports.dial_store import Progress
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import StoreUnavailable
 from sim.memory_store import MemoryStore
@@ -112,11 +114,11 @@ class CountingStore(MemoryStore):
     refuses = False
     opt_out_s = 0.0
 
-    async def note_progress(self, attempt: Attempt, *events: Event) -> None:
+    async def note_progress(self, noted: Sequence[Progress]) -> None:
         if self.refuses:
             raise StoreUnavailable("disk full")
-        self.writes.append(len(events))
-        await super().note_progress(attempt, *events)
+        self.writes.append(sum(len(one.events) for one in noted))
+        await super().note_progress(noted)
 
     async def opt_out(self, numbers: Sequence[str], flow: str | None, event: Event) -> bool:
         if self.refuses:
@@ -140,18 +142,19 @@ async def counting_store(flows: Sequence[Flow]) -> CountingStore:
 async def test_steps_share_their_commits_and_the_last_ones_come_with_the_end(
     autojump_clock: MockClock,
 ) -> None:
-    """A dozen steps within a second are one write; each that comes alone is written a second later."""
+    """The answer and a dozen steps that come at once are one write; the last ones go with the end."""
     nodes: dict[str, Any] = {
-        f"n{n}": {"type": "wait", "duration_s": 0.05, "next": f"n{n + 1}"} for n in range(12)
+        f"n{n}": {"type": "wait", "duration_s": TOLD_WITHIN_S / 20, "next": f"n{n + 1}"}
+        for n in range(12)
     }
-    nodes["n12"] = {"type": "wait", "duration_s": 5 * NOTES_WAIT_S, "next": "n13"}
+    nodes["n12"] = {"type": "wait", "duration_s": 5 * TOLD_WITHIN_S, "next": "n13"}
     nodes["n13"] = {"type": "hangup"}
     one = flow(definition={"start": "n0", "nodes": nodes})
     store = await counting_store([one])
     async with running(lambda *_: CallScript(None, 0.0), store=store) as world:
         await world.add_list(people(1))
         await world.wait_done()
-        assert store.writes == [1, 12]  # the answer, then the waits
+        assert store.writes == [13]
         told = await events_of(world)
         assert [data.get("node") for _, data in told[-3:]] == ["n12", "n13", None]
 
@@ -178,6 +181,7 @@ async def test_what_a_store_does_not_take_comes_in_order_when_it_takes_again(
             "skipped",
         ]
         assert [data.get("node") for _, data in await events_of(world)][1:] == [
+            None,
             None,
             "hello",
             "ask",

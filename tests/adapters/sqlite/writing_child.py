@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from adapters.sqlite.store import SqliteStore, open_sqlite_store
+from engine.ports.dial_store import Progress
 from tests.contract.store_samples import (
     FixedClock,
     a_contact,
@@ -50,7 +51,7 @@ async def work(store: SqliteStore, numbers: count[int]) -> None:
             await end(store, attempt, again)
             acknowledge("ended", attempt.id)
             ringing = an_attempt(contact, number * 10 + row, status="ringing")
-            await store.note_progress(ringing, about(ringing, "attempt.ringing"))
+            await store.note_progress([Progress(ringing, [about(ringing, "attempt.ringing")])])
 
 
 async def main(path: Path) -> None:
