@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from engine.agent import Leg
 from engine.dial.floor import Floor
 from engine.dial.seats import Seat
 from engine.events import Event
-from engine.model import Attempt
+from engine.ports.dial_store import Progress
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
 from sim.world.run import World, run_plan
@@ -64,8 +64,8 @@ def test_an_agent_who_has_two_customers_at_once_is_found() -> None:
     def tamper(world: World) -> None:
         inner = world.store.note_progress
 
-        async def note_progress(attempt: Attempt, *events: Event) -> None:
-            await inner(attempt, *(_with_the_first(one) for one in events))
+        async def note_progress(noted: Sequence[Progress]) -> None:
+            await inner([replace(one, events=[*map(_with_the_first, one.events)]) for one in noted])
 
         world.store.note_progress = note_progress  # type: ignore[method-assign]
 
