@@ -34,9 +34,11 @@ class EventRules(Rules):
         self._seqs[told.account] += 1
         if told.seq != self._seqs[told.account]:
             self.case.note("events are numbered without a gap", f"{told.account}: {told.seq}")
-        if fact.contact is not None:
+        is_of_leg = told.type.startswith("leg.")
+        # A leg's end is told when its telephone is hung up, which may be after all else of its contact.
+        if fact.contact is not None and not is_of_leg:
             self._judge_contact(told, fact)
-        if fact.list in self._finished:
+        if fact.list in self._finished and not is_of_leg:
             self.case.note("the last event of a list is its completion", _show(fact))
         if call is not None and told.type.startswith("attempt."):
             self._judge_attempt(told.type, call)
