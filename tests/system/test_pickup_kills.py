@@ -22,8 +22,9 @@ from tests.sizes import size
 from tests.sshd import Sshd, open_sshd
 from tests.system.pickup_program import LETTERS, STEPS
 
-KILLS = {"folder": size(4, 64), "sftp": size(2, 64)}
-"""In the long size, each step several times."""
+ROUNDS = size(1, 50)
+KILLS = {"folder": size(4, len(STEPS)), "sftp": size(2, len(STEPS))}
+"""Of one round, with a store of its own; in the long size, each step about once."""
 
 
 @pytest.fixture
@@ -63,9 +64,9 @@ def file_of(number: int) -> bytes:
     return make_csv(3, 10 * number) + b"nonsense\n"
 
 
-def steps_to_kill_at(count: int) -> list[str]:
+def steps_to_kill_at(count: int, seed: int) -> list[str]:
     """Each step in turn, in an order of chance, which is another for each file."""
-    chance, steps = Random(11), list[str]()
+    chance, steps = Random(seed), list[str]()
     while len(steps) < count:
         number = len(steps)
         possible = [
@@ -80,12 +81,12 @@ def steps_to_kill_at(count: int) -> list[str]:
 
 
 async def kill_again_and_again(
-    folder: Path, setting: str, drop: Callable[[str, bytes], None], kills: int
+    folder: Path, setting: str, drop: Callable[[str, bytes], None], steps: list[str]
 ) -> list[Pickup]:
     """Drop a file, kill the process at a step, and so on; let the last one end. What it picked up."""
     with open_lives(folder, setting) as live:
         assert live("") == 0  # it makes the folders
-        for number, step in enumerate(steps_to_kill_at(kills)):
+        for number, step in enumerate(steps):
             drop(f"{number}.csv", file_of(number))
             assert live(step) == -signal.SIGKILL, step
         assert live("") == 0
@@ -93,11 +94,11 @@ async def kill_again_and_again(
         pickups = (await store.list_pickups(ACME, FLOW, 1_000, None)).items
         lists = (await store.list_lists(ACME, FLOW, 1_000, None)).items
         counts = [await store.count_list(ACME, one.id, 0.0) for one in lists]
-    assert sorted(one.file.name for one in pickups) == sorted(f"{n}.csv" for n in range(kills))
+    assert sorted(one.file.name for one in pickups) == sorted(f"{n}.csv" for n in range(len(steps)))
     assert all(one.is_done for one in pickups)
     taken = [one for one in pickups if one.list is not None]
     assert sorted(int(one.file.name[:-4]) % 2 for one in taken) == [0] * len(taken)
-    assert len(taken) == (kills + 1) // 2
+    assert len(taken) == (len(steps) + 1) // 2
     assert sorted(one.id for one in lists) == sorted(str(one.list) for one in taken)
     assert all(count is not None and count.contacts == 3 for count in counts)
     letters = (folder / LETTERS).read_text().split()
@@ -121,21 +122,29 @@ def check_folders(home: Path, pickups: list[Pickup]) -> None:
     )
 
 
-async def test_no_file_of_a_watched_folder_is_lost_or_taken_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("round_", range(ROUNDS))
+async def test_no_file_of_a_watched_folder_is_lost_or_taken_twice(
+    tmp_path: Path, round_: int
+) -> None:
     home = tmp_path / "places" / "leads"
     (tmp_path / "places").mkdir()
 
     def drop(name: str, data: bytes) -> None:
         (home / "incoming" / name).write_bytes(data)
 
-    pickups = await kill_again_and_again(tmp_path, "folder:leads", drop, KILLS["folder"])
+    pickups = await kill_again_and_again(
+        tmp_path, "folder:leads", drop, steps_to_kill_at(KILLS["folder"], round_)
+    )
     check_folders(home, pickups)
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize("round_", range(ROUNDS))
 async def test_no_file_of_an_sftp_server_is_lost_or_taken_twice(
-    server: Sshd, tmp_path: Path
+    server: Sshd, tmp_path: Path, round_: int
 ) -> None:
     setting = "sftp:" + msgspec.json.encode(server.setting()).decode()
-    pickups = await kill_again_and_again(tmp_path, setting, server.drop, KILLS["sftp"])
+    pickups = await kill_again_and_again(
+        tmp_path, setting, server.drop, steps_to_kill_at(KILLS["sftp"], round_)
+    )
     check_folders(server.home, pickups)
