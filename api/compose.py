@@ -189,6 +189,7 @@ async def _serve(
             requests_per_s=config.http.requests_per_s,
             proxies=Proxies(config.http.trusted_proxies, config.http.forwarded_by),
             find_address=parts.mails.find_address,
+            mailbox=parts.mails.fetcher,
         )
         app = make_app(
             engine,
@@ -390,7 +391,7 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
                 plane.statistics,
                 lambda: hub.readers,
                 lambda: courier.busy_hooks,
-                lambda: doors.failing,
+                lambda: doors.failing + mails.failing,
                 lambda: workers.waiting,
                 lambda: trio.lowlevel.current_statistics().tasks_living,
             )

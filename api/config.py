@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
+from adapters.mail.mailbox_wire import Taken, Tls
 from adapters.mail.smarthost import Encryption
 from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
 from adapters.sip.identity.headers import NumberForm
@@ -215,6 +216,32 @@ class Folder(Struct, frozen=True):
     """They lie below it; relative to where the process was started."""
 
 
+class Imap(Struct, frozen=True):
+    """A mailbox on somebody else's server that mails for flows are fetched out of."""
+
+    host: str
+    user: str
+    port: int | None = None
+    """None is 993, or 143 where `tls` is not "on"."""
+    password: str | None = None
+    password_file: str | None = None
+    """A file with the password, read each time somebody logs in."""
+    tls: Tls = "on"
+    """From the first octet, after STARTTLS, or not at all."""
+    tls_ca: str | None = None
+    """PEM file of authorities that are trusted; None trusts those that the machine does."""
+    folder: str = "INBOX"
+    every_s: float = 60
+    """How long it waits at most between two looks."""
+    taken: Taken = "move"
+    """What becomes of a mail that is in the spool."""
+    taken_folder: str = "Callwheel"
+    """Where it is moved to."""
+    address: str | None = None
+    """Of the mailbox, where flows' addresses are made of it with a `+`; None where it gets all mails of the
+    domain."""
+
+
 class Mail(Struct, frozen=True):
     """How lists come by e-mail, and letters go out."""
 
@@ -236,6 +263,8 @@ class Mail(Struct, frozen=True):
     """Whether STARTTLS is used there."""
     smarthost_username: str | None = None
     smarthost_password: str | None = None
+    imap: Imap | None = None
+    """None fetches none."""
 
 
 class Route(Struct, frozen=True):
@@ -331,6 +360,18 @@ KEYS: Final[dict[str, Key]] = {
     "mail.smarthost_encryption": mail_keys.ENCRYPTION,
     "mail.smarthost_username": keys.TEXT,
     "mail.smarthost_password": mail_keys.SECRET,
+    "mail.imap.host": mail_keys.HOST,
+    "mail.imap.port": mail_keys.PORT,
+    "mail.imap.user": keys.TEXT,
+    "mail.imap.password": mail_keys.SECRET,
+    "mail.imap.password_file": sip_keys.FILE,
+    "mail.imap.tls": mail_keys.TLS,
+    "mail.imap.tls_ca": sip_keys.FILE,
+    "mail.imap.folder": mail_keys.FOLDER,
+    "mail.imap.every_s": mail_keys.EVERY_S,
+    "mail.imap.taken": mail_keys.TAKEN,
+    "mail.imap.taken_folder": mail_keys.FOLDER,
+    "mail.imap.address": mail_keys.MAILBOX,
     "folders.*.account": keys.TEXT,
     "folders.*.path": keys.TEXT,
     "trunks.*.name": keys.TRUNK_NAME_KEY,
@@ -442,6 +483,9 @@ def _build(values: dict[str, Any], admin_key: str | None) -> Config:
             tables.setdefault(table, {})[name] = value
         else:
             fields[name] = value
+    imap = tables.pop("mail.imap", None)
+    if imap is not None:
+        tables.setdefault("mail", {})["imap"] = Imap(**imap)
     for table, struct in TABLES.items():
         fields[table] = struct(**tables.pop(table, {}))
     for array, struct in ARRAYS.items():

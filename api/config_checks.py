@@ -25,6 +25,8 @@ REQUIRED: Final = (
     "routes.*.trunks",
     "folders.*.account",
     "folders.*.path",
+    "mail.imap.host",
+    "mail.imap.user",
 )
 
 REQUIRED_TOGETHER: Final = (
@@ -49,6 +51,7 @@ def find_mistakes_between(source: Source, values: Mapping[str, Any]) -> list[Con
         *_find_missing(source),
         *_find_unregistered(source, values),
         *_find_nameless_mail(source, values),
+        *_find_open_mailbox(source, values),
         *_find_duplicates(source),
         *_find_second_folders(source),
         *_find_unknown_trunks(source, values),
@@ -84,12 +87,27 @@ def _find_unregistered(source: Source, values: Mapping[str, Any]) -> Iterator[Co
             yield _missing(source.tables[table], table, "username", detail)
 
 
+def _find_open_mailbox(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
+    """A mailbox without a password, or whose password would travel where others can read it."""
+    table = "mail.imap"
+    if table not in source.tables:
+        return
+    if not {f"{table}.password", f"{table}.password_file"} & set(source.places):
+        detail = "A mailbox needs `password` or `password_file`."
+        yield _missing(source.tables[table], table, "password", detail)
+    host = values.get(f"{table}.host", "")
+    if values.get(f"{table}.tls") == "off" and not host.startswith("127.") and host != "localhost":
+        detail = "Without TLS the password could be read on its way: only on this machine."
+        yield ConfigMistake(source.places[f"{table}.tls"], "password_in_the_clear", detail)
+
+
 def _find_nameless_mail(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
     """Mails that come or go, and nobody says to and from where."""
-    for key in ("mail.bind", "mail.smarthost"):
+    for key in ("mail.bind", "mail.smarthost", "mail.imap.host"):
         if key in values and "mail.domain" not in source.places:
             detail = f"`{key.partition('.')[2]}` needs `domain` beside it."
-            yield _missing(source.tables["mail"], "mail", "domain", detail)
+            place = source.tables[key.rpartition(".")[0]]
+            yield _missing(place, "mail", "domain", detail)
             return
 
 

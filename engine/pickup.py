@@ -19,6 +19,9 @@ from engine.model import Flow
 Step = Literal["remove", "report", "tell"]
 """What follows once a file was taken or refused."""
 
+Place = Door | Literal["mailbox"]
+"""What can fail, as far as a flow is concerned; all flows have one mailbox."""
+
 Origin = Door | Literal["email"]
 """The door that a file came through."""
 
@@ -97,7 +100,7 @@ def steps_left(pickup: Pickup) -> tuple[Step, ...]:
     )
 
 
-def state_changed(flow: Flow, door: Door, state: DropState) -> Event:
+def state_changed(flow: Flow, door: Place, state: DropState) -> Event:
     """What is told of a door that stands another way now."""
     if state.code == OK:
         return _event("door.restored", flow, state.since, {"door": door})

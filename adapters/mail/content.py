@@ -12,6 +12,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+MAIL_BYTES_MAX: Final = 24 * 1024 * 1024
+"""Three lists of 5 MB as they travel, and some words."""
+ACTIVATION_BYTES_MAX: Final = 512 * 1024
+"""Of a mail that asks to activate a listener: words, and what a mail program adds to them."""
+RECIPIENTS_MAX: Final = 10
+"""Of one mail."""
 LINES_MAX: Final = 500_000
 """Of a mail: 24 MB in lines of 76 signs are 315,000. Each costs the same, however short it is."""
 LINES_PER_PAUSE: Final = 1_000

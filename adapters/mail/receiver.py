@@ -41,7 +41,7 @@ async def run_receiver(
     Raises `ReceiverFailed` when the process ends.
     """
     process = await trio.lowlevel.open_process(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=make_environment()
     )
     assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both were asked for
     try:
@@ -70,7 +70,7 @@ async def run_receiver(
             await process.stdout.aclose()
 
 
-def _environment() -> dict[str, str]:
+def make_environment() -> dict[str, str]:
     """The parent's, with which the child finds this very package from anywhere."""
     here = str(Path(__file__).parents[2])
     before = os.environ.get("PYTHONPATH")

@@ -13,7 +13,6 @@ import errno
 import io
 import ipaddress
 import logging
-import shutil
 import ssl
 import sys
 import time
@@ -27,20 +26,21 @@ import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from adapters.mail import spool
-from adapters.mail.content import ContentRefused, read_content
+from adapters.mail.content import (
+    ACTIVATION_BYTES_MAX,
+    MAIL_BYTES_MAX,
+    RECIPIENTS_MAX,
+    ContentRefused,
+    read_content,
+)
 from adapters.mail.receiver_settings import ReceiverSettings
 from engine.mail.address import flow_of
 
-MAIL_BYTES_MAX: Final = 24 * 1024 * 1024
-"""Three lists of 5 MB as they travel, and some words."""
-RECIPIENTS_MAX: Final = 10
 CONNECTIONS_MAX: Final = 100
 READING_MAX: Final = 16
 """Mails that are read at once, all connections together; each is in memory."""
 PEER_CONNECTIONS_MAX: Final = 10
 """Of one IP address."""
-ACTIVATION_BYTES_MAX: Final = 512 * 1024
-"""Of a mail that asks to activate a listener: words, and what a mail program adds to them."""
 ACTIVATION_MAILS_MAX: Final = 60
 """Of those, all together, in `PEER_S`: their address is no secret, and lists are to have room."""
 PEER_S: Final = 60.0
@@ -53,10 +53,6 @@ MAIL_S_MAX: Final = 600.0
 BIND_TRIES_MAX: Final = 40
 BIND_WAIT_S: Final = 0.25
 """Between two tries to take a port that somebody has."""
-SPOOL_MAILS_MAX: Final = 2_000
-SPOOL_BYTES_MAX: Final = 2 * 1024**3
-FREE_BYTES_MIN: Final = 256 * 1024**2
-"""What the disk must have beside a mail."""
 NO_ROOM: Final = "452 4.3.1 There is no room just now"
 IPV6_PREFIX_BITS: Final = 64
 """Of an IPv6 address, which stand for one customer of a network: the rest is at the customer's choice."""
@@ -133,7 +129,7 @@ class Door:
         peer = str(session.peer[0]) if session.peer else ""
         content = envelope.content
         assert isinstance(content, bytes)  # decode_data is off
-        if not self._has_room(len(content)):
+        if not spool.has_room(self._folder, len(content)):
             return NO_ROOM
         described = spool.Envelope(
             peer,
@@ -178,7 +174,7 @@ class Door:
         asks = any(self._is_activation(address) for address in recipients)
         if not self.peers.may_mail(peer, now) or (asks and not self._activations.may_mail("", now)):
             return "450 4.7.1 Too many mails; try again in a minute"
-        return "" if self._has_room(0) else NO_ROOM
+        return "" if spool.has_room(self._folder, 0) else NO_ROOM
 
     def bytes_max(self, recipients: Sequence[str]) -> int:
         """Of a mail to these."""
@@ -188,18 +184,6 @@ class Door:
     def _is_activation(self, address: str) -> bool:
         wanted = self._settings.activation
         return wanted is not None and address.lower() == wanted.lower()
-
-    def _has_room(self, octets: int) -> bool:
-        try:
-            mails, waiting = spool.measure_spool(self._folder)
-            free = shutil.disk_usage(self._folder).free
-        except OSError:
-            return False
-        return (
-            mails < SPOOL_MAILS_MAX
-            and waiting + octets <= SPOOL_BYTES_MAX
-            and free - octets >= FREE_BYTES_MIN
-        )
 
 
 class _Connection(SMTP):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,10 @@ TMP: Final = "tmp"
 ASIDE: Final = "aside"
 ASIDE_MAX: Final = 100
 """Mails that are kept for a person to look at; with more, the oldest goes."""
+SPOOL_MAILS_MAX: Final = 2_000
+SPOOL_BYTES_MAX: Final = 2 * 1024**3
+FREE_BYTES_MIN: Final = 256 * 1024**2
+"""What the disk must have beside a mail."""
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 
@@ -38,6 +43,8 @@ class Envelope(Struct, frozen=True):
     mail_from: str
     recipients: tuple[str, ...]
     received_at: float
+    cut: str = ""
+    """Why only the headers are here; empty where all of it is."""
 
 
 def make_spool(folder: Path) -> None:
@@ -81,6 +88,20 @@ def measure_spool(folder: Path) -> tuple[int, int]:
             except FileNotFoundError:
                 continue  # it was taken meanwhile
     return len(sizes), sum(sizes)
+
+
+def has_room(folder: Path, octets: int) -> bool:
+    """Whether a mail of so many octets may come in."""
+    try:
+        mails, waiting = measure_spool(folder)
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return False
+    return (
+        mails < SPOOL_MAILS_MAX
+        and waiting + octets <= SPOOL_BYTES_MAX
+        and free - octets >= FREE_BYTES_MIN
+    )
 
 
 class FolderSpool:

@@ -10,7 +10,7 @@ from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.unit import Unit
 from engine.drop_settings import Door
 from engine.events import Event
-from engine.pickup import DropState, FileMark, Pickup
+from engine.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
 
 _SELECT: Final = (
@@ -89,14 +89,14 @@ class SqlitePickups(Connected):
             lambda unit: unit.execute(_CLEAR, (before, limit)).rowcount
         )
 
-    async def drop_state(self, account: str, flow: str, door: Door) -> DropState | None:
+    async def drop_state(self, account: str, flow: str, door: Place) -> DropState | None:
         """How a door stands."""
         return await self._readers.row(
             FIND_STATE, (flow, account, door), lambda row: DropState(*row)
         )
 
     async def keep_drop_state(
-        self, account: str, flow: str, door: Door, state: DropState, event: Event | None
+        self, account: str, flow: str, door: Place, state: DropState, event: Event | None
     ) -> None:
         """Keep how a door stands. Raises LookupError for an unknown flow."""
         await self._writer.submit(lambda unit: _keep_state(unit, account, flow, door, state, event))
@@ -152,7 +152,7 @@ def _note_steps(unit: Unit, pickup: Pickup) -> None:
 
 
 def _keep_state(
-    unit: Unit, account: str, flow: str, door: Door, state: DropState, event: Event | None
+    unit: Unit, account: str, flow: str, door: Place, state: DropState, event: Event | None
 ) -> None:
     n = _flow_n(unit, account, flow)
     unit.execute(_KEEP_STATE, (n, door, state.code, state.detail, state.since))

@@ -29,6 +29,7 @@ from api.http.uploads import UploadedFile
 from api.http.views.encoding import encode
 from engine.activating import Activations
 from engine.drop.keeper import DropKeeper
+from engine.mail.fetcher import MailFetcher
 from engine.model import Account, Flow
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader
@@ -55,6 +56,8 @@ class HttpSettings(Struct, frozen=True):
     """Whose word is taken on who sent a request."""
     find_address: Callable[[str], str | None] = lambda flow: None
     """The address of a flow, by its id, to which lists are mailed; None where no mail is taken."""
+    mailbox: MailFetcher | None = None
+    """Who fetches mails out of a mailbox; None where nobody does."""
 
 
 class Described(Protocol):

@@ -198,6 +198,7 @@ ROUTES: Final = (
     Route("POST", f"{SFTP}/visit", "operator", doors.visit_sftp),
     Route("GET", FOLDER, "viewer", doors.get_folder),
     Route("POST", f"{FOLDER}/visit", "operator", doors.visit_folder),
+    Route("GET", "/v1/flows/{flow}/mailbox", "viewer", doors.get_mailbox),
     Route("GET", PICKUPS, "viewer", doors.list_pickups, query=PAGE),
     Route("GET", "/v1/flows/{flow}/floor", "viewer", agents.get_floor),
     Route("GET", "/v1/flows/{flow}/template.csv", "viewer", flows.get_template),

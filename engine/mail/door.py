@@ -244,9 +244,10 @@ class _Delivery:
                 # It is not known who wrote it: nobody can be answered here, either.
                 await self._refuse_mail("dkim_failed", detail)
                 return
-        if mail.tangle:
-            await self._refuse_mail("too_tangled", mail.tangle)
-            await self._answer_tangle()
+        why = self._spooled.cut or mail.tangle
+        if why:
+            await self._refuse_mail("too_large" if self._spooled.cut else "too_tangled", why)
+            await self._answer_refusal(why)
             return
         for file in mail.files:
             await self._answer_file(await self._take(file))
@@ -343,10 +344,10 @@ class _Delivery:
             in_reply_to=mail.message_id,
         )
 
-    async def _answer_tangle(self) -> None:
+    async def _answer_refusal(self, why: str) -> None:
         text = (
             f"Your mail {self._mail.subject!r} to the flow {self._flow.name!r} was not looked into."
-            f" {self._mail.tangle} Nobody is called. Attach the lists to a mail of their own.\n"
+            f" {why} Nobody is called. Attach the lists to a mail of their own.\n"
         )
         key = f"{self._flow.id}/{self._spooled.key}"
         await self._answer(key, "Your mail was refused", text, ())

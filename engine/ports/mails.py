@@ -23,6 +23,8 @@ class SpooledMail(Struct, frozen=True):
     """Seconds since the epoch."""
     content: bytes
     """The message with its headers (RFC 5322)."""
+    cut: str = ""
+    """Why its headers are all that came of it; empty where it came whole."""
 
 
 class MailSpool(Protocol):

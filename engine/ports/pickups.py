@@ -6,7 +6,7 @@ from typing import Protocol
 
 from engine.drop_settings import Door
 from engine.events import Event
-from engine.pickup import DropState, FileMark, Pickup
+from engine.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
 
 
@@ -39,10 +39,10 @@ class PickupStore(Protocol):
     async def clear_pickups(self, before: float, limit: int) -> int:
         """Forget up to `limit` pick-ups from before a moment that are done; how many."""
 
-    async def drop_state(self, account: str, flow: str, door: Door) -> DropState | None:
+    async def drop_state(self, account: str, flow: str, door: Place) -> DropState | None:
         """How a door stood when that last changed; None where it was never looked at."""
 
     async def keep_drop_state(
-        self, account: str, flow: str, door: Door, state: DropState, event: Event | None
+        self, account: str, flow: str, door: Place, state: DropState, event: Event | None
     ) -> None:
         """Keep how a door stands, with the event that tells of it."""

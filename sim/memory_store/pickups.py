@@ -8,7 +8,7 @@ import trio
 from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from engine.drop_settings import Door
 from engine.events import Event
-from engine.pickup import DropState, FileMark, Pickup
+from engine.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
 from sim.memory_store.tables import Tables, page_of
 
@@ -76,7 +76,7 @@ class MemoryPickups:
             del kept[pickup]
         return len(old)
 
-    async def drop_state(self, account: str, flow: str, door: Door) -> DropState | None:
+    async def drop_state(self, account: str, flow: str, door: Place) -> DropState | None:
         """How a door stands."""
         await trio.lowlevel.checkpoint()
         found = self._tables.flows.get(flow)
@@ -84,7 +84,7 @@ class MemoryPickups:
         return self._tables.drop_states.get((flow, door)) if is_ours else None
 
     async def keep_drop_state(
-        self, account: str, flow: str, door: Door, state: DropState, event: Event | None
+        self, account: str, flow: str, door: Place, state: DropState, event: Event | None
     ) -> None:
         """Keep how a door stands. Raises LookupError for an unknown flow."""
         await trio.lowlevel.checkpoint()

@@ -25,7 +25,6 @@ from engine.do_not_call import (
     is_prefix,
     is_weaker,
 )
-from engine.drop_settings import Door
 from engine.events import Event, StoredEvent, number_event
 from engine.letter import Letter
 from engine.model import (
@@ -41,7 +40,7 @@ from engine.model import (
     Recording,
     RejectedRow,
 )
-from engine.pickup import DropState, FileMark, Pickup
+from engine.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.clock import WallClock
 from engine.ports.intake_store import NewList
 from engine.ports.store import EventListener
@@ -141,7 +140,7 @@ class Tables:
         self.pickups: dict[str, Pickup] = {}
         self.letters: dict[str, Letter] = {}
         self.activations: dict[str, Activation] = {}
-        self.drop_states: dict[tuple[str, Door], DropState] = {}
+        self.drop_states: dict[tuple[str, Place], DropState] = {}
         """By flow."""
         self.agents: dict[str, Agent] = {}
         self.legs: dict[str, Leg] = {}

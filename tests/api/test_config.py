@@ -14,6 +14,7 @@ from api.config import (
     ConfigError,
     Folder,
     Http,
+    Imap,
     Limits,
     Log,
     Mail,
@@ -98,6 +99,20 @@ smarthost_password = "secret"
 
 [retention]
 events_days = 400
+
+[mail.imap]
+host = "Imap.example.com"
+port = 1993
+user = "lists@example.com"
+password = "imap secret"
+password_file = "/etc/callwheel/imap-password"
+tls = "starttls"
+tls_ca = "/etc/callwheel/imap-ca.pem"
+folder = "Lists"
+every_s = 30
+taken = "flag"
+taken_folder = "Done"
+address = "Lists@example.com"
 
 [sftp]
 allow = ["192.168.7.0/24"]
@@ -191,6 +206,20 @@ WHOLE_CONFIG = Config(
         smarthost_encryption="required",
         smarthost_username="calls",
         smarthost_password="secret",
+        imap=Imap(
+            host="imap.example.com",
+            user="lists@example.com",
+            port=1993,
+            password="imap secret",
+            password_file="/etc/callwheel/imap-password",
+            tls="starttls",
+            tls_ca="/etc/callwheel/imap-ca.pem",
+            folder="Lists",
+            every_s=30,
+            taken="flag",
+            taken_folder="Done",
+            address="lists@example.com",
+        ),
     ),
     retention=Retention(400),
     sftp=Sftp((ip_network("192.168.7.0/24"),)),
@@ -347,6 +376,18 @@ def test_every_key_can_come_from_the_environment_instead() -> None:
         "CALLWHEEL_MAIL__SMARTHOST_USERNAME": "calls",
         "CALLWHEEL_MAIL__SMARTHOST_PASSWORD": "secret",
         "CALLWHEEL_RETENTION__EVENTS_DAYS": "400",
+        "CALLWHEEL_MAIL__IMAP__HOST": "imap.example.com",
+        "CALLWHEEL_MAIL__IMAP__PORT": "1993",
+        "CALLWHEEL_MAIL__IMAP__USER": "lists@example.com",
+        "CALLWHEEL_MAIL__IMAP__PASSWORD": "imap secret",
+        "CALLWHEEL_MAIL__IMAP__PASSWORD_FILE": "/etc/callwheel/imap-password",
+        "CALLWHEEL_MAIL__IMAP__TLS": "starttls",
+        "CALLWHEEL_MAIL__IMAP__TLS_CA": "/etc/callwheel/imap-ca.pem",
+        "CALLWHEEL_MAIL__IMAP__FOLDER": "Lists",
+        "CALLWHEEL_MAIL__IMAP__EVERY_S": "30",
+        "CALLWHEEL_MAIL__IMAP__TAKEN": "flag",
+        "CALLWHEEL_MAIL__IMAP__TAKEN_FOLDER": "Done",
+        "CALLWHEEL_MAIL__IMAP__ADDRESS": "lists@example.com",
         "CALLWHEEL_SFTP__ALLOW": "192.168.7.0/24",
         "CALLWHEEL_FOLDERS__0__ACCOUNT": "default",
         "CALLWHEEL_FOLDERS__0__PATH": "/srv/lists",
@@ -513,6 +554,53 @@ def test_mails_need_a_domain(key: str) -> None:
 )
 def test_a_wrong_setting_of_mails_is_refused(key: str, code: str) -> None:
     assert [found for _, found in find_mistakes(f"[mail]\n{key}\n")] == [code]
+
+
+IMAP = '[mail]\ndomain = "lists.example.com"\n[mail.imap]\n'
+MAILBOX = 'host = "imap.example.com"\nuser = "lists"\npassword = "secret"\n'
+
+
+def test_a_mailbox_needs_no_more_than_a_host_and_somebody_to_log_in() -> None:
+    expected = Imap(host="imap.example.com", user="lists", password="secret")
+    assert read_config(IMAP + MAILBOX, {}).mail == Mail(domain="lists.example.com", imap=expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "code"),
+    [
+        (f"{IMAP}{MAILBOX}port = 0", "line 7: mail.imap.port", "out_of_range"),
+        (f"{IMAP}{MAILBOX}every_s = 1", "line 7: mail.imap.every_s", "out_of_range"),
+        (f'{IMAP}{MAILBOX}tls = "maybe"', "line 7: mail.imap.tls", "invalid_tls"),
+        (f'{IMAP}{MAILBOX}tls = "off"', "line 7: mail.imap.tls", "password_in_the_clear"),
+        (f'{IMAP}{MAILBOX}taken = "eat"', "line 7: mail.imap.taken", "invalid_taken"),
+        (f'{IMAP}{MAILBOX}folder = "{"x" * 201}"', "line 7: mail.imap.folder", "invalid_folder"),
+        (f'{IMAP}{MAILBOX}address = "a+b@c"', "line 7: mail.imap.address", "invalid_address"),
+        (
+            f'{IMAP}{MAILBOX}address = "{"x" * 25}@example.com"',
+            "line 7: mail.imap.address",
+            "invalid_address",
+        ),
+        (
+            f'{IMAP}host = "a b"\nuser = "u"\npassword = "p"',
+            "line 4: mail.imap.host",
+            "invalid_host",
+        ),
+        (f'{IMAP}host = "a"\nuser = "u"', "line 3: mail.imap.password", "missing_key"),
+        (f'{IMAP}host = "a"\npassword = "p"', "line 3: mail.imap.user", "missing_key"),
+        (f"[mail.imap]\n{MAILBOX}", "line 1: mail.domain", "missing_key"),
+    ],
+)
+def test_what_is_wrong_with_a_mailbox_is_told(text: str, place: str, code: str) -> None:
+    assert find_mistakes(text) == [(f"callwheel.toml, {place}", code)]
+
+
+def test_a_mailbox_of_the_environment_needs_a_domain_too() -> None:
+    environment = {
+        "CALLWHEEL_MAIL__IMAP__HOST": "a",
+        "CALLWHEEL_MAIL__IMAP__USER": "u",
+        "CALLWHEEL_MAIL__IMAP__PASSWORD": "p",
+    }
+    assert find_mistakes("", **environment) == [("environment: mail.domain", "missing_key")]
 
 
 def test_a_smarthost_may_be_a_name() -> None:

@@ -261,6 +261,9 @@ DESCRIPTIONS: Final[dict[tuple[str, str], Described]] = {
     ("POST", f"{SFTP}/visit"): Described(
         "Visit a flow's SFTP server now", DoorView, 202, codes=("no_door",)
     ),
+    ("GET", "/v1/flows/{flow}/mailbox"): Described(
+        "Show how the mailbox stands out of which a flow's mails are fetched", DoorView
+    ),
     ("GET", FOLDER): Described("Show how a flow's watched folder stands", DoorView),
     ("POST", f"{FOLDER}/visit"): Described(
         "Visit a flow's watched folder now", DoorView, 202, codes=("no_door",)

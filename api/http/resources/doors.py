@@ -19,7 +19,7 @@ class DoorView(Struct, frozen=True):
     """How a place stands from which lists are picked up."""
 
     place: str | None
-    """Where it is; None where the flow has no such setting."""
+    """Where it is; None where the flow has no such setting. Of the mailbox, the flow's address."""
     code: str | None
     """`ok`, or what is wrong; None before the first visit."""
     detail: str
@@ -37,7 +37,7 @@ class DoorView(Struct, frozen=True):
     waiting: int
     """Complete files that wait: for the next visit, or for the listener to be on."""
     passed_over: int
-    """Files whose names cannot be used."""
+    """Files whose names cannot be used; mails over which somebody broke."""
 
 
 class PickupView(Struct, frozen=True):
@@ -69,6 +69,27 @@ async def get_sftp(exchange: Exchange) -> Answer:
 async def get_folder(exchange: Exchange) -> Answer:
     """GET /v1/flows/{flow}/folder"""
     return answer(await _show(exchange, await find_flow(exchange), "folder"))
+
+
+async def get_mailbox(exchange: Exchange) -> Answer:
+    """GET /v1/flows/{flow}/mailbox"""
+    flow = await find_flow(exchange)
+    mailbox, settings = exchange.front.settings.mailbox, exchange.front.settings
+    status = None if mailbox is None else mailbox.status
+    return answer(
+        DoorView(
+            place=None if mailbox is None else settings.find_address(flow.id),
+            code=None if status is None else status.code,
+            detail="" if status is None else status.detail,
+            since=None if status is None else show_time(status.since),
+            looked_at=None if status is None else show_time(status.looked_at),
+            next_at=None if status is None else show_time(status.next_at),
+            failures=0 if status is None else status.failures,
+            growing=0,
+            waiting=0,
+            passed_over=0 if status is None else status.passed_over,
+        )
+    )
 
 
 async def visit_sftp(exchange: Exchange) -> Answer:

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from adapters.mail.content import TOO_LARGE, ContentRefused, read_content
-from adapters.mail.receiver_process import (
+from adapters.mail.content import (
     MAIL_BYTES_MAX,
-    PEER_CONNECTIONS_MAX,
     RECIPIENTS_MAX,
-    Door,
-    name_peer,
+    TOO_LARGE,
+    ContentRefused,
+    read_content,
 )
+from adapters.mail.receiver_process import PEER_CONNECTIONS_MAX, Door, name_peer
 from adapters.mail.receiver_settings import ReceiverSettings
 from tests.adapters.mail.receiver import (
     ADDRESS,
