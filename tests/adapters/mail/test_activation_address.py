@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mail.receiver_process import ACTIVATION_BYTES_MAX, ACTIVATION_MAILS_MAX
+from adapters.mail.content import ACTIVATION_BYTES_MAX
+from adapters.mail.receiver_process import ACTIVATION_MAILS_MAX
 from tests.adapters.mail.receiver import ADDRESS, DOMAIN, SENDER, Receiver, Talk, open_receiver
 
 ACTIVATE = f"activate@{DOMAIN}"
