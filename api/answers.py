@@ -89,7 +89,8 @@ class Forecast(Struct, frozen=True):
 
     ends_at: str | None = None
     calls_per_s: float = 0.0
-    bottleneck: str = ""
+    bottleneck: str | None = None
+    """None where nothing holds calls back."""
     assumes: str = ""
 
 

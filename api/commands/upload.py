@@ -81,7 +81,7 @@ def _show_preflight(console: Console, preflight: Preflight) -> None:
             else f"It would end at {forecast.ends_at}"
         )
         console.print(
-            f"{printable(end)}, at {forecast.calls_per_s:g} calls a second ({forecast.bottleneck})."
+            f"{printable(end)}, at {forecast.calls_per_s:g} calls a second ({forecast.bottleneck or 'nothing waits'})."
             f" {printable(forecast.assumes)}"
         )
 
