@@ -80,8 +80,9 @@ def _show_preflight(console: Console, preflight: Preflight) -> None:
             if forecast.ends_at is None
             else f"It would end at {forecast.ends_at}"
         )
+        held_by = forecast.bottleneck or "nothing waits"
         console.print(
-            f"{printable(end)}, at {forecast.calls_per_s:g} calls a second ({forecast.bottleneck or 'nothing waits'})."
+            f"{printable(end)}, at {forecast.calls_per_s:g} calls a second ({held_by})."
             f" {printable(forecast.assumes)}"
         )
 

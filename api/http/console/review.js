@@ -49,7 +49,7 @@ function forecast({ preflight }) {
   const one = preflight.forecast;
   if (!one) return null;
   const end = one.ends_at
-    ? `About ${moment(one.ends_at)}, at up to ${pace(one.calls_per_s)}. The narrowest limit: ${bottleneck(one.bottleneck)}.`
+    ? `About ${moment(one.ends_at)}, at ${pace(one.calls_per_s)}. What holds it back most: ${bottleneck(one.bottleneck)}.`
     : `No end is in sight. What stands in the way: ${bottleneck(one.bottleneck)}.`;
   return make("div", {}, make("h4", {}, "When it ends"), make("p", {}, end), make("p.faint", {}, one.assumes));
 }

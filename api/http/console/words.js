@@ -145,8 +145,9 @@ export function waiting(code, number, until) {
   return before === "until" ? `${sentence} until ${moment(until)}` : `${sentence}, ${before} ${moment(until)}`;
 }
 
-/** The limit that a forecast's pace comes from. */
+/** What a forecast says holds calls back; null is nothing. */
 export function bottleneck(code) {
+  if (!code) return "nothing";
   const limits = {
     did_cps: "the calls a second of the caller numbers",
     did_channels: "the lines of the caller numbers",
@@ -158,6 +159,9 @@ export function bottleneck(code) {
     account_limit: "a limit of the account",
     engine_limit: "a limit of the installation",
     no_trunk: "no trunk is set up",
+    calling_window: "the calling window",
+    retry_wait: "the waits before further tries",
+    starttime: "the start times",
   };
   return limits[code] ?? code.replaceAll("_", " ");
 }
