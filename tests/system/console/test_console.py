@@ -184,7 +184,7 @@ def test_a_dropped_list_is_reviewed_called_and_its_results_are_downloaded(
         "1on the do-not-call list: 1 person will be skipped",
         "United States 40",
         "All of them at once.",
-        "The narrowest limit: ",
+        "What holds it back most: ",
     ):
         expect(review).to_contain_text(told)
     rejected = review.get_by_role("table", name="Rows that are not taken")
