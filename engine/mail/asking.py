@@ -9,6 +9,7 @@ does.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 from email.errors import MessageError
@@ -25,6 +26,8 @@ from engine.number_form import ANY_DESTINATION
 
 TEXT_LENGTH_MAX: Final = 16_384
 """Characters of a mail's text, or HTML, that are looked at."""
+TEXT_OCTETS_MAX: Final = 4 * TEXT_LENGTH_MAX
+"""Of a text, those that are decoded."""
 TEXTS_MAX: Final = 8
 """Parts of a mail that may be its text."""
 IDS_MAX: Final = 5
@@ -57,6 +60,8 @@ _QUOTE_HEAD: Final = re.compile(
 """The line from which on a mail is somebody else's."""
 _DROPPED: Final = dict.fromkeys(map(ord, "*\u200b\u200c\u200d\u2060\ufeff\u00ad"), None)
 """Stars with which programs write bold text as plain, and characters that nobody sees."""
+_NO_CHARSETS: Final = frozenset({"punycode", "idna"})
+"""Which Python takes for some, at a cost that grows with the square of the length: 400 KB cost 25 s."""
 _HTML: Final = re.compile(
     r"<!--.{0,4000}?-->|<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]*)[^<>]*>|<[!?/][^<>]*>|(?P<text>[^<]+|<)",
     re.DOTALL,
@@ -147,16 +152,25 @@ def _texts_of(message: EmailMessage) -> list[str]:
         kind = part.get_content_type()
         if part.get_filename() or kind not in ("text/plain", "text/html"):
             continue
-        try:
-            content = part.get_content()
-        except (LookupError, ValueError, MessageError):  # a character set that nobody knows
-            octets = part.get_payload(decode=True)
-            content = octets.decode("latin-1") if isinstance(octets, bytes) else ""
+        text = _decode(part)
         if kind == "text/plain":
-            plain.append(str(content)[:TEXT_LENGTH_MAX])
+            plain.append(text)
         else:
-            html.append(_text_of_html(str(content)[:TEXT_LENGTH_MAX]))
+            html.append(_text_of_html(text))
     return plain + html
+
+
+def _decode(part: EmailMessage) -> str:
+    """A part's text, as far as it is looked at."""
+    octets = part.get_payload(decode=True)
+    octets = octets[:TEXT_OCTETS_MAX] if isinstance(octets, bytes) else b""
+    try:
+        codec = codecs.lookup(str(part.get_param("charset", "ascii"))).name
+        text = octets.decode("latin-1" if codec in _NO_CHARSETS else codec, "replace")
+    except (LookupError, ValueError):  # a character set that nobody knows
+        text = octets.decode("latin-1")
+    # UTF-7 and some others can say half of a surrogate pair, which nobody can write down.
+    return text[:TEXT_LENGTH_MAX].encode("utf-8", "replace").decode()
 
 
 def _text_of_html(html: str) -> str:

@@ -129,5 +129,22 @@ def test_no_text_raises(text: str) -> None:
     read(head_of("text/html") + text.encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.parametrize(
+    ("charset", "text"), [("utf-7", b"12+2AA-3"), ("unicode_escape", b"12\\ud8003")]
+)
+def test_half_a_surrogate_pair_breaks_nothing(charset: str, text: bytes) -> None:
+    head = f"From: a@b.c\r\nContent-Type: text/plain; charset={charset}\r\n\r\nDIDs: "
+    assert read(head.encode() + text).damaged == ("12?3",)
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "utf-16", "hz", "unicode_escape"])
+def test_no_charset_costs_a_worker_much(charset: str) -> None:
+    """A mail to the desk has half a megabyte at most; who sends it is anybody."""
+    head = f"From: a@b.c\r\nContent-Type: text/plain; charset={charset}\r\n\r\nabcdefgh-"
+    before = time.process_time()
+    read(head.encode() + b"b" * 200_000)
+    assert time.process_time() - before < 1
+
+
 def head_of(kind: str) -> bytes:
     return f"From: a@b.c\r\nContent-Type: {kind}; charset=utf-8\r\n\r\n".encode()
