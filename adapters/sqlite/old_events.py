@@ -14,6 +14,9 @@ ENDS: Final = (
     "WHERE last_seq > 0"
 )
 FIND_BODY: Final = "SELECT body FROM events WHERE account = ? AND seq = ?"
+FIND_WAITED_FOR: Final = (
+    "SELECT MIN(seq) FROM deliveries WHERE account = ? AND seq >= ? AND seq < ? AND state = 'pending'"
+)
 _CLEAR: Final = "DELETE FROM events WHERE account = ? AND seq < ?"
 
 
@@ -35,6 +38,9 @@ def _clear(unit: Unit, before: float, limit: int) -> int:
         until = bisect_left(
             range(end), before, lo=first, hi=end, key=lambda seq: _time_of(unit, account, seq)
         )
+        # A delivery without its event could neither be sent nor given up.
+        (waited_for,) = unit.rows(FIND_WAITED_FOR, (account, first, until))[0]
+        until = until if waited_for is None else waited_for
         if until > first:
             return unit.execute(_CLEAR, (account, until)).rowcount
     return 0

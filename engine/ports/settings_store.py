@@ -183,8 +183,9 @@ class InstallationStore(Protocol):
 
     async def clear_events(self, before: float, limit: int) -> int:
         """Forget events of any account that are older than a moment, the oldest first and at most `limit`
-        at once; how many were. Those that follow keep their numbers. Clocks may have been set back: events
-        are taken to be as old as those that come after them."""
+        at once; how many were. Those that follow keep their numbers. One that a webhook waits for is kept,
+        with all that come after it. Clocks may have been set back: events are taken to be as old as those
+        that come after them."""
 
     async def list_all_flows(self, limit: int, cursor: str | None) -> Page[Flow]:
         """In the order of their ids."""

@@ -153,10 +153,18 @@ class MemoryReading:
     async def clear_events(self, before: float, limit: int) -> int:
         """Forget the oldest events, of one account."""
         await trio.lowlevel.checkpoint()
-        for kept in self._tables.events.values():
+        waited_for = {
+            (one.account, one.seq)
+            for of_flow in self._tables.deliveries.values()
+            for one in of_flow.values()
+            if one.state == "pending"
+        }
+        for account, kept in self._tables.events.items():
             old = bisect_left(
                 kept, before, hi=min(limit, len(kept)), key=lambda one: time_of(one.body)
             )
+            places = range(old)
+            old = next((at for at in places if (account, kept[at].seq) in waited_for), old)
             if old:
                 del kept[:old]
                 return old

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.events import time_of
 from engine.ports.intake_store import NewList
+from engine.webhook import Outcome, Try
 from tests.contract.store_samples import (
     ACME,
     NOW,
@@ -14,6 +15,7 @@ from tests.contract.store_samples import (
     a_list,
     a_new_list,
 )
+from tests.contract.test_store_webhooks import HOOK, complete, due, set_hook
 
 DAY_S = 86_400.0
 
@@ -53,3 +55,18 @@ async def test_when_all_events_have_gone_the_next_has_the_next_number(kit: Kit) 
     assert await kit.store.last_seq(ACME) == last
     await kit.store.accept_list(a_new_list(1, "lst_1001", created_at=NOW + 2 * DAY_S))
     assert (await seqs(kit, ACME))[0] == last + 1
+
+
+async def test_what_a_webhook_still_waits_for_is_kept_until_it_is_done(kit: Kit) -> None:
+    await set_hook(kit, HOOK)
+    await kit.store.accept_list(a_new_list(3))
+    await complete(kit, 1)
+    [one] = await due(kit)
+    waited_for = one.delivery.seq
+    assert await kit.store.clear_events(NOW + DAY_S, 100) == waited_for - 1
+    assert await kit.store.clear_events(NOW + DAY_S, 100) == 0
+    assert await due(kit) == [one]
+
+    await kit.store.note_tries([Outcome(one.delivery, "given_up", Try(NOW, "expired"))], NOW)
+    assert await kit.store.clear_events(NOW + DAY_S, 100) == 1
+    assert await seqs(kit, ACME) == []
