@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
+import trio
 from hypercorn.protocol.events import Body, EndBody, Event, Response, StreamClosed
 from msgspec import Struct
 from werkzeug.datastructures import Headers, MIMEAccept, MultiDict
@@ -105,6 +106,9 @@ class Shortcut:
             answer = await answer_request(self._front, opening.route, asked, opening.path, limits)
         except Exception as error:
             answer = answer_error(self._front, error)
+            # Whoever is refused before the store was asked would keep all others waiting, with as many
+            # requests as come at once.
+            await trio.lowlevel.checkpoint()
         return answer, make_headers(self._front, asked, answer, limits)
 
 

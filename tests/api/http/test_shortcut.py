@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.http import shortcut as shortcut_module
-from api.http.shortcut import BYTES_MAX
+from api.http.shortcut import BYTES_MAX, Shortcut
 from tests.api.http.serving import Server, read_to_end, serving
 from tests.api.http.world import ADMIN_KEY, World, opened_world
 
@@ -186,3 +186,34 @@ def test_whatever_a_request_begins_with_it_goes_one_way_or_the_other(
 ) -> None:
     opening = SHORTCUT.find(b"POST", target, lines)
     assert opening is None or (target == b"/v1/flows/f/calls" and (b"expect" not in dict(lines)))
+
+
+async def test_others_have_their_turn_between_requests_that_are_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, seen = 0, list[int]()
+    answer = Shortcut.answer
+
+    async def answer_noted(*args: Any) -> Any:
+        seen.append(turns)
+        return await answer(*args)
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(Shortcut, "answer", answer_noted)
+    flow = await world.make_flow()
+    refused = ask(f"/v1/flows/{flow}/calls", key=None, end=False)
+    async with (
+        serving(world.app, shortcut=world.app.shortcut) as server,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(take_turns)
+        await server.exchange(refused * 20 + ask(f"/v1/flows/{flow}/calls", key=None))
+        nursery.cancel_scope.cancel()
+    assert len(seen) == 21
+    # Between two answers there is one round, in which others may come first or last.
+    assert all(before < after for before, after in zip(seen, seen[2:], strict=False))
