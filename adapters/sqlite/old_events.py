@@ -14,7 +14,10 @@ ENDS: Final = (
     "WHERE last_seq > 0"
 )
 FIND_BODY: Final = "SELECT body FROM events WHERE account = ? AND seq = ?"
-FIND_WAITED_FOR: Final = "SELECT MIN(seq) FROM deliveries WHERE account = ? AND seq >= ? AND seq < ? AND state = 'pending'"
+FIND_WAITED_FOR: Final = (
+    "SELECT MIN(seq) FROM deliveries "
+    "WHERE account = ? AND seq >= ? AND seq < ? AND state = 'pending'"
+)
 _CLEAR: Final = "DELETE FROM events WHERE account = ? AND seq < ?"
 
 
