@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ from api.http.feed import (
     FeedReader,
     Gap,
 )
-from api.http.frames import encode_frame
+from api.http.frames import PIECE_BYTES, encode_frame
+from api.http.guard import GuardedConnection
 from bench.processes import usage_alone
 from engine.events import Event, StoredEvent, number_event
 from tests.api.http.serving import Server, serving
@@ -521,6 +523,43 @@ async def test_a_client_that_stops_reading_is_told_its_gap_and_costs_no_memory(
         await wait_nobody_reads(world.hub)
     assert gaps >= 1
     assert resident_mb[2] - resident_mb[1] < 8, resident_mb
+
+
+async def test_others_have_their_turn_between_pings(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, answered = 0, Counter[int]()
+    send_now = GuardedConnection._send_now
+
+    def send_noted(connection: GuardedConnection, data: bytes) -> int:
+        answered[turns] += 1
+        return send_now(connection, data)
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    ping, pong, count = b"\x89\x80mask", b"\x8a\x00", 1_000
+    request = (
+        "GET /v1/feed HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Authorization: Bearer viewer-ours\r\n\r\n"
+    )
+    async with serving(world.app) as server, await server.connect() as stream:
+        await stream.send_all(request.encode())
+        received = await stream.receive_some()
+        assert received.startswith(b"HTTP/1.1 101 ")
+        monkeypatch.setattr(GuardedConnection, "_send_now", send_noted)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take_turns)
+            await stream.send_all(ping * count)
+            while received.count(pong) < count:
+                received += await stream.receive_some()
+            nursery.cancel_scope.cancel()
+    # Between two pieces there is one round, in which others may come first or last.
+    assert max(answered.values()) <= 2 * (PIECE_BYTES // len(ping) + 1)
 
 
 class Frames:
