@@ -155,7 +155,8 @@ class MailboxSession:
 
     def _try(self, uid: int, head: bytes, size: int, recipients: tuple[str, ...]) -> None:
         """Keep a mail, of which none is begun with for ever, whatever it does to us."""
-        if not spool.has_room(self._folder, size):
+        # Of one that is too large only the headers come in.
+        if not spool.has_room(self._folder, size if size <= MAIL_BYTES_MAX else len(head)):
             detail = "There is no room in the spool: mails wait in the mailbox."
             raise MailboxFailed("no_room", detail)
         before = self._mark

@@ -170,6 +170,16 @@ async def test_a_mail_that_is_too_large_is_not_fetched_and_its_headers_say_why(
     assert server.mails() == []
 
 
+async def test_a_mail_for_which_no_spool_has_room_keeps_no_other_waiting(
+    server: Dovecot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_session, "MAIL_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr("adapters.mail.spool.SPOOL_BYTES_MAX", 1 << 20)
+    server.deliver(mail(text="x\r\n" * 400_000))
+    server.deliver(mail(2))
+    assert fetch(settings(server, tmp_path)).kept == 2
+
+
 async def test_a_mail_over_which_we_break_keeps_no_other_waiting_for_ever(
     server: Dovecot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
