@@ -39,12 +39,17 @@ FROM: Final[dict[RatesFrom, str]] = {
 }
 AGENTS: Final = "There is always an agent free."
 PAUSED: Final = "Who is paused goes on at once."
+INACTIVE: Final = "The listener is activated at once."
 SEEN_LEAST: Final = 25
 """Calls of a flow from which on it is told by them what its calls come to."""
 
 
+AT_ONCE_MAX: Final = 1
+"""Forecasts of all accounts together: one can take a worker's whole time, and lists are to find one free."""
+
+
 class ForecastBusy(Exception):
-    """A forecast for the account is being made already."""
+    """A forecast for the account is being made already, or as many as are made at once."""
 
 
 class Forecaster:
@@ -88,14 +93,16 @@ class Forecaster:
     ) -> Forecast:
         """When what is open of a list will have been called. Raises `ForecastBusy` and `WorkerFailed`."""
         with self._taken(flow.account):
-            cohorts = await self._store.open_cohorts(flow.account, call_list.id, now)
+            cohorts: Sequence[Cohort] = ()
+            if call_list.status != "canceled":  # its contacts go by and by
+                cohorts = await self._store.open_cohorts(flow.account, call_list.id, now)
             waiting = Waiting(flow.id, tuple(cohorts), call_list.priority)
             is_paused = call_list.status == "paused"
             return await self._forecast(flow, waiting, call_list.id, stated, now, is_paused)
 
     @contextmanager
     def _taken(self, account: str) -> Iterator[None]:
-        if account in self._busy:
+        if account in self._busy or len(self._busy) >= AT_ONCE_MAX:
             raise ForecastBusy
         self._busy.add(account)
         try:
@@ -119,17 +126,17 @@ class Forecaster:
         assumes = [ASSUMES, FROM[rates_from]]
         assumes += [AGENTS] if flow.kind == "dialer" else []
         assumes += [PAUSED] if is_paused or flow.paused_at or account.paused_at else []
+        assumes += [] if flow.listener_active else [INACTIVE]
+        said = " ".join(assumes)
+        if not contacts:
+            return Forecast(now, 0.0, None, said, now, now, rates_from=rates_from)
         flows, lists = [CallingFlow(flow, behaviour)], [waiting]
-        if contacts:
-            await self._add_rivals(flow, list_id, flows, lists, now)
+        await self._add_rivals(flow, list_id, flows, lists, now)
         numbers = sorted({number for one in flows for number in one.flow.dids})
         dids = await self._store.find_dids(flow.account, numbers)
         case = make_case(now, account, self.installation, flows, lists, dids)
-        said = " ".join(assumes)
         if case is None:
             return Forecast(None, 0.0, "no_trunk", said, contacts=contacts)
-        if not contacts:
-            return Forecast(now, 0.0, None, said, now, now, rates_from=rates_from)
         seed = self._randomness.getrandbits(63)
         encoded = await self._workers.run(forecast_case, msgspec.msgpack.encode(case), seed)
         told = msgspec.msgpack.decode(encoded, type=Told)

@@ -129,7 +129,7 @@ KINDS: Final[dict[str, Kind]] = {
     # We cannot, at the moment.
     "internal": Kind(500, "Something is wrong on our side"),
     "store_unavailable": Kind(503, "Nothing can be stored at the moment"),
-    "forecast_busy": Kind(429, "A forecast for this account is being made already"),
+    "forecast_busy": Kind(429, "As many forecasts as may be are being made already"),
     "busy": Kind(503, "There is too much to do at the moment"),
     "not_ready": Kind(503, "No call can be made at the moment"),
 }

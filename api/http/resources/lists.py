@@ -89,7 +89,7 @@ async def forecast(exchange: Exchange) -> Answer:
     try:
         told = await exchange.engine.forecaster.forecast_list(flow, call_list, stated, exchange.now)
     except ForecastBusy:
-        detail = "A forecast for this account is being made: ask again when it is done."
+        detail = "Another forecast is being made: ask again when it is done."
         raise Problem("forecast_busy", detail, headers={"Retry-After": "5"}) from None
     return answer(show_forecast(told))
 

@@ -26,3 +26,26 @@ async def test_one_forecast_is_made_at_a_time_for_each_account(world: World) -> 
         busy = await world.client("viewer").post(path)
     assert busy.problem == (429, "forecast_busy")
     assert (await world.client("viewer").post(path)).status == 200
+
+
+async def test_forecasts_of_all_accounts_together_leave_workers_to_lists(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    with world.engine.forecaster._taken("acc_2"):
+        busy = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
+    assert busy.problem == (429, "forecast_busy")
+
+
+async def test_a_list_with_nothing_left_has_ended_whatever_its_flow_lacks(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    await world.client("operator").post(f"/v1/lists/{call_list}/cancel")
+    reply = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
+    told = (reply.json["contacts"], reply.json["bottleneck"], reply.json["ends_at"] is None)
+    assert told == (0, None, False)
+
+
+async def test_a_flow_that_calls_nobody_is_told_to_be_activated_first(world: World) -> None:
+    flow = await world.make_flow()
+    call_list = await world.make_list(flow)
+    await world.client("operator").put(f"/v1/flows/{flow}/listener", {"active": False})
+    reply = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
+    assert reply.json["assumes"].endswith("The listener is activated at once.")
