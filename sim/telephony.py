@@ -35,7 +35,7 @@ class SimulatedTelephony:
     ) -> None:
         self._choose = choose
         self._prompt_s = prompt_s
-        self._durations_s = durations_s or {}
+        self._durations_s = dict(durations_s or {})
         self._calls_to: dict[str, int] = {}
         self.dialed: list[DialedCall] = []
         """Every call, in the order in which its INVITE came."""
@@ -49,6 +49,10 @@ class SimulatedTelephony:
         """What was recorded, by its id."""
         self._tell: list[Callable[[TrunkCondition], None]] = []
         self._unusable: dict[str, TrunkCondition] = {}
+
+    def set_duration(self, prompt: str, duration_s: float) -> None:
+        """Let a prompt play for so long."""
+        self._durations_s[prompt] = duration_s
 
     def watch_trunks(self, tell: Callable[[TrunkCondition], None]) -> None:
         """See the port."""

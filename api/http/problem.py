@@ -69,6 +69,8 @@ KINDS: Final[dict[str, Kind]] = {
     "no_door": Kind(409, "The flow picks no lists up there"),
     "already_active": Kind(409, "The flow's listener is active already"),
     "activation_decided": Kind(409, "The request was decided already"),
+    "activation_pending": Kind(409, "Another request for the flow is pending"),
+    "too_many_activations": Kind(409, "Too many requests of the account are pending"),
     "activation_expired": Kind(409, "The request is too old"),
     "dids_changed": Kind(409, "The account has not all of these numbers any more"),
     "no_dids": Kind(409, "The flow has no number to call from"),
