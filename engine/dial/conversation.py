@@ -140,6 +140,8 @@ class Conversation:
         numbers = [self._attempt.number]
         if self._attempt.redirected_from is not None:
             numbers.append(self._attempt.redirected_from)
+        if self._opt_outs and not await self.notes.write():
+            return False  # what came before is told before
         for scope, event in list(self._opt_outs.items()):
             flow = self._flow.id if scope == "flow" else None
             try:
@@ -214,7 +216,6 @@ class Conversation:
             "attempt.opt_out", self._attempt, at, number=self._attempt.number, scope=scope
         )
         self._opt_outs.setdefault(scope, event)
-        await self.notes.write()  # what came before is told before
         await self._write_opt_outs()
 
     async def _begin_recording(self) -> str:

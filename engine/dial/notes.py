@@ -109,9 +109,9 @@ class CallNotes:
         """Something happened now, and is written down soon."""
         self._page.tell(attempt_event(event_type, self._attempt, self._clock.now(), **data))
 
-    async def write(self) -> None:
+    async def write(self) -> bool:
         """Write down what is not written yet; as `ProgressPage.write`."""
-        await self._page.write()
+        return await self._page.write()
 
     def _has_room(self) -> bool:
         self._noted += 1

@@ -43,12 +43,14 @@ class ProgressPage:
         self.events.append(event)
         self._desk.note(self)
 
-    async def write(self) -> None:
-        """Write down what is not written yet. Never raises: what the store does not take waits for the
-        next time, or for the attempt's end."""
+    async def write(self) -> bool:
+        """Write down what is not written yet; False where the store cannot be written. Never raises: what the
+        store does not take waits for the next time, or for the attempt's end."""
         # Whoever is cancelled does not know whether it came to a commit, and it must not come twice.
+        is_taken = False
         with trio.CancelScope(shield=True):
-            await self._desk.write([self])
+            is_taken = await self._desk.write([self])
+        return is_taken
 
     async def close(self) -> list[Event]:
         """What is left to be told; whoever takes it writes it."""
@@ -95,13 +97,14 @@ class ProgressDesk:
                 retry_at = trio.current_time() + STORE_RETRY_S
                 self._pause.deadline = min(self._pause.deadline, retry_at)
 
-    async def write(self, pages: Collection[ProgressPage]) -> None:
-        """Write down what is on these pages. Never raises: what the store does not take stays on them."""
+    async def write(self, pages: Collection[ProgressPage]) -> bool:
+        """Write down what is on these pages; False where the store cannot be written. Never raises: what the
+        store does not take stays on them."""
         while self._is_writing:
             await self._written.park()
         self._is_writing = True
         try:
-            await self._write([page for page in pages if page.events])
+            return await self._write([page for page in pages if page.events])
         finally:
             self._is_writing = False
             self._written.unpark_all()
@@ -113,10 +116,10 @@ class ProgressDesk:
         self._waiting.pop(page, None)
         return page.take()
 
-    async def _write(self, pages: Collection[ProgressPage]) -> None:
+    async def _write(self, pages: Collection[ProgressPage]) -> bool:
         """Whoever is the fault of it that some cannot be written harms nobody else's."""
         if not pages:
-            return
+            return True
         taken = [(page, page.take()) for page in pages]
         for page in pages:
             self._waiting.pop(page, None)
@@ -141,3 +144,4 @@ class ProgressDesk:
         elif refused is not None:
             # It goes with the end of its attempt.
             log.error("progress cannot be noted by a fault of ours", exc_info=refused)
+        return not isinstance(refused, StoreUnavailable)

@@ -112,10 +112,11 @@ class CountingStore(MemoryStore):
 
     writes: list[int]
     refuses = False
+    refuses_progress = False
     opt_out_s = 0.0
 
     async def note_progress(self, noted: Sequence[Progress]) -> None:
-        if self.refuses:
+        if self.refuses or self.refuses_progress:
             raise StoreUnavailable("disk full")
         self.writes.append(sum(len(one.events) for one in noted))
         await super().note_progress(noted)
@@ -180,15 +181,16 @@ async def test_what_a_store_does_not_take_comes_in_order_when_it_takes_again(
             "answered",
             "skipped",
         ]
-        assert [data.get("node") for _, data in await events_of(world)][1:] == [
-            None,
-            None,
-            "hello",
-            "ask",
-            "ask",
-            "stop",
-            "bye",
-            None,
+        assert [(kind, data.get("node")) for kind, data in await events_of(world)] == [
+            ("attempt.initiated", None),
+            ("attempt.answered", None),
+            ("attempt.step", "hello"),
+            ("attempt.digits", "ask"),
+            ("attempt.step", "ask"),
+            ("attempt.step", "stop"),
+            ("attempt.step", "bye"),
+            ("attempt.opt_out", None),
+            ("attempt.ended", None),
         ]
 
 
@@ -267,6 +269,22 @@ async def test_an_opt_out_that_a_call_is_cut_off_in_is_told_once_and_holds(
         assert (attempt.steps[-1].node, attempt.steps[-1].outcome) == ("stop", "cut_off")
         assert told.count("attempt.opt_out") == 1
         assert told.index("attempt.opt_out") < told.index("attempt.ended")
+
+
+async def test_an_opt_out_is_told_after_what_came_before_it_also_where_a_fault_is_over_in_between(
+    autojump_clock: MockClock,
+) -> None:
+    store = await counting_store([asking()])
+    store.refuses_progress = True
+    async with running(lambda *_: answering("9"), store=store, parts=PARTS) as world:
+        await world.add_list(people(1))
+        await trio.sleep(600)
+        store.refuses_progress = False
+        await world.wait_done()
+        told = [kind for kind, _ in await events_of(world)]
+        assert told.count("attempt.opt_out") == told.count("attempt.answered") == 1
+        assert told.index("attempt.answered") < told.index("attempt.opt_out")
+        assert len((await world.store.list_do_not_call("acc_1", 10, None)).items) == 1
 
 
 async def test_the_record_of_a_call_ends_when_the_callee_hangs_up_not_when_the_flow_is_done(
