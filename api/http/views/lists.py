@@ -56,7 +56,7 @@ class ForecastView(Struct, frozen=True):
     """What holds contacts back for the longest; null where nothing does."""
     assumes: str
     earliest_at: str | None
-    """The list ends between these two, nine times of ten."""
+    """The earliest end of all runs, with a margin; the latest is the other end of the range."""
     latest_at: str | None
     contacts: int
     """That are still to be called."""
