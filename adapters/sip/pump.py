@@ -166,9 +166,9 @@ class MessagePump:
             data, source = datagram
             taken += 1
             self._take(data, _hop_of(source), now)
-        if not taken:
+        if not taken or datagrams.has_errors:
             # Readable without a datagram: it is the error queue, which stays readable until it is
-            # empty.
+            # empty. Where datagrams never cease to come, that is never seen.
             for address in datagrams.take_errors():
                 self._hear_of_failure(Hop(*address), "refused", "")
         self.datagrams_received += taken

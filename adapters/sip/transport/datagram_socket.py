@@ -31,6 +31,8 @@ class DatagramSocket:
     def __init__(self, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.has_errors = False
+        """Whether there may be something for `take_errors`, as far as receiving and sending has shown."""
         try:
             self.socket.setblocking(False)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
@@ -64,6 +66,7 @@ class DatagramSocket:
             except BlockingIOError:
                 return None
             except OSError:
+                self.has_errors = True
                 continue
             return data, (source[0], source[1])
         return None
@@ -78,8 +81,10 @@ class DatagramSocket:
             except ConnectionRefusedError:
                 # The pending error of an earlier datagram, perhaps to somebody else: this one has
                 # not been sent yet.
+                self.has_errors = True
                 continue
             except OSError as error:
+                self.has_errors = True
                 return "full" if error.errno == errno.ENOBUFS else "failed"
             return "sent"
         return "full"
@@ -91,6 +96,7 @@ class DatagramSocket:
             try:
                 _, ancillary, _, destination = self.socket.recvmsg(0, 512, socket.MSG_ERRQUEUE)
             except OSError:
+                self.has_errors = False
                 break
             if any(_is_refusal(data) for _, _, data in ancillary):
                 refused.append((destination[0], destination[1]))

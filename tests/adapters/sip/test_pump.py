@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from adapters.sip.core import SipCore
-from adapters.sip.pump import BEAT_S, TIMER_RESOLUTION_S, Mailroom, MessagePump
+from adapters.sip.pump import BEAT_S, HANDFUL, TIMER_RESOLUTION_S, Mailroom, MessagePump
 from adapters.sip.transport.sockets import Failed, Sockets, TlsSettings
 from adapters.sip.wire.hop import Hop
 
@@ -23,6 +23,10 @@ class CountingCore:
         self.received: list[float] = []
         self.woken: list[float] = []
         self.wants_waking = False
+        self.failed: list[Hop] = []
+
+    def fail_transport(self, hop: Hop, now: float) -> None:
+        self.failed.append(hop)
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         self.received.append(now)
@@ -82,6 +86,31 @@ async def test_a_datagram_that_comes_alone_waits_for_nothing_and_a_crowd_is_take
             while len(core.received) < 3:
                 await trio.lowlevel.checkpoint()
     assert core.received == [begun, begun + BEAT_S, begun + BEAT_S]
+
+
+async def test_a_refusal_is_heard_of_also_while_others_never_cease_to_send(
+    mock_clock: MockClock,
+) -> None:
+    core = CountingCore()
+    async with running_pump(core) as pump:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed,
+        ):
+            closed.bind(("127.0.0.1", 0))
+            nobody = Hop(*closed.getsockname())
+            closed.close()
+            peer.connect(pump.sockets.udp)
+            for beat in range(4):
+                for _ in range(HANDFUL):
+                    peer.send(b"always more")
+                if beat == 1:
+                    pump.sockets.send(b"anybody there?", nobody)
+                await trio.testing.wait_all_tasks_blocked()
+                mock_clock.jump(BEAT_S)
+                while len(core.received) < HANDFUL * (beat + 1):
+                    await trio.lowlevel.checkpoint()
+    assert core.failed == [nobody]
 
 
 async def test_timers_run_at_their_beat_however_soon_the_core_wants_them(
