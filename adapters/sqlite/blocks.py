@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Final, TypeVar
 
 from msgspec import structs
@@ -104,9 +105,12 @@ BY_ROW: Final = (
     "JOIN contact_block_data d ON d.n = b.n "
     "WHERE l.id = ? AND a.id = ? AND b.last_row >= ? ORDER BY b.last_row"
 )
-OF_LIST: Final = (
+BLOCK: Final = (
     f"SELECT {_COLUMNS} FROM contact_blocks b JOIN lists l ON l.n = b.list {_OF_LIST} "
-    "JOIN contact_block_data d ON d.n = b.n WHERE b.list = ?"
+    "JOIN contact_block_data d ON d.n = b.n WHERE b.n = ?"
+)
+BY_DUE: Final = (
+    "SELECT n, due_at, contacts FROM contact_blocks WHERE list = ? ORDER BY due_at, first_id"
 )
 COUNT_CONTACTS: Final = (
     "SELECT (SELECT count(*) FROM contacts WHERE list = ?1) "
@@ -232,10 +236,26 @@ def merge_by_row(
     return sorted([*wide, *found], key=lambda one: _place(one[0]))[:size]
 
 
-def blocks_of(connection: sqlite3.Connection, list_n: int) -> Iterator[Batch]:
-    """All blocks of a list, one at a time."""
-    for row in connection.execute(OF_LIST, (list_n,)):
-        yield _to_batch(row)
+def sample_blocks(
+    connection: sqlite3.Connection, list_n: int, every: int
+) -> Iterator[tuple[Batch, int]]:
+    """Some blocks of a list with how many contacts each stands for, itself included: of those that are due
+    together, as many as hold one of `every` contacts, and at least the first. A block takes a while to be
+    unpacked, and holds the engine up meanwhile."""
+    chosen: list[tuple[int, int]] = []
+    heads = connection.execute(BY_DUE, (list_n,)).fetchall()
+    for _, together in groupby(heads, key=lambda head: head[1]):
+        seen = looked_at = 0
+        for n, _, contacts in together:
+            if looked_at * every <= seen:
+                chosen.append((n, contacts))
+                looked_at += contacts
+            else:
+                n, before = chosen[-1]
+                chosen[-1] = (n, before + contacts)
+            seen += contacts
+    for n, stands_for in chosen:
+        yield _to_batch(connection.execute(BLOCK, (n,)).fetchone()), stands_for
 
 
 def _widen(unit: Unit, row: Row | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from adapters.sqlite.blocks import blocks_of
+from adapters.sqlite.blocks import sample_blocks
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import CONTACT_COLUMNS, Row, to_contact
 from engine.forecast.behaviour import SeenCall
@@ -46,10 +46,11 @@ class SqliteForecasts(Connected):
             cohorts = Cohorts(now)
             for row in connection.execute(OPEN_ROWS, (n, every)):
                 cohorts.note(to_contact(row), every)
-            for batch in blocks_of(connection, n):
-                some = batch.contacts()[::every]
+            for batch, stands_for in sample_blocks(connection, n, every):
+                step = max(1, batch.drafts.count * every // stands_for)
+                some = batch.contacts()[::step]
                 for contact in some:
-                    cohorts.note(contact, batch.drafts.count / len(some))
+                    cohorts.note(contact, stands_for / len(some))
             return cohorts.told(open_)
 
         return await self._readers.ask(count)
