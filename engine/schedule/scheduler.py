@@ -78,7 +78,8 @@ async def _prepare_nothing(_flow: str, _contacts: Sequence[Contact]) -> None:
 
 
 class _FlowQueue:
-    """Contacts of one flow and one rank that are due and were not taken yet."""
+    """Contacts of one flow and one rank that are due and were not taken yet. Those that are each for one
+    agent have a queue of their own: they do not wait for any agent, as the others may, nor behind these."""
 
     def __init__(self, flow: str, rank: int) -> None:
         self.flow = flow
@@ -86,6 +87,10 @@ class _FlowQueue:
         self.ready: deque[Work] = deque()
         self.hold: Hold | None = None
         """Why nothing is offered just now."""
+
+    def place(self) -> tuple[int, float]:
+        """Its place among others: by rank, and of equals by whose first has been due the longest."""
+        return self.rank, self.ready[0].contact.due_at if self.ready else math.inf
 
 
 class Scheduler:
@@ -116,8 +121,8 @@ class Scheduler:
         self.aside = SettingAside(store, self.put_back)
         """What the outlet does not take for long; its `run` is a task of its own."""
         self._feeds: dict[str, ListFeed] = {}
-        self._queues: dict[str, dict[int, _FlowQueue]] = {}
-        """By flow, then by rank."""
+        self._queues: dict[str, dict[tuple[int, bool], _FlowQueue]] = {}
+        """By flow, then by rank and whether its contacts are each for one agent."""
         self._wheel: TimerWheel[Work | ListFeed | _FlowQueue] = TimerWheel(clock.now())
         self._ahead_s = -math.inf
         """By how much the wall clock was ahead of trio's when they were last looked at."""
@@ -272,9 +277,11 @@ class Scheduler:
         return None
 
     def _queues_of(self, flow: str) -> list[_FlowQueue]:
-        """In the order of their ranks."""
-        queues = self._queues.get(flow, {})
-        return [queues[rank] for rank in sorted(queues)]
+        """In the order in which they are offered."""
+        queues = [*self._queues.get(flow, {}).values()]
+        if len(queues) > 1:
+            queues.sort(key=_FlowQueue.place)
+        return queues
 
     def offer_all(self, flow: str) -> None:
         """Offer whatever is ready of a flow, because the flow was changed."""
@@ -326,7 +333,7 @@ class Scheduler:
                     touched[item] = None
         if contacts:
             self.lateness.note(now - self._wake_at, contacts)
-        for queue in sorted(touched, key=lambda one: one.rank):
+        for queue in sorted(touched, key=_FlowQueue.place):
             self._push(queue)
 
     def _start_over(self, now: float) -> None:
@@ -358,9 +365,10 @@ class Scheduler:
             self._forget(work)
             return None
         rank, queues = self._rank_of(work.contact), self._queues.setdefault(feed.flow, {})
-        queue = queues.get(rank)
+        key = rank, work.contact.agent is not None
+        queue = queues.get(key)
         if queue is None:
-            queue = queues[rank] = _FlowQueue(feed.flow, rank)
+            queue = queues[key] = _FlowQueue(feed.flow, rank)
         queue.ready.append(work)
         return queue
 

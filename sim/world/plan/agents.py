@@ -7,8 +7,9 @@ Drawn apart from the rest of the plan, so that a seed means what it meant before
 from __future__ import annotations
 
 from random import Random
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from engine.agent import Agent
@@ -38,7 +39,7 @@ def add_agents(plan: Plan) -> Plan:
             agent = _agent(len(agents), flow, chance)
             agents.append(agent)
             actions += _shift(agent, plan.horizon_s, chance)
-    actions += plan.actions
+    actions += (_for_agents(one, agents, chance) for one in plan.actions)
     staffed_plan = replace(
         plan,
         flows=tuple(flows.values()),
@@ -108,3 +109,12 @@ def _shift(agent: Agent, horizon_s: float, chance: Random) -> list[Action]:
         elif chance.random() < 0.3:
             actions.append(Action(at, "agent_parts", agent.id))
     return actions
+
+
+def _for_agents(action: Action, agents: list[Agent], chance: Random) -> Action:
+    """A single call that is for one agent."""
+    own = [one for one in agents if one.flow == action.target]
+    if action.deed != "call" or not own or chance.random() < 0.5:
+        return action
+    trigger: dict[str, Any] = msgspec.json.decode(action.body)
+    return replace(action, body=msgspec.json.encode(trigger | {"agent": chance.choice(own).number}))

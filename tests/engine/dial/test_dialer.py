@@ -300,6 +300,36 @@ async def test_a_single_call_that_finds_no_room_at_a_did_waits_and_lets_the_engi
         assert len(called) == 6
 
 
+async def test_a_single_call_for_an_agent_does_not_wait_behind_those_that_any_agent_may_take(
+    autojump_clock: MockClock,
+) -> None:
+    """The others come first, wait as long as nobody is there, and are of the same priority."""
+    async with office(answering(), dialer(priority="high")) as one:
+        await one.world.add_list(people(3))
+        await one.call("cnt_any", tel=("+14158880000",))
+        await trio.sleep(10)
+        await one.call("cnt_own", agent=f"{AGENT_PREFIX}9999", tel=("+14158880001",))
+        await trio.sleep(60)
+        called = [c.request.number for c in one.world.telephony.dialed if not is_agent(c.request)]
+        assert called == ["+14158880001"]
+
+
+async def test_a_single_call_that_a_slow_did_gives_back_goes_when_the_did_has_rested(
+    autojump_clock: MockClock,
+) -> None:
+    """It lay in the mailbox before those that any agent may take, and comes back after them."""
+    slow = did(cps=0.5, channels=5_000)
+    flow = dialer(first="customer", priority="high")
+    async with office(answering(), flow, dids=[slow]) as one:
+        for place in range(2):
+            number = f"{AGENT_PREFIX}900{place}"
+            await one.call(f"cnt_{place}", agent=number, tel=(f"+1415888{place:04d}",))
+        await one.world.add_list(people(3))
+        await trio.sleep(60)
+        called = [c.request.number for c in one.world.telephony.dialed if not is_agent(c.request)]
+        assert called == ["+14158880000", "+14158880001"]
+
+
 async def test_two_single_calls_of_one_agent_go_one_after_the_other(
     autojump_clock: MockClock,
 ) -> None:
