@@ -276,8 +276,10 @@ def _log_in(client: IMAPClient, settings: MailboxSettings) -> None:
         try:
             password = Path(settings.password_file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
-            detail = f"The password's file cannot be read: {error}."
-            raise MailboxFailed("login_failed", detail[:DETAIL_LENGTH_MAX]) from error
+            # Every account hears of it: where the file lies is none of theirs.
+            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+            detail = f"The password's file cannot be read: {why}."
+            raise MailboxFailed("login_failed", detail) from error
     client.login(settings.user, password)
 
 

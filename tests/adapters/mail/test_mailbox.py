@@ -254,6 +254,15 @@ async def test_what_is_wrong_with_a_mailbox_is_said_by_a_code(
     assert PASSWORD not in caught.value.detail
 
 
+def test_what_is_wrong_tells_no_account_where_the_password_lies(
+    server: Dovecot, tmp_path: Path
+) -> None:
+    with pytest.raises(MailboxFailed) as caught:
+        fetch(settings(server, tmp_path, password=None, password_file="/nowhere"))
+    wanted = "The password's file cannot be read: No such file or directory."
+    assert caught.value.detail == wanted
+
+
 @pytest.mark.parametrize("tls", ["on", "starttls", "off"])
 async def test_a_session_in_its_process_hears_of_a_mail_that_comes(
     tls: str, server: Dovecot, tmp_path: Path
