@@ -96,8 +96,9 @@ class Scene:
     def choose(self, request: CallRequest, before: int) -> CallScript:
         plan = plan_call(self.profile, self.seed, request.number, before)
         talk_s = plan.talk_s if plan.code == 200 else None
-        rings_after_s = plan.alert_after_s if plan.alert else None
-        return CallScript(rings_after_s, plan.final_after_s, plan.code, talk_s)
+        # A callee whom nobody hears ring rings here all the same: a trunk of this network that says nothing
+        # is taken for dead, and rests, which no forecast knows of.
+        return CallScript(plan.alert_after_s, plan.final_after_s, plan.code, talk_s)
 
     async def furnish(self, store: MemoryStore, settings: FlowSettings) -> None:
         numbers = tuple(one.number for one in self.dids)
