@@ -89,6 +89,7 @@ async def test_a_body_of_another_shape_is_said_to_be_wrong(
             "contact": contacts.json["items"][0]["id"],
             "did": "+14155550101",
             "key": "key_viewer_1",
+            "activation": "act_1",
         }
     )
     data = b"null" if body is None else None
