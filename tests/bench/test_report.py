@@ -138,7 +138,7 @@ def test_the_processor_time_and_the_memory_of_each_process_are_written_down() ->
     assert at == 1.0
     assert cores > 0.1
     assert found[name]["resident_mb"][0][1] > 1
-    assert running_now == {"the bench itself", name}
+    assert {"the bench itself", name} <= running_now  # and whatever other tests have left running
     assert name not in {one for one, _, _ in recorder.running()}
 
 
