@@ -35,7 +35,7 @@ from bench.scenario import Measurement, Scenario, Show, Size
 from sim.carrier import CarrierSettings, run_carrier
 from sim.profile import BUILT_IN
 
-DURATION_S: Final[dict[Size, float]] = {"quick": 20.0, "full": 1_200.0}
+DURATION_S: Final[dict[Size, float]] = {"quick": 10.0, "full": 1_200.0}
 CPS: Final[dict[Size, float]] = {"quick": 20.0, "full": 60.0}
 LIST_S: Final = 10.0
 """One list has the calls of so long."""
