@@ -283,6 +283,7 @@ async def test_recover(slowed: str, other: str, monkeypatch: pytest.MonkeyPatch)
 
     @asynccontextmanager
     async def play_engine(folder: Path, config: str) -> AsyncIterator[Any]:
+        await trio.Path(folder / "data").mkdir(exist_ok=True)
         await trio.Path(folder / recover.CONFIG).write_text(config)
         if folder.name == folders[slowed]:
             await trio.sleep(0.5)
