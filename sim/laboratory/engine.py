@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -25,7 +26,7 @@ from engine.model import Account, Attempt, Contact, Did, Flow, Prompt, Report
 from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import Question, RequestFailed
 from engine.ports.speech import SpokenText, Voice
-from engine.ports.stored import PAGE_MAX
+from engine.ports.stored import PAGE_MAX, Page
 from engine.runtime import Engine, EngineSettings
 from sim.laboratory.carrier import Carrier
 from sim.memory_store import MemoryStore
@@ -210,14 +211,8 @@ class VirtualEngine:
         """The numbers on the account's do-not-call list, those of single flows too."""
 
         async def read(_engine: Engine, account: Account) -> list[str]:
-            found: list[str] = []
-            cursor = None
-            while True:
-                page = await self._store.list_do_not_call(account.id, PAGE_MAX, cursor)
-                found += [one.number for one in page.items]
-                cursor = page.next
-                if cursor is None:
-                    return found
+            entries = await _read_all(partial(self._store.list_do_not_call, account.id))
+            return [one.number for one in entries]
 
         return self._run(read)
 
@@ -286,24 +281,22 @@ class VirtualEngine:
             raise NotDone(f"{len(left)} contacts are not done{why}")
 
     async def _contacts(self, account: str, call_list: str) -> list[Contact]:
-        found: list[Contact] = []
-        cursor = None
-        while True:
-            page = await self._store.list_contacts(account, call_list, PAGE_MAX, cursor)
-            found += page.items
-            cursor = page.next
-            if cursor is None:
-                return found
+        return await _read_all(partial(self._store.list_contacts, account, call_list))
 
     async def _attempts(self, account: str, which: AttemptFilter) -> list[Attempt]:
-        found: list[Attempt] = []
-        cursor = None
-        while True:
-            page = await self._store.list_attempts(account, which, PAGE_MAX, cursor)
-            found += page.items
-            cursor = page.next
-            if cursor is None:
-                return found
+        return await _read_all(partial(self._store.list_attempts, account, which))
+
+
+async def _read_all(ask: Callable[[int, str | None], Awaitable[Page[T]]]) -> list[T]:
+    """All pages of an answer; `ask` takes the limit and the cursor of one."""
+    found: list[T] = []
+    cursor = None
+    while True:
+        page = await ask(PAGE_MAX, cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            return found
 
 
 class _Clock:
