@@ -81,7 +81,8 @@ async def take_stream(
     priority: Priority | None = None,
 ) -> Answer:
     """Take a stream for a flow."""
-    wants_pieces = exchange.accepted.best_match([*MEDIA_TYPES, "application/json"]) in MEDIA_TYPES
+    # JSON first: most clients say `Accept: */*` of themselves, and expect one document.
+    wants_pieces = exchange.accepted.best_match(["application/json", *MEDIA_TYPES]) in MEDIA_TYPES
     name = exchange.parameters.read_text("name") or ""
     incoming = exchange.engine.intake.open_stream(
         flow, _Watched(exchange, stream.source), name=name, taking=taking, priority=priority

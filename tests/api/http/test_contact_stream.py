@@ -114,6 +114,30 @@ async def test_a_stream_is_acknowledged_piece_by_piece(world: World, call: Call)
     assert await lists_of(world) == [(4, 3)]
 
 
+@pytest.mark.parametrize(
+    ("accept", "pieces"),
+    [
+        ("*/*", False),
+        ("application/json, */*;q=0.5", False),
+        ("application/json, application/x-ndjson", False),
+        ("application/x-ndjson, */*", True),
+        ("application/x-ndjson, application/json;q=0.5", True),
+    ],
+)
+async def test_only_who_asks_for_pieces_gets_more_than_one_document(
+    world: World, call: Call, accept: str, pieces: bool
+) -> None:
+    caller = await call(await world.make_flow(), Accept=accept)
+    await caller.send(chunk(lines(0, 2)) + END)
+    first = await caller.read_line()
+    if pieces:
+        assert first.pop("lines") == 2
+        assert first.pop("rejected") == 0
+        assert await caller.read_line() == {**first, "rejected": []}
+    else:
+        assert first == {"list": first["list"], "accepted": 2, "rejected": []}
+
+
 async def test_a_connection_that_breaks_leaves_what_was_acknowledged(
     world: World, call: Call
 ) -> None:
