@@ -90,7 +90,9 @@ from engine.ports.store import Store
 from engine.ports.stored import StoreUnavailable
 from engine.ports.workers import Workers
 from engine.post.holder import HolderByMail
-from engine.runtime import Engine, EngineSettings, EngineStatistics
+from engine.running.settings import EngineSettings
+from engine.running.statistics import EngineStatistics
+from engine.runtime import Engine
 
 TELL_WAITING_S: Final = 10.0
 """How often at the most the feed tells what the contacts of a list wait for."""
@@ -377,13 +379,13 @@ async def _open_parts(config: Config, hub: FeedHub) -> AsyncIterator[_Parts]:
             clock,
             chance,
             nameservers,
-            engine.note_flow,
+            engine.changes.note_flow,
         )
         if mails.door is not None:
-            engine.flow_listeners.append(mails.door.note_flow)
+            engine.changes.flow_listeners.append(mails.door.note_flow)
         holder = HolderByMail(store, mails.postman)
         doors = await _open_doors(config, engine, store, holder, clock, chance, stack)
-        engine.flow_listeners.append(doors.wake)
+        engine.changes.flow_listeners.append(doors.wake)
         metrics = Metrics(
             _Sources(
                 engine.statistics,

@@ -30,7 +30,7 @@ from prometheus_client.core import (
 )
 
 from engine.events import StoredEvent
-from engine.runtime import EngineStatistics
+from engine.running.statistics import EngineStatistics
 from engine.schedule.lateness import BOUNDS_S
 
 LAG_EVERY_S: Final = 0.1

@@ -27,7 +27,8 @@ from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import Question, RequestFailed
 from engine.ports.speech import SpokenText, Voice
 from engine.ports.stored import PAGE_MAX, Page
-from engine.runtime import Engine, EngineSettings
+from engine.running.settings import EngineSettings
+from engine.runtime import Engine
 from sim.laboratory.carrier import Carrier
 from sim.memory_store import MemoryStore
 

@@ -21,7 +21,8 @@ from engine.intake.submission import CallReceipt
 from engine.model import Attempt, CallList, Contact
 from engine.notify.courier import Courier
 from engine.ports.stored import Conflict, StoreUnavailable
-from engine.runtime import Engine, EngineSettings
+from engine.running.settings import EngineSettings
+from engine.runtime import Engine
 from engine.webhook import Delivery
 from sim.memory_store import MemoryStore
 from sim.memory_store.forgetting import Forgetting

@@ -272,7 +272,7 @@ async def test_a_did_that_is_changed_while_it_is_taken_into_operation_is_as_it_w
 
         monkeypatch.setattr(world.store, "find_dids", find_slowly)
         await world.store.add_did(did(number=BAD, cps=10))
-        world.engine._note_did("acc_1", BAD)
+        world.engine.changes.note_did("acc_1", BAD)
         await trio.sleep(0.5)
         await world.engine.dids.change(None, BAD, {"cps": 1})
         await trio.sleep(1)

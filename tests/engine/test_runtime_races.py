@@ -301,7 +301,7 @@ async def test_a_listener_that_is_switched_off_just_after_another_change_is_off(
     store = await slow_store()
     store.answers_after_s["get_flow"] = 1
     async with running(store=store) as world:
-        world.engine.note_flow("acc_1", "flw_1")
+        world.engine.changes.note_flow("acc_1", "flw_1")
         await trio.sleep(0.5)
         await world.engine.administration.set_listener(account(), "flw_1", False)
         await trio.sleep(10)
@@ -317,7 +317,7 @@ async def test_a_flow_dials_though_its_did_was_made_while_the_store_could_not_be
     async with running(store=store) as world:
         await world.add_list(people(3))
         store.fails["get_flow"] = StoreUnavailable("locked")
-        world.engine.note_flow("acc_1", "flw_1")
+        world.engine.changes.note_flow("acc_1", "flw_1")
         await trio.sleep(0.1)
         await store.add_did(did(number=TWO_DIDS[1]))
         await store.change_flow(
@@ -325,7 +325,7 @@ async def test_a_flow_dials_though_its_did_was_made_while_the_store_could_not_be
             "flw_1",
             lambda old: msgspec.structs.replace(old, dids=TWO_DIDS[1:], listener_active=True),
         )
-        world.engine._note_did("acc_1", TWO_DIDS[1])
+        world.engine.changes.note_did("acc_1", TWO_DIDS[1])
         store.fails.clear()
         await world.wait_done()
         assert len(world.telephony.dialed) == 3

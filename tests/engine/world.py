@@ -17,7 +17,8 @@ from engine.events import StoredEvent
 from engine.model import AccountRules, Contact, Did, Flow
 from engine.ports.intake_store import NewList
 from engine.ports.telephony import CallRequest
-from engine.runtime import Engine, EngineSettings
+from engine.running.settings import EngineSettings
+from engine.runtime import Engine
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript, SimulatedTelephony
 from tests.engine.made import EPOCH, HOME_RULES, account, call_list, contact, did, flow

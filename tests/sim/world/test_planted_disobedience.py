@@ -22,7 +22,7 @@ from engine.holding import Holding
 from engine.model import Contact, RetryRule
 from engine.ports.moving import ListEdit
 from engine.ports.stored import StoreUnavailable
-from engine.runtime import Engine
+from engine.running.changes import Changes
 from engine.webhook import Outcome, Webhook
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.tables import Tables
@@ -178,7 +178,7 @@ def test_somebody_urgent_who_is_passed_over_is_found(monkeypatch: pytest.MonkeyP
 
 
 def test_an_account_that_is_paused_and_calls_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Engine, "_operate_account", lambda *_args: None)
+    monkeypatch.setattr(Changes, "operate_account", lambda *_args: None)
     paused = "nothing is dialled that was stopped"
     assert paused in broken(ordered(Action(3.0, "pause_account", "acc_0")))
 

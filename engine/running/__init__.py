@@ -1,0 +1,1 @@
+"""The parts that a running engine is put together of, beside those that dial."""
