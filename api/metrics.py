@@ -131,22 +131,35 @@ class _Body(Struct):
 _read_body = msgspec.json.Decoder(_Body).decode
 
 
+class _Tally:
+    """A counter with one label, whose values are few. The counter of each is kept: to have it looked up by
+    `labels` each time costs more than everything else that is done for an event."""
+
+    def __init__(self, name: str, what: str, label: str, registry: CollectorRegistry) -> None:
+        self._all = Counter(name, what, [label], registry=registry)
+        self._by_value: dict[str, Counter] = {}
+
+    def add(self, value: str) -> None:
+        """One more."""
+        counter = self._by_value.get(value)
+        if counter is None:
+            counter = self._by_value[value] = self._all.labels(value)
+        counter.inc()
+
+
 class Metrics:
     """Counts what the store tells of, and shows everything."""
 
     def __init__(self, sources: Sources) -> None:
         self._registry = registry = CollectorRegistry()
-        self._events = Counter(
-            "callwheel_events", "Events that were written down.", ["type"], registry=registry
+        self._events = _Tally(
+            "callwheel_events", "Events that were written down.", "type", registry
         )
-        self._attempts = Counter(
-            "callwheel_attempts", "Attempts that ended.", ["disposition"], registry=registry
+        self._attempts = _Tally(
+            "callwheel_attempts", "Attempts that ended.", "disposition", registry
         )
-        self._contacts = Counter(
-            "callwheel_contacts",
-            "Contacts that were completed.",
-            ["disposition"],
-            registry=registry,
+        self._contacts = _Tally(
+            "callwheel_contacts", "Contacts that were completed.", "disposition", registry
         )
         self._lag = Histogram(
             "callwheel_loop_lag_seconds",
@@ -162,11 +175,11 @@ class Metrics:
     def note(self, events: Sequence[StoredEvent]) -> None:
         """Hear of what one commit brought. Never blocks and never raises."""
         for event in events:
-            self._events.labels(event.type).inc()
+            self._events.add(event.type)
             if event.type in ENDED:
                 disposition = _read_body(event.body).data.disposition or "none"
-                counter = self._attempts if event.type == "attempt.ended" else self._contacts
-                counter.labels(disposition).inc()
+                tally = self._attempts if event.type == "attempt.ended" else self._contacts
+                tally.add(disposition)
 
     async def watch_loop(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
