@@ -96,17 +96,18 @@ LISTED_CONTACTS: Final = (
     "AND (d.expires_at IS NULL OR d.expires_at > ?))"
 )
 REACHED: Final = (
-    "EXISTS (SELECT 1 FROM attempts r INDEXED BY attempts_reached WHERE r.list = ? AND r.number = ? "
-    "AND r.disposition IN ('answered', 'declined') AND r.contact <> ?)"
+    "EXISTS (SELECT 1 FROM attempts r INDEXED BY attempts_reached WHERE r.list = ?7 AND r.number = ?2 "
+    "AND r.disposition IN ('answered', 'declined') AND r.contact <> ?6)"
 )
-"""Whether another contact of the list has reached somebody on the number."""
+"""Whether another contact of the list has reached somebody on the number. As the next two, with the
+parameters of `LISTED` and then contact, list, and the latest start time that has come."""
 BEGIN_CONTACT: Final = (
     "UPDATE contacts SET state = 'dialing' "
-    "WHERE id = ? AND state = 'open' AND NOT (wait_code = 'starttime' AND due_at > ?) "
+    "WHERE id = ?6 AND state = 'open' AND NOT (wait_code = 'starttime' AND due_at > ?8) "
     f"AND NOT {LISTED} "
     f"AND NOT {REACHED}"
 )
-WHY_NOT_BEGUN: Final = f"SELECT c.state, {LISTED}, {REACHED} FROM contacts c WHERE c.id = ?"
+WHY_NOT_BEGUN: Final = f"SELECT c.state, {LISTED}, {REACHED} FROM contacts c WHERE c.id = ?6"
 NOTE_PROGRESS: Final = (
     "UPDATE attempts SET status = ?, ringing_at = ?, answered_at = ?, detail = ? "
     "WHERE account = ? AND id = ? AND ended_at IS NULL"
@@ -402,25 +403,21 @@ def _begin_attempt(unit: Unit, attempt: Attempt, event: Event) -> Refusal | None
     row = unit.find_list(attempt.list)
     if row is None or bars_attempts(row.state, attempt.initiated_at):
         return "gone"
+    at = attempt.initiated_at
     redirected_from = attempt.redirected_from or attempt.number
     among = NO_LIST if row.state.standing else row.n
-    callee = (
-        *listed_row(
-            row.account_n, attempt.number, redirected_from, attempt.flow, attempt.initiated_at
-        ),
-        *(among, attempt.number, attempt.contact),
+    begin = (
+        *listed_row(row.account_n, attempt.number, redirected_from, attempt.flow, at),
+        *(attempt.contact, among, at + ROUNDING_S),
     )
-    is_begun = False
-    if row.state.status in DIALABLE:
-        begin = (attempt.contact, attempt.initiated_at + ROUNDING_S, *callee)
-        is_begun = _change_open(unit, attempt.contact, BEGIN_CONTACT, begin)
-    if not is_begun:
-        found = unit.row(WHY_NOT_BEGUN, (*callee, attempt.contact))
+    is_dialable = row.state.status in DIALABLE
+    if not (is_dialable and _change_open(unit, attempt.contact, BEGIN_CONTACT, begin)):
+        found = unit.row(WHY_NOT_BEGUN, begin[:-1])
         state, listed, reached = found or ("completed", 0, 0)
         # With no other reason the contact was given a later start time since it was let go.
         return rules.refusal(state, row.state, bool(listed), bool(reached)) or "gone"
     unit.execute(ATTEMPT_INSERT, attempt_row(attempt, row.account_n, row.flow_n, row.n))
-    started = rules.begin(unit.change(row), attempt.initiated_at)
+    started = rules.begin(unit.change(row), at)
     unit.tell((event, *started))
     note_country(unit, row.account_n, attempt)
     return None

@@ -37,20 +37,23 @@ _STEMS: Final = range(2, PREFIX_LENGTH_MAX + 1)
 """Lengths of what may stand before the `*` of a range, with its `+`."""
 RANGES_OF: Final = ", ".join(f"substr({{number}}, 1, {length}) || '*'" for length in _STEMS)
 """Every range that a number may be in, as an expression over the number."""
-_HAS_RANGES: Final = (
-    "EXISTS (SELECT 1 FROM do_not_call r INDEXED BY do_not_call_prefixes "
-    "WHERE r.account = {account} AND r.is_prefix)"
-)
+_STANDS: Final = "(d.flow = '' OR d.flow = ?4) AND (d.expires_at IS NULL OR d.expires_at > ?5)"
 LISTED: Final = (
     "(EXISTS (SELECT 1 FROM do_not_call d "
-    f"WHERE d.account = ? AND d.number IN (?, ?) AND {_IN_FORCE}) "
-    f"OR ({_HAS_RANGES.format(account='?')} "
+    f"WHERE d.account = ?1 AND d.number = ?2 AND {_STANDS}) "
+    "OR (?3 <> ?2 AND EXISTS (SELECT 1 FROM do_not_call d "
+    f"WHERE d.account = ?1 AND d.number = ?3 AND {_STANDS})) "
+    "OR (EXISTS (SELECT 1 FROM do_not_call r INDEXED BY do_not_call_prefixes "
+    "WHERE r.account = ?1 AND r.is_prefix) "
     "AND EXISTS (SELECT 1 FROM do_not_call d INDEXED BY do_not_call_prefixes "
-    f"WHERE d.account = ? AND d.is_prefix AND d.number IN ({', '.join('?' * 2 * len(_STEMS))}) "
-    f"AND {_IN_FORCE})))"
+    "WHERE d.account = ?1 AND d.is_prefix "
+    f"AND d.number IN ({RANGES_OF.format(number='?2')}, {RANGES_OF.format(number='?3')}) "
+    f"AND {_STANDS})))"
 )
-"""Whether one of two numbers must not be called; asked of attempts and of legs alike. Left to itself, SQLite
-looks for the few ranges of an account among all its numbers; and most accounts have none."""
+"""Whether one of two numbers must not be called; asked of attempts and of legs alike, with the values of
+`listed_row` before any others. Left to itself, SQLite looks for the few ranges of an account among all its
+numbers; and most accounts have none. To look for one number after the other takes half as long as to look for
+one of two: SQLite sorts what stands behind IN for each time that it asks."""
 _COLUMNS: Final = (
     "d.number, nullif(d.flow, ''), d.added_at, d.expires_at, d.note, d.source, d.added_by"
 )
@@ -83,9 +86,8 @@ _NOTE: Final = (
 
 
 def listed_row(account_n: int, number: str, other: str, flow: str, at: float) -> Row:
-    """Values for `LISTED`."""
-    ranges = [f"{each[:length]}*" for each in (number, other) for length in _STEMS]
-    return (account_n, number, other, flow, at, account_n, account_n, *ranges, flow, at)
+    """Values for `LISTED`: its parameters 1 to 5."""
+    return (account_n, number, other, flow, at)
 
 
 class SqliteDoNotCall(Connected):

@@ -4,6 +4,7 @@ Callers in the trio thread put operations into a queue. The thread takes all tha
 one transaction, and answers the whole group with one hop. A group is what gathered while the one before
 was being committed; and because a commit costs much the same for one row as for a hundred, a group whose
 operations are all patient (`gather_s`) waits a few milliseconds for company. One that is not ends the wait.
+The thread sleeps through that: to be woken for each that comes costs more than to write it.
 
 An operation is a function over a `Unit`. It may run twice: when another operation of its group fails, the
 group is rolled back and each runs in a transaction of its own, so that a bad one harms only itself.
@@ -14,9 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from math import inf
 from queue import Empty, SimpleQueue
-from time import monotonic
 from typing import Any, Final, TypeVar
 
 import trio
@@ -119,6 +118,8 @@ class Writer:
         self._pending_max = pending_max
         self._token = trio.lowlevel.current_trio_token()
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._is_hurried = threading.Event()
+        """Set where a group that waits for company is to begin: somebody is not patient, or it is full."""
         self._room = trio.lowlevel.ParkingLot()
         self._thread = threading.Thread(target=self._work, name="sqlite writer", daemon=True)
         self._closed = False
@@ -190,6 +191,8 @@ class Writer:
             raise StoreUnavailable("the store is closed")
         waiting = _Waiting(operation, rows, gather_s, trio.lowlevel.current_task())
         self._queue.put(waiting)
+        if not gather_s or self._pending >= GROUP_OPERATIONS_MAX:
+            self._is_hurried.set()
 
         def stop_waiting(_: Any) -> trio.lowlevel.Abort:
             waiting.task = None
@@ -206,6 +209,7 @@ class Writer:
         self._closed = True
         self._pending += len(self._room.unpark_all())
         self._queue.put(None)
+        self._is_hurried.set()
         with trio.CancelScope(shield=True):  # ends with the commits that are in hand
             await trio.to_thread.run_sync(self._thread.join)
 
@@ -224,26 +228,24 @@ class Writer:
 
     def _take(self) -> tuple[list[_Waiting], bool]:
         """What is there, up to the bounds of a group, and whether more may come."""
+        one = self._queue.get()
+        if one is not None and one.gather_s:
+            self._is_hurried.wait(one.gather_s)
+        # Before the queue is looked at, so that nobody's hurry is forgotten who is not in the group.
+        self._is_hurried.clear()
         group: list[_Waiting] = []
         rows = 0
-        begin_at = inf
-        one = self._queue.get()
         while one is not None:
             group.append(one)
             rows += one.rows
             if len(group) >= GROUP_OPERATIONS_MAX or rows >= GROUP_ROWS_MAX:
+                self._is_hurried.set()  # who is left over has waited already
                 return group, True
-            begin_at = min(begin_at, monotonic() + one.gather_s) if one.gather_s else 0.0
             try:
-                one = self._next(begin_at)
+                one = self._queue.get_nowait()
             except Empty:
                 return group, True
         return group, False
-
-    def _next(self, begin_at: float) -> _Waiting | None:
-        """The next operation that comes before the group has to begin. Raises `Empty`."""
-        wait_s = begin_at - monotonic() if begin_at else 0.0
-        return self._queue.get(timeout=wait_s) if wait_s > 0 else self._queue.get_nowait()
 
     def _commit(self, group: Sequence[_Waiting]) -> list[StoredEvent]:
         try:
