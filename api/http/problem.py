@@ -6,6 +6,7 @@ status and the title are looked up here.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -150,6 +151,9 @@ BY_STATUS: Final[dict[int, str]] = {
 """The code for what the framework itself refuses."""
 
 
+_STEP: Final = re.compile(r"[.\[\]]+")
+
+
 class Fault(Struct, frozen=True, omit_defaults=True):
     """One mistake in what was sent: where it is, and what is wrong with it."""
 
@@ -224,6 +228,18 @@ def fault_of(error: Any) -> Fault:
     if isinstance(error, RowError):
         return Fault(error.code, error.detail, row=error.row, column=error.column)
     return Fault(error.code, error.detail, pointer=error.pointer)
+
+
+def point_at_call(error: Refused) -> Problem:
+    """The problem for a single call that was refused: its body is one object, so that a mistake has a pointer
+    and no row."""
+    faults = [Fault(each.code, each.detail, _pointer_to(each.column)) for each in error.errors]
+    return Problem(error.code, error.detail, faults)
+
+
+def _pointer_to(column: str | None) -> str:
+    """A column of a call (`to`, `to[1]`, `variables.name`) as a JSON pointer; the whole body's is empty."""
+    return f"/{_STEP.sub('/', column).removesuffix('/')}" if column else ""
 
 
 def problem_of(error: Exception, incident: str) -> Problem:

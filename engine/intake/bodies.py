@@ -112,7 +112,7 @@ def read_contact(
         return [RowError(row, None, "invalid_encoding", detail)]
     except (msgspec.DecodeError, RecursionError):
         return [RowError(row, None, "invalid_json", "The contact is not JSON.")]
-    tels = request.tel if isinstance(request.tel, list) else [request.tel]
+    tels = _as_list(request.tel)
     errors = _find_errors(row, tels, request.variables, variables)
     return errors or _make_candidate(row, list(zip(TEL_COLUMNS, tels, strict=False)), request)
 
@@ -154,7 +154,7 @@ def _read_request(contact: bytes | Raw) -> ContactRequest | None:
 def _tels_of(request: ContactRequest | None) -> list[Tel]:
     if request is None:
         return []
-    return request.tel if isinstance(request.tel, list) else [request.tel]
+    return _as_list(request.tel)
 
 
 def _as_row(
@@ -180,10 +180,19 @@ def _write_some(value: Value) -> str:
 def make_call_candidate(
     request: CallRequest, variables: Sequence[str]
 ) -> Candidate | list[RowError]:
-    """As `read_contact`, of a single call; its numbers are the column `to`."""
-    tels = request.to if isinstance(request.to, list) else [request.to]
-    errors = _find_errors(1, tels, request.variables, variables)
-    return errors or _make_candidate(1, [("to", tel) for tel in tels or [""]], request)
+    """As `read_contact`, of a single call. Its number is the column `to`; several are `to[0]`, `to[1]` …"""
+    errors = _find_errors(1, _as_list(request.to), request.variables, variables)
+    if not isinstance(request.to, list):
+        numbers = [("to", request.to)]
+    elif request.to:
+        numbers = [(f"to[{place}]", tel) for place, tel in enumerate(request.to)]
+    else:
+        numbers = [("to", "")]
+    return errors or _make_candidate(1, numbers, request)
+
+
+def _as_list(tels: Tel | list[Tel]) -> list[Tel]:
+    return tels if isinstance(tels, list) else [tels]
 
 
 def _make_candidate(

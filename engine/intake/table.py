@@ -110,6 +110,17 @@ class Table(Struct, frozen=True):
     """Whether some cell may be one for `unwrap`."""
 
 
+_DOCUMENTS: Final = (
+    (re.compile(r"\s*%PDF-"), "a PDF document"),
+    (re.compile(r"\s*\{\\rtf"), "a text document (RTF)"),
+    (
+        re.compile(r"\s*<(!doctype|html|head|body|table|\?xml)\b", re.IGNORECASE),
+        "a web page or XML",
+    ),
+    (re.compile(r'\s*[\[{]\s*[\[{"]'), "JSON"),
+)
+"""How texts begin that are no table, and what they are."""
+
 _UNREADABLE: Final = RowProblem(
     "invalid_encoding", "Some characters cannot be read; save the file as UTF-8."
 )
@@ -129,6 +140,7 @@ def read_table(name: str, data: bytes) -> Table:
     text = decode_text(data)
     if "\x00" in text:
         raise _not_csv(name)
+    _refuse_documents(name, text)
     lines = _Lines(text)
     lines.delimiter = _find_delimiter(lines)
     table = make_table(name, _read_records(lines), lines, has_unreadable(text))
@@ -162,8 +174,15 @@ def unwrap(cell: str) -> str:
     return cell if wrapped is None else wrapped[1].replace('""', '"')
 
 
-def _not_csv(name: str) -> Refused:
-    return Refused("not_csv", f"{name!r} is not a CSV file; save the list as CSV, in UTF-8.")
+def _refuse_documents(name: str, text: str) -> None:
+    """Raises `Refused` for text that is known to be something else, and is sent under a wrong name."""
+    for pattern, kind in _DOCUMENTS:
+        if pattern.match(text):
+            raise _not_csv(name, f"{kind}, not a CSV file")
+
+
+def _not_csv(name: str, what: str = "not a CSV file") -> Refused:
+    return Refused("not_csv", f"{name!r} is {what}; save the list as CSV, in UTF-8.")
 
 
 def _trim(cells: list[str]) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from api.http.exchange import Answer, Exchange, answer
+from api.http.problem import point_at_call
 from api.http.resources.contact_stream import take_stream
 from api.http.resources.flows import find_flow
 from api.http.views.calls import CallView
 from api.http.views.lists import ListView, show_multicast, show_preview, show_receipt
 from engine.intake.receipt import Receipt
+from engine.intake.refused import Refused
 from engine.intake.submission import CallReceipt
 from engine.intake.taking import Taking
 
@@ -35,13 +37,16 @@ async def multicast(exchange: Exchange) -> Answer:
 async def call(exchange: Exchange) -> Answer:
     """POST /v1/flows/{flow}/calls"""
     flow = await find_flow(exchange)
-    return await exchange.make(
-        202,
-        _show_call,
-        lambda remember: exchange.engine.intake.submit_call(
-            flow, data=exchange.body, answer_for=remember
-        ),
-    )
+    try:
+        return await exchange.make(
+            202,
+            _show_call,
+            lambda remember: exchange.engine.intake.submit_call(
+                flow, data=exchange.body, answer_for=remember
+            ),
+        )
+    except Refused as error:
+        raise point_at_call(error) from error
 
 
 async def upload(exchange: Exchange) -> Answer:

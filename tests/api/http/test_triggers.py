@@ -91,6 +91,26 @@ async def test_a_call_that_cannot_be_made_is_refused(
     assert reply.problem == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"to": "12"}, ["/to"]),
+        ({"to": ["+919876543210", "12"], "starttime": "soon"}, ["/to/1", "/starttime"]),
+        ({"to": "+919876543210", "variables": {"nope": "1"}}, ["/variables/nope"]),
+        ({"to": "+919876543210", "nope": 1}, ["/nope"]),
+        ({"to": ["+919876543210", []]}, ["/to/1"]),
+        ({"variables": {}}, [""]),
+    ],
+)
+async def test_a_refused_call_is_told_where_its_mistakes_are(
+    world: World, body: dict[str, Any], pointers: list[str]
+) -> None:
+    flow = await world.make_flow()
+    reply = await world.client("operator").post(f"/v1/flows/{flow}/calls", body)
+    assert [error.get("pointer") for error in reply.json["errors"]] == pointers
+    assert not any("row" in error or "column" in error for error in reply.json["errors"])
+
+
 async def test_every_trigger_of_an_inactive_flow_is_refused(world: World) -> None:
     flow = await world.make_flow(listening=False)
     operator = world.client("operator")

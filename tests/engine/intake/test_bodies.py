@@ -139,8 +139,9 @@ def test_a_body_has_a_bound() -> None:
 
 def test_the_numbers_of_a_single_call_are_its_column_to() -> None:
     assert make_call_candidate(CallRequest(to=["+911", 912]), VARIABLES) == Candidate(
-        1, [("to", "+911"), ("to", "912")], {}
+        1, [("to[0]", "+911"), ("to[1]", "912")], {}
     )
+    assert make_call_candidate(CallRequest(to=912), VARIABLES) == Candidate(1, [("to", "912")], {})
     assert make_call_candidate(CallRequest(to=[]), VARIABLES) == Candidate(1, [("to", "")], {})
 
 

@@ -390,7 +390,7 @@ async def test_one_call_may_be_scheduled_and_may_be_late(world: World) -> None:
         (
             b'{"to":["12"],"starttime":"soon"}',
             "invalid_number",
-            [(1, "to", "invalid_number"), (1, "starttime", "invalid_starttime")],
+            [(1, "to[0]", "invalid_number"), (1, "starttime", "invalid_starttime")],
         ),
         (
             b'{"to":"+919876543210","variables":{"city":"Pune"}}',

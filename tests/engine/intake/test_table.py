@@ -182,6 +182,30 @@ def test_what_is_not_csv_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("%PDF-1.4\n1 0 obj\n", "a PDF document"),
+        ("{\\rtf1 tel1}\n", "a text document (RTF)"),
+        ("\n<HTML><table>", "a web page or XML"),
+        ('<?xml version="1.0"?>\n', "a web page or XML"),
+        ('[{"tel": "+911"}]\n', "JSON"),
+        ('{\n"tel": ["+911"]}\n', "JSON"),
+    ],
+)
+def test_a_document_under_a_wrong_name_is_told_what_it_is(text: str, kind: str) -> None:
+    with pytest.raises(Refused, match="not_csv") as refused:
+        read_table("a.csv", text.encode())
+    assert refused.value.detail == (
+        f"'a.csv' is {kind}, not a CSV file; save the list as CSV, in UTF-8."
+    )
+
+
+@pytest.mark.parametrize("title", ["<tel1>", "[tel1]", "{tel1}", "%PDF", "tel1<html>"])
+def test_an_odd_title_is_no_document(title: str) -> None:
+    assert read_table("a.csv", f"{title},name\n1,x\n".encode()).header == (title, "name")
+
+
+@pytest.mark.parametrize(
     "data", [b"", b"\n\n", b" , ,\n,,\n", b"\xef\xbb\xbf", b"\xff\xfe", b"sep=,\n"]
 )
 def test_an_empty_file_has_no_rows(data: bytes) -> None:
