@@ -33,6 +33,8 @@ class ListFeed:
         """Contacts that were on a call when that was: they are fetched again after it."""
         self.calling = 0
         """How many of those are on a call, or about to be: they are bounded by the limits of calls."""
+        self.waiting = 0
+        """How many of those wait for their next try. They take no room from others, which may be due now."""
         self.next_due_at = math.inf
         """No contact that is not held is due before this; seconds since the epoch."""
         self.is_partial = False
@@ -74,6 +76,8 @@ class Work(Struct, eq=False, gc=False):
     """Whether it has waited for such a DID, in vain: any may call it."""
     is_calling: bool = False
     """Whether its call has been let go."""
+    is_waiting: bool = False
+    """Whether it waits in memory for its next try."""
 
     @property
     def is_void(self) -> bool:

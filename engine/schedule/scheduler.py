@@ -34,6 +34,8 @@ HELD_MAX: Final = 1000
 held at the most more are fetched."""
 HELD_PER_DID: Final = 4
 """Beside those, for each DID that the flow calls from: what lies in its mailbox, and as many again."""
+WAITING_MAX: Final = 10_000
+"""Contacts of one list in memory, beside those, that wait for another try; further ones wait in the store."""
 CLOCK_CHECK_S: Final = 30.0
 """The longest sleep, after which a wall clock that was set is noticed."""
 CLOCK_BACK_S: Final = 1.0
@@ -234,8 +236,12 @@ class Scheduler:
         self._let_go(work)
         if feed.closed:
             return
-        if not is_void and self._may_hold(feed, contact):
-            self._hold(_again(work, contact))
+        has_room = feed.waiting < WAITING_MAX or contact.priority == "urgent"
+        if not is_void and has_room and self._may_hold(feed, contact):
+            again = _again(work, contact)
+            again.is_waiting = contact.due_at > self._clock.now()
+            feed.waiting += again.is_waiting
+            self._hold(again)
             self._wake()
         else:
             # The list may be in memory anew since the contact was taken.
@@ -361,6 +367,7 @@ class Scheduler:
 
     def _make_ready(self, work: Work) -> _FlowQueue | None:
         feed = work.feed
+        self._end_wait(work)
         if feed.paused or work.is_void:
             self._forget(work)
             return None
@@ -421,12 +428,18 @@ class Scheduler:
     def _let_go(self, work: Work) -> None:
         """The contact is not in hand any more; where it is as another piece of work, that stays."""
         held = work.feed.held
+        self._end_wait(work)
         if work.is_calling:
             work.is_calling = False
             work.feed.calling -= 1
         if held.get(work.contact.id) is work:
             del held[work.contact.id]
             work.feed.outdated.discard(work.contact.id)
+
+    def _end_wait(self, work: Work) -> None:
+        """The contact does not wait for its next try any more, if it did."""
+        work.feed.waiting -= work.is_waiting
+        work.is_waiting = False
 
     def _hold(self, work: Work) -> None:
         work.feed.held[work.contact.id] = work
@@ -447,7 +460,7 @@ class Scheduler:
             return
         if feed.paused:
             return
-        if len(feed.held) - feed.calling > self._held_max(feed) // 2:
+        if len(feed.held) - feed.calling - feed.waiting > self._held_max(feed) // 2:
             return
         if feed.next_due_at <= self._clock.now() + HORIZON_S:
             self._to_load[feed] = None
@@ -561,13 +574,16 @@ class Scheduler:
             return
         horizon = self._clock.now() + HORIZON_S
         beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
+        room = self._held_max(feed)
         for contact in contacts:
             if contact.id in held_before or contact.id in feed.held or contact.id in listed:
                 continue
-            if contact.due_at > horizon or feed.paused or feed.closed or feed.moving:
+            is_late = contact.due_at > horizon or room == 0
+            if is_late or feed.paused or feed.closed or feed.moving:
                 beyond = min(beyond, contact.due_at)
                 break
             self._hold(Work(contact, feed, callers=_callers_of(contact, callers)))
+            room -= 1
         feed.is_partial = beyond <= horizon
         feed.next_due_at = min(feed.next_due_at, beyond)
         self._consider_loading(feed)
