@@ -27,7 +27,11 @@ from engine.ports.dial_store import DialStore, PastCall
 
 NUMBERS_MAX: Final = 20_000
 """Numbers that the book knows, beside those that are on a call just now. Those that were not needed for the
-longest are forgotten, and looked up again when they are."""
+longest are forgotten, and looked up again when they are. What the book knows of each of them at least takes
+about 500 bytes."""
+CALLS_MAX: Final = 100_000
+"""Calls of all these numbers together, of some 150 bytes each: numbers that are called again and again would
+otherwise be `CALLEE_CALLS_MAX` times as many."""
 LOOK_AGAIN_S: Final = 30.0
 """How soon a contact is looked at again whose number is on a call: such as were refused for want of capacity
 reached nobody, and do not count."""
@@ -63,12 +67,15 @@ class _Page:
 class CalleeBook:
     """Recent calls by account and number. All times are `trio.current_time()`."""
 
-    def __init__(self, numbers_max: int = NUMBERS_MAX) -> None:
+    def __init__(self, numbers_max: int = NUMBERS_MAX, calls_max: int = CALLS_MAX) -> None:
         self._numbers_max = numbers_max
+        self._calls_max = calls_max
         self._pinned: dict[tuple[str, str], _Page] = {}
         """Of numbers that are on a call, or being looked up: as many as there are of these."""
         self._idle: OrderedDict[tuple[str, str], _Page] = OrderedDict()
         """All others; what was needed last is last."""
+        self._idle_calls = 0
+        """Calls of those."""
 
     def __len__(self) -> int:
         """Numbers that it knows anything of."""
@@ -108,9 +115,12 @@ class CalleeBook:
 
     def forget(self, attempt: Attempt) -> None:
         """A call that is over has reached nobody, and counts no more."""
-        page = self._find((attempt.account, attempt.number))
-        if page is not None:
-            page.calls = [call for call in page.calls if call.attempt != attempt.id]
+        key = (attempt.account, attempt.number)
+        if self._find(key) is None:
+            return
+        page = self._pin(key)
+        page.calls = [call for call in page.calls if call.attempt != attempt.id]
+        self._unpin(key)
 
     def close(self, key: tuple[str, str], call: _Call) -> None:
         """A call that was taken is over."""
@@ -155,7 +165,9 @@ class CalleeBook:
     def _pin(self, key: tuple[str, str]) -> _Page:
         page = self._pinned.get(key)
         if page is None:
-            page = self._pinned[key] = self._idle.pop(key) if key in self._idle else _Page()
+            page = self._idle.pop(key, None) or _Page()
+            self._idle_calls -= len(page.calls)
+            self._pinned[key] = page
         page.pins += 1
         return page
 
@@ -168,8 +180,15 @@ class CalleeBook:
         del self._pinned[key]
         if page.calls or page.is_whole:
             self._idle[key] = page
-        if len(self._idle) > self._numbers_max:
-            self._idle.popitem(last=False)
+            self._idle_calls += len(page.calls)
+        while self._is_too_much():
+            _, forgotten = self._idle.popitem(last=False)
+            self._idle_calls -= len(forgotten.calls)
+
+    def _is_too_much(self) -> bool:
+        """Whether a number has to be forgotten. The last one never is: somebody has just asked for it."""
+        is_full = len(self._idle) > self._numbers_max or self._idle_calls > self._calls_max
+        return is_full and len(self._idle) > 1
 
 
 class TakenCall:

@@ -70,13 +70,13 @@ def test_calls_are_let_go_just_as_often_as_a_count_of_every_window_allows(
 ) -> None:
     async def play() -> None:
         written, clock = Written(), VirtualClock()
-        book = CalleeBook(numbers_max=2)
+        book = CalleeBook(numbers_max=2, calls_max=3)
         left: list[tuple[float, str, str]] = []
         for place, (wait_s, account, number, happening) in enumerate(happenings):
             await trio.sleep(wait_s + 0.5)
             if happening == "restart":
                 await trio.sleep(6)  # what left is counted from 5 s after its intent
-                book = CalleeBook(numbers_max=2)
+                book = CalleeBook(numbers_max=2, calls_max=3)
             callees = Callees(book, account, CAPS)
             await callees.learn(written, clock, [number])  # type: ignore[arg-type]
             assert not callees.is_unknown(number)
@@ -110,6 +110,8 @@ def test_calls_are_let_go_just_as_often_as_a_count_of_every_window_allows(
                 left.pop()
                 book.forget(_attempt(account, number, attempt))
             assert len(book) <= 2
+            assert book._idle_calls == sum(len(page.calls) for page in book._idle.values())
+            assert len(book) == 1 or book._idle_calls <= 3
 
     trio.run(play, clock=MockClock(autojump_threshold=0))
 
@@ -206,3 +208,15 @@ async def test_what_is_kept_of_one_number_is_bounded(autojump_clock: MockClock) 
     assert block.until == 20.0 + 1e6 + GUARD_S
     [page] = book._idle.values()
     assert len(page.calls) == CALLEE_CALLS_MAX
+
+
+async def test_what_is_kept_of_all_numbers_is_bounded(autojump_clock: MockClock) -> None:
+    """Numbers that are called again and again are forgotten for others, and not only new ones."""
+    book = CalleeBook(numbers_max=10, calls_max=12)
+    for place in range(60):
+        number = f"+1415555{place % 6:04}"
+        call = book.take("acc_1", number, f"att_{place}")
+        call.mark_sent(float(place))
+        call.release()
+        assert book._idle_calls == sum(len(page.calls) for page in book._idle.values()) <= 12
+    assert ("acc_1", number) in book._idle
