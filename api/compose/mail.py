@@ -1,4 +1,4 @@
-"""The part of the composition that mails go through: those that bring lists, and letters that go out."""
+"""What mails go through: those that bring lists, and letters that go out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from adapters.mail.receiver import run_receiver
 from adapters.mail.receiver_settings import ReceiverSettings
 from adapters.mail.smarthost import SmarthostSettings, SmtpSmarthost
 from adapters.mail.spool import FolderSpool, make_spool
-from api.config import Imap, Mail
+from api.config import Config, Imap, Mail
 from api.data_folder import MAIL_KEY, SPOOL
 from api.mail_key import find_mail_key
 from engine.activating import Activations
 from engine.administration import DEFAULT_ACCOUNT
 from engine.ids import IdSource
-from engine.intake.submission import Intake
 from engine.mail.address import address_of, plus_address_of
 from engine.mail.desk import ActivationDesk, DeskServices
 from engine.mail.door import MailDoor, MailServices, MailSettings
@@ -30,6 +29,7 @@ from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Store
 from engine.ports.workers import Workers
 from engine.post.postman import Postman
+from engine.runtime import Engine
 
 PRIVATE_FILE: Final = 0o600
 IMAPS_PORT: Final = 993
@@ -76,54 +76,53 @@ class MailRoom(Struct, frozen=True):
 
 
 def open_mail_room(
-    config: Mail,
+    config: Config,
     data: Path,
     store: Store,
-    intake: Intake,
+    engine: Engine,
     workers: Workers,
     clock: WallClock,
     chance: Randomness,
-    nameservers: tuple[tuple[str, int], ...],
-    on_flow_changed: Callable[[str, str], None],
 ) -> MailRoom:
     """What the configuration wants of it; blocks for a moment. Raises OSError where the data folder cannot be
     written."""
-    ids = IdSource(clock, chance)
-    postman = Postman(store, _find_smarthost(config), clock, ids, chance)
+    mail, ids = config.mail, IdSource(clock, chance)
+    postman = Postman(store, _find_smarthost(mail), clock, ids, chance)
     activations = Activations(
-        store=store, clock=clock, postman=postman, on_flow_changed=on_flow_changed
+        store=store, clock=clock, postman=postman, on_flow_changed=engine.changes.note_flow
     )
-    domain = config.domain
-    if domain is None or (config.bind is None and config.imap is None):
+    domain = mail.domain
+    if domain is None or (mail.bind is None and mail.imap is None):
         return MailRoom(postman, None, None, activations, None, lambda flow: None)
     # What reads signatures and asks nameservers is imported only where mails are taken.
     from adapters.mail.proof import DkimProof, find_text
 
-    activation = None if config.activation is None else f"{config.activation}@{domain}"
+    activation = None if mail.activation is None else f"{mail.activation}@{domain}"
     secret = find_mail_key(data / MAIL_KEY)
     make_spool(data / SPOOL)
-    folder = str((data / SPOOL).absolute())
-    spool = FolderSpool(data / SPOOL)
+    nameservers = tuple((server.host, server.port) for server in config.sip.nameservers)
     proof = DkimProof(workers, partial(find_text, nameservers=nameservers))
-    services = MailServices(store, intake, clock, ids, workers, spool, postman, proof)
     desk = None
     if activation is not None:
         at_desk = DeskServices(store, clock, ids, workers, postman, proof)
         desk = ActivationDesk(at_desk, activation, DEFAULT_ACCOUNT)
+    spool = FolderSpool(data / SPOOL)
+    services = MailServices(store, engine.intake, clock, ids, workers, spool, postman, proof)
     door = MailDoor(services, MailSettings(domain, secret), desk)
-    taking = _Taking(domain, secret, folder, activation)
+    engine.changes.flow_listeners.append(door.note_flow)
+    taking = _Taking(domain, secret, str((data / SPOOL).absolute()), activation)
     fetcher = None
-    if config.imap is not None:
+    if mail.imap is not None:
         fetcher = MailFetcher(
-            ImapMailbox(_mailbox_settings(config.imap, taking)),
-            *(store, clock, chance, config.imap.every_s, door.wake),
+            ImapMailbox(_mailbox_settings(mail.imap, taking)),
+            *(store, clock, chance, mail.imap.every_s, door.wake),
         )
     # What is taken over SMTP is the domain's; without it, what the mailbox gets.
-    mailbox = config.imap.address if config.imap is not None and config.bind is None else None
+    mailbox = mail.imap.address if mail.imap is not None and mail.bind is None else None
     return MailRoom(
         postman,
         door,
-        _find_receiver(config, taking),
+        _find_receiver(mail, taking),
         activations,
         fetcher,
         partial(_address_of, secret, domain, mailbox),
