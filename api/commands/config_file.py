@@ -9,7 +9,7 @@ from typing import Final
 
 from api.commands import CommandFailed
 from api.config import Config, ConfigError, read_config
-from api.config_files import find_mistakes_in_files
+from api.config.files import find_mistakes_in_files
 
 CONFIG_BYTES_MAX: Final = 1024 * 1024
 

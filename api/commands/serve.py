@@ -21,7 +21,7 @@ from api.commands.garbage import spare_what_stays
 from api.commands.logs import write_logs_to_stderr
 from api.commands.stopping import open_stoppable_nursery
 from api.config import Config
-from api.config_keys import Address
+from api.config.keys import Address
 
 if TYPE_CHECKING:
     from api.compose import Started

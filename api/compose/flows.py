@@ -77,8 +77,6 @@ class PromptsInWorkers:
     async def add(self, prompt_id: str, data: bytes) -> float:
         """See `engine.ports.prompts.PromptKeeper`."""
         try:
-            return await self._workers.run(
-                add_prompt, self._folder, self._codecs, prompt_id, data
-            )
+            return await self._workers.run(add_prompt, self._folder, self._codecs, prompt_id, data)
         except PromptError as error:
             raise PromptRefused(error.code, error.detail) from None

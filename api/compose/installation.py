@@ -21,7 +21,7 @@ from api.compose.parts import Parts, open_parts
 from api.compose.settings import codecs_of, engine_settings, sip_trunk
 from api.compose.started import CannotStart, Started
 from api.config import Config
-from api.config_changes import find_waiting_keys
+from api.config.changes import find_waiting_keys
 from api.http.feed import FeedHub
 from api.http.guard import serve_http
 from api.http.secure_headers import secure_headers

@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 from werkzeug.datastructures import Headers
 
-from api.config_keys import ForwardedBy
+from api.config.keys import ForwardedBy
 
 Network = IPv4Network | IPv6Network
 

@@ -33,7 +33,7 @@ from api.commands.demo_summary import DidSummary, Run, count_peak, find_faults, 
 from api.commands.live import make_display, make_line, say_duration
 from api.commands.progress import DidPace, Progress
 from api.config import Trunk, read_config
-from api.config_keys import TrunkUri
+from api.config.keys import TrunkUri
 from engine.flow.definition import read_definition
 from engine.intake.rows import Rules
 from engine.model import FlowSettings, Report, RowError

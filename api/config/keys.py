@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from api.config_source import Key, Refused
+from api.config.source import Key, Refused
 
 DRAIN_S_MAX: Final = 3600
 REST_S_MAX: Final = 31 * 86_400

@@ -1,15 +1,9 @@
-"""The configuration: TOML and environment in, frozen values out, or every mistake with its place.
-
-A configuration that starts is one that was understood to its last key: an unknown key, a value out of
-range or a feature that is not there yet is a mistake, never a silence. All mistakes are reported at
-once. Nothing here reads a file or the process's environment: both are arguments.
-"""
+"""What an operator sets, as frozen values: a table of the file each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Final, Literal, get_args
+from typing import Literal
 
 from msgspec import Struct
 
@@ -17,29 +11,12 @@ from adapters.mail.mailbox_wire import Taken, Tls
 from adapters.mail.smarthost import Encryption
 from adapters.media.sdp import DEFAULT_CODECS, CodecName, SrtpPolicy
 from adapters.sip.identity.headers import NumberForm
-from api import config_flow_keys as flow_keys
-from api import config_keys as keys
-from api import config_mail_keys as mail_keys
-from api import config_media_keys as media_keys
-from api import config_sip_keys as sip_keys
-from api.config_checks import SIP_BIND, find_mistakes_between
-from api.config_keys import Address, ForwardedBy, PortRange, TrunkUri
-from api.config_sip_keys import Attestation, Groups
-from api.config_source import (
-    ENVIRONMENT,
-    ConfigMistake,
-    Expected,
-    Key,
-    Place,
-    Refused,
-    Source,
-    read_source,
-)
+from api.config.checks import SIP_BIND
+from api.config.keys import Address, ForwardedBy, PortRange, TrunkUri
+from api.config.sip_keys import Attestation, Groups
 from engine.did_health import RestRules
 from engine.disposition import AS_EVERYWHERE, OutcomeTable
 from engine.model import Cap
-
-ADMIN_KEY_VARIABLE: Final = "CALLWHEEL_ADMIN_KEY"
 
 
 class Http(Struct, frozen=True):
@@ -301,199 +278,3 @@ class Config(Struct, frozen=True):
     """No two trunks or routes have one name, and every trunk of a route is there."""
     admin_key: str | None = None
     """Only from the environment, `CALLWHEEL_ADMIN_KEY`; None lets the first start make one."""
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; `mistakes` are all of them."""
-
-    def __init__(self, mistakes: Sequence[ConfigMistake]) -> None:
-        super().__init__("\n".join(str(mistake) for mistake in mistakes))
-        self.mistakes = tuple(mistakes)
-
-
-KEYS: Final[dict[str, Key]] = {
-    "data_dir": keys.DATA_DIR,
-    "drain_s": keys.DRAIN_S,
-    "http.bind": keys.ADDRESS,
-    "http.public_url": keys.PUBLIC_URL,
-    "http.requests_per_s": keys.REQUESTS,
-    "http.tls_cert": sip_keys.FILE,
-    "http.tls_key": sip_keys.FILE,
-    "http.trusted_proxies": flow_keys.NETWORKS,
-    "http.forwarded_by": keys.FORWARDED_BY,
-    "sip.bind": keys.ADDRESS,
-    "sip.tls_bind": keys.ADDRESS,
-    "sip.tls_cert": sip_keys.FILE,
-    "sip.tls_key": sip_keys.FILE,
-    "sip.tls_ca": sip_keys.FILE,
-    "sip.advertise": keys.ADVERTISED,
-    "sip.nameservers": sip_keys.NAMESERVERS,
-    "sip.trace_keep_s": sip_keys.TRACE_KEEP_S,
-    "sip.trace_bytes_max": sip_keys.TRACE_BYTES,
-    "media.advertise": keys.ADVERTISED,
-    "media.ports": keys.PORTS,
-    "media.planes": keys.PLANES,
-    "limits.channels": keys.CHANNELS,
-    "limits.cps": keys.CPS,
-    "limits.caps": flow_keys.CAPS,
-    "limits.destinations": keys.DESTINATIONS,
-    "dids.blocked_max": keys.SHARE,
-    "dids.answered_min": keys.SHARE,
-    "dids.calls_min": keys.CHANNELS,
-    "dids.rest_s": keys.REST_S,
-    "limits.account_calls_per_day": keys.CHANNELS,
-    "limits.country_calls_per_day": keys.CHANNELS,
-    "speech.voice": flow_keys.VOICE,
-    "speech.piper": flow_keys.VOICES,
-    "speech.bytes_max": flow_keys.SPEECH_BYTES,
-    "log.format": Key(sip_keys.one_of(*get_args(LogFormat))),
-    "webhooks.allow": flow_keys.NETWORKS,
-    "retention.events_days": keys.EVENTS_DAYS,
-    "sftp.allow": flow_keys.NETWORKS,
-    "mail.domain": mail_keys.DOMAIN,
-    "mail.bind": keys.ADDRESS,
-    "mail.tls_cert": sip_keys.FILE,
-    "mail.tls_key": sip_keys.FILE,
-    "mail.mails_per_minute": mail_keys.MAILS,
-    "mail.activation": mail_keys.LOCAL_PART,
-    "mail.smarthost": mail_keys.SMARTHOST,
-    "mail.smarthost_encryption": mail_keys.ENCRYPTION,
-    "mail.smarthost_username": keys.TEXT,
-    "mail.smarthost_password": mail_keys.SECRET,
-    "mail.imap.host": mail_keys.HOST,
-    "mail.imap.port": mail_keys.PORT,
-    "mail.imap.user": keys.TEXT,
-    "mail.imap.password": mail_keys.SECRET,
-    "mail.imap.password_file": sip_keys.FILE,
-    "mail.imap.tls": mail_keys.TLS,
-    "mail.imap.tls_ca": sip_keys.FILE,
-    "mail.imap.folder": mail_keys.FOLDER,
-    "mail.imap.every_s": mail_keys.EVERY_S,
-    "mail.imap.taken": mail_keys.TAKEN,
-    "mail.imap.taken_folder": mail_keys.FOLDER,
-    "mail.imap.address": mail_keys.MAILBOX,
-    "folders.*.account": keys.TEXT,
-    "folders.*.path": keys.TEXT,
-    "trunks.*.name": keys.TRUNK_NAME_KEY,
-    "trunks.*.uri": keys.TRUNK_URI,
-    "trunks.*.channels": keys.CHANNELS,
-    "trunks.*.cps": keys.CPS,
-    "trunks.*.caps": flow_keys.CAPS,
-    "trunks.*.username": keys.SECRET,
-    "trunks.*.password": keys.SECRET,
-    "trunks.*.realm": sip_keys.REALM,
-    "trunks.*.register": keys.FLAG,
-    "trunks.*.register_expires_s": sip_keys.REGISTER_EXPIRES,
-    "trunks.*.probe_s": sip_keys.PROBE,
-    "trunks.*.large_over_tcp": keys.FLAG,
-    "trunks.*.tls_check": keys.FLAG,
-    "trunks.*.follow_redirects": keys.FLAG,
-    "trunks.*.session_expires_s": sip_keys.SESSION_EXPIRES,
-    "trunks.*.outcomes": sip_keys.OUTCOMES,
-    "trunks.*.from_domain": sip_keys.FROM_DOMAIN,
-    "trunks.*.display_name": sip_keys.DISPLAY_NAME,
-    "trunks.*.asserted_identity": sip_keys.ASSERTED_IDENTITY,
-    "trunks.*.asserted_form": sip_keys.ASSERTED_FORM,
-    "trunks.*.diversion": sip_keys.DIVERSION,
-    "trunks.*.headers": sip_keys.HEADERS,
-    "trunks.*.stir_key": sip_keys.FILE,
-    "trunks.*.stir_certificate_url": sip_keys.CERTIFICATE_URL,
-    "trunks.*.stir_attestation": sip_keys.ATTESTATION,
-    "trunks.*.codecs": media_keys.CODECS,
-    "trunks.*.srtp": media_keys.SRTP,
-    "routes.*.name": keys.TRUNK_NAME_KEY,
-    "routes.*.trunks": sip_keys.GROUPS,
-}
-"""Every key that is understood; `*` stands for the index of a trunk, a route or a folder, counted from 0."""
-
-TABLES: Final[dict[str, type[Struct]]] = {
-    "http": Http,
-    "sip": Sip,
-    "media": Media,
-    "limits": Limits,
-    "dids": RestRules,
-    "speech": Speech,
-    "log": Log,
-    "webhooks": Webhooks,
-    "retention": Retention,
-    "sftp": Sftp,
-    "mail": Mail,
-}
-ARRAYS: Final[dict[str, type[Struct]]] = {"trunks": Trunk, "routes": Route, "folders": Folder}
-
-
-FindMistakes = Callable[[Source, Mapping[str, Any]], Iterable[ConfigMistake]]
-"""Finds what is wrong with what was given, and with the values that could be read of it, by key."""
-
-
-def read_config(
-    text: str,
-    environment: Mapping[str, str],
-    *,
-    file: str = "callwheel.toml",
-    find_more: FindMistakes = lambda source, values: (),
-) -> Config:
-    """The configuration. Raises `ConfigError` with every mistake.
-
-    Args:
-        text: the file's text, TOML 1.0; empty for none.
-        environment: variables of the process; those that begin with CALLWHEEL_ go before the file.
-        file: the file's name, for the places of mistakes.
-        find_more: what else to look for, beyond what text and environment can tell.
-    """
-    expected = Expected(KEYS)
-    source = read_source(text, environment, file=file, expected=expected)
-    values, mistakes = _read_values(source)
-    admin_key = environment.get(ADMIN_KEY_VARIABLE) or None
-    mistakes += [*source.mistakes, *find_mistakes_between(source, values)]
-    mistakes += find_more(source, values)
-    try:
-        admin_key = admin_key and keys.read_admin_key(admin_key)
-    except Refused as refused:
-        place = Place(ENVIRONMENT, ADMIN_KEY_VARIABLE)
-        mistakes.append(ConfigMistake(place, refused.code, refused.detail))
-    if mistakes:
-        raise ConfigError(sorted(mistakes, key=_order_of))
-    return _build(values, admin_key)
-
-
-def _read_values(source: Source) -> tuple[dict[str, Any], list[ConfigMistake]]:
-    """Each key by itself, so that one mistake does not hide the others."""
-    values: dict[str, Any] = {}
-    mistakes: list[ConfigMistake] = []
-    for setting in source.settings.values():
-        try:
-            values[setting.key] = KEYS[setting.pattern].read(setting.raw)
-        except Refused as refused:
-            mistakes.append(ConfigMistake(setting.place, refused.code, refused.detail))
-    return values, mistakes
-
-
-def _order_of(mistake: ConfigMistake) -> tuple[str, int, str]:
-    return (mistake.place.source, mistake.place.line or 0, mistake.place.key)
-
-
-def _build(values: dict[str, Any], admin_key: str | None) -> Config:
-    """The structs; every value has been read by its key already, so nothing can go wrong here."""
-    fields: dict[str, Any] = {"admin_key": admin_key}
-    tables: dict[str, dict[str, Any]] = {}
-    for key, value in values.items():
-        table, _, name = key.rpartition(".")
-        if table:
-            tables.setdefault(table, {})[name] = value
-        else:
-            fields[name] = value
-    imap = tables.pop("mail.imap", None)
-    if imap is not None:
-        tables.setdefault("mail", {})["imap"] = Imap(**imap)
-    for table, struct in TABLES.items():
-        fields[table] = struct(**tables.pop(table, {}))
-    for array, struct in ARRAYS.items():
-        fields[array] = tuple(struct(**table) for table in _tables_of(array, tables))
-    return Config(**fields)
-
-
-def _tables_of(array: str, tables: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The tables of one array in the order of their indices."""
-    indices = [int(key.rpartition(".")[2]) for key in tables if key.startswith(f"{array}.")]
-    return [tables[f"{array}.{index}"] for index in sorted(indices)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.config import KEYS, read_config
-from api.config_changes import find_waiting_keys
+from api.config.changes import find_waiting_keys
 
 OLD = '[[trunks]]\nname = "main"\nuri = "sip:192.0.2.1"\n'
 

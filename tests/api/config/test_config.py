@@ -28,11 +28,11 @@ from api.config import (
     Webhooks,
     read_config,
 )
-from api.config_keys import Address, PortRange, TrunkUri
+from api.config.keys import Address, PortRange, TrunkUri
 from engine.did_health import RestRules
 from engine.disposition import OutcomeTable
 from engine.model import Cap
-from tests.api.config_mistakes import find_mistakes
+from tests.api.config.mistakes import find_mistakes
 
 WHOLE = """\
 data_dir = "/var/lib/callwheel"
@@ -701,7 +701,7 @@ def test_a_line_inside_a_text_of_several_lines_is_no_key() -> None:
     ]
 
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
 def test_the_example_of_the_documentation_is_a_configuration() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from adapters.sip.identity.passport import CannotSign, read_key_file
 from adapters.sip.transport.tls import Part, find_bad_files
-from api.config_source import ConfigMistake, Source
+from api.config.source import ConfigMistake, Source
 
 TLS_FILES: Final[dict[Part, str]] = {
     "certificate": "sip.tls_cert",

@@ -1,4 +1,4 @@
-"""What a trunk's keys of sound take. The readers are like those of `api.config_keys`."""
+"""What a trunk's keys of sound take. The readers are like those of `api.config.keys`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final, get_args
 
 from adapters.media.codecs import opus
 from adapters.media.sdp import CodecName, SrtpPolicy
-from api.config_keys import say, texts_from_text
-from api.config_sip_keys import one_of
-from api.config_source import Key, Refused
+from api.config.keys import say, texts_from_text
+from api.config.sip_keys import one_of
+from api.config.source import Key, Refused
 
 CODEC_NAMES: Final = get_args(CodecName)
 _BY_LOWER_CASE: Final = {name.lower(): name for name in CODEC_NAMES}

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from api.config_keys import SIP_PORT, Address, TrunkUri
-from api.config_source import ConfigMistake, Place, Source, pattern_of
+from api.config.keys import SIP_PORT, Address, TrunkUri
+from api.config.source import ConfigMistake, Place, Source, pattern_of
 
 SIP_BIND: Final = Address("127.0.0.1", 5062)
 """Where we listen that are not told where."""

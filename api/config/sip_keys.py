@@ -1,6 +1,6 @@
 """What the keys of signalling take: `[sip]`, and what trunks and routes say beyond name and address.
 
-The readers are like those of `api.config_keys`. What may stand in a SIP message is asked of the module
+The readers are like those of `api.config.keys`. What may stand in a SIP message is asked of the module
 that writes it, so that there is one rule, and a configuration that starts can also dial.
 """
 
@@ -18,7 +18,7 @@ from adapters.sip.identity.headers import (
     check_certificate_url,
     open_identity,
 )
-from api.config_keys import (
+from api.config.keys import (
     HOST_NAME,
     Address,
     as_text,
@@ -30,7 +30,7 @@ from api.config_keys import (
     texts_from_text,
     toml_from_text,
 )
-from api.config_source import Key, Refused
+from api.config.source import Key, Refused
 from engine.disposition import InvalidOutcome, OutcomeTable, read_outcome_table
 
 TRACE_KEEP_S_MAX: Final = 366 * 86_400

@@ -1,4 +1,4 @@
-"""What the keys of speech, of flows' requests and of caps take; see `api.config_keys`."""
+"""What the keys of speech, of flows' requests and of caps take; see `api.config.keys`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from api.config_keys import as_text, number_from_text, say, texts_from_text, toml_from_text
-from api.config_source import Key, Refused
+from api.config.keys import as_text, number_from_text, say, texts_from_text, toml_from_text
+from api.config.source import Key, Refused
 from engine.model import CAPS_MAX, Cap
 
 NETWORKS_MAX: Final = 100

@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 from adapters.mail.mailbox_wire import Taken, Tls
 from adapters.mail.smarthost import Encryption
-from api.config_keys import (
+from api.config.keys import (
     HOST_NAME,
     Address,
     as_secret,
@@ -18,7 +18,7 @@ from api.config_keys import (
     read_port,
     say,
 )
-from api.config_source import Key, Refused
+from api.config.source import Key, Refused
 from engine.mail.address import MAILBOX_LENGTH_MAX
 
 FOLDER_LENGTH_MAX: Final = 200
