@@ -24,6 +24,7 @@ from engine.account_form import (
 )
 from engine.caller_series import find_series_problem
 from engine.did_form import DidForm, find_did_mistakes
+from engine.events import Event
 from engine.flow_form import FlowReader
 from engine.flow_secrets import keep_secrets
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
@@ -92,6 +93,18 @@ class Administration:
                 return account
             id_, now = self._ids.new("acc"), self._clock.now()
             await self._store.add_account(Account(id_, DEFAULT_ACCOUNT, "UTC", "", now))
+
+    async def tell_configuration(self, waiting: Sequence[str]) -> None:
+        """Tell the account `default`, which is the operator's, that another configuration was taken.
+
+        Args:
+            waiting: keys that were changed, and hold only after a restart.
+        """
+        account = await self.ensure_default_account()
+        data = {"waiting_for_a_restart": [*waiting]}
+        now = self._clock.now()
+        event = Event("configuration.taken", now, account.id, "", "", data=data)
+        await self._store.defer_contacts([], [event])
 
     async def create_account(
         self, raw: Any, remember: Remember[Account] | None = None

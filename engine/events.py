@@ -50,6 +50,7 @@ EventType = Literal[
     "did.resting",
     "did.resumed",
     "account.new_country",
+    "configuration.taken",
     "letter.given_up",
     "activation.requested",
     "activation.confirmed",

@@ -182,8 +182,8 @@ class Engine:
 
     async def reload(self, settings: EngineSettings, switch: Callable[[], None]) -> None:
         """Go by other trunks, routes, limits and destinations from now on. Calls that are up go on, and
-        count; so do those that new caps count and that only the store remembers. `did_rests` and `day_caps`
-        stay what they were at the start. Raises, with nothing changed, ValueError for routes that cannot be,
+        count; so do those that new caps count and that only the store remembers. `day_caps` stay what they
+        were at the start. Raises, with nothing changed, ValueError for routes that cannot be,
         `StoreUnavailable`, and what `switch` raises.
 
         Args:
@@ -193,9 +193,8 @@ class Engine:
         recent = RecentCalls({one.name: one.caps for one in settings.trunks}, settings.caps)
         await recall_starts(self.store, self.clock, recent)
         switch()
-        self._settings = structs.replace(
-            settings, did_rests=self._settings.did_rests, day_caps=self._settings.day_caps
-        )
+        self._settings = structs.replace(settings, day_caps=self._settings.day_caps)
+        self.dids.set_rules(settings.did_rests)
         limits = limits_of_engine(settings.cps, settings.channels, settings.caps)
         self._router.set_limits(settings.channels, limits.windows, recent.of_all)
         self._router.set_trunks(settings.trunks, settings.routes, recent.of_trunk)

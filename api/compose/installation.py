@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import structlog
 import trio
 
 from adapters.mail.receiver import ReceiverFailed
@@ -21,13 +22,16 @@ from api.compose.parts import Parts, open_parts
 from api.compose.settings import codecs_of, engine_settings, sip_trunk
 from api.compose.started import CannotStart, Started
 from api.config import Config
-from api.config.changes import find_waiting_keys
+from api.config.changes import Marks, find_waiting_keys
+from api.config.files import read_marks
 from api.http.feed import FeedHub
 from api.http.guard import serve_http
 from api.http.secure_headers import secure_headers
 from api.http.tls import Certificate
 from api.supervisor import keep_running
 from engine.ports.stored import StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 
 async def run_engine(
@@ -103,7 +107,8 @@ async def _serve(
         )
         await nursery.start(keep_running, "http", serve)
         sip_host, sip_port = parts.agent.address
-        reload = partial(_reload, parts, certificate, config)
+        marks = await trio.to_thread.run_sync(read_marks, config)
+        reload = partial(_reload, parts, certificate, config, marks)
         task_status.started(Started(url, f"{in_url(sip_host)}:{sip_port}", made_key, reload))
         await stopping.wait()
         for scope in (*services, dialing):
@@ -111,9 +116,10 @@ async def _serve(
 
 
 async def _reload(
-    parts: Parts, certificate: Certificate | None, before: Config, config: Config
+    parts: Parts, certificate: Certificate | None, before: Config, marks: Marks, config: Config
 ) -> list[str]:
-    """As `Started` has it. `before` is what was started with, of which all holds that waits."""
+    """As `Started` has it. `before` is what was started with, of which all holds that waits, and `marks` are
+    those of its files."""
     if not set(codecs_of(config)) <= set(codecs_of(before)):
         raise CannotStart("A trunk speaks a codec that none spoke at the start: restart for that.")
     trunks = tuple(sip_trunk(trunk) for trunk in config.trunks)
@@ -123,7 +129,13 @@ async def _reload(
         raise CannotStart(str(error)) from error
     if certificate is not None:
         await certificate.reload()
-    return find_waiting_keys(before, config)
+    marks_now = await trio.to_thread.run_sync(read_marks, config)
+    waiting = find_waiting_keys(before, config, marks, marks_now)
+    try:
+        await parts.engine.administration.tell_configuration(waiting)
+    except StoreUnavailable as error:
+        log.error("cannot tell that another configuration was taken", error=str(error))
+    return waiting
 
 
 async def _host(

@@ -7,12 +7,15 @@ in the same words.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from adapters.sip.identity.passport import CannotSign, read_key_file
-from adapters.sip.transport.tls import Part, find_bad_files
+from adapters.sip.transport.tls import FILE_BYTES_MAX, Part, find_bad_files
 from api.config.source import ConfigMistake, Source
+from api.config.tables import Config
 
 TLS_FILES: Final[dict[Part, str]] = {
     "certificate": "sip.tls_cert",
@@ -25,6 +28,24 @@ HTTP_TLS_FILES: Final[dict[Part, str]] = {
     "key": "http.tls_key",
 }
 """The same of the HTTP server."""
+
+READ_ONCE: Final = (*TLS_FILES.values(), "mail.tls_cert", "mail.tls_key")
+"""Keys of files that are read at the start, and not again. The HTTP server looks for new ones itself, trunks
+have their keys read whenever the configuration is, and the mailbox's are read by each session."""
+
+
+def read_marks(config: Config) -> dict[str, bytes | None]:
+    """What tells of the files in `READ_ONCE` whether they are others now, by key; None where one cannot be
+    read. Blocks."""
+    marks: dict[str, bytes | None] = {}
+    for key in READ_ONCE:
+        table, _, name = key.partition(".")
+        file = getattr(getattr(config, table), name)
+        if file is not None:
+            marks[key] = None
+            with suppress(OSError), Path(file).open("rb") as stream:
+                marks[key] = sha256(stream.read(FILE_BYTES_MAX)).digest()
+    return marks
 
 
 def find_mistakes_in_files(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:

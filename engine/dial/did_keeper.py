@@ -74,6 +74,10 @@ class DidKeeper:
         """Held from reading or writing a DID to taking it into operation, so that none that is older comes
         after."""
 
+    def set_rules(self, rules: RestRules) -> None:
+        """Go by other rules from the next call on that ends; DIDs that rest go on resting."""
+        self._rules = rules
+
     async def recover(self, dids: Iterable[Did]) -> None:
         """Take up what an earlier process left of these DIDs, which are in operation."""
         for did in dids:

@@ -76,6 +76,19 @@ async def test_a_did_whose_calls_are_blocked_rests_and_the_others_go_on(
         assert (await events_of(world))[1:] == [("did.resumed", {"did": BAD, "reason": "time"})]
 
 
+async def test_other_rules_hold_from_the_next_call_on_that_ends(autojump_clock: MockClock) -> None:
+    never = RestRules(blocked_max=1.0)
+    async with running(all_are_blocked, did_rests=never) as world:
+        await world.add_list(people(200))
+        await trio.sleep(10)
+        assert await events_of(world) == []
+        settings = msgspec.structs.replace(world.engine._settings, did_rests=SOON)
+        await world.engine.reload(settings, lambda: None)
+        await trio.sleep(10)
+        [(kind, data)] = await events_of(world)
+        assert (kind, data["did"], data["reason"]) == ("did.resting", BAD, "blocked")
+
+
 async def test_where_all_dids_rest_contacts_say_so_and_go_on_when_a_rest_ends(
     autojump_clock: MockClock,
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import trio
+import trustme
 
 from adapters.http_client import HttpClient
 from api.client import CallwheelClient
@@ -147,3 +148,28 @@ async def test_trunks_and_limits_change_while_calls_are_up_and_a_mistake_changes
                 await wait_for(up, ["main"] * 4 + ["second"])
     ends = [(call.code, call.byes, call.by) for call in read_calls(tmp_path)]
     assert ends == [(200, 1, "caller")] * 5
+
+
+async def test_what_waits_for_a_restart_is_named_in_the_log_and_in_an_event(tmp_path: Path) -> None:
+    def write_certificate() -> None:
+        trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+            str(tmp_path / "both.pem")
+        )
+
+    write_certificate()
+    both = f'"{tmp_path / "both.pem"}"'
+    config = make_config(tmp_path / "data", None).replace(
+        "[sip]", f'[sip]\ntls_bind = "127.0.0.1:0"\ntls_cert = {both}\ntls_key = {both}'
+    )
+    changed = config.replace("[limits]", "[limits]\naccount_calls_per_day = 9")
+    with trio.fail_after(PATIENCE_S):
+        async with running(tmp_path, config) as engine:
+            told = await engine.reload(config)
+            assert told["waiting_for_a_restart"] == []
+            write_certificate()
+            told = await engine.reload(f"{changed}\n[dids]\nrest_s = 60\n")
+            waiting = ["limits.account_calls_per_day", "sip.tls_cert", "sip.tls_key"]
+            assert told["waiting_for_a_restart"] == waiting
+            async with engine.client.follow_sent(since=0) as events:
+                data = [(await events.receive()).data for _ in range(2)]
+            assert [one["waiting_for_a_restart"] for one in data] == [[], waiting]
