@@ -186,12 +186,9 @@ class DidActor:
             await run_attempt(services, assignment)
             on_flow_free(assignment.flow.id)
 
-        while True:
-            received = await self._mail.receive()
-            if received is None:
-                return
-            work, rank = received
-            work, assignment = await self._await_turn(work, rank, services)
+        while await self._mail.wait():
+            await self._await_own_limits()
+            work, assignment = await self._await_turn(*self._mail.take(), services)
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
                 desk.posted -= 1
@@ -206,9 +203,32 @@ class DidActor:
                 for flow in self._return_mail(services):
                     on_flow_free(flow)
                 await self._rest()
-            else:
-                await trio.lowlevel.checkpoint()
             on_room(self)
+
+    async def _await_own_limits(self) -> None:
+        """Let pass what the DID's own limits ask for before anybody is taken from the mailbox: whoever is next
+        then goes. A wait that is known to be long is left to `_await_turn`, and nobody waits where the DID
+        is not called from any more."""
+        now = trio.current_time()
+        block = self.limits.blocked_by(now)
+        if block is None or _is_long(block, now):
+            await trio.lowlevel.checkpoint()
+            return
+        while block is not None and not (self._mail.is_closed or _is_long(block, now)):
+            work, rank = self._mail.peek()
+            desk = self._desk_of(work.feed.flow)
+            if desk is None:
+                return
+            await self._wait_out(block, now, rank, desk.claimant_of(work.contact))
+            now = trio.current_time()
+            block = self.limits.blocked_by(now)
+
+    async def _wait_out(self, block: Block, now: float, rank: int, claimant: Claimant) -> None:
+        """Wait for a block's end in the place of a contact of this rank, or until an urgent one comes."""
+        with trio.CancelScope() as scope:
+            self._mail.on_urgent = None if rank == URGENT else scope.cancel
+            await _wait_out(block, now, PATIENCE_S, claimant)
+        self._mail.on_urgent = None
 
     def _return_mail(self, services: AttemptServices) -> set[str]:
         """Give what lies in the mailbox back to the scheduler; the flows that it is of."""
@@ -276,10 +296,7 @@ class DidActor:
                 self._resting = True
                 services.put_back(work, work.contact)
                 return work, None
-            with trio.CancelScope() as scope:
-                self._mail.on_urgent = None if rank == URGENT else scope.cancel
-                await _wait_out(block, now, PATIENCE_S, desk.claimant_of(work.contact))
-            self._mail.on_urgent = None
+            await self._wait_out(block, now, rank, desk.claimant_of(work.contact))
 
     async def _look_callees_up(self, work: Work, desk: FlowDesk, services: AttemptServices) -> bool:
         """Have it known how often the callee was called, and those of the same account that come next in

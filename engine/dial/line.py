@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -23,9 +22,12 @@ moment makes it wait until then, or until something changes."""
 class _Place:
     """Of one that waits in line."""
 
-    def __init__(self, claimant: Claimant) -> None:
+    def __init__(self, claimant: Claimant, patience_s: float, doorman: Doorman) -> None:
         self.claimant = claimant
-        self.is_first = trio.Event()
+        self.patience_s = patience_s
+        self.doorman = doorman
+        self.pause = trio.CancelScope()
+        """In which it waits: until the doorman's moment where it is the first, and until it is told else."""
 
 
 class FairLine:
@@ -34,50 +36,55 @@ class FairLine:
     def __init__(self) -> None:
         self._turns = Turns()
         self._places: dict[Claimant, deque[_Place]] = {}
-        self._changed = trio.lowlevel.ParkingLot()
 
     def look_again(self) -> None:
-        """Something has changed: the first may be able to go on."""
-        if self._places:
-            self._changed.unpark_all()
+        """Something has changed. The doorman is asked at once, so that nobody is woken who must go on
+        waiting."""
+        first = self._find_first()
+        if first is None:
+            return
+        until = first.doorman(trio.current_time(), first.patience_s)
+        if until is None:
+            first.pause.cancel()
+        elif until != first.pause.deadline:
+            first.pause.deadline = until
 
     async def wait(self, claimant: Claimant, patience_s: float, doorman: Doorman) -> None:
         """Return, to be gone before the next checkpoint, when the doorman lets the first in the line go on
         and this is it."""
-        with self._join(claimant) as place:
-            while True:
-                while self._find_first() is not place:
-                    place.is_first = trio.Event()
-                    await place.is_first.wait()
-                until = doorman(trio.current_time(), patience_s)
-                if until is None:
-                    break
-                with trio.move_on_at(until):
-                    await self._changed.park()
-            self._turns.charge(claimant, {one.rank for one in self._places})
-
-    @contextmanager
-    def _join(self, claimant: Claimant) -> Iterator[_Place]:
-        place = _Place(claimant)
-        self._places.setdefault(claimant, deque()).append(place)
-        self._wake_first()
+        place = _Place(claimant, patience_s, doorman)
+        self._join(place)
         try:
-            yield place
+            while (until := self._ask(place)) is not None:
+                place.pause = trio.CancelScope(deadline=until)
+                with place.pause:
+                    await trio.sleep_forever()
+            self._turns.charge(claimant, {one.rank for one in self._places})
         finally:
-            places = self._places[claimant]
-            places.remove(place)
-            if not places:
-                del self._places[claimant]
-            self._wake_first()
+            self._leave(place)
 
-    def _wake_first(self) -> None:
-        first = self._find_first()
-        if first is not None:
-            first.is_first.set()
+    def _ask(self, place: _Place) -> float | None:
+        """As `Doorman`; whoever is not the first waits to be told."""
+        if self._find_first() is not place:
+            return math.inf
+        return place.doorman(trio.current_time(), place.patience_s)
+
+    def _join(self, place: _Place) -> None:
+        self._places.setdefault(place.claimant, deque()).append(place)
+
+    def _leave(self, place: _Place) -> None:
+        places = self._places[place.claimant]
+        places.remove(place)
+        if not places:
+            del self._places[place.claimant]
+        self.look_again()
 
     def _find_first(self) -> _Place | None:
         if not self._places:
             return None
+        if len(self._places) == 1:
+            [places] = self._places.values()
+            return places[0]
         return self._places[self._turns.choose(self._places)][0]
 
 

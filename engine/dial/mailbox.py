@@ -19,7 +19,8 @@ class Mailbox:
     def __init__(self, size: int) -> None:
         self.size = size
         """Contacts that it takes, of the urgent ones and of the others."""
-        self._is_closed = False
+        self.is_closed = False
+        """Whether it takes no more."""
         self._queues: list[deque[Work]] = [deque() for _ in range(RANKS)]
         self._ranks = Ranks()
         self._posted = trio.lowlevel.ParkingLot()
@@ -35,7 +36,7 @@ class Mailbox:
 
     def has_room(self, rank: int) -> bool:
         """Whether it takes one more of this rank."""
-        if self._is_closed:
+        if self.is_closed:
             return False
         if rank == URGENT:
             return len(self._queues[URGENT]) < self.size
@@ -51,21 +52,26 @@ class Mailbox:
 
     def close(self) -> None:
         """Take no more; what is here is still received."""
-        self._is_closed = True
+        self.is_closed = True
         self._posted.unpark()
 
-    async def receive(self) -> tuple[Work, int] | None:
-        """Wait for a contact; the next one, with its rank, and None after the last of a mailbox that is
-        closed. One task receives. No checkpoint where one is there."""
+    async def wait(self) -> bool:
+        """Wait for a contact; whether one is here, as none is after the last of a mailbox that is closed. One
+        task waits. No checkpoint where one is there."""
         while not len(self):
-            if self._is_closed:
-                return None
+            if self.is_closed:
+                return False
             await self._posted.park()
-        return self.take()
+        return True
+
+    def peek(self) -> tuple[Work, int]:
+        """What `take` would take."""
+        rank = self._ranks.choose(self._waiting())
+        return self._queues[rank][0], rank
 
     def take(self) -> tuple[Work, int]:
         """The next contact, with its rank, of those that are here, which are some."""
-        waiting = {rank for rank, queue in enumerate(self._queues) if queue}
+        waiting = self._waiting()
         rank = self._ranks.choose(waiting)
         self._ranks.charge(rank, waiting)
         return self._queues[rank].popleft(), rank
@@ -76,3 +82,6 @@ class Mailbox:
             return work, rank
         self._queues[rank].appendleft(work)
         return self._queues[URGENT].popleft(), URGENT
+
+    def _waiting(self) -> set[int]:
+        return {rank for rank, queue in enumerate(self._queues) if queue}
