@@ -170,11 +170,12 @@ class _AttemptRunner:
             await self._leave_out("number_not_allowed")
         elif self._contact.list == self._assignment.flow.calls_list:
             await self._make_call()  # each single call is an errand of its own
+        elif self._services.live.hold_number(self._contact.list, attempt.number):
+            try:
+                await self._make_call()
+            finally:
+                self._services.live.free_number(self._contact.list, attempt.number)
         else:
-            with self._services.live.hold_number(self._contact.list, attempt.number) as is_free:
-                if is_free:
-                    await self._make_call()
-                    return
             # Whoever is on that call may be whom this contact is to reach: the end of it will tell.
             until = self._services.clock.now() + NUMBER_BUSY_WAIT_S
             self._services.set_aside(self._assignment.work, until, "callee_cap")
@@ -278,23 +279,36 @@ class _AttemptRunner:
     async def _follow(self, call: Call) -> tuple[Ended, Ending]:
         """Dial at the permitted moment, and stay with the call until it is over."""
         dialed = False
-        with self._services.live.follow(self._live):
-            await _sleep_until(self._assignment.permit.at)
-            now = trio.current_time()
-            if now > self._dial_by:
-                log.warning("the commit of an intent took too long for its call", **self.names)
-            elif self._assignment.recheck() is None:
-                self._assignment.permit.mark_sent(now)  # a fault in dialling does not undo that
-                self._assignment.call.mark_sent(now)
-                call.dial()
-                self._assignment.permit.mark_sent(trio.current_time())
-                dialed = True
-                return await self._hear_out(call)
+        try:
+            with self._live.scope:
+                await _sleep_until(self._assignment.permit.at)
+                if self._may_leave():
+                    self._dial(call)
+                    dialed = True
+                    return await self._hear_out(call)
+        finally:
+            # Nobody takes it back any more, and an engine that stops does not wait for what only ends.
+            self._services.live.dismiss(self._live)
         if not dialed:
             raise _NotDialed
         call.hang_up()
         ended = await call.wait_ended()
         return ended, "canceled" if self._live.is_canceled else "shutdown"
+
+    def _may_leave(self) -> bool:
+        """Everything is ready: whether nothing has come between."""
+        if trio.current_time() > self._dial_by:
+            log.warning("the commit of an intent took too long for its call", **self.names)
+            return False
+        return self._assignment.recheck() is None
+
+    def _dial(self, call: Call) -> None:
+        self._assignment.call.mark_sent(trio.current_time())
+        try:
+            call.dial()
+        finally:
+            # A fault in dialling does not undo that it may have left.
+            self._assignment.permit.mark_sent(trio.current_time())
 
     async def _hear_out(self, call: Call) -> tuple[Ended, Ending]:
         settings = self._assignment.flow.settings
@@ -359,8 +373,7 @@ class _AttemptRunner:
                 else outcome_of(unfollowed, ending, self._attempt.status, table)
             )
         if self._conversation is not None:
-            self._attempt = self._as_it_stands()
-            outcome = of_answerer(outcome, self._attempt.amd)
+            outcome = of_answerer(outcome, self._conversation.notes.answerer)
         stall = tell_trunk(
             self._assignment.call, ended, outcome, self._assignment.work, trio.current_time()
         )

@@ -63,7 +63,7 @@ class CallerPool:
                 continue
             found = self._first_with_room(ring, has_room)
             if found:
-                chosen = min(found, key=wait_of)
+                chosen = found[0] if len(found) == 1 else min(found, key=wait_of)
                 self._take_turn(chosen)
                 return chosen
         return None

@@ -8,7 +8,7 @@ midnight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -38,6 +38,7 @@ class DayCaps:
         self._windows: dict[str | None, SlidingWindow] = {}
         """Calls to each country that has a cap, and at None all calls, as far as they have to be counted."""
         self._rules = rules
+        self._note_kinds()
 
     def set_rules(self, rules: AccountRules) -> bool:
         """Go by what the account says now; whether that is something else. Calls that were counted go on
@@ -45,6 +46,7 @@ class DayCaps:
         if rules == self._rules:
             return False
         self._rules = rules
+        self._note_kinds()
         for key, before in list(self._windows.items()):
             cap = self._cap_of(key)
             if not cap:
@@ -57,7 +59,7 @@ class DayCaps:
     @property
     def are_set(self) -> bool:
         """Whether any call is counted."""
-        return self._cap_of(None) is not None or self._has_countries
+        return self._counts_all or self._counts_countries
 
     def blocked_by(self, number: str, now: float) -> Block | None:
         """The cap that keeps a number from being called now, the one that ends last."""
@@ -91,19 +93,20 @@ class DayCaps:
             if self._cap_of(key):
                 self._window_of(key).restore(at)
 
-    def _keys_of(self, number: str) -> Iterator[str | None]:
+    def _keys_of(self, number: str) -> tuple[str | None, ...]:
         """Under what a call to this number is counted."""
-        if self._cap_of(None) is not None:
-            yield None
-        if self._has_countries:
+        keys: tuple[str | None, ...] = (None,) if self._counts_all else ()
+        if self._counts_countries:
             country = country_of(number)
             if self._cap_of(country) is not None:
-                yield country
+                return (*keys, country)
+        return keys
 
-    @property
-    def _has_countries(self) -> bool:
+    def _note_kinds(self) -> None:
+        """See what has to be counted at all; most accounts have no caps."""
         rules, all_ = self._rules, self._defaults.country_calls_per_day
-        return (
+        self._counts_all = self._cap_of(None) is not None
+        self._counts_countries = (
             rules.country_calls_per_day is not None or all_ is not None or bool(rules.country_caps)
         )
 

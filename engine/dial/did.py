@@ -206,9 +206,9 @@ class DidActor:
             on_room(self)
 
     async def _await_own_limits(self) -> None:
-        """Let pass what the DID's own limits ask for before anybody is taken from the mailbox: whoever is next
-        then goes. A wait that is known to be long is left to `_await_turn`, and nobody waits where the DID
-        is not called from any more."""
+        """Let pass what the DID's own limits ask for before anybody is taken from the mailbox: whoever is
+        next goes then. A wait that is known to be long is left to `_await_turn`, and nobody waits where the
+        DID is not called from any more."""
         now = trio.current_time()
         block = self.limits.blocked_by(now)
         if block is None or _is_long(block, now):
@@ -219,16 +219,19 @@ class DidActor:
             desk = self._desk_of(work.feed.flow)
             if desk is None:
                 return
-            await self._wait_out(block, now, rank, desk.claimant_of(work.contact))
+            if await self._wait_out(block, now, rank, desk.claimant_of(work.contact)):
+                return
             now = trio.current_time()
             block = self.limits.blocked_by(now)
 
-    async def _wait_out(self, block: Block, now: float, rank: int, claimant: Claimant) -> None:
-        """Wait for a block's end in the place of a contact of this rank, or until an urgent one comes."""
+    async def _wait_out(self, block: Block, now: float, rank: int, claimant: Claimant) -> bool:
+        """Wait for a block's end in the place of a contact of this rank; False where an urgent one came
+        before."""
         with trio.CancelScope() as scope:
             self._mail.on_urgent = None if rank == URGENT else scope.cancel
             await _wait_out(block, now, PATIENCE_S, claimant)
         self._mail.on_urgent = None
+        return not scope.cancelled_caught
 
     def _return_mail(self, services: AttemptServices) -> set[str]:
         """Give what lies in the mailbox back to the scheduler; the flows that it is of."""

@@ -203,10 +203,11 @@ class _LegRunner:
         if now > dial_by or not trunk_call.may_leave(now) or self._is_banned(now):
             raise LegFailed("no_answer", "it could not leave in time")
         self._dialed = True
-        permit.mark_sent(now)
         trunk_call.mark_sent(now)
-        call.dial()
-        permit.mark_sent(trio.current_time())
+        try:
+            call.dial()
+        finally:  # a fault in dialling does not undo that it may have left
+            permit.mark_sent(trio.current_time())
         with trio.move_on_after(ring_timeout_s):
             while True:
                 match await call.next_progress():

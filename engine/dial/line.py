@@ -40,9 +40,9 @@ class FairLine:
     def look_again(self) -> None:
         """Something has changed. The doorman is asked at once, so that nobody is woken who must go on
         waiting."""
-        first = self._find_first()
-        if first is None:
+        if not self._places:
             return
+        first = self._find_first()
         until = first.doorman(trio.current_time(), first.patience_s)
         if until is None:
             first.pause.cancel()
@@ -79,9 +79,7 @@ class FairLine:
             del self._places[place.claimant]
         self.look_again()
 
-    def _find_first(self) -> _Place | None:
-        if not self._places:
-            return None
+    def _find_first(self) -> _Place:
         if len(self._places) == 1:
             [places] = self._places.values()
             return places[0]

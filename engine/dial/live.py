@@ -76,19 +76,17 @@ class LiveAttempts:
         finally:
             self.dismiss(call)
 
-    @contextmanager
-    def hold_number(self, call_list: str, number: str) -> Iterator[bool]:
-        """Keep a number from being called for another contact of the list meanwhile. Whether no other call
-        holds it."""
-        held = (call_list, number)
-        if held in self._numbers:
-            yield False
-            return
-        self._numbers.add(held)
-        try:
-            yield True
-        finally:
-            self._numbers.discard(held)
+    def hold_number(self, call_list: str, number: str) -> bool:
+        """Keep a number from being called for another contact of the list, until `free_number`. Whether no
+        other call holds it."""
+        if self.holds_number(call_list, number):
+            return False
+        self._numbers.add((call_list, number))
+        return True
+
+    def free_number(self, call_list: str, number: str) -> None:
+        """Let a number that was held be called for others."""
+        self._numbers.discard((call_list, number))
 
     def holds_number(self, call_list: str, number: str) -> bool:
         """Whether a call of the list holds a number."""

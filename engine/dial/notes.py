@@ -87,6 +87,11 @@ class CallNotes:
         self.tell("attempt.amd", answerer=answerer, cause=cause, elapsed_ms=elapsed_ms)
 
     @property
+    def answerer(self) -> str | None:
+        """Who is known to have answered; None where nobody listened for it."""
+        return self._amd
+
+    @property
     def is_machine(self) -> bool:
         """Whether a machine is known to have answered."""
         return self._amd == "machine"

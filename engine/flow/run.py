@@ -26,10 +26,11 @@ async def run_flow(talk: Talk) -> None:
     cancelled. Raises `CallEnded` when the callee ends the call on the way.
     """
     name: str | None = talk.definition.start
-    for _ in range(STEPS_MAX):
+    for step in range(STEPS_MAX):
         if name is None:
             return
-        await trio.lowlevel.checkpoint()
+        if step:
+            await trio.lowlevel.checkpoint()
         name = await _pass(talk, name)
     log.error("a flow goes in circles", steps=STEPS_MAX, **talk.names)
 
