@@ -13,7 +13,7 @@ from msgspec import structs
 
 from engine.administration import Administration
 from engine.blocked import Blocked, BlockedContacts
-from engine.dial.attempt import AttemptServices
+from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper

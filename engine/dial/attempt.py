@@ -5,111 +5,50 @@ It never raises into its nursery: what goes wrong on one call becomes that call'
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
 
 from engine.dial import log_names
-from engine.dial.conversation import Conversation, ConversationServices
+from engine.dial.assignment import (
+    INTENT_MAX_S,
+    NUMBER_BUSY_WAIT_S,
+    UNAVAILABLE_WAIT_S,
+    Assignment,
+    AttemptServices,
+)
+from engine.dial.conversation import Conversation
+from engine.dial.detour import NotFollowed, find_detour
 from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, of_answerer, outcome_of
-from engine.dial.limits import Block, Permit
-from engine.dial.live import LiveAttempts, LiveCall
-from engine.dial.presentation import FlowPresentation, present
-from engine.dial.progress import ProgressDesk
-from engine.dial.record import attempt_event, ended_event, following_event
-from engine.dial.route import Route
+from engine.dial.live import LiveCall
+from engine.dial.presentation import present
+from engine.dial.record import attempt_event, ended_event, following_event, media_of
 from engine.dial.stall import Stall, tell_trunk, wait_after
-from engine.dial.trunk import TrunkCall
-from engine.dial.versions import FlowVersions
 from engine.disposition import Outcome
 from engine.events import EventType
-from engine.flow.definition import Definition, InvalidDefinition
-from engine.ids import IdSource
+from engine.flow.definition import InvalidDefinition
 from engine.intake.destinations import find_refusal
-from engine.intake.numbers import NumberProblem, read_number
-from engine.model import Attempt, BlockerCode, Contact, Did, Flow, Media, SipOutcome
-from engine.ports.clock import Randomness, WallClock
+from engine.model import Attempt, Contact, SipOutcome
 from engine.ports.dial_store import Refusal
-from engine.ports.store import Store
 from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import (
     Answered,
     Call,
     CallRequest,
     Ended,
-    MediaStatistics,
     Ringing,
-    Telephony,
     TelephonyUnavailable,
 )
-from engine.schedule.feed import Work
 from engine.schedule.retry import after_attempt, after_stall
 
 log = structlog.get_logger(__name__)
 
-UNAVAILABLE_WAIT_S: Final = 1.0
-"""How long a contact is put back when no call can be prepared or no intent can be written down."""
 OUTCOME_RETRY_S: Final = 0.5
 """How soon the outcome of a call is offered again to a store that did not take it."""
-NUMBER_BUSY_WAIT_S: Final = 30.0
-"""How long a contact is set aside whose number is on a call for another contact of its list."""
 UNREADABLE_WAIT_S: Final = 60.0
 """How long a contact is put back whose graph this release cannot read."""
-
-INTENT_MAX_S: Final = 5.0
-"""An INVITE leaves within this time of its intent, or not at all. After a restart the sliding windows go by
-the intents, and must know how much later the calls can have left."""
-
-
-class AttemptServices(Struct):
-    """What every attempt works with. Nothing of it changes but `destinations`."""
-
-    live: LiveAttempts
-    store: Store
-    telephony: Telephony
-    clock: WallClock
-    ids: IdSource
-    randomness: Randomness
-    destinations: tuple[str, ...]
-    """Prefixes that may be called; none refuses every number."""
-    conversations: ConversationServices
-    versions: FlowVersions
-    progress: ProgressDesk
-    put_back: Callable[[Work, Contact], None]
-    """Tells the scheduler that the contact waits again."""
-    set_aside: Callable[[Work, float, BlockerCode], None]
-    """Has a contact wait in the store until a moment, seconds since the epoch."""
-    pause_list: Callable[[str], None]
-    """Tells the scheduler that the store has a list as paused."""
-    finish: Callable[[Work], None]
-    """Tells the scheduler that the contact is done with."""
-    note_calling: Callable[[Work], None] = lambda work: None
-    """Tells the scheduler that the contact's call is let go."""
-    note_ended: Callable[[Attempt], None] = lambda attempt: None
-    """Told of each attempt whose end is written down."""
-
-
-class Assignment(Struct, frozen=True):
-    """One attempt's task: whom to call, from which number, by which rules."""
-
-    attempt: str
-    """The id that it is to have."""
-    work: Work
-    flow: Flow
-    definition: Definition
-    """Of the flow as it is now; the contact's own may be an earlier one."""
-    presentation: FlowPresentation
-    did: Did
-    route: Route
-    call: TrunkCall
-    """The trunk of the route that the call goes by, as far as this call concerns it."""
-    permit: Permit
-    recheck: Callable[[], Block | None]
-    """Asked once more when everything is ready, directly before the INVITE leaves."""
 
 
 async def run_attempt(services: AttemptServices, assignment: Assignment) -> None:
@@ -365,7 +304,7 @@ class _AttemptRunner:
         table = self._assignment.call.trunk.outcomes
         outcome = outcome_of(ended, ending, self._attempt.status, table)
         if outcome.redirected_to is not None:
-            number = self._judge_redirect(outcome.redirected_to)
+            number = self._find_detour(outcome.redirected_to)
             unfollowed = msgspec.structs.replace(ended, redirected_to=None)
             outcome = (
                 msgspec.structs.replace(outcome, redirected_to=number)
@@ -381,30 +320,22 @@ class _AttemptRunner:
             self._attempt,
             sip=SipOutcome(ended.sip_code, ended.sip_reason, call.call_id),
             q850=ended.q850,
-            media=_keep(media) if heard else None,
+            media=media_of(media) if heard else None,
         )
         if outcome.disposition == "canceled":
             await self._withdraw()
         else:
             await self._settle(outcome, stall)
 
-    def _judge_redirect(self, redirected_to: str) -> str | None:
-        """The number to follow a redirection to: once for each number, and only to where calls may go."""
-        number = read_number(redirected_to, self._services.destinations)
-        if isinstance(number, NumberProblem):
-            refused = number.detail
-        elif self._contact.detoured:
-            refused = "The number was redirected before."
-        elif number == self._attempt.number:
-            refused = "It leads to the same number."
-        elif number in self._contact.tel:
-            refused = "It leads to another of the contact's numbers, which has its own turn."
-        elif number in self._contact.dead:
-            refused = "It leads to a number that was found to be invalid."
-        else:
-            return number
-        log.info("a redirection is not followed", reason=refused, **self.names)
-        return None
+    def _find_detour(self, redirected_to: str) -> str | None:
+        """The number to follow a redirection to; None where it is not followed."""
+        found = find_detour(
+            redirected_to, self._contact, self._attempt.number, self._services.destinations
+        )
+        if isinstance(found, NotFollowed):
+            log.info("a redirection is not followed", reason=found.reason, **self.names)
+            return None
+        return found
 
     async def _withdraw(self) -> None:
         """The attempt was broken off by us before an answer: its contact waits as it did, unless it was
@@ -484,15 +415,3 @@ async def _sleep_until(at: float) -> None:
         await trio.sleep_until(at)
     else:
         await trio.lowlevel.checkpoint_if_cancelled()
-
-
-def _keep(media: MediaStatistics) -> Media:
-    """What of a call's figures its record keeps."""
-    return Media(
-        loss=media.loss,
-        jitter_ms=media.jitter_ms,
-        mos=media.mos,
-        remote_loss=media.remote_loss,
-        remote_jitter_ms=media.remote_jitter_ms,
-        rtt_ms=media.rtt_ms,
-    )

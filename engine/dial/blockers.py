@@ -230,6 +230,16 @@ class Way(Protocol):
     def rest(self) -> Block | None: ...
 
 
+class DidWay(Struct, frozen=True, gc=False):
+    """A DID as `engine.dial.blockers.Way`."""
+
+    route: Route | None
+    did: Limits
+    caller: str
+    series: SeriesRule
+    rest: Block | None
+
+
 class Ways:
     """What keeps calls from leaving at one moment by any of several DIDs. What the DIDs share is asked once,
     so that it costs little to ask about many of them."""

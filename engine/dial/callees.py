@@ -18,7 +18,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from engine.dial.attempt import INTENT_MAX_S
+from engine.dial.assignment import INTENT_MAX_S
 from engine.dial.limits import ROUNDING_S, Block
 from engine.dial.windows import GUARD_S
 from engine.model import CALLEE_CALLS_MAX, Attempt, CalleeCap

@@ -115,7 +115,6 @@ class Conversation:
         )
         self.notes = CallNotes(attempt, self._talk.result, page, services.clock, names)
         self._legs = services.legs_of(LegsOrder(attempt, flow, contact, self.notes, self._hear))
-        self._names_agent = names_agent(definition)
         self.over_at: float | None = None
         """When the callee hung up, where the flow went on after that; seconds since the epoch."""
 
@@ -196,7 +195,7 @@ class Conversation:
     async def _bring_agent(self) -> None:
         """Connect the callee with an agent before the graph begins, where that is what the flow is for and
         its graph has no place for it. Raises `CallEnded`."""
-        if self._flow.kind == "dialer" and not self._names_agent:
+        if self._flow.kind == "dialer" and not names_agent(self._talk.definition):
             timeout_s = self._flow.settings.agent_ring_timeout_s
             await self.connect(self._call, "agent", TransferPlan(timeout_s))
 

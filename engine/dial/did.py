@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
 
 from engine.dial.account import AccountDesk
-from engine.dial.attempt import (
+from engine.dial.assignment import (
     NUMBER_BUSY_WAIT_S,
     UNAVAILABLE_WAIT_S,
     Assignment,
     AttemptServices,
-    run_attempt,
 )
+from engine.dial.attempt import run_attempt
 from engine.dial.blockers import (
     Case,
+    DidWay,
     find_ban,
     find_blocker,
     find_line_blocker,
     find_unfit,
     opening_of,
 )
+from engine.dial.clearance import clear
 from engine.dial.flow_desk import FlowDesk
-from engine.dial.limits import Block, Limits, Permit, Taken, limits_of_did
+from engine.dial.limits import Block, Limits, limits_of_did
 from engine.dial.mailbox import Mailbox
 from engine.dial.route import Route
-from engine.dial.trunk import TrunkCall
 from engine.dial.turns import URGENT, Claimant, Turns
 from engine.model import Did
-from engine.number_series import SeriesRule
 from engine.ports.stored import StoreUnavailable
 from engine.schedule.feed import Work
 
@@ -53,25 +52,6 @@ TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
 PATIENCE_S: Final = 2.0
 """How long contacts wait in a mailbox for the DID. Before a longer wait they go back to the scheduler, as
 another DID of their flow may be free sooner."""
-
-
-class Clearance(Struct, frozen=True):
-    """Everything that one call takes of what it shares with others."""
-
-    did: Did
-    route: Route
-    call: TrunkCall
-    permit: Permit
-
-
-class DidWay(Struct, frozen=True, gc=False):
-    """A DID as `engine.dial.blockers.Way`."""
-
-    route: Route | None
-    did: Limits
-    caller: str
-    series: SeriesRule
-    rest: Block | None
 
 
 class DidActor:
@@ -317,44 +297,13 @@ class DidActor:
             return False
         return True
 
-    def clear(
-        self,
-        case: Case,
-        number: str,
-        caller: str,
-        now: float,
-        refused_by: Sequence[str] = (),
-        callee: Taken | None = None,
-    ) -> Clearance:
-        """Let a call go that nothing keeps from leaving now.
-
-        Args:
-            case: what was just asked about.
-            number: whom it is to.
-            caller: id of the contact or the leg that it is for.
-            refused_by: as of `Route.choose`.
-            callee: what it takes of the caps on its callee, if it counts there.
-        """
-        route = case.route
-        assert route is not None
-        trunk = route.choose(now, refused_by)
-        call = trunk.admit(caller)
-        parties = (self.limits, trunk.limits, *case.shared)
-        moment = max(now, *(limits.earliest() for limits in parties))
-        assert moment - now < 1.0, "a slot is reserved only when it is near"
-        taken: list[Taken] = [] if callee is None else [callee]
-        if case.day_caps is not None:
-            moment = max(moment, case.day_caps.earliest(number))
-            taken.append(case.day_caps.take(number, moment))
-        return Clearance(self.did, route, call, Permit(parties, moment, *taken))
-
     def _assign(
         self, work: Work, desk: FlowDesk, case: Case, services: AttemptServices, now: float
     ) -> Assignment:
         number = work.contact.number
         attempt = (work.claim and work.claim.attempt) or services.ids.new("att")
         callee = desk.callees.take(number, attempt)
-        clearance = self.clear(case, number, work.contact.id, now, work.refused_by, callee)
+        clearance = clear(case, self.did, number, work.contact.id, now, work.refused_by, callee)
         self._note_caller(work)
         call = clearance.call
 

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 import trio
 
-from engine.dial.attempt import INTENT_MAX_S
+from engine.dial.assignment import INTENT_MAX_S
 from engine.dial.did import DidActor
 from engine.dial.limits import limits_of_did
 from engine.dial.router import Router

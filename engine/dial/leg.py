@@ -18,9 +18,10 @@ from msgspec import Struct, field
 
 from engine.agent import Leg, LegOutcome
 from engine.dial import log_names
-from engine.dial.attempt import INTENT_MAX_S, AttemptServices
+from engine.dial.assignment import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import find_ban, find_leg_blocker
-from engine.dial.did import Clearance, DidActor
+from engine.dial.clearance import Clearance, clear
+from engine.dial.did import DidActor
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.lifecycle import outcome_of
 from engine.dial.limits import Block
@@ -157,7 +158,7 @@ async def _wait_clearance(
             case = actor.case_of(False, desk)
             block = find_leg_blocker(number, case, now, services.clock.now())
             if block is None:
-                return actor.clear(case, number, leg, now), desk
+                return clear(case, actor.did, number, leg, now), desk
             if soonest is None or block.until < soonest.until:
                 soonest = block
         if soonest is None:

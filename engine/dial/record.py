@@ -9,8 +9,9 @@ import msgspec
 from engine.dial.lifecycle import FINAL_STATUS
 from engine.disposition import Outcome
 from engine.events import Event, EventType
-from engine.model import Attempt, Contact, Flow
+from engine.model import Attempt, Contact, Flow, Media
 from engine.ports.dial_store import DialStore
+from engine.ports.telephony import MediaStatistics
 from engine.schedule.retry import after_attempt, complete
 
 
@@ -66,6 +67,18 @@ def following_event(contact: Contact, at: float, reason: str | None = None) -> E
         list=contact.list,
         contact=contact.id,
         data=data,
+    )
+
+
+def media_of(statistics: MediaStatistics) -> Media:
+    """What of a call's figures its record keeps."""
+    return Media(
+        loss=statistics.loss,
+        jitter_ms=statistics.jitter_ms,
+        mos=statistics.mos,
+        remote_loss=statistics.remote_loss,
+        remote_jitter_ms=statistics.remote_jitter_ms,
+        rtt_ms=statistics.rtt_ms,
     )
 
 

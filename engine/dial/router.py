@@ -12,7 +12,7 @@ import trio
 from msgspec import Struct
 
 from engine.dial.account import AccountDesk
-from engine.dial.attempt import INTENT_MAX_S, AttemptServices
+from engine.dial.assignment import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import find_capped, find_closed, find_wait, opening_of
 from engine.dial.callees import CalleeBook, Callees
 from engine.dial.callers import CallerPool

@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from engine.dial import log_names
-from engine.dial.attempt import AttemptServices
+from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, Ticket
 from engine.dial.leg import LegFailed, LegRequest, Ways, open_leg

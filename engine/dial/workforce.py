@@ -15,7 +15,7 @@ import trio
 
 from engine.agent import ABANDONED_DAYS, Agent, Presence, day_of
 from engine.dial import log_names
-from engine.dial.attempt import AttemptServices
+from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, FloorGlance, Ticket
 from engine.dial.leg import LegFailed, LegRequest, end_interrupted_legs, open_leg
