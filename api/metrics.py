@@ -6,6 +6,7 @@ be very many, and the page is open to whoever reaches the port.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
@@ -227,6 +228,13 @@ class _Glance:
         )
         yield GaugeMetricFamily(
             "callwheel_tasks", "Tasks of the engine's loop.", self._sources.tasks()
+        )
+        # Unlike the memory of the process it knows no steps and no room that was freed: what is left behind
+        # by every call shows from the first.
+        yield GaugeMetricFamily(
+            "callwheel_memory_blocks",
+            "Pieces of memory that Python's objects hold.",
+            sys.getallocatedblocks(),
         )
 
     def _engine(self) -> Iterator[Metric]:

@@ -87,7 +87,8 @@ class Standing(Struct, frozen=True):
 
     pid: int
     memory_mb: float
-    """That is its own: pages it shares with others are divided among them (PSS), MiB."""
+    """That is no file's, MiB: pages it shares with others are divided among them (PSS). What it has mapped of
+    files grows and shrinks with who else has."""
     descriptors: int
 
 
@@ -109,5 +110,5 @@ def _standing_of_one(pid: int) -> Standing:
         descriptors = len(list((folder / "fd").iterdir()))
     except FileNotFoundError:
         raise ProcessLookupError(pid) from None
-    [kib] = [int(line.split()[1]) for line in lines if line.startswith("Pss:")]
+    [kib] = [int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:")]
     return Standing(pid, kib / 1024, descriptors)

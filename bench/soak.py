@@ -1,8 +1,16 @@
 """`soak`: whether an engine that has been dialling for long is as it was: memory, descriptors and tasks.
 
 List after list is dialled at a steady pace against the simulated carrier, pages of the API are asked for, and
-all of it is looked at every few seconds. A straight line through what was seen after the
-first part, in which caches fill, says by how much each figure grows in an hour.
+all of it is looked at every few seconds. What is seen until `FILL_CALLS` have ended counts for nothing: until
+then caches fill that have a bound, SQLite's of the database (`adapters.sqlite.store.CACHE_KIB`, by some 4 KB
+a call) and the book of callees (`engine.dial.callees.NUMBERS_MAX`, by half a KB for each new number). They
+are filled at the pace of all else: more calls at once would leave room in memory in which a leak hides for
+long. Straight lines through what is seen from then on say by how much each figure grows with a call, or in an
+hour.
+
+Memory is looked at in two ways. What the system has given the process moves in steps, and hides whatever fits
+into what was freed before; the blocks that Python's allocator has in use do neither, and an object that each
+call leaves behind is one of them.
 
 `CALLWHEEL_SOAK_S` and `CALLWHEEL_SOAK_CPS` set how long and how fast, so that it is half of what a machine
 carries, or leaves room for what else it does.
@@ -12,7 +20,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -31,7 +39,8 @@ from bench.installation import (
     wait_completed,
 )
 from bench.processes import standing_of
-from bench.scenario import Measurement, Scenario, Show, Size
+from bench.scenario import Limit, Measurement, Scenario, Show, Size
+from engine.dial.callees import NUMBERS_MAX
 from sim.carrier import CarrierSettings, run_carrier
 from sim.profile import BUILT_IN
 
@@ -41,14 +50,29 @@ LIST_S: Final = 10.0
 """One list has the calls of so long."""
 SAMPLES_MIN: Final = 12
 SAMPLE_EVERY_S: Final = 5.0
+FILL_CALLS: Final = NUMBERS_MAX * 5 // 4
+"""After so many calls every cache is full that has a bound. A soak that makes no more has no verdict."""
 WARM_SHARE: Final = 0.25
-"""Of the whole time; what is seen in it counts for nothing."""
+"""Of the whole time; what is seen in it counts for nothing in any case."""
+JUDGED_CALLS_MIN: Final = 20_000
+"""Fewer than these behind the first tell nothing apart from chance: how many calls go on varies."""
 DIDS: Final = 10
 PAGES: Final = ("/v1/lists", "/v1/attempts", "/healthz", "/readyz")
 FIGURES: Final = (
-    *("memory_mb", "memory_all_mb", "database_mb", "descriptors", "descriptors_all", "tasks"),
-    *("calls_up", "contacts_in_hand"),
+    *("memory_mb", "memory_all_mb", "database_mb", "blocks", "descriptors", "descriptors_all"),
+    *("tasks", "calls_up", "contacts_in_hand"),
 )
+RISE_MAX: Final[dict[str, float]] = {
+    "blocks_per_call": 0.5,
+    "memory_bytes_per_call": 200.0,
+    "memory_all_bytes_per_call": 400.0,
+    "descriptors_per_hour": 20.0,
+    "descriptors_all_per_hour": 500.0,
+    "tasks_per_hour": 100.0,
+}
+"""What a soak lets pass. An object that each call leaves, as small as it may be, is a whole block; the memory
+is for what is not Python's. Of the descriptors of all processes up to 130 come and go, as the media plane
+keeps streams open ahead; one that every four-hundredth call leaves is 500 an hour."""
 
 
 class Look(Struct, frozen=True):
@@ -58,26 +82,66 @@ class Look(Struct, frozen=True):
     calls: float
     """That have ended."""
     figures: dict[str, float]
-    """By `FIGURES`; `…_all` are of all processes together. The database grows, and what SQLite keeps of it in
-    memory grows along, to 64 MiB. Calls and contacts tell whether the machine keeps pace at all."""
+    """By `FIGURES`; `…_all` are of all processes together. Calls and contacts tell whether the machine keeps
+    pace at all."""
 
 
 async def run(size: Size, show: Show) -> Measurement:
-    """What each figure is at the end, and how it rose, per hour."""
+    """What each figure is at the end, and how it rose."""
     duration_s = float(os.environ.get("CALLWHEEL_SOAK_S", DURATION_S[size]))
     cps = float(os.environ.get("CALLWHEEL_SOAK_CPS", CPS[size]))
     with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
         looks = await soak(Path(name), duration_s, cps, show)
-    settled = [look for look in looks if look.at_s >= WARM_SHARE * duration_s]
-    metrics = {"calls": looks[-1].calls, "duration_s": duration_s}
+    settled = settle(looks)
+    rises = rises_of(settled)
+    metrics = {"calls": looks[-1].calls, "duration_s": duration_s} | settled[-1].figures | rises
     for figure in FIGURES:
-        points = [(look.at_s, look.figures[figure]) for look in settled]
-        slope = slope_of(points) * 3600
-        mean = sum(value for _, value in points) / len(points)
-        metrics[figure] = points[-1][1]
-        metrics[f"{figure}_per_hour"] = slope
-        show(f"{figure:<16} {points[-1][1]:10,.1f}   mean {mean:10,.1f}   {slope:+10,.2f} per hour")
-    return Measurement("soak", metrics)
+        values = [look.figures[figure] for look in settled]
+        per_hour = rises[f"{figure}_per_hour"]
+        mean = sum(values) / len(values)
+        show(f"{figure:<16} {values[-1]:12,.1f}   mean {mean:12,.1f}   {per_hour:+12,.2f} per hour")
+    limits = judge(settled, rises)
+    counted = settled[-1].calls - settled[0].calls
+    show(
+        f"{rises['blocks_per_call']:+.3f} blocks and {rises['memory_bytes_per_call']:+,.0f} bytes "
+        f"a call, over {counted:,.0f} calls"
+    )
+    if not limits:
+        show(f"no verdict: that takes {JUDGED_CALLS_MIN:,} calls behind the first {FILL_CALLS:,}")
+    return Measurement("soak", metrics, limits=limits)
+
+
+def settle(looks: Sequence[Look]) -> list[Look]:
+    """What was seen when caches were full; where they never were, in the last three quarters of the time."""
+    full = [look for look in looks if look.calls >= FILL_CALLS]
+    warm_s = WARM_SHARE * looks[-1].at_s
+    is_full = len(full) > 1
+    return [look for look in (full if is_full else looks) if look.at_s >= warm_s]
+
+
+def rises_of(settled: Sequence[Look]) -> dict[str, float]:
+    """By how much each figure grew in an hour, and the memory with each call."""
+    by_time = {
+        f"{figure}_per_hour": 3600 * slope_of([(one.at_s, one.figures[figure]) for one in settled])
+        for figure in FIGURES
+    }
+
+    def per_call(figure: str) -> float:
+        return slope_of([(one.calls, one.figures[figure]) for one in settled])
+
+    return by_time | {
+        "blocks_per_call": per_call("blocks"),
+        "memory_bytes_per_call": per_call("memory_mb") * 2**20,
+        "memory_all_bytes_per_call": per_call("memory_all_mb") * 2**20,
+    }
+
+
+def judge(settled: Sequence[Look], rises: Mapping[str, float]) -> list[Limit]:
+    """What had to be kept to; nothing where too few calls were made to tell."""
+    first, last = settled[0].calls, settled[-1].calls
+    if first < FILL_CALLS or last - first < JUDGED_CALLS_MIN:
+        return []
+    return [Limit(figure, rises[figure], most=most) for figure, most in RISE_MAX.items()]
 
 
 async def soak(folder: Path, duration_s: float, cps: float, show: Show) -> list[Look]:
@@ -149,6 +213,7 @@ async def _look(engine: Installation, database: Path, at_s: float) -> Look:
         "descriptors": float(alone.descriptors),
         "descriptors_all": float(sum(one.descriptors for one in processes)),
         "database_mb": size_bytes / 2**20,
+        "blocks": shown["callwheel_memory_blocks"],
         "tasks": shown["callwheel_tasks"],
         "calls_up": shown["callwheel_calls"],
         "contacts_in_hand": shown["callwheel_contacts_in_hand"],

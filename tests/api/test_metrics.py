@@ -105,6 +105,7 @@ def test_what_is_looked_at_is_shown_as_it_is_now() -> None:
     }
     assert {name: shown[name] for name in expected} == expected
     assert shown["process_resident_memory_bytes", ()] > 0
+    assert shown["callwheel_memory_blocks", ()] > 0
 
 
 def test_events_are_counted_and_so_is_how_attempts_and_contacts_ended() -> None:
