@@ -7,9 +7,9 @@ from typing import Final
 
 from adapters.sqlite import rules
 from adapters.sqlite.answers import earlier_answer, keep_answer
+from adapters.sqlite.attempts import GATHER_S
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.countries import note_country
-from adapters.sqlite.dialing import GATHER_S
 from adapters.sqlite.do_not_call import LISTED, listed_row
 from adapters.sqlite.paging import id_after
 from adapters.sqlite.rows import Row

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from adapters.sqlite.rows import ANSWER_COLUMNS, answer_row, to_answer
 from adapters.sqlite.rules import ANSWER_KEPT_S, stands
+from adapters.sqlite.setting_rows import ANSWER_COLUMNS, answer_row, to_answer
 from adapters.sqlite.unit import Unit
 from engine.ports.stored import IdempotentAnswer
 

@@ -280,3 +280,14 @@ def _to_batch(row: Row) -> Batch:
 
 def _place(contact: Contact) -> tuple[int, str]:
     return contact.row, contact.id
+
+
+def change_open(unit: Unit, contact: str, sql: str, parameters: Row) -> bool:
+    """Run a statement that changes a contact if it is open, wherever it is; whether it did."""
+    unit.execute(sql, parameters)
+    if unit.rowcount:
+        return True
+    if not widen_block_of(unit, contact):
+        return False
+    unit.execute(sql, parameters)
+    return unit.rowcount > 0

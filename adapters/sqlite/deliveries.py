@@ -15,8 +15,9 @@ from adapters.sqlite.hooks import (
     to_delivery,
     try_text,
 )
-from adapters.sqlite.rows import Row, to_flow
+from adapters.sqlite.rows import Row
 from adapters.sqlite.rules import PLACE_CURSOR, cursor_of, hook_disabled, read_cursor
+from adapters.sqlite.setting_rows import to_flow
 from adapters.sqlite.unit import Unit
 from engine.ports.stored import Page
 from engine.webhook import (

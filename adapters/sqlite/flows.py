@@ -9,13 +9,19 @@ from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.intake import insert_list
 from adapters.sqlite.paging import IN_ACCOUNT, of_account, of_all
-from adapters.sqlite.rows import FLOW_CHANGE, FLOW_COLUMNS, flow_change_row, to_definition, to_flow
 from adapters.sqlite.rules import (
     VERSIONS_MAX,
     cursor_of,
     flow_in_use,
     standing_list,
     superfluous_versions,
+)
+from adapters.sqlite.setting_rows import (
+    FLOW_CHANGE,
+    FLOW_COLUMNS,
+    flow_change_row,
+    to_definition,
+    to_flow,
 )
 from adapters.sqlite.unit import Unit
 from engine import precondition

@@ -8,7 +8,14 @@ from typing import Final
 from adapters.sqlite.answers import FIND_ANSWER, earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account, of_all
-from adapters.sqlite.rows import (
+from adapters.sqlite.rules import (
+    account_exists,
+    cursor_of,
+    did_attached,
+    did_exists,
+    is_remembered,
+)
+from adapters.sqlite.setting_rows import (
     ACCOUNT_CHANGE,
     ACCOUNT_COLUMNS,
     DID_CHANGE,
@@ -20,13 +27,6 @@ from adapters.sqlite.rows import (
     to_answer,
     to_did,
     to_prompt,
-)
-from adapters.sqlite.rules import (
-    account_exists,
-    cursor_of,
-    did_attached,
-    did_exists,
-    is_remembered,
 )
 from adapters.sqlite.unit import Unit
 from engine import precondition

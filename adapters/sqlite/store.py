@@ -14,6 +14,7 @@ import trio
 
 from adapters.sqlite.activations import SqliteActivations
 from adapters.sqlite.agents import SqliteAgents
+from adapters.sqlite.attempts import SqliteAttempts
 from adapters.sqlite.audit_reading import SqliteAudit
 from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.dialing import SqliteDialing
@@ -26,6 +27,7 @@ from adapters.sqlite.letters import SqliteLetters
 from adapters.sqlite.lock import hold_lock
 from adapters.sqlite.moving import SqliteMoving
 from adapters.sqlite.old_events import SqliteOldEvents
+from adapters.sqlite.past_calls import SqlitePastCalls
 from adapters.sqlite.pickups import SqlitePickups
 from adapters.sqlite.readers import Readers
 from adapters.sqlite.reading import SqliteReading
@@ -61,6 +63,8 @@ class SqliteStore(
     SqliteDoNotCall,
     SqliteIntake,
     SqliteDialing,
+    SqliteAttempts,
+    SqlitePastCalls,
     SqliteMoving,
     SqliteAgents,
     SqliteRecordings,

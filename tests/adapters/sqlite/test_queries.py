@@ -10,7 +10,18 @@ import msgspec
 import pytest
 from sqlite_utils import Database
 
-from adapters.sqlite import agents, answers, dialing, flows, keys, moving, reading, recordings
+from adapters.sqlite import (
+    agents,
+    answers,
+    attempts,
+    dialing,
+    flows,
+    keys,
+    moving,
+    past_calls,
+    reading,
+    recordings,
+)
 from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.schema import migrate
 from engine.ports.read_store import AttemptFilter
@@ -35,15 +46,14 @@ STATEMENTS: dict[str, str] = {
     name: getattr(module, name)
     for module, names in (
         (
+            attempts,
+            ("BEGIN_CONTACT", "WHY_NOT_BEGUN", "NOTE_PROGRESS", "END_ATTEMPT", "END_CONTACT"),
+        ),
+        (
             dialing,
             (
                 "OPEN_LIST",
                 "DUE_CONTACTS",
-                "BEGIN_CONTACT",
-                "WHY_NOT_BEGUN",
-                "NOTE_PROGRESS",
-                "END_ATTEMPT",
-                "END_CONTACT",
                 "DEFER_CONTACT",
                 "WAITS_FOR",
                 "COMPLETE_CONTACT",
@@ -173,8 +183,8 @@ def test_finding_the_open_lists_reads_lists_that_are_open(database: sqlite3.Conn
 def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
     database: sqlite3.Connection,
 ) -> None:
-    assert "SCAN t USING INDEX attempts_open" in plan_of(database, dialing.OPEN_ATTEMPTS)
-    recent = plan_of(database, dialing.RECENT_STARTS)
+    assert "SCAN t USING INDEX attempts_open" in plan_of(database, attempts.OPEN_ATTEMPTS)
+    recent = plan_of(database, past_calls.RECENT_STARTS)
     assert (
         "SEARCH t USING INDEX attempts_by_time (account=? AND initiated_at>? AND initiated_at<?)"
         in recent
@@ -185,7 +195,7 @@ def test_what_is_asked_at_a_start_reads_open_and_recent_attempts_only(
 
 
 def test_who_called_a_number_is_found_in_the_index_alone(database: sqlite3.Connection) -> None:
-    plan = plan_of(database, dialing.LAST_CALLERS)
+    plan = plan_of(database, past_calls.LAST_CALLERS)
     index = "SEARCH t USING COVERING INDEX attempts_by_number (account=? AND number=?)"
     assert [step for step in plan if " t " in step] == [index]
     assert not [step for step in plan if "TEMP B-TREE" in step]
