@@ -49,6 +49,8 @@ class PlaneStream:
         self._over = trio.Event()
         """Set when the plane has the stream no longer, whatever the reason."""
         self._is_lost = False
+        self._is_connected = False
+        """Whether it was ever connected: one that was not has no figures."""
         self.listening = StreamListening(post, number)
         """What the stream is asked about its sound, which the plane answers."""
         self._digits: deque[str] = deque(maxlen=DIGITS_MAX)
@@ -72,6 +74,7 @@ class PlaneStream:
         pauses it: nothing is sent, and a prompt waits, until it is connected to an address again.
         A remote that cannot be reached from here makes the stream lost.
         """
+        self._is_connected = True
         self.post(
             control.Connect(
                 *(self.number, remote.host, remote.port, remote.payload_type),
@@ -88,6 +91,7 @@ class PlaneStream:
 
     def connect_certainly(self, remote: Remote) -> None:
         """Connect to another stream of this machine, which is where it says it is and sends no RTCP."""
+        self._is_connected = True
         self.post(
             control.Connect(
                 *(self.number, remote.host, remote.port, remote.payload_type),
@@ -206,11 +210,14 @@ class PlaneStream:
     async def close(self) -> None:
         """Stop and free the port; the statistics are final afterwards.
 
-        It waits for the plane's last word. A plane that does not answer is killed, which is a last
+        It waits for the plane's last word, unless it was never connected, as that of a call which nobody
+        answered: then there is nothing to be told. A plane that does not answer is killed, which is a last
         word as well. Where it is cancelled, it waits for `CLOSE_WAIT_S` at most.
         """
         if not self._over.is_set():
             self.post(control.Close(self.number))
+            if not self._is_connected:
+                return
         try:
             await self._over.wait()
         except trio.Cancelled:
