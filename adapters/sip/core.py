@@ -132,8 +132,6 @@ class SipCore:
         self._parties: dict[bytes, Party] = {}
         self._traces: dict[bytes, CallTrace] = {}
         self._traces_done: list[CallTrace] = []
-        self._answered_by: dict[bytes, str] = {}
-        """By Call-ID: the IP address that the 2xx which made the dialog came from."""
         self._awaited: Awaited[Party] = Awaited()
         self._heap: list[tuple[float, int, Party]] = []
         self._entries = 0
@@ -180,20 +178,20 @@ class SipCore:
         if trace is not None:
             self._traces[call.call_id] = trace
         self._calls_dialled += 1
-        self._run(call, call.dial, now)
+        self._run(call, now, call.dial)
 
     def begin_errand(self, errand: Errand, now: float) -> None:
         """Send an errand's request. What comes of it is told to whoever made it."""
         self._parties[errand.call_id] = errand
-        self._run(errand, lambda at: errand.begin(at, self._outbox, self._timing), now)
+        self._run(errand, now, lambda at: errand.begin(at, self._outbox, self._timing))
 
     def hang_up(self, call: OutboundCall, now: float) -> None:
         """End a call, dialled or not."""
-        self._run(call, call.hang_up, now)
+        self._run(call, now, call.hang_up)
 
     def lose_stream(self, call: OutboundCall, now: float) -> None:
         """A call's media is gone."""
-        self._run(call, call.lose_stream, now)
+        self._run(call, now, call.lose_stream)
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         """Take one datagram. Never raises for anything that is in it."""
@@ -219,7 +217,7 @@ class SipCore:
         """The network refused what was sent to a hop (ICMP, a broken connection): every request
         that got no response at all from there has failed."""
         for party in self._awaited.waiting_for(hop.host):
-            self._fail_transport_of(party, hop, now)
+            self._run(party, now, party.fail_transport, hop)
 
     def next_wake(self) -> float:
         """When `wake` wants to be called, in the owner's time; `inf` for never."""
@@ -232,7 +230,7 @@ class SipCore:
             at, _, party = heappop(heap)
             party.scheduled_at = inf if party.scheduled_at == at else party.scheduled_at
             if party.next_wake <= now:
-                self._run(party, party.wake, now)
+                self._run(party, now, party.wake)
             else:
                 self._schedule(party)
 
@@ -278,9 +276,6 @@ class SipCore:
             faults=self._faults_seen,
         )
 
-    def _fail_transport_of(self, party: Party, hop: Hop, now: float) -> None:
-        self._run(party, lambda at: party.fail_transport(hop, at), now)
-
     def _is_flood(self, data: bytes, host: str, now: float) -> bool:
         """Whether a stranger's bytes are not worth parsing: nobody would be answered, and they concern no
         call. A response is always read: carriers answer from more addresses than they name."""
@@ -294,18 +289,12 @@ class SipCore:
             self._strays += 1
             return
         self._trace_received(response.call_id, data, source, now)
-        is_read = self._run(party, lambda at: party.receive_response(response, at), now)
-        if 200 <= response.status < 300 and is_read and isinstance(party, OutboundCall):
-            self._note_answered_by(party, response, source.host)
-
-    def _note_answered_by(self, call: OutboundCall, response: Response, host: str) -> None:
-        """Keep who sent the first 2xx. Those that follow repeat it, or are of other dialogs, which are
-        ended at once."""
-        call_id = call.call_id
-        if call_id in self._answered_by or call_id not in self._parties:
+        is_read = self._run(party, now, party.receive_response, response)
+        if not (200 <= response.status < 300 and is_read and isinstance(party, OutboundCall)):
             return
-        if response.cseq.method == b"INVITE":
-            self._answered_by[call_id] = host
+        # Those that follow the first repeat it, or are of other dialogs, which are ended at once.
+        if party.answered_by is None and response.cseq.method == b"INVITE":
+            party.answered_by = source.host
 
     def _trace_received(self, call_id: bytes, data: bytes, source: Hop, now: float) -> None:
         trace = self._traces.get(call_id)
@@ -317,7 +306,7 @@ class SipCore:
         party = self._parties.get(request.call_id)
         if party is not None and self._may_ask(party, source.host):
             self._trace_received(request.call_id, data, source, now)
-            if not self._run(party, lambda at: party.receive_request(request, reply_to, at), now):
+            if not self._run(party, now, party.receive_request, request, reply_to):
                 self._refuse_malformed(data, source, now)
             return
         is_trunk = source.host in self._trunk_hosts
@@ -346,8 +335,7 @@ class SipCore:
         """Whether requests for a call or errand of ours may come from an IP address."""
         if isinstance(party, Errand):
             return is_expected_source(host, self._trunk_hosts)
-        answered_by = self._answered_by.get(party.call_id)
-        return is_expected_source(host, self._trunk_hosts, party.dialogs, answered_by)
+        return is_expected_source(host, self._trunk_hosts, party.dialogs, party.answered_by)
 
     def _may_answer(self, host: str, now: float) -> bool:
         """Whether somebody outside any call may be answered now; it counts as done."""
@@ -368,13 +356,13 @@ class SipCore:
         if answer is not None:
             self._outbox.datagrams.append(answer)
 
-    def _run(self, party: Party, do: Callable[[float], None], now: float) -> bool:
-        """Do something on a call or errand, so that a mistake of ours in it ends that one alone; False
-        when what came could not be read."""
+    def _run(self, party: Party, now: float, do: Callable[..., None], *given: object) -> bool:
+        """Do something on a call or errand, with what it takes before `now`, so that a mistake of ours in it
+        ends that one alone; False when what came could not be read."""
         is_read = True
         sent_before = len(self._outbox.datagrams)
         try:
-            do(now)
+            do(*given, now)
         except SipParseError:
             self._parse_errors += 1
             is_read = False
@@ -398,7 +386,6 @@ class SipCore:
         # The next errand of a registration may have its Call-ID already.
         if self._parties.get(party.call_id) is party:
             del self._parties[party.call_id]
-            self._answered_by.pop(party.call_id, None)
         trace = self._traces.pop(party.call_id, None)
         if trace is not None:
             self._traces_done.append(trace)

@@ -10,9 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from ipaddress import ip_address
-from pathlib import Path
 from uuid import UUID
 
 import structlog
@@ -27,17 +24,18 @@ from adapters.sip.call.uac import OutboundCall
 from adapters.sip.call.uas import LocalMedia
 from adapters.sip.core import Caller, SipCore, SipStatistics, TooManyCalls
 from adapters.sip.gateway import FIRST_LOOK_S_MAX, Gateway, GatewayServices
-from adapters.sip.identity.headers import open_identity, present
+from adapters.sip.identity.headers import present
 from adapters.sip.identity.passport import NotANumber, Signer
-from adapters.sip.locate.records import NotFound, host_name, is_numeric
+from adapters.sip.identity.signers import check_identities, open_signers
 from adapters.sip.locate.resolver import LookupSettings
+from adapters.sip.own_addresses import OwnAddresses
 from adapters.sip.pump import Mailroom, MessagePump
 from adapters.sip.sip_call import SipCall, Traces, Way
 from adapters.sip.trace.record import CallTrace
-from adapters.sip.transport.datagram_socket import local_address_towards
+from adapters.sip.transport.certified_names import unchecked_names
 from adapters.sip.transport.sockets import Failed, Sockets, TlsSettings
 from adapters.sip.transport.stream_transport import StreamStatistics
-from adapters.sip.trunk import Here, Line, Trunk, domain_bytes
+from adapters.sip.trunk import Line, Trunk
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.uri import Address
 from engine.ports.clock import Randomness, WallClock
@@ -45,8 +43,6 @@ from engine.ports.telephony import Call, CallRequest, TelephonyUnavailable, Trun
 
 STREAM_CLOSE_S_MAX = 1.0
 """How long leaving a call waits for the media plane to free its port."""
-OWN_ADDRESSES_REMEMBERED_MAX = 256
-"""Hosts and hops of which it is remembered under which address of ours we reach them."""
 
 _log = structlog.get_logger("callwheel.sip")
 
@@ -98,7 +94,7 @@ class UserAgent:
         self._traces = traces
         self._make_secret = make_secret
         self._signers = dict(signers)
-        self._unchecked = set(_unchecked_names(settings.trunks))
+        self._unchecked = set(unchecked_names(settings.trunks))
         self._scopes: dict[Gateway, trio.CancelScope] = {}
         """Of the gateways' tasks."""
         self._retired: list[Gateway] = []
@@ -106,16 +102,18 @@ class UserAgent:
         self._trunk_hosts: set[str] = set()
         self._tell_engine: Callable[[TrunkCondition], None] | None = None
         self._calls: dict[OutboundCall, SipCall] = {}
-        self._known_own_end = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._find_own_end)
-        self._is_local = lru_cache(OWN_ADDRESSES_REMEMBERED_MAX)(self._look_whether_local)
         secret = randomness.getrandbits(128).to_bytes(16, "big")
-        self.core = SipCore(secret, self._trunk_hosts, settings.timing, self._own_end, self._is_own)
+        # The sockets are opened by the pump, which needs the core, which asks where it is.
+        self._own = OwnAddresses(lambda: self.pump.sockets, settings.bind[0], settings.advertise)
+        self.core = SipCore(
+            secret, self._trunk_hosts, settings.timing, self._own.end_towards, self._own.is_own
+        )
         self.pump = MessagePump(
             self.core, Mailroom(self._open_sockets, self._tell, self._finish_trace)
         )
         self._services = GatewayServices(
             begin=self.pump.begin_errand,
-            here=self._here_towards,
+            here=self._own.here_towards,
             families=(6,) if ":" in settings.bind[0] else (4,),
             lookup=LookupSettings(nameservers=settings.nameservers),
             randomness=randomness,
@@ -184,7 +182,7 @@ class UserAgent:
                 line,
                 number=request.number,
                 caller=self._present(line, request),
-                token=b"%032x%032x%032x" % (chance(128), chance(128), chance(128)),
+                token=b"%096x" % chance(384),
                 media=LocalMedia(
                     self._media.address,
                     stream.port,
@@ -221,11 +219,11 @@ class UserAgent:
         """Speak to other trunks from now on. One that is as it was goes on untouched; of the others calls
         that are up go on, and registrations end. Who watches is told of new ones when it watches again.
         Raises `CannotSign` and `UnsafeHeader` with nothing changed."""
-        _check_identities(trunks)
-        signers = _open_signers(trunks, self._clock)
+        check_identities(trunks)
+        signers = open_signers(trunks, self._clock)
         self._signers = signers
         self._unchecked.clear()
-        self._unchecked.update(_unchecked_names(trunks))
+        self._unchecked.update(unchecked_names(trunks))
         before = self.gateways
         self.gateways = {}
         for trunk in trunks:
@@ -315,54 +313,6 @@ class UserAgent:
         for gateway in (*self.gateways.values(), *self._retired):
             self._trunk_hosts.update(gateway.hosts)
 
-    def _here_towards(self, hop: Hop) -> Here:
-        """Our addresses as a hop sees them. Raises `OSError` where there is no way to it."""
-        host, ports = self._find_own_host(hop.host), self.pump.sockets.ports
-        return Here((host, ports["udp"]), (host, ports["tcp"]), (host, ports["tls"]))
-
-    def _own_end(self, hop: Hop) -> Hop:
-        """Our own end of what goes to a hop or comes from it, for traces."""
-        try:
-            return self._known_own_end(hop)
-        except OSError:
-            return Hop(
-                self._settings.bind[0], self.pump.sockets.ports[hop.transport], hop.transport
-            )
-
-    def _find_own_end(self, hop: Hop) -> Hop:
-        """Raises `OSError` where there is no way to it, which is not remembered."""
-        host = self._find_own_host(hop.host)
-        return Hop(host, self.pump.sockets.ports[hop.transport], hop.transport)
-
-    def _is_own(self, hop: Hop) -> bool:
-        """Whether a hop is one of our own sockets, under whichever address."""
-        if hop.port != self.pump.sockets.ports[hop.transport]:
-            return False
-        return hop.host == self._settings.advertise or self._is_local(hop.host)
-
-    def _look_whether_local(self, host: str) -> bool:
-        """Whether what is sent to a host arrives at what we are bound to."""
-        datagrams = self.pump.sockets.datagrams
-        bound, port = datagrams.address
-        if not ip_address(bound).is_unspecified:
-            return host == bound
-        try:
-            # To an address of its own the system sends from that address.
-            return local_address_towards((host, port), datagrams.family) == host
-        except OSError:
-            return False
-
-    def _find_own_host(self, towards: str) -> str:
-        """The IP address of ours that another one sees. Raises `OSError` where there is no way to it."""
-        if self._settings.advertise is not None:
-            return self._settings.advertise
-        datagrams = self.pump.sockets.datagrams
-        host, port = datagrams.address
-        if not ip_address(host).is_unspecified:
-            return host
-        # Which port there is asked about makes no difference.
-        return local_address_towards((towards, port), datagrams.family)
-
     def hang_up_all(self) -> None:
         """Send what ends each call, and wait for nobody."""
         for call in tuple(self._calls.values()):
@@ -379,26 +329,6 @@ def _is_registered_alike(one: Trunk, other: Trunk) -> bool:
         return trunk.registers, trunk.host, trunk.port, trunk.transport, trunk.credentials
 
     return binding(one) == binding(other)
-
-
-def _unchecked_names(trunks: tuple[Trunk, ...]) -> frozenset[str]:
-    """Whose certificates are not looked at. Where two trunks share a name, and with it perhaps a
-    connection, both must want it so."""
-    checked, unchecked = (
-        {_certified_name(trunk.host) for trunk in trunks if trunk.tls_check is is_checked}
-        for is_checked in (True, False)
-    )
-    return frozenset(unchecked - checked)
-
-
-def _certified_name(host: str) -> str:
-    """The name that a trunk's hops over TLS have."""
-    if is_numeric(host):
-        return str(ip_address(host))
-    try:
-        return host_name(host)
-    except NotFound:
-        return host
 
 
 @asynccontextmanager
@@ -418,8 +348,8 @@ async def open_user_agent(
     cannot be bound or a certificate cannot be used, `CannotSign` for a trunk's key, and `UnsafeHeader`
     for a trunk's identity.
     """
-    _check_identities(settings.trunks)
-    signers = _open_signers(settings.trunks, clock)
+    check_identities(settings.trunks)
+    signers = open_signers(settings.trunks, clock)
     fault: OSError | None = None
     async with trio.open_nursery() as outer:
         nursery = await outer.start(_hold_nursery)
@@ -469,25 +399,3 @@ async def _leave_all(agent: UserAgent) -> None:
     async with trio.open_nursery() as nursery:
         for gateway in agent.gateways.values():
             nursery.start_soon(gateway.leave)
-
-
-def _check_identities(trunks: tuple[Trunk, ...]) -> None:
-    """Raises `UnsafeHeader` for what would be found out only when the trunk's servers are known."""
-    for trunk in trunks:
-        domain = b"localhost" if trunk.domain is None else domain_bytes(trunk.domain)
-        open_identity(trunk.identity, domain)
-
-
-def _open_signers(trunks: tuple[Trunk, ...], clock: WallClock | None) -> dict[str, Signer]:
-    """Raises `CannotSign`."""
-    signers = {}
-    for trunk in trunks:
-        if trunk.stir is None:
-            continue
-        assert clock is not None, "a signature needs the time of day"
-        stir = trunk.stir
-        signer = Signer.open(Path(stir.key_file), stir.certificate_url, stir.attestation)
-        for warning in signer.warnings:
-            _log.warning("a key for signing calls", trunk=trunk.name, detail=warning)
-        signers[trunk.name] = signer
-    return signers

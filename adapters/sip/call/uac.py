@@ -63,6 +63,7 @@ class OutboundCall:
         "_requester",
         "_timer",
         "_timing",
+        "answered_by",
         "next_wake",
         "scheduled_at",
         "state",
@@ -93,6 +94,8 @@ class OutboundCall:
         self._bye_lines: tuple[bytes, ...] = ()
         self._is_ringing = False
         self._deadline = inf
+        self.answered_by: str | None = None
+        """The core's own note: the IP address that the 2xx which made the dialog came from."""
         self.state: CallState = "prepared"
         self.next_wake = inf
         """When `wake` wants to be called; `inf` for never."""
@@ -219,12 +222,13 @@ class OutboundCall:
             return
         self.state, actions = found
         for action in actions:
-            if action in NOTES:
+            do = _ACTIONS.get(action)
+            if do is not None:
+                do(self, now, message)
+            elif action in NOTES:
                 self._ending, self._bye_lines = NOTES[action]
-            elif action in ENDINGS:
-                self._end(ENDINGS[action](self._ending, message, self._line.trunk))
             else:
-                _ACTIONS[action](self, now, message)
+                self._end(ENDINGS[action](self._ending, message, self._line.trunk))
 
     def _report(self, event: CallEvent) -> None:
         self._outbox.events.append((self, event))

@@ -102,6 +102,7 @@ METHODS = frozenset(
 )  # fmt: skip
 """The methods that some RFC defines; whether we take them is another matter."""
 _RESPONSE_FIELDS = (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
+_MANDATORY = frozenset(name.lower() for name in _RESPONSE_FIELDS)
 
 REASONS = {
     100: b"Trying", 180: b"Ringing", 183: b"Session Progress", 200: b"OK", 202: b"Accepted",
@@ -271,11 +272,10 @@ def parse_head(head: bytes) -> Request | Response:
     if _has_bare_nul(head):
         raise SipParseError("NUL inside a line")
     fields = _read_fields(lines)
-    for name in (b"via", b"from", b"to", b"call-id", b"cseq"):
-        if name not in fields:
-            raise SipParseError("a mandatory header is missing")
+    if not fields.keys() >= _MANDATORY:
+        raise SipParseError("a mandatory header is missing")
     start = lines[0]
-    if start[:8] == b"SIP/2.0 " or start[:4].upper() == b"SIP/":
+    if start[:4].upper() == b"SIP/":
         return _response(start, fields)
     return _request(start, fields)
 
@@ -326,10 +326,9 @@ def _unusual_name(name: bytes) -> bytes:
 
 
 def _response(start: bytes, fields: Fields) -> Response:
-    version, _, rest = start.partition(b" ")
-    if version.upper() != b"SIP/2.0":
+    if start[:8].upper() != b"SIP/2.0 ":
         raise SipParseError("not SIP 2.0")
-    code, _, reason = rest.partition(b" ")
+    code, _, reason = start[8:].partition(b" ")
     if len(code) != 3 or not code.isdigit() or not b"100" <= code <= b"699":
         raise SipParseError("bad status code")
     return Response(fields, b"", int(code), reason)

@@ -16,5 +16,6 @@ class Dice:
 
     def getrandbits(self, bits: int, /) -> int:
         self._throws += 1
-        digest = blake2b(b"%d" % self._throws, digest_size=16).digest()
-        return int.from_bytes(digest, "big") >> (128 - bits)
+        size = max(16, (bits + 7) // 8)
+        digest = blake2b(b"%d" % self._throws, digest_size=size).digest()
+        return int.from_bytes(digest, "big") >> (8 * size - bits)

@@ -417,4 +417,3 @@ def test_nothing_is_kept_of_a_call_that_is_over() -> None:
     lineup.core.receive(bye_of(invite), ELSEWHERE, lineup.now)
     lineup.wait(100.0)
     assert lineup.core.statistics().calls_kept == 0
-    assert lineup.core._answered_by == {}
