@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "sim": "sim:COMMAND",
     "upload": "upload:COMMAND",
     "watch": "watch:COMMAND",
+    "forecast": "forecast:COMMAND",
     "results": "results:COMMAND",
     "trace": "trace:COMMAND",
     "keys create": "keys:COMMAND",

@@ -92,6 +92,17 @@ class Forecast(Struct, frozen=True):
     bottleneck: str | None = None
     """None where nothing holds calls back."""
     assumes: str = ""
+    earliest_at: str | None = None
+    latest_at: str | None = None
+    """None where no latest end is in sight."""
+    contacts: int = 0
+    """That are still to be called."""
+    attempts: int = 0
+    """Calls that are still to be made, on an average."""
+    without_bottleneck_at: str | None = None
+    """The end, were the bottleneck not there."""
+    calls_seen: int = 0
+    """Calls of the flow by which it is told what calls come to."""
 
 
 class Preflight(Struct, frozen=True):

@@ -24,6 +24,7 @@ from api.answers import (
     ContactView,
     FeedEvent,
     FlowView,
+    Forecast,
     KeyView,
     ListView,
     MulticastView,
@@ -209,6 +210,12 @@ class CallwheelClient:
     async def get_list(self, call_list: str) -> ListView:
         """One list."""
         return await self._send("GET", f"/v1/lists/{quote(call_list, safe='')}", None, ListView)
+
+    async def forecast_list(self, /, call_list: str, **stated: float) -> Forecast:
+        """When a list ends. `stated` is what is expected of its calls, as `answer_rate`, where that is not to
+        be taken from the flow's calls."""
+        path = f"/v1/lists/{quote(call_list, safe='')}/forecast"
+        return await self._send("POST", path, stated, Forecast)
 
     async def get_results(self, call_list: str) -> bytes:
         """results.csv of a list, as it came."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from api.answers import ListView, Preflight
 from api.commands import Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
+from api.commands.forecast import say_forecast
 from api.commands.terminal import make_console, make_row_table, printable
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -73,18 +74,8 @@ def _show_preflight(console: Console, preflight: Preflight) -> None:
         console.print(
             f"{hits.numbers} numbers are on the do-not-call list; {hits.contacts} contacts have no other."
         )
-    forecast = preflight.forecast
-    if forecast is not None:
-        end = (
-            "No end is in sight"
-            if forecast.ends_at is None
-            else f"It would end at {forecast.ends_at}"
-        )
-        held_by = forecast.bottleneck or "nothing waits"
-        console.print(
-            f"{printable(end)}, at {forecast.calls_per_s:g} calls a second ({held_by})."
-            f" {printable(forecast.assumes)}"
-        )
+    if preflight.forecast is not None:
+        console.print(printable(say_forecast(preflight.forecast)))
 
 
 def _read(path: Path) -> bytes:

@@ -70,7 +70,7 @@ class Limit(Struct, frozen=True):
     """The limits of one party, or of several alike that are taken together."""
 
     channels_code: BlockerCode
-    channels: int | None
+    channels: float | None
     rates: tuple[Rate, ...] = ()
 
 
@@ -80,6 +80,8 @@ class Group(Struct, frozen=True):
     limit: Limit
     trunk: int
     """Which of the case's trunks carries their calls."""
+    dids: int = 1
+    """How many they are."""
 
 
 class Hours(Struct, frozen=True):

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import accumulate
 from statistics import NormalDist
 from typing import Final
 
 from engine.disposition import Disposition
-from engine.forecast.case import Behaviour
+from engine.forecast.case import Behaviour, Ending
 from engine.ports.clock import Randomness
 
-SINGLY_MAX: Final = 12
+SINGLY_MAX: Final = 5
 """So many calls are drawn one by one; more as numbers."""
 INVERTED_MAX: Final = 12.0
 """A binomial draw of a smaller mean is made exactly; others by the normal distribution."""
 WEIGHT_LEAST: Final = 0.2
+AROUND_S: Final = 0.02
+"""How much longer a call takes of its channel than from its intent to its end: until that is written down."""
 
 
 _NORMAL: Final = NormalDist()
@@ -59,57 +64,101 @@ def _draw_normal(chance: Randomness) -> float:
     return _NORMAL.inv_cdf(min(1 - 1e-12, max(1e-12, chance.random())))
 
 
+class _Drawn:
+    """One ending of a run's behaviour: how long its calls hold their channels."""
+
+    def __init__(self, ending: Ending, weights: Sequence[float], step_s: float) -> None:
+        self.disposition = ending.disposition
+        self.weight = sum(weights)
+        self._holds_s = [hold_s + AROUND_S for hold_s in ending.holds_s]
+        shares = [weight / self.weight for weight in weights]
+        self._reached = [*accumulate(shares)]
+        by_length = [*zip(shares, self._holds_s, strict=True)]
+        self.mean_hold_s = sum(share * hold_s for share, hold_s in by_length)
+        square = sum(share * hold_s**2 for share, hold_s in by_length)
+        self.deviation_s = math.sqrt(max(0.0, square - self.mean_hold_s**2))
+        steps: defaultdict[int, float] = defaultdict(float)
+        for share, hold_s in by_length:
+            # Rounded so that channels are held for as long as they are on an average.
+            whole = int(hold_s / step_s)
+            over = hold_s / step_s - whole
+            steps[whole] += share * (1 - over)
+            steps[whole + 1] += share * over
+        self.steps = sorted(steps.items())
+        """(steps that calls last, share of calls)."""
+
+    def hold_s(self, at: float) -> float:
+        """The length at a point of 0 to 1."""
+        return self._holds_s[min(len(self._holds_s) - 1, bisect_right(self._reached, at))]
+
+
+def _weights_of(ending: Ending, chance: Randomness | None) -> list[float]:
+    """What each length of an ending counts for: as it was seen, or as it may truly be after a sample like
+    that (Dirichlet's distribution over endings, and over the lengths of each: Rubin's bootstrap of 1981)."""
+    each = ending.weight / len(ending.holds_s)
+    if chance is None:
+        return [each] * len(ending.holds_s)
+    lengths = [draw_gamma(chance, max(WEIGHT_LEAST, each)) for _ in ending.holds_s]
+    scale = draw_gamma(chance, max(WEIGHT_LEAST, ending.weight)) / sum(lengths)
+    return [length * scale for length in lengths]
+
+
 class Drawn:
-    """The behaviour of one run: shares as they may be, by what was seen."""
+    """The behaviour of one run: shares and lengths as they may be, by what was seen."""
 
-    def __init__(self, behaviour: Behaviour, chance: Randomness) -> None:
-        endings = [one for one in behaviour.endings if one.weight > 0]
-        weights = [one.weight for one in endings]
-        if not behaviour.is_exact:
-            # Dirichlet's distribution: what the true shares may be after a sample like that.
-            weights = [draw_gamma(chance, max(WEIGHT_LEAST, weight)) for weight in weights]
-        whole = sum(weights)
+    def __init__(self, behaviour: Behaviour, chance: Randomness, step_s: float) -> None:
         self._chance = chance
-        self._shares = [weight / whole for weight in weights]
-        self._dispositions = [one.disposition for one in endings]
-        self._holds = [one.holds_s for one in endings]
-        reached = 0.0
-        self._reached = []
-        for share in self._shares:
-            reached += share
-            self._reached.append(reached)
+        self._step_s = step_s
+        self._endings: list[_Drawn] = []
+        for one in behaviour.endings:
+            if one.weight > 0:
+                weights = _weights_of(one, None if behaviour.is_exact else chance)
+                self._endings.append(_Drawn(one, weights, step_s))
+        whole = sum(one.weight for one in self._endings)
+        self._shares = [one.weight / whole for one in self._endings]
+        self._reached = [*accumulate(self._shares)]
+        self.mean_hold_s = sum(
+            share * one.mean_hold_s for share, one in zip(self._shares, self._endings, strict=True)
+        )
+        """For how long a call holds a channel."""
 
-    def draw(self, calls: int) -> Iterator[tuple[Disposition, float, int]]:
-        """(disposition, seconds, calls) of some calls."""
+    def draw_one(self) -> tuple[Disposition, float]:
+        """(disposition, seconds for which it holds a channel) of one call."""
         random = self._chance.random
+        place = min(len(self._shares) - 1, bisect_right(self._reached, random()))
+        one = self._endings[place]
+        return one.disposition, one.hold_s(random())
+
+    def draw(self, calls: int) -> tuple[float, list[tuple[Disposition, int, int]]]:
+        """Seconds for which some calls hold channels, all together; (disposition, steps, calls) of them."""
+        drawn: list[tuple[Disposition, int, int]] = []
+        held_s = 0.0
         if calls <= SINGLY_MAX:
             for _ in range(calls):
-                at = random()
-                place = 0
-                while place < len(self._reached) - 1 and at >= self._reached[place]:
-                    place += 1
-                holds = self._holds[place]
-                yield self._dispositions[place], holds[int(random() * len(holds))], 1
-            return
-        left, left_share = calls, 1.0
-        last = len(self._shares) - 1
-        for place, share in enumerate(self._shares):
-            if left == 0:
-                return
-            mine = left if place == last else self._binomial(left, min(1.0, share / left_share))
-            left -= mine
-            left_share = max(1e-12, left_share - share)
-            yield from self._spread(self._dispositions[place], self._holds[place], mine)
+                disposition, hold_s = self.draw_one()
+                held_s += hold_s
+                steps = int(hold_s / self._step_s + self._chance.random())
+                drawn.append((disposition, steps, 1))
+            return held_s, drawn
+        for one, some in zip(self._endings, self._split(calls, self._shares), strict=True):
+            if some:
+                held_s += some * one.mean_hold_s
+                held_s += math.sqrt(some) * one.deviation_s * _draw_normal(self._chance)
+                shares = [share for _, share in one.steps]
+                lengths = zip(one.steps, self._split(some, shares), strict=True)
+                drawn += [(one.disposition, steps, part) for (steps, _), part in lengths if part]
+        return max(0.0, held_s), drawn
 
-    def _spread(
-        self, disposition: Disposition, holds: tuple[float, ...], calls: int
-    ) -> Iterator[tuple[Disposition, float, int]]:
-        each, rest = divmod(calls, len(holds))
-        if each:
-            for hold_s in holds:
-                yield disposition, hold_s, each
-        for _ in range(rest):
-            yield disposition, holds[int(self._chance.random() * len(holds))], 1
+    def _split(self, calls: int, shares: Sequence[float]) -> list[int]:
+        """How many of some calls fall to each of some shares, which are 1 together."""
+        parts: list[int] = []
+        left, left_share = calls, 1.0
+        for share in shares[:-1]:
+            part = self._binomial(left, min(1.0, share / left_share)) if left else 0
+            parts.append(part)
+            left -= part
+            left_share = max(1e-12, left_share - share)
+        return [*parts, left]
 
     def _binomial(self, calls: int, share: float) -> int:
         if share > 0.5:
@@ -121,12 +170,13 @@ class Drawn:
         return self._few(calls, share)
 
     def _few(self, calls: int, share: float) -> int:
-        """By the lengths of the gaps between hits."""
-        if share <= 0:
-            return 0
-        log_miss = math.log1p(-share)
-        hits, reached = -1, 0
-        while reached <= calls:
+        """By one draw against the sum of what each number of hits is likely to be."""
+        at = self._chance.random()
+        odds = share / (1 - share)
+        likely = (1 - share) ** calls
+        reached, hits = likely, 0
+        while at >= reached and hits < calls and likely > 0:
+            likely *= odds * (calls - hits) / (hits + 1)
             hits += 1
-            reached += int(math.log(1.0 - self._chance.random()) / log_miss) + 1
+            reached += likely
         return hits

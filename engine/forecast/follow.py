@@ -12,11 +12,7 @@ from engine.schedule.retry import CONGESTION_WAIT_S, after_attempt
 DONE: Final = -1
 """In place of a standing: the contact is completed."""
 STANDINGS_MAX: Final = 100_000
-"""Standings that are told apart; a flow with more is too much to forecast."""
-
-
-class TooManyStandings(Exception):
-    """Contacts of a flow may stand in more ways than are told apart."""
+"""Standings that are told apart. Whoever would come to a further one, as few do, is taken for done."""
 
 
 class Follower:
@@ -76,7 +72,7 @@ class Follower:
             after = after_attempt(
                 contact, self._flow, Outcome(disposition), 0.0, kept_wait_s=CONGESTION_WAIT_S
             )
-            is_done = after.state == "completed"
+            is_done = after.state == "completed" or len(self._contacts) >= STANDINGS_MAX
             found = (DONE, 0.0) if is_done else (self._note(after), after.due_at)
             self._after[standing, disposition] = found
         return found
@@ -94,8 +90,6 @@ class Follower:
         )
         standing = self._known.get(key)
         if standing is None:
-            if len(self._contacts) >= STANDINGS_MAX:
-                raise TooManyStandings
             standing = self._known[key] = len(self._contacts)
             self._contacts.append(contact)
         return standing

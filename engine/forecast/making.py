@@ -82,7 +82,8 @@ def make_case(
             alike[did.trunk, did.cps, did.channels, did.caps, users].append(did)
     groups, users_of = [], []
     for key, some in alike.items():
-        groups.append(Group(pool([_limit_of_did(one) for one in some]), places[some[0].trunk]))
+        pooled = pool([_limit_of_did(one) for one in some])
+        groups.append(Group(pooled, places[some[0].trunk], len(some)))
         users_of.append(key[-1])
     numbers = {one.flow.id: n for n, one in enumerate(flows)}
     terms = [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from engine.forecast.alone import narrowed
 from engine.forecast.case import Case, Limit
 from engine.forecast.chance import Seeded
 from engine.forecast.simulate import Happened, Simulation, TooManySteps
@@ -17,10 +19,10 @@ from engine.model import BlockerCode
 
 RUNS: Final = 40
 """Of 40 runs, 39 of 41 further ones end between the first and the last."""
-RUNS_LEAST: Final = 8
+RUNS_LEAST: Final = 4
 WITHOUT_RUNS: Final = 3
 """Runs without the bottleneck."""
-STEPS_TOLD: Final = 1_000
+STEPS_TOLD: Final = 400
 """Steps in which a list's calls are let happen, where they were made at a stretch."""
 STEP_S_MIN: Final = 0.5
 STEP_S_MAX: Final = 60.0
@@ -28,8 +30,8 @@ STEPS_MAX: Final = 40_000
 """Of one run; one that needs more is made in steps that are longer by `COARSER`."""
 COARSER: Final = 4.0
 COARSER_MAX: Final = 4
-STEPS_TOGETHER: Final = 30_000
-"""Of all runs: fewer are made where each is long."""
+EFFORT_TOGETHER: Final = 1_000_000
+"""Of all runs: fewer are made where each is long, and the range is made as wide as `RUNS` would have it."""
 MARGIN: Final = 0.02
 MARGIN_S: Final = 10.0
 """By what share of the time that is not spent waiting for a window or a start time, and by how much more, the
@@ -70,7 +72,7 @@ def tell(case: Case, seed: int) -> Told:
     """Let a case happen again and again."""
     runner = _Runner(case, seed)
     first = runner.run(None)
-    count = min(RUNS, max(RUNS_LEAST, STEPS_TOGETHER // max(1, first.steps)))
+    count = min(RUNS, max(RUNS_LEAST, EFFORT_TOGETHER // max(1, first.effort)))
     runs = [first, *(runner.run(None) for _ in range(count - 1))]
     held: defaultdict[BlockerCode, float] = defaultdict(float)
     for one in runs:
@@ -82,12 +84,13 @@ def tell(case: Case, seed: int) -> Told:
         freed = _ends([runner.run(bottleneck) for _ in range(WITHOUT_RUNS)])
         without_at = _moment(case, freed[len(freed) // 2])
     ends = _ends(runs)
+    first_s, last_s = _span(ends)
     given_s = sum(held.get(code, 0.0) for code in GIVEN)
     middle = ends[count // 2]
     return Told(
         ends_at=_moment(case, middle),
-        earliest_at=_moment(case, max(0.0, ends[0] - _margin(ends[0] - given_s))),
-        latest_at=_moment(case, ends[-1] + _margin(ends[-1] - given_s)),
+        earliest_at=_moment(case, max(0.0, first_s - _margin(first_s - given_s))),
+        latest_at=_moment(case, last_s + _margin(last_s - given_s)),
         attempts=round(sum(one.attempts for one in runs) / count),
         bottleneck=bottleneck,
         held_s=dict(sorted(held.items(), key=lambda one: -one[1])),
@@ -101,7 +104,7 @@ class _Runner:
     """Makes runs of one case, in steps that are as short as they may be."""
 
     def __init__(self, case: Case, seed: int) -> None:
-        self._case = case
+        self._case = narrowed(case)
         self._chance = Seeded(seed)
         self._step_s = step_of(case)
 
@@ -112,12 +115,11 @@ class _Runner:
                 return Simulation(self._case, chance, self._step_s, STEPS_MAX, lifted).run()
             except TooManySteps:
                 self._step_s *= COARSER
-        return Happened(None, 0, {}, (), STEPS_MAX)
+        return Happened(None, 0, {}, (), EFFORT_TOGETHER)
 
 
 def step_of(case: Case) -> float:
-    """How long the steps of a run are: the shorter, the sooner the list may be done, and shorter than calls
-    are."""
+    """How long the steps of a run are: the shorter, the sooner the list may be done."""
     flow = case.flows[case.streams[0].flow]
     contacts = sum(one.count for one in case.streams[0].cohorts)
     hold_s = max(1.0, flow.behaviour.mean_hold_s)
@@ -129,7 +131,7 @@ def step_of(case: Case) -> float:
         *(_pace_of(one, hold_s) for one in (flow.limit, case.account, case.engine)),
     ]
     pace = max(1e-6, min(parties))
-    return min(STEP_S_MAX, hold_s / 4, max(STEP_S_MIN, contacts / pace / STEPS_TOLD))
+    return min(STEP_S_MAX, max(STEP_S_MIN, contacts / pace / STEPS_TOLD))
 
 
 def _pace_of(limit: Limit, hold_s: float) -> float:
@@ -140,6 +142,20 @@ def _pace_of(limit: Limit, hold_s: float) -> float:
 
 def _ends(runs: Sequence[Happened]) -> list[float]:
     return sorted(math.inf if one.ended_s is None else one.ended_s for one in runs)
+
+
+def _span(ends: Sequence[float]) -> tuple[float, float]:
+    """The first and the last of some ends, as far apart as of `RUNS` ends that are spread as these are."""
+    middle = ends[len(ends) // 2]
+    if len(ends) >= RUNS or math.isinf(middle):
+        return ends[0], ends[-1]
+    wider = _extreme(RUNS) / _extreme(len(ends))
+    return middle - wider * (middle - ends[0]), middle + wider * (ends[-1] - middle)
+
+
+def _extreme(count: int) -> float:
+    """How far the largest of so many normal draws lies from their mean, in deviations (Blom, 1958)."""
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
 
 
 def _moment(case: Case, second: float) -> float | None:

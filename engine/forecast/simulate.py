@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,17 +20,19 @@ from engine.forecast.case import Case, FlowTerms, Stream
 from engine.forecast.chance import Drawn
 from engine.forecast.days import Days
 from engine.forecast.follow import DONE, Follower
+from engine.forecast.lines import Channels
 from engine.forecast.room import NEVER, Room
+from engine.forecast.waiting import Queue
 from engine.model import BlockerCode
 from engine.ports.clock import Randomness
 from engine.schedule.calling_hours import DAY_S, CallingHours, Party
+from engine.schedule.scheduler import HELD_MAX, HELD_PER_DID, HORIZON_S
 
-HORIZON_S: Final = 60.0 * DAY_S
+SIGHT_S: Final = 60.0 * DAY_S
 """What is not done then is in no sight."""
-AROUND_S: Final = 0.07
-"""How much longer a call takes of its channel than from its intent to its end."""
-SAMPLES_MAX: Final = 480
-"""Of calls at once that are kept of a run: half as many are twice as far apart."""
+EFFORT_OF_STEP: Final = 5
+EFFORT_OF_DRAW: Final = 3
+"""Beside what each kind of ending costs, as that is 1."""
 
 
 class TooManySteps(Exception):
@@ -48,49 +50,8 @@ class Happened(Struct, frozen=True):
     """For how long its contacts were held back by what."""
     channels: tuple[tuple[float, float], ...]
     """(second, calls of the list that were up on an average from then on), rising."""
-    steps: int
-
-
-class _Queue:
-    """Contacts of one stream whose numbers are in the same zones, and that are due."""
-
-    def __init__(self, stream: int, zones: tuple[str, ...], hours: CallingHours) -> None:
-        self.stream = stream
-        self.zones = zones
-        self.ready: deque[tuple[int, int, int]] = deque()
-        """(due step, standing, contacts)."""
-        self.hours = hours
-        self.is_open = True
-        self.until = -1
-        """Up to which step that holds."""
-
-
-class _Channels:
-    """How many calls were up, by spans of time that grow as the run does."""
-
-    def __init__(self) -> None:
-        self._span = 1
-        self._sums: list[float] = []
-
-    def note(self, step: int, until: int, up: int) -> None:
-        while until > self._span * SAMPLES_MAX:
-            sums = self._sums
-            self._sums = [sum(sums[at : at + 2]) for at in range(0, len(sums), 2)]
-            self._span *= 2
-        need = (until - 1) // self._span + 1
-        self._sums += [0.0] * (need - len(self._sums))
-        while step < until:
-            place = step // self._span
-            upto = min(until, (place + 1) * self._span)
-            self._sums[place] += up * (upto - step)
-            step = upto
-
-    def told(self, step_s: float, end: int) -> tuple[tuple[float, float], ...]:
-        return tuple(
-            (at * self._span * step_s, sums / min(self._span, max(1, end - at * self._span)))
-            for at, sums in enumerate(self._sums)
-            if at * self._span < max(1, end)
-        )
+    effort: int
+    """What it took, about in tens of microseconds."""
 
 
 class Simulation:
@@ -111,17 +72,22 @@ class Simulation:
         self._steps_max = steps_max
         self._lifted = lifted
         self._step = 0
-        self._groups = [Room(one.limit, step_s, lifted) for one in case.groups]
-        self._trunks = [Room(one, step_s, lifted) for one in case.trunks]
-        self._account = Room(case.account, step_s, lifted)
-        self._engine = Room(case.engine, step_s, lifted)
-        self._flows = [Room(one.limit, step_s, lifted) for one in case.flows]
-        self._drawn = [Drawn(one.behaviour, chance) for one in case.flows]
+        self._drawn = [Drawn(one.behaviour, chance, step_s) for one in case.flows]
+        holds_s = [one.mean_hold_s for one in self._drawn]
+        hold_s = sum(holds_s) / len(holds_s)
+        self._groups = [Room(one.limit, step_s, lifted, hold_s) for one in case.groups]
+        self._trunks = [Room(one, step_s, lifted, hold_s) for one in case.trunks]
+        self._account = Room(case.account, step_s, lifted, hold_s)
+        self._engine = Room(case.engine, step_s, lifted, hold_s)
+        self._flows = [
+            Room(one.limit, step_s, lifted, mine_s)
+            for one, mine_s in zip(case.flows, holds_s, strict=True)
+        ]
         self._followers = [Follower(one.rules) for one in case.flows]
         self._days = [Days(one.rules, case.now, step_s) for one in case.flows]
-        self._queues: list[dict[tuple[str, ...], _Queue]] = [{} for _ in case.streams]
-        self._ends: dict[int, defaultdict[tuple[_Queue, int, int, Disposition], int]] = {}
-        self._dues: dict[int, defaultdict[tuple[int, tuple[str, ...], int], int]] = {}
+        self._queues: list[dict[tuple[str, ...], Queue]] = [{} for _ in case.streams]
+        self._ends: dict[int, defaultdict[tuple[Queue, int, int, Disposition], int]] = {}
+        self._dues: dict[int, defaultdict[tuple[int, tuple[str, ...], int, bool], int]] = {}
         self._moments: list[int] = []
         self._open = 0
         self._up = 0
@@ -129,8 +95,9 @@ class Simulation:
         self._own_fresh = 0
         """Contacts of the list that are not due yet, and those of them whose start time that is."""
         self._attempts = 0
+        self._effort = 0
         self._held: defaultdict[BlockerCode, float] = defaultdict(float)
-        self._channels = _Channels()
+        self._channels = Channels()
         self._order = _order_of(case.streams, case.flows)
         self._turn = 0
         for place, stream in enumerate(case.streams):
@@ -138,44 +105,56 @@ class Simulation:
 
     def run(self) -> Happened:
         """Let it happen."""
-        steps, horizon = 0, math.ceil(HORIZON_S / self._step_s)
+        steps, horizon = 0, math.ceil(SIGHT_S / self._step_s)
         last = 0
         while self._open:
             if steps >= self._steps_max:
                 raise TooManySteps
             steps += 1
+            self._effort += EFFORT_OF_STEP
             self._settle()
             if not self._open:
                 last = self._step
                 break
             free_at = self._place()
+            if self._step in self._ends or self._step in self._dues:
+                continue  # some calls were shorter than the step
             following = self._next(free_at)
             if following > horizon:
-                return self._tell(None, horizon, steps)
+                return self._tell(None, horizon)
             self._note_wait(following)
             self._step = following
-        return self._tell(last * self._step_s, last, steps)
+        return self._tell(last * self._step_s, last)
 
-    def _tell(self, ended_s: float | None, end: int, steps: int) -> Happened:
+    def _tell(self, ended_s: float | None, end: int) -> Happened:
         channels = self._channels.told(self._step_s, end)
-        return Happened(ended_s, self._attempts, dict(self._held), channels, steps)
+        return Happened(ended_s, self._attempts, dict(self._held), channels, self._effort)
 
     def _enter(self, place: int, stream: Stream) -> None:
         for cohort in stream.cohorts:
             wait_s = 0.0 if self._lifted == "starttime" else cohort.due_at - self._case.now
             step = max(0, math.ceil(wait_s / self._step_s))
             standing = self._followers[stream.flow].standing_of(cohort)
-            self._put(step, place, cohort.zones, standing, cohort.count)
+            self._put(step, place, cohort.zones, standing, cohort.count, is_held=False)
             if place == 0:
                 self._open += cohort.count
                 self._own_fresh += cohort.count if cohort.spent == 0 else 0
 
-    def _put(self, step: int, stream: int, zones: tuple[str, ...], standing: int, n: int) -> None:
+    def _put(
+        self,
+        step: int,
+        stream: int,
+        zones: tuple[str, ...],
+        standing: int,
+        n: int,
+        *,
+        is_held: bool,
+    ) -> None:
         at = self._dues.get(step)
         if at is None:
             at = self._dues[step] = defaultdict(int)
             heapq.heappush(self._moments, step)
-        at[stream, zones, standing] += n
+        at[stream, zones, standing, is_held] += n
         if stream == 0:
             self._own_dues += n
 
@@ -190,13 +169,13 @@ class Simulation:
             self._follow(queue, standing, disposition, n)
         for (stream, group), n in released.items():
             self._release(stream, group, n)
-        for (stream, zones, standing), n in self._dues.pop(step, {}).items():
-            self._queue(stream, zones).ready.append((step, standing, n))
+        for (stream, zones, standing, is_held), n in self._dues.pop(step, {}).items():
+            self._queue(stream, zones).add(step, standing, n, is_held)
             if stream == 0:
                 self._own_dues -= n
                 self._own_fresh = min(self._own_fresh, self._own_dues)
 
-    def _follow(self, queue: _Queue, standing: int, disposition: Disposition, n: int) -> None:
+    def _follow(self, queue: Queue, standing: int, disposition: Disposition, n: int) -> None:
         flow = self._case.streams[queue.stream].flow
         follower = self._followers[flow]
         after, wait_s = follower.after(standing, disposition)
@@ -208,7 +187,8 @@ class Simulation:
             due += math.ceil(wait_s / self._step_s)
             if after != standing:
                 due = self._days[flow].due(queue.zones, follower.spent(after), self._step, due)
-        self._put(due, queue.stream, queue.zones, after, n)
+        is_held = (due - self._step) * self._step_s <= HORIZON_S + self._step_s
+        self._put(due, queue.stream, queue.zones, after, n, is_held=is_held)
 
     def _release(self, stream: int, group: int, n: int) -> None:
         flow = self._case.streams[stream].flow
@@ -219,16 +199,18 @@ class Simulation:
         if stream == 0:
             self._up -= n
 
-    def _queue(self, stream: int, zones: tuple[str, ...]) -> _Queue:
+    def _queue(self, stream: int, zones: tuple[str, ...]) -> Queue:
         queues = self._queues[stream]
         if zones not in queues:
             terms = self._case.flows[self._case.streams[stream].flow]
             parties = [Party(one.windows, one.timezone) for one in terms.hours]
             wanted = () if self._lifted == "calling_window" else parties
-            queues[zones] = _Queue(stream, zones, CallingHours(wanted, zones))
+            dids = sum(self._case.groups[group].dids for group in terms.groups)
+            held_max = HELD_MAX + HELD_PER_DID * dids
+            queues[zones] = Queue(stream, zones, CallingHours(wanted, zones), held_max)
         return queues[zones]
 
-    def _is_open(self, queue: _Queue) -> bool:
+    def _is_open(self, queue: Queue) -> bool:
         if self._step >= queue.until:
             at = self._case.now + self._step * self._step_s
             hours = queue.hours.hours_at(at)
@@ -259,7 +241,7 @@ class Simulation:
                     free_at = min(free_at, self._barred(flow)[1])
         return free_at
 
-    def _head(self, streams: Sequence[int]) -> _Queue | None:
+    def _head(self, streams: Sequence[int]) -> Queue | None:
         """Where the contact waits that is next."""
         best, best_due = None, NEVER
         for stream in streams:
@@ -281,10 +263,7 @@ class Simulation:
             may = min(may, sum(free for _, free in rooms))
             if may <= 0:
                 return False
-            due, standing, waiting = queue.ready.popleft()
-            n = min(may, waiting)
-            if n < waiting:
-                queue.ready.appendleft((due, standing, waiting - n))
+            standing, n = queue.take(may)
             self._begin(flow, queue, standing, n, rooms)
             left -= n
         return True
@@ -304,7 +283,7 @@ class Simulation:
         return found
 
     def _begin(
-        self, flow: int, queue: _Queue, standing: int, n: int, rooms: list[tuple[int, int]]
+        self, flow: int, queue: Queue, standing: int, n: int, rooms: list[tuple[int, int]]
     ) -> None:
         left, whole = n, sum(free for _, free in rooms)
         self._turn += 1
@@ -317,23 +296,24 @@ class Simulation:
                 left -= mine
         assert left == 0, "there was room for all of them"
 
-    def _begin_by(self, flow: int, queue: _Queue, standing: int, group: int, n: int) -> None:
-        step, step_s, random = self._step, self._step_s, self._chance.random
-        trunk = self._case.groups[group].trunk
-        rooms = self._engine, self._account, self._flows[flow], self._trunks[trunk]
-        for room in (*rooms, self._groups[group]):
-            room.take(step, n)
+    def _begin_by(self, flow: int, queue: Queue, standing: int, group: int, n: int) -> None:
+        step = self._step
         if queue.stream == 0:
             self._up += n
             self._attempts += n
-        for disposition, hold_s, calls in self._drawn[flow].draw(n):
-            # Rounded by chance, so that channels are held for as long as they are on an average.
-            end = step + max(1, int((hold_s + AROUND_S) / step_s + random()))
+        held_s, drawn = self._drawn[flow].draw(n)
+        self._effort += EFFORT_OF_DRAW + len(drawn)
+        for disposition, steps, calls in drawn:
+            end = step + steps
             at = self._ends.get(end)
             if at is None:
                 at = self._ends[end] = defaultdict(int)
                 heapq.heappush(self._moments, end)
             at[queue, standing, group, disposition] += calls
+        trunk = self._case.groups[group].trunk
+        rooms = self._engine, self._account, self._flows[flow], self._trunks[trunk]
+        for room in (*rooms, self._groups[group]):
+            room.take(step, n, held_s)
 
     def _barred(self, flow: int) -> tuple[BlockerCode, int]:
         """What keeps calls of a flow from beginning, and in which step that may be over."""

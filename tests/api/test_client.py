@@ -23,6 +23,7 @@ from api.answers import (
     Counts,
     FeedEvent,
     FlowView,
+    Forecast,
     KeyView,
     ListView,
     PromptView,
@@ -116,6 +117,7 @@ async def test_each_call_sends_the_request_of_the_contract() -> None:
             "/v1/flows/flw_1/listener": (204, b""),
             "/v1/flows/flw_1/multicast": (202, {"list": "lst_1", "accepted": 1, "rejected": []}),
             "/v1/lists/lst_1": (200, LIST),
+            "/v1/lists/a%2Fb/forecast": (200, {"ends_at": "t", "calls_per_s": 1.5, "contacts": 3}),
             "/v1/lists/a%2Fb/results.csv": (200, b"\xef\xbb\xbfid\r\n"),
             "/readyz": (200, {}),
         }[request[1]]
@@ -133,6 +135,8 @@ async def test_each_call_sends_the_request_of_the_contract() -> None:
         await client.activate_listener("flw_1")
         assert (await client.multicast("flw_1", "n", [{"tel": ["+2"]}])).accepted == 1
         assert await client.get_list("lst_1") == LIST_VIEW
+        told = Forecast("t", 1.5, contacts=3)
+        assert await client.forecast_list("a/b", answer_rate=0.4) == told
         assert await client.get_results("a/b") == b"\xef\xbb\xbfid\r\n"
     assert {key for _, _, key, _ in seen[1:]} == {"Bearer cw_k"}
     assert [(method, target, json.loads(body or b"null")) for method, target, _, body in seen] == [

@@ -296,7 +296,8 @@ def test_upload_shows_what_was_taken_and_what_was_not(
     told = " ".join(second.split())
     assert told.endswith(
         "3 numbers: IN 2, US 1. 1 numbers are on the do-not-call list; 0 contacts have no other."
-        " It would end at 2030-07-01T09:30:00.000Z, at 2 calls a second (did_cps). One call each."
+        " It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second. What holds it back most is did_cps."
+        " One call each."
         " Nobody is called: this was a dry run."
     )
 
@@ -320,6 +321,43 @@ def test_upload_of_a_file_that_is_not_there_asks_nobody(
     assert seen.requests == []
     assert capsys.readouterr().err == (
         f"callwheel upload: {tmp_path}/x.csv cannot be read: No such file or directory.\n"
+    )
+
+
+FORECAST = {
+    "ends_at": "2030-07-01T09:30:00.000Z",
+    "earliest_at": "2030-07-01T09:20:00.000Z",
+    "latest_at": "2030-07-01T09:45:00.000Z",
+    "calls_per_s": 2.0,
+    "bottleneck": "did_cps",
+    "without_bottleneck_at": "2030-07-01T09:10:00.000Z",
+    "contacts": 500,
+    "attempts": 800,
+    "assumes": "One call each.",
+}
+
+
+def test_forecast_says_when_a_list_ends_and_what_holds_it_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serve({"/v1/lists/lst_1/forecast": (200, FORECAST)}) as (url, seen):
+        options = ["--answer-rate", "0.4", "--url", url, "--key", "k"]
+        assert run(["forecast", "lst_1", *options]) == 0
+    assert [json.loads(body) for body in seen.bodies] == [{"answer_rate": 0.4}]
+    assert capsys.readouterr().out == (
+        "It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second."
+        " Not before 2030-07-01T09:20:00.000Z, and not after 2030-07-01T09:45:00.000Z."
+        " What holds it back most is did_cps; without that it would end at 2030-07-01T09:10:00.000Z."
+        " Still to be called: 500, in about 800 calls. One call each.\n"
+    )
+
+
+def test_forecast_of_a_list_that_cannot_end_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = {"ends_at": None, "bottleneck": "no_trunk", "assumes": "One call each."}
+    with serve({"/v1/lists/lst_1/forecast": (200, endless)}) as (url, _):
+        assert run(["forecast", "lst_1", "--url", url, "--key", "k"]) == 0
+    assert capsys.readouterr().out == (
+        "No end is in sight: no_trunk stands in the way. One call each.\n"
     )
 
 

@@ -1,10 +1,10 @@
 // One list: how far it is, what the others wait for, and what was not taken.
 
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { announce, make, press, write } from "./dom.js";
 import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf } from "./parts.js";
 import { known, loadList, nameOf, watch } from "./state.js";
-import { CALL_STATE, count, moment, plain, rows, waiting } from "./words.js";
+import { CALL_STATE, count, ends, moment, plain, rows, waiting } from "./words.js";
 
 const CONTACTS_PAGE = 25;
 const SOURCES = { api: "the API", upload: "an upload", email: "e-mail", sftp: "SFTP" };
@@ -86,10 +86,23 @@ function makeContacts(id) {
   return card("People", people, make("div.actions", {}, more));
 }
 
+/** When the rest of the list will have been called, told when somebody asks. */
+function makeForecast(id) {
+  const told = make("div", { role: "status" });
+  const ask = press("When does it end?", async () => {
+    const one = await post(`/v1/lists/${id}/forecast`);
+    told.replaceChildren(make("p", {}, ends(one)), make("p.faint", {}, one.assumes));
+    write(ask, "Ask again");
+  });
+  const element = card("When it ends", told, make("div.actions", {}, ask));
+  return { element, update: (list) => { element.hidden = Boolean(list.finished_at); } };
+}
+
 export async function showList(place, signal, id) {
   const list = await loadList(id);
   const [state, done] = [make("span.pill"), make("p.score", {}, make("b"), make("span.faint"))];
   const [track, legend, actions, waits] = [makeTrack(), makeLegend(), makeActions(list), makeWaits()];
+  const end = makeForecast(id);
   const times = make("div");
   const draw = () => {
     const now = known.lists.get(id);
@@ -99,7 +112,7 @@ export async function showList(place, signal, id) {
     setPill(state, word, tone);
     write(done.firstElementChild, count(now.counts.completed));
     write(done.lastElementChild, ` of ${count(now.counts.contacts)} done`);
-    [track, legend, actions, waits].forEach((part) => part.update(now));
+    [track, legend, actions, waits, end].forEach((part) => part.update(now));
     const shown = [
       ["Came in by", SOURCES[now.source] ?? now.source],
       ["At", moment(now.created_at)],
@@ -118,6 +131,7 @@ export async function showList(place, signal, id) {
         make("div.with-button", {}, make("h1", { tabindex: "-1" }, list.name), state)),
       actions.element),
     make("section.card", { "aria-label": "Progress" }, done, track.element, legend.element, times),
+    end.element,
     waits.element,
     makeCalls({ isShown: (call) => call.list === id, withList: false, hidesEmpty: true }, signal),
     makeRejected(list),

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { makeFaults } from "./parts.js";
 import { known, loadList } from "./state.js";
-import { bottleneck, count, country, moment, pace, people, rows } from "./words.js";
+import { count, country, ends, moment, people, rows } from "./words.js";
 
 const COUNTRIES_SHOWN = 8;
 const WARNINGS_SHOWN = 100;
@@ -48,10 +48,7 @@ function starts({ report, preflight }) {
 function forecast({ preflight }) {
   const one = preflight.forecast;
   if (!one) return null;
-  const end = one.ends_at
-    ? `About ${moment(one.ends_at)}, at ${pace(one.calls_per_s)}. What holds it back most: ${bottleneck(one.bottleneck)}.`
-    : `No end is in sight. What stands in the way: ${bottleneck(one.bottleneck)}.`;
-  return make("div", {}, make("h4", {}, "When it ends"), make("p", {}, end), make("p.faint", {}, one.assumes));
+  return make("div", {}, make("h4", {}, "When it ends"), make("p", {}, ends(one)), make("p.faint", {}, one.assumes));
 }
 
 function faults(report) {

@@ -166,6 +166,14 @@ export function bottleneck(code) {
   return limits[code] ?? code.replaceAll("_", " ");
 }
 
+/** When a list ends by a forecast: "About 14:05, between 13:58 and 14:20, …". */
+export function ends(one) {
+  if (!one.ends_at) return `No end is in sight. What stands in the way: ${bottleneck(one.bottleneck)}.`;
+  const first = moment(one.earliest_at);
+  const range = one.latest_at ? `between ${first} and ${moment(one.latest_at)}` : `not before ${first}`;
+  return `About ${moment(one.ends_at)}, ${range}, at ${pace(one.calls_per_s)}. What holds it back most: ${bottleneck(one.bottleneck)}.`;
+}
+
 /** A code as words: "spreadsheet_damage" → "spreadsheet damage". */
 export function plain(code) {
   return code.replaceAll("_", " ").replaceAll("-", " ");

@@ -18,6 +18,7 @@ from engine.forecaster import ForecastBusy
 from engine.form import read_form
 from engine.intake.answer import guard_cell, make_rejected_header, make_rejected_row
 from engine.model import TELS_MAX, Attempt, CallList, Contact, status_of
+from engine.ports.workers import WorkerFailed
 
 RESULT_COLUMNS: Final = (
     "row",
@@ -91,6 +92,11 @@ async def forecast(exchange: Exchange) -> Answer:
     except ForecastBusy:
         detail = "Another forecast is being made: ask again when it is done."
         raise Problem("forecast_busy", detail, headers={"Retry-After": "5"}) from None
+    except WorkerFailed:
+        detail = (
+            "The forecast was not made in time, as too much else is to be done. Ask again later."
+        )
+        raise Problem("busy", detail, headers={"Retry-After": "30"}) from None
     return answer(show_forecast(told))
 
 

@@ -1,0 +1,72 @@
+"""`callwheel forecast`: when a list will end."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from functools import partial
+
+import trio
+
+from api.answers import Forecast
+from api.commands import Command
+from api.commands.connection import add_connection_arguments, make_client
+from api.commands.terminal import printable
+
+STATED = {
+    "answer_rate": "share of calls that are answered, 0 to 1",
+    "busy_rate": "share of calls that are busy, 0 to 1",
+    "talk_s": "how long a call lasts from its answer on, seconds",
+}
+"""What may be stated of a list's calls, and what it is."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which list, and what is expected of its calls."""
+    parser.add_argument("list", metavar="LIST", help="the list's id, as lst_…")
+    for name, meaning in STATED.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=_not_negative,
+            metavar="N",
+            help=f"{meaning}; otherwise as the flow's calls were",
+        )
+    add_connection_arguments(parser)
+
+
+def print_forecast(args: Namespace) -> int:
+    """Say when the list will end, and what holds it back."""
+    stated = {name: value for name in STATED if (value := getattr(args, name)) is not None}
+    told = trio.run(partial(make_client(args).forecast_list, args.list, **stated))
+    print(printable(say_forecast(told)))
+    return 0
+
+
+def say_forecast(told: Forecast) -> str:
+    """A forecast in some sentences."""
+    if told.ends_at is None:
+        said = [f"No end is in sight: {told.bottleneck or 'nothing'} stands in the way."]
+    else:
+        said = [f"It ends at {told.ends_at}, at {told.calls_per_s:g} calls a second."]
+        if told.earliest_at is not None:
+            latest = told.latest_at or "later than anybody can say"
+            said.append(f"Not before {told.earliest_at}, and not after {latest}.")
+        if told.bottleneck is not None:
+            without = told.without_bottleneck_at
+            more = f"; without that it would end at {without}" if without else ""
+            said.append(f"What holds it back most is {told.bottleneck}{more}.")
+    if told.contacts:
+        said.append(f"Still to be called: {told.contacts}, in about {told.attempts} calls.")
+    return " ".join([*said, told.assumes])
+
+
+def _not_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value >= 0:
+        raise ArgumentTypeError(f"{text} is not a number from 0 on")
+    return value
+
+
+COMMAND = Command("forecast", "say when a list will end", add_arguments, print_forecast)
