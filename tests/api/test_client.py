@@ -170,6 +170,7 @@ async def test_each_call_sends_the_request_of_the_contract() -> None:
         ("PUT", "/v1/flows/flw_1/listener", {"active": True}),
         ("POST", "/v1/flows/flw_1/multicast", {"name": "n", "contacts": [{"tel": ["+2"]}]}),
         ("GET", "/v1/lists/lst_1", None),
+        ("POST", "/v1/lists/a%2Fb/forecast", {"answer_rate": 0.4}),
         ("GET", "/v1/lists/a%2Fb/results.csv", None),
     ]
 
