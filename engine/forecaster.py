@@ -40,6 +40,8 @@ FROM: Final[dict[RatesFrom, str]] = {
 AGENTS: Final = "There is always an agent free."
 PAUSED: Final = "Who is paused goes on at once."
 INACTIVE: Final = "The listener is activated at once."
+RIVAL_FLOWS_MAX: Final = 200
+"""Flows of an account that are read to see whether they call from the same DIDs."""
 SEEN_LEAST: Final = 25
 """Calls of a flow from which on it is told by them what its calls come to."""
 
@@ -164,6 +166,8 @@ class Forecaster:
                 continue
             if len(lists) > RIVALS_MAX:
                 return
+            if one.flow not in known and len(known) > RIVAL_FLOWS_MAX:
+                continue
             if one.flow not in known:
                 other = await self._store.get_flow(one.account, one.flow)
                 known[one.flow] = other if other and _calls_beside(other, flow) else None

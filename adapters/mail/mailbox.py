@@ -87,7 +87,7 @@ class ImapSession:
             detail = "The process that looks into the mailbox ended."
             raise MailboxFailed("unavailable", detail) from error
         if outcome.code:
-            raise MailboxFailed(outcome.code, outcome.detail)
+            raise MailboxFailed(outcome.code, outcome.detail, outcome.said)
         return outcome
 
     async def _receive_line(self) -> bytes:

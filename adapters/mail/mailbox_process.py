@@ -40,7 +40,7 @@ def main() -> None:
             while True:
                 _say(_carry_out(session, orders.get()))
     except MailboxFailed as failed:
-        _say(Outcome(code=failed.code, detail=failed.detail))
+        _say(Outcome(code=failed.code, detail=failed.detail, said=failed.said))
     except (Exception, MemoryError) as error:
         detail = f"What the server sent cannot be dealt with ({type(error).__name__})."
         _say(Outcome(code="failed", detail=detail))

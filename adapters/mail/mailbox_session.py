@@ -31,7 +31,9 @@ from adapters.mail.content import (
     MAIL_BYTES_MAX,
     RECIPIENTS_MAX,
 )
+from adapters.mail.imap_client import BoundedClient
 from adapters.mail.mailbox_wire import MailboxSettings
+from adapters.mail.rate import ACTIVATION_MAILS_MAX, MailRate
 from engine.mail.address import added_to, address_of, flow_of, flow_of_plus
 from engine.mail.addressed import HEAD_OCTETS_MAX, find_addresses, find_return_path
 from engine.ports.mailboxes import Fetched, MailboxFailed
@@ -82,6 +84,7 @@ class MailboxSession:
         self._mark = mark
         self._step = step
         self._has_idle = client.has_capability("IDLE")
+        self._requests = MailRate(ACTIVATION_MAILS_MAX)
 
     def fetch(self) -> Fetched:
         """See `engine.ports.mailboxes.MailboxSession`."""
@@ -92,6 +95,10 @@ class MailboxSession:
                 if kept >= KEPT_AT_ONCE:
                     return Fetched(kept, True, passed_over)
                 recipients = self._recipients_of(head)
+                if not self._may_ask(recipients):
+                    # Mails for flows, which come behind, are not to wait for so many.
+                    passed_over += len(recipients) == 1
+                    recipients = tuple(one for one in recipients if not self._is_request(one))
                 if recipients and self._mark.tries.get(uid, 0) < TRIES_MAX:
                     self._try(uid, head, size, recipients)
                     kept += 1
@@ -130,6 +137,14 @@ class MailboxSession:
             size = told.get(b"RFC822.SIZE")
             if size is not None:
                 yield uid, _octets_of(told), int(size)
+
+    def _is_request(self, recipient: str) -> bool:
+        return recipient == self._settings.activation
+
+    def _may_ask(self, recipients: tuple[str, ...]) -> bool:
+        """False for one more request to activate a listener than may come now."""
+        asks = any(self._is_request(one) for one in recipients)
+        return not asks or self._requests.may_take(time.monotonic())
 
     def _recipients_of(self, head: bytes) -> tuple[str, ...]:
         """The addresses that the receiver would know, of those that a mail was for."""
@@ -251,7 +266,7 @@ def write_mark(folder: Path, mark: Mark) -> None:
 def _connect(settings: MailboxSettings) -> IMAPClient:
     context = ssl.create_default_context(cafile=settings.tls_ca)
     is_on = settings.tls == "on"
-    client = IMAPClient(
+    client = BoundedClient(
         settings.host,
         settings.port,
         ssl=is_on,
@@ -280,7 +295,12 @@ def _log_in(client: IMAPClient, settings: MailboxSettings) -> None:
             why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
             detail = f"The password's file cannot be read: {why}."
             raise MailboxFailed("login_failed", detail) from error
-    client.login(settings.user, password)
+    try:
+        client.login(settings.user, password)
+    except LoginError as error:
+        if isinstance(error.__context__, IMAPClient.AbortError):
+            raise error.__context__ from None  # nobody has looked at the password
+        raise
 
 
 def _enter(client: IMAPClient, settings: MailboxSettings) -> int:
@@ -295,14 +315,18 @@ def _enter(client: IMAPClient, settings: MailboxSettings) -> int:
             raise MailboxFailed("no_folder", f"The mailbox has no folder {folder!r}.")
         try:
             client.create_folder(folder)
+        except IMAPClient.AbortError:
+            raise
         except IMAPClientError as error:
-            detail = f"The folder {folder!r} is not there and cannot be made: {_say(error)}."
-            raise MailboxFailed("no_folder", detail) from error
+            detail = f"The folder {folder!r} is not there and cannot be made."
+            raise MailboxFailed("no_folder", detail, _say(error)) from error
     try:
         selected = client.select_folder(settings.folder)
+    except IMAPClient.AbortError:
+        raise
     except IMAPClientError as error:
-        detail = f"The folder {settings.folder!r} cannot be opened: {_say(error)}."
-        raise MailboxFailed("no_folder", detail) from error
+        detail = f"The folder {settings.folder!r} cannot be opened."
+        raise MailboxFailed("no_folder", detail, _say(error)) from error
     return int(selected.get(b"UIDVALIDITY", 0))
 
 
@@ -312,24 +336,24 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        detail = f"The server's certificate does not fit: {error.verify_message}."
-        raise MailboxFailed("certificate", detail) from error
+        detail = "The server's certificate does not fit."
+        raise MailboxFailed("certificate", detail, error.verify_message) from error
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
         detail = "The server has ended the connection."
         raise MailboxFailed("unreachable", detail) from error
     except ssl.SSLError as error:
-        raise MailboxFailed("certificate", f"TLS cannot be set up: {_say(error)}.") from error
+        raise MailboxFailed("certificate", "TLS cannot be set up.", _say(error)) from error
     except LoginError as error:
-        raise MailboxFailed("login_failed", f"The server refuses it: {_say(error)}.") from error
+        raise MailboxFailed("login_failed", "The server refuses it.", _say(error)) from error
     except TimeoutError as error:
         raise MailboxFailed("timeout", "The server did not answer in time.") from error
     except IMAPClient.AbortError as error:
-        detail = f"The connection to the server broke: {_say(error)}."
-        raise MailboxFailed("unreachable", detail) from error
+        detail = "The connection to the server broke."
+        raise MailboxFailed("unreachable", detail, _say(error)) from error
     except IMAPClientError as error:
-        raise MailboxFailed("failed", f"The server refuses it: {_say(error)}.") from error
+        raise MailboxFailed("failed", "The server refuses it.", _say(error)) from error
     except OSError as error:
-        raise MailboxFailed("unreachable", f"The server cannot be used: {_say(error)}.") from error
+        raise MailboxFailed("unreachable", "The server cannot be used.", _say(error)) from error
 
 
 def _say(error: BaseException) -> str:

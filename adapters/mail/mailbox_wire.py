@@ -54,3 +54,5 @@ class Outcome(Struct, frozen=True):
     code: str = ""
     """What went wrong; empty where nothing did."""
     detail: str = ""
+    said: str = ""
+    """See `MailboxFailed`."""

@@ -16,7 +16,7 @@ import logging
 import ssl
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,7 @@ from adapters.mail.content import (
     ContentRefused,
     read_content,
 )
+from adapters.mail.rate import ACTIVATION_MAILS_MAX, MailRate
 from adapters.mail.receiver_settings import ReceiverSettings
 from engine.mail.address import flow_of
 
@@ -41,9 +42,6 @@ READING_MAX: Final = 16
 """Mails that are read at once, all connections together; each is in memory."""
 PEER_CONNECTIONS_MAX: Final = 10
 """Of one IP address."""
-ACTIVATION_MAILS_MAX: Final = 60
-"""Of those, all together, in `PEER_S`: their address is no secret, and lists are to have room."""
-PEER_S: Final = 60.0
 PEERS_MAX: Final = 10_000
 """IP addresses whose mails are counted; with more, the one that was silent for longest is forgotten."""
 TIMEOUT_S: Final = 60.0
@@ -63,7 +61,7 @@ class _Peers:
 
     def __init__(self, mails_max: int) -> None:
         self._mails_max = mails_max
-        self._mails: dict[str, deque[float]] = {}
+        self._mails: dict[str, MailRate] = {}
         self.connections: Counter[str] = Counter()
 
     def may_connect(self, peer: str) -> bool:
@@ -74,16 +72,11 @@ class _Peers:
 
     def may_mail(self, peer: str, now: float) -> bool:
         """Whether it may bring one more, which is counted."""
-        mails = self._mails.pop(peer, deque())
+        mails = self._mails.pop(peer, None) or MailRate(self._mails_max)
         self._mails[peer] = mails
         while len(self._mails) > PEERS_MAX:
             del self._mails[next(iter(self._mails))]
-        while mails and mails[0] <= now - PEER_S:
-            mails.popleft()
-        if len(mails) >= self._mails_max:
-            return False
-        mails.append(now)
-        return True
+        return mails.may_take(now)
 
 
 def name_peer(host: str) -> str:
@@ -108,7 +101,7 @@ class Door:
         self.reading = 0
         """Mails that are read just now."""
         self.peers = _Peers(settings.peer_mails_max)
-        self._activations = _Peers(ACTIVATION_MAILS_MAX)
+        self._activations = MailRate(ACTIVATION_MAILS_MAX)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -172,7 +165,7 @@ class Door:
             return "451 4.3.2 Too many mails at once"
         now = time.monotonic()
         asks = any(self._is_activation(address) for address in recipients)
-        if not self.peers.may_mail(peer, now) or (asks and not self._activations.may_mail("", now)):
+        if not self.peers.may_mail(peer, now) or (asks and not self._activations.may_take(now)):
             return "450 4.7.1 Too many mails; try again in a minute"
         return "" if spool.has_room(self._folder, 0) else NO_ROOM
 

@@ -25,6 +25,8 @@ PAGE: Final = 500
 RETRY_S_MAX: Final = 600.0
 """Between two sessions that go wrong, where the mailbox is not looked into more seldom anyhow."""
 RETRY_DOUBLINGS_MAX: Final = 10
+LOOKS_APART_S: Final = 1.0
+"""From a look that brings nothing to the next one at least, whatever the server says of news."""
 SPREAD: Final = 0.1
 """Of a pause, by chance on top of it."""
 STEADY_S: Final = 60.0
@@ -39,6 +41,8 @@ class MailboxStatus(Struct, frozen=True):
     code: str | None
     """`ok`, or what is wrong; None before the first look."""
     detail: str
+    said: str
+    """The server's own words; they are the operator's to read."""
     since: float | None
     looked_at: float | None
     """When the last look ended; None before the first."""
@@ -75,6 +79,7 @@ class MailFetcher:
         self._on_mail = on_mail
         self._code: str | None = None
         self._detail = ""
+        self._said = ""
         self._since: float | None = None
         self._looked_at: float | None = None
         self._next_at: float | None = None
@@ -89,6 +94,7 @@ class MailFetcher:
         return MailboxStatus(
             code=self._code,
             detail=self._detail,
+            said=self._said,
             since=self._since,
             looked_at=self._looked_at,
             next_at=self._next_at,
@@ -108,10 +114,10 @@ class MailFetcher:
             begun = trio.current_time()
             failed = await self._live_once()
             if self._failures == 0 and trio.current_time() - begun >= STEADY_S:
-                log.info("a session with the mailbox ended", reason=failed.detail)
+                log.info("a session with the mailbox ended", reason=failed.detail, said=failed.said)
                 continue
             self._failures += 1
-            await self._stand(failed.code, failed.detail)
+            await self._stand(failed.code, failed.detail, failed.said)
             pause_s = pause_after(self._every_s, self._failures, self._randomness.random())
             self._next_at = self._clock.now() + pause_s
             await trio.sleep(pause_s)
@@ -133,6 +139,7 @@ class MailFetcher:
             )
 
     async def _look(self, session: MailboxSession) -> None:
+        begun = trio.current_time()
         fetched = await session.fetch()
         self._looked_at = self._clock.now()
         if fetched.kept:
@@ -146,15 +153,18 @@ class MailFetcher:
         await self._stand(OK, "")
         if not fetched.has_more:
             await session.wait(self._every_s)
+        if not fetched.kept:
+            await trio.sleep_until(begun + LOOKS_APART_S)
 
-    async def _stand(self, code: str, detail: str) -> None:
+    async def _stand(self, code: str, detail: str, said: str = "") -> None:
         """Note how it stands, and have all flows tell that."""
         if (code, detail) != (self._code, self._detail):
             self._is_told = False
         if code != self._code:
             self._since = self._clock.now()
-            log.info("the mailbox changed", code=code, detail=detail)
-        self._code, self._detail = code, detail
+        if (code, said) != (self._code, self._said):
+            log.info("the mailbox changed", code=code, detail=detail, said=said)
+        self._code, self._detail, self._said = code, detail, said
         if self._is_told:
             return
         try:

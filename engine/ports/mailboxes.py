@@ -15,11 +15,14 @@ class MailboxFailed(Exception):
     (the server refuses something else) `unavailable` (our own part of it).
     """
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
+    def __init__(self, code: str, detail: str, said: str = "") -> None:
+        super().__init__(f"{code}: {detail} {said}".rstrip())
         self.code = code
         self.detail = detail
-        """One sentence for a person."""
+        """One sentence for a person; every account hears of it."""
+        self.said = said
+        """What the server, or the system, said of it in its own words. It may name what belongs to the
+        operator alone."""
 
 
 class Fetched(Struct, frozen=True):
@@ -30,7 +33,8 @@ class Fetched(Struct, frozen=True):
     has_more: bool
     """Whether there may be more at once."""
     passed_over: int = 0
-    """Mails for flows that stay where they are, as they were begun with too often."""
+    """Mails for flows that stay where they are, as they were begun with too often, or asked one too many
+    to activate a listener."""
 
 
 class MailboxSession(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.mail.content import ACTIVATION_BYTES_MAX
-from adapters.mail.receiver_process import ACTIVATION_MAILS_MAX
+from adapters.mail.rate import ACTIVATION_MAILS_MAX
 from tests.adapters.mail.receiver import ADDRESS, DOMAIN, SENDER, Receiver, Talk, open_receiver
 
 ACTIVATE = f"activate@{DOMAIN}"

@@ -263,6 +263,21 @@ def test_what_is_wrong_tells_no_account_where_the_password_lies(
     assert caught.value.detail == wanted
 
 
+async def test_too_many_requests_to_activate_stay_in_the_mailbox_and_keep_no_list_waiting(
+    server: Dovecot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_session, "ACTIVATION_MAILS_MAX", 2)
+    activate = f"activate@{DOMAIN}"
+    for number in range(4):
+        server.deliver(mail(number, to=activate))
+    server.deliver(mail(4, to=f"{activate}, {ADDRESS}"))
+    found = fetch(settings(server, tmp_path, activation=activate))
+    assert found == Fetched(3, has_more=False, passed_over=2)
+    recipients = [one.recipients for one in await spooled(tmp_path)]
+    assert recipients == [(activate,), (activate,), (ADDRESS,)]
+    assert [one for one, _ in server.mails()] == [mail(2, to=activate), mail(3, to=activate)]
+
+
 @pytest.mark.parametrize("tls", ["on", "starttls", "off"])
 async def test_a_session_in_its_process_hears_of_a_mail_that_comes(
     tls: str, server: Dovecot, tmp_path: Path

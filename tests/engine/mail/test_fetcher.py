@@ -17,7 +17,7 @@ from tests.contract.store_samples import ACME, NOW
 from tests.engine.mail.world import FLOW, MailWorld, open_world
 
 EVERY_S = 60.0
-WRONG = MailboxFailed("login_failed", "The server refuses it: no such user.")
+WRONG = MailboxFailed("login_failed", "The server refuses it.", "No such user at mx7.")
 DOWN = MailboxFailed("unreachable", "The server cannot be used: Connection refused.")
 NOTHING = Fetched(0, has_more=False)
 
@@ -85,7 +85,7 @@ async def test_a_mailbox_is_looked_into_again_and_again_and_mails_wake_the_door(
     fetcher = await run(world, mailbox, 130, lambda: woken.append(trio.current_time() - begun))
     assert [at - begun for at in mailbox.looks_at] == [0, 0, 60, 120]
     assert woken == [0, 0]
-    assert fetcher.status == MailboxStatus("ok", "", NOW, NOW, None, 0, 2)
+    assert fetcher.status == MailboxStatus("ok", "", "", NOW, NOW, None, 0, 2)
     assert await state(world) == DropState("ok", "", NOW)
     assert world.told == []
 
@@ -103,6 +103,7 @@ async def test_a_mailbox_that_lets_nobody_in_is_tried_less_and_less_and_that_is_
     ]
     assert await state(world) == DropState(WRONG.code, WRONG.detail, NOW)
     assert (fetcher.failing, fetcher.status.failures, fetcher.status.looked_at) == (1, 6, None)
+    assert fetcher.status.said == "No such user at mx7."
     assert fetcher.status.next_at == NOW + 600
 
 
@@ -125,6 +126,16 @@ async def test_a_session_that_ends_after_a_while_is_no_failure(
     await run(world, mailbox, 3 * STEADY_S)
     assert [at - begun for at in mailbox.opened_at] == [0, 120]
     assert world.told == []
+
+
+async def test_a_server_that_says_without_end_that_there_is_news_is_asked_once_a_second(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    world = await open_world(tmp_path)
+    mailbox = ScriptedMailbox(*[Fetched(0, has_more=True)] * 100)
+    begun = trio.current_time()
+    await run(world, mailbox, 9.5)
+    assert [at - begun for at in mailbox.looks_at] == [*range(10)]
 
 
 async def test_a_session_that_breaks_at_once_harms_nothing_else(
