@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 import trio
-from msgspec import Struct
+from msgspec import Struct, field
 
 from adapters.media.codecs.g711 import SAMPLE_RATE_HZ
 from bench.installation import (
@@ -34,7 +34,7 @@ from bench.installation import (
 )
 from bench.media_far import Lateness
 from bench.media_rig import FarEnd, open_far_end
-from bench.scenario import Measurement, Scenario, Show, Size
+from bench.scenario import Measurement, NotMeasured, Scenario, Show, Size
 from bench.sipp_callee import write_callee
 
 CALLS: Final[dict[Size, int]] = {"quick": 200, "full": 1_000}
@@ -66,6 +66,8 @@ class Busyness(Struct):
     lists: int = 0
     mails: int = 0
     triggers: int = 0
+    is_over: trio.Event = field(default_factory=trio.Event)
+    """Nothing new is to be sent: what is under way comes to its end."""
 
 
 async def run(size: Size, show: Show) -> Measurement:
@@ -92,23 +94,12 @@ async def _measure(
     calls = CALLS[size]
     flow = await _make_flow(engine)
     await engine.client.upload_list(flow, "calls.csv", make_csv(calls))
-    with trio.fail_after(WAIT_S_MAX):
-        while (await far.measure(LISTEN_S)).streams < calls:
-            continue
-    quiet = [await far.measure(MEASURE_S)]
+    quiet = await _measure_quiet(far, calls)
     show(f"{calls:,} calls, nothing else: {_describe(quiet)}")
-    busy: list[Lateness] = []
     done = Busyness()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_send_mails, folder, done)
-        nursery.start_soon(_upload_lists, engine, flow, done)
-        for _ in range(TRIGGERS_AT_ONCE):
-            nursery.start_soon(_trigger_calls, engine, flow, done)
-        while done.mails < MAILS or done.lists < LISTS[size]:
-            assert len(busy) < MEASUREMENTS_MAX, "lists and mails do not come in"
-            busy.append(await far.measure(MEASURE_S))
-        nursery.cancel_scope.cancel()
-    assert min(one.streams for one in busy) == calls, "a call has ended"
+    busy = await _measure_busy(engine, flow, far, LISTS[size], folder, done)
+    if min(one.streams for one in busy) < calls:
+        raise NotMeasured("a call ended while lists and mails came in.")
     show(
         f"with {done.lists} lists of 5 MB, {done.mails} mails of {MAIL_MB} MB and "
         f"{done.triggers} triggers: {_describe(busy)}"
@@ -122,6 +113,36 @@ async def _measure(
     floor = sum_up(quiet)
     ratio = {"in_time_share": metrics["in_time_share"] / max(floor["in_time_share"], 1e-9)}
     return Measurement("busy", metrics, floor, ratio)
+
+
+async def _measure_quiet(far: FarEnd, calls: int) -> list[Lateness]:
+    """Wait until all calls are heard, and measure with nothing else to do."""
+    heard = 0
+    with trio.move_on_after(WAIT_S_MAX):
+        while heard < calls:
+            heard = (await far.measure(LISTEN_S)).streams
+    if heard < calls:
+        raise NotMeasured(f"only {heard:,} of {calls:,} calls are heard after {WAIT_S_MAX:g} s.")
+    return [await far.measure(MEASURE_S)]
+
+
+async def _measure_busy(
+    engine: Installation, flow: str, far: FarEnd, lists: int, folder: Path, done: Busyness
+) -> list[Lateness]:
+    """Measure until so many lists and all mails have come in."""
+    parts: list[Lateness] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_send_mails, folder, done)
+        nursery.start_soon(_upload_lists, engine, flow, done)
+        for _ in range(TRIGGERS_AT_ONCE):
+            nursery.start_soon(_trigger_calls, engine, flow, done)
+        while done.mails < MAILS or done.lists < lists:
+            if len(parts) == MEASUREMENTS_MAX:
+                spent_s = MEASUREMENTS_MAX * MEASURE_S
+                raise NotMeasured(f"lists and mails are not in after {spent_s:g} s.")
+            parts.append(await far.measure(MEASURE_S))
+        done.is_over.set()
+    return parts
 
 
 def sum_up(parts: Sequence[Lateness]) -> dict[str, float]:
@@ -170,9 +191,9 @@ def make_noise() -> bytes:
 
 
 async def _upload_lists(engine: Installation, flow: str, done: Busyness) -> None:
-    """Upload one list after the other, each with new numbers, until cancelled."""
+    """Upload one list after the other, each with new numbers, until it is over."""
     rows = LIST_BYTES // len(b"+14150000000," + LATER + b"\n")
-    while True:
+    while not done.is_over.is_set():
         lines = make_csv(rows, first=done.lists * rows).splitlines()
         content = b"tel1,starttime\n" + b"".join(b"%b,%b\n" % (line, LATER) for line in lines[1:])
         await engine.client.upload_list(flow, f"later{done.lists}.csv", content)
@@ -180,8 +201,8 @@ async def _upload_lists(engine: Installation, flow: str, done: Busyness) -> None
 
 
 async def _trigger_calls(engine: Installation, flow: str, done: Busyness) -> None:
-    """Trigger one call after the other until cancelled."""
-    while True:
+    """Trigger one call after the other until it is over."""
+    while not done.is_over.is_set():
         contact = {"tel": [f"+1415{done.triggers % 10_000_000:07}"], "starttime": LATER.decode()}
         await engine.client.multicast(flow, "later", [contact])
         done.triggers += 1
@@ -202,7 +223,7 @@ async def _send_mails(folder: Path, done: Busyness, *, task_status: trio.TaskSta
         send = [sys.executable, "-P", "-m", "bench.mails", "send", str(port)]
         await trio.run_process([*send, str(MAILS), str(MAIL_MB)])
         done.mails = len(list(spool.iterdir()))
-        await trio.sleep_forever()
+        await done.is_over.wait()
     finally:
         receiver.kill()
         with trio.CancelScope(shield=True):

@@ -21,7 +21,7 @@ from sim.world.run import run_plan
 
 HOURS: Final = 24.0
 SEED: Final = 1
-SIZES: Final[dict[Size, int]] = {"quick": 2_000, "full": 20_000}
+SIZES: Final[dict[Size, int]] = {"quick": 2_000, "full": 10_000}
 """Contacts: more take as much longer, and more memory; `python -m bench.campaign N` measures any number."""
 
 

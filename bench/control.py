@@ -32,10 +32,10 @@ from bench.scenario import Measurement, Scenario, Show, Size
 
 CROWDS: Final[dict[Size, tuple[int, ...]]] = {
     "quick": (1_000, 20_000),
-    "full": (1_000, 100_000, 1_000_000),
+    "full": (1_000, 20_000, 200_000),
 }
 """Contacts that wait, all in one flow; half of them in the list that is canceled."""
-WATCH_S: Final[dict[Size, float]] = {"quick": 1.0, "full": 10.0}
+WATCH_S: Final[dict[Size, float]] = {"quick": 1.0, "full": 5.0}
 """How long the other flow is watched after each act, and for how long attempts are counted."""
 CPS: Final = 20
 """Pace of each DID."""
@@ -171,5 +171,5 @@ def longest_gap_s(invites: Sequence[Invite]) -> float:
 
 
 SCENARIO = Scenario(
-    "control", "lists paused, resumed and canceled while a million contacts wait", run
+    "control", "lists paused, resumed and canceled while very many contacts wait", run
 )

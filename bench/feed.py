@@ -40,10 +40,10 @@ CLIENTS: Final = 300
 CPS: Final = 40
 STEPS: Final = 20
 """Of each call, an event each."""
-CALLS: Final[dict[Size, int]] = {"quick": 120, "full": 2_400}
+CALLS: Final[dict[Size, int]] = {"quick": 120, "full": 1_200}
 """Of a list; there are two of them."""
 SETTLE_S: Final = 1.0
-FLOOR_S: Final[dict[Size, float]] = {"quick": 3.0, "full": 30.0}
+FLOOR_S: Final[dict[Size, float]] = {"quick": 3.0, "full": 15.0}
 WAIT_S_MAX: Final = 60.0
 
 

@@ -51,9 +51,10 @@ RAMPS: Final[dict[Size, Ramp]] = {
         tuple(range(1_000, 6_001, 500)),
         tuple(range(1_000, 5_001, 500)),
         2.0,
-        4,
+        2,
     ),
 }
+TASKS: Final[tuple[Task, ...]] = ("play", "hear", "bridge")
 STOLEN_SHARE_MAX: Final = 0.01
 """The host of a virtual machine may give so much of its cores' time to others in a measurement."""
 MISSES_MAX: Final = 2
@@ -64,6 +65,7 @@ VARIANTS: Final[dict[str, PlaneSettings]] = {
     "ordinary": PlaneSettings(scheduling="ordinary"),
 }
 """Measured at the full size only: without io_uring, and without going before other processes."""
+VARIANT_TASKS: Final[tuple[Task, ...]] = ("play", "hear")
 
 
 async def run(size: Size, show: Show) -> Measurement:
@@ -71,14 +73,13 @@ async def run(size: Size, show: Show) -> Measurement:
     ramp, settings = RAMPS[size], PlaneSettings()
     bare = await _run_floor(ramp, settings, show)
     metrics: dict[str, float] = {}
-    tasks: tuple[Task, ...] = ("play", "hear", "bridge")
-    for task in tasks:
+    for task in TASKS:
         metrics |= await _run_plane(ramp, task, settings, show)
     for name, variant in VARIANTS.items() if size == "full" else ():
-        for task in tasks:
+        for task in VARIANT_TASKS:
             figures = await _run_plane(ramp, task, variant, show)
             metrics[f"{task}_streams_{name}"] = figures[f"{task}_streams"]
-    floor = {f"{task}_{name}": value for task in tasks for name, value in bare.items()}
+    floor = {f"{task}_{name}": value for task in TASKS for name, value in bare.items()}
     floor = {name: value for name, value in floor.items() if name in metrics}
     ratio = {name: metrics[name] / value for name, value in floor.items() if value}
     return Measurement("media", metrics, floor, ratio)

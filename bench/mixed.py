@@ -67,7 +67,7 @@ class Plan(Struct, frozen=True):
 
 PLANS: Final[dict[Size, Plan]] = {
     "quick": Plan(150, 500, 20_000, 40, 5.0),
-    "full": Plan(5_000, 10_000, 200_000, 300, 60.0),
+    "full": Plan(1_500, 3_000, 100_000, 300, 30.0),
 }
 
 
@@ -87,6 +87,8 @@ class Together(Struct):
     """Of triggers, from the moment that each was due."""
     rows: int = 0
     took_s: float = 0.0
+    is_over: trio.Event = field(default_factory=trio.Event)
+    """Nothing new is to be sent: what is under way comes to its end."""
     parts: list[Lateness] = field(default_factory=list)
 
 
@@ -169,21 +171,24 @@ async def _run_together(
         schedule = (max(1, round(cps * plan.mixed_s)), cps, TIMED_FIRST)
         sustained = await sustain(site.engine, flow, site.log, schedule, site.show)
         together.took_s = trio.current_time() - begun
-        nursery.cancel_scope.cancel()
+        together.is_over.set()
     return sustained
 
 
 async def _trigger_evenly(
     engine: Installation, flow: str, serial: int, per_s: float, together: Together
 ) -> None:
-    """Trigger calls, each at its time or as soon after as the one before is answered, until cancelled."""
+    """Trigger calls, each at its time or as soon after as the one before is answered, until it is over."""
     load = Load(engine.url, f"/v1/flows/{flow}/calls", engine.admin_key, 0, CONNECTIONS)
     host, port = engine.url.removeprefix("http://").split(":")
     begun, number = trio.current_time(), 0
     async with await trio.open_tcp_stream(host, int(port)) as stream:
         while True:
             due = begun + number / per_s
-            await trio.sleep_until(due)
+            with trio.move_on_at(due):
+                await together.is_over.wait()
+            if together.is_over.is_set():
+                return
             await stream.send_all(make_request(load, TRIGGERED + serial, number))
             await read_answer(stream)
             together.latencies_s.append(trio.current_time() - due)
@@ -193,11 +198,14 @@ async def _trigger_evenly(
 async def _upload_evenly(
     engine: Installation, flow: str, rows_per_s: float, together: Together
 ) -> None:
-    """Upload one list after the other, each at its time, until cancelled."""
+    """Upload one list after the other, each at its time, until it is over."""
     rows = max(1, round(rows_per_s * UPLOAD_EVERY_S))
     begun, serial = trio.current_time(), 0
     while True:
-        await trio.sleep_until(begun + serial * UPLOAD_EVERY_S)
+        with trio.move_on_at(begun + serial * UPLOAD_EVERY_S):
+            await together.is_over.wait()
+        if together.is_over.is_set():
+            return
         content = make_later_csv(rows, UPLOADED + (serial + 1) * rows)
         view = await engine.client.upload_list(flow, f"mixed{serial}.csv", content)
         together.rows += view.report.accepted
@@ -213,7 +221,7 @@ def make_later_csv(rows: int, first: int) -> bytes:
 
 
 async def _listen(far: FarEnd, together: Together) -> None:
-    while True:
+    while not together.is_over.is_set():
         together.parts.append(await far.measure(MEASURE_S))
 
 
@@ -226,6 +234,7 @@ def _sum_up(
         "triggers_per_s": len(together.latencies_s) / together.took_s,
         "trigger_latency_ms_p99": latencies[len(latencies) * 99 // 100] * 1e3,
         "rows_per_s": together.rows / together.took_s,
+        "dial_begun_per_s": sustained.punctuality.per_s,
         **{f"dial_{name}": value for name, value in sustained.figures().items()},
         "packets_in_time_share": sound["in_time_share"],
         "packets_late_ms_p99": sound["late_ms_p99"],
@@ -236,7 +245,7 @@ def _sum_up(
     }
     floor = {
         "triggers_per_s": alone.triggers_per_s,
-        "dial_cps": alone.calls_per_s,
+        "dial_begun_per_s": alone.calls_per_s,
         "rows_per_s": alone.rows_per_s,
         "readers": float(alone.readers),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from typing import Final
 
 import msgspec
 import trio
+from rich.console import Console
 
+from api.commands import REFUSED, CommandFailed
 from bench import (
     amd,
     busy,
@@ -36,7 +39,7 @@ from bench.live import Display
 from bench.page import make_page
 from bench.recorder import Recorder
 from bench.report import make_console, show_measurements, write_json
-from bench.scenario import Measurement, Scenario, Size, describe_machine
+from bench.scenario import Measurement, NotMeasured, Scenario, Size, describe_machine
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     module.SCENARIO.name: module.SCENARIO
@@ -74,25 +77,53 @@ def run_scenarios(
 ) -> int:
     """Run these scenarios, show what they measured, and write it down where that is asked for; 0 when
     every one of them came to its end. Each round runs all of them, so that what the machine does in one
-    minute does not go into all runs of one scenario."""
+    minute does not go into all runs of one scenario.
+
+    Where one cannot measure, or all are broken off, what was measured until then is shown and written.
+    """
     console = make_console()
     display = Display(console, len(names) * repeat)
     machine = describe_machine()
     runs: dict[str, list[Measurement]] = {name: [] for name in names}
-    for turn in range(repeat):
-        for name in names:
+    code = 0
+    try:
+        for turn, name in itertools.product(range(repeat), names):
             title = f"{name} ({turn + 1} of {repeat})" if repeat > 1 else name
-            measurement = run_scenario(SCENARIOS[name], size, display, title)
-            runs[name].append(msgspec.structs.replace(measurement, machine=machine))
-    measured = [combine(some) for some in runs.values()]
-    show_measurements(console, measured)
+            try:
+                measurement = run_scenario(SCENARIOS[name], size, display, title)
+            except* (NotMeasured, CommandFailed) as failed:
+                code = REFUSED
+                for text in dict.fromkeys(str(one) for one in leaves_of(failed)):
+                    console.print(f"  NOT MEASURED: {text}", soft_wrap=True, markup=False)
+            else:
+                runs[name].append(msgspec.structs.replace(measurement, machine=machine))
+    finally:
+        measured = [combine(some) for some in runs.values() if some]
+        _report(console, measured, json_file, html_file)
+    return code
+
+
+def _report(
+    console: Console,
+    measured: Sequence[Measurement],
+    json_file: Path | None,
+    html_file: Path | None,
+) -> None:
+    if measured:
+        show_measurements(console, measured)
     if json_file is not None:
         write_json(json_file, measured)
         console.print(f"The figures are in {json_file}.", soft_wrap=True)
     if html_file is not None:
         html_file.write_text(make_page(measured), encoding="utf-8")
         console.print(f"The page is {html_file}.", soft_wrap=True)
-    return 0
+
+
+def leaves_of(error: BaseException) -> list[BaseException]:
+    """The error itself, or what nurseries wrapped into it."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in leaves_of(inner)]
 
 
 def run_scenario(scenario: Scenario, size: Size, display: Display, title: str) -> Measurement:

@@ -16,6 +16,10 @@ Points = list[tuple[float, float]]
 """Seconds since the scenario began, and a value."""
 
 
+class NotMeasured(Exception):
+    """A scenario cannot measure here; the text says why."""
+
+
 class Show:
     """Tells whoever watches what is going on."""
 

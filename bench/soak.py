@@ -36,7 +36,6 @@ from bench.installation import (
     make_csv,
     make_flow,
     open_installation,
-    wait_completed,
 )
 from bench.processes import standing_of
 from bench.scenario import Limit, Measurement, Scenario, Show, Size
@@ -56,6 +55,9 @@ WARM_SHARE: Final = 0.25
 """Of the whole time; what is seen in it counts for nothing in any case."""
 JUDGED_CALLS_MIN: Final = 20_000
 """Fewer than these behind the first tell nothing apart from chance: how many calls go on varies."""
+LOOK_S: Final = 0.2
+"""How often a list is asked for that should have ended."""
+READ_EVERY_S: Final = 0.5
 DIDS: Final = 10
 PAGES: Final = ("/v1/lists", "/v1/attempts", "/healthz", "/readyz")
 FIGURES: Final = (
@@ -154,36 +156,49 @@ async def soak(folder: Path, duration_s: float, cps: float, show: Show) -> list[
             dids = {f"+1415555{n:04}": cps / DIDS for n in range(DIDS)}
             flow = await make_flow(engine.client, dids)
             show(f"{cps:g} calls a second for {duration_s:g} s")
+            over = trio.Event()
             async with trio.open_nursery() as load:
-                load.start_soon(_dial, engine, flow, cps)
-                load.start_soon(_read_pages, engine)
+                load.start_soon(_dial, engine, flow, cps, over)
+                load.start_soon(_read_pages, engine, over)
                 looks = await _watch(engine, folder / "data" / DATABASE, duration_s)
-                load.cancel_scope.cancel()
+                over.set()
         nursery.cancel_scope.cancel()
     return looks
 
 
-async def _dial(engine: Installation, flow: str, cps: float) -> None:
-    """Upload list after list, until cancelled: each when the one before is to be dialled, and no sooner than
-    the one before that is over, so that nothing piles up on a machine that does not keep pace."""
+async def _dial(engine: Installation, flow: str, cps: float, over: trio.Event) -> None:
+    """Upload list after list, until it is over: each when the one before is to be dialled, and no sooner than
+    the one before that has ended, so that nothing piles up on a machine that does not keep pace."""
     rows = max(1, int(cps * LIST_S))
     begun = trio.current_time()
     before: str | None = None
     for listed in count(step=rows):
         made = await engine.client.upload_list(flow, f"{listed}.csv", make_csv(rows, first=listed))
-        await trio.sleep_until(begun + (listed + rows) / cps)
-        if before is not None:
-            await wait_completed(engine.client, before)
+        await _wait_over(over, begun + (listed + rows) / cps)
+        while before is not None and not over.is_set():
+            view = await engine.client.get_list(before)
+            if view.counts.completed == view.counts.contacts:
+                break
+            await _wait_over(over, trio.current_time() + LOOK_S)
+        if over.is_set():
+            return
         before = made.id
 
 
-async def _read_pages(engine: Installation) -> None:
-    """Ask for pages as an operator's browser would, until cancelled."""
+async def _read_pages(engine: Installation, over: trio.Event) -> None:
+    """Ask for pages as an operator's browser would, until it is over."""
     headers = {"Authorization": f"Bearer {engine.admin_key}"}
     while True:
         for page in PAGES:
             await engine.client._http.request("GET", engine.url + page, headers=headers)
-            await trio.sleep(0.5)
+            await _wait_over(over, trio.current_time() + READ_EVERY_S)
+            if over.is_set():
+                return
+
+
+async def _wait_over(over: trio.Event, until: float) -> None:
+    with trio.move_on_at(until):
+        await over.wait()
 
 
 async def _watch(engine: Installation, database: Path, duration_s: float) -> list[Look]:

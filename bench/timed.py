@@ -111,6 +111,8 @@ class Punctuality(Struct, frozen=True):
     max_ms: float
     never: int
     """Calls that never began."""
+    per_s: float = 0.0
+    """Calls that began in a second, from the first to the last."""
 
 
 def judge_lateness(due: Mapping[int, float], came: Mapping[int, float]) -> Punctuality:
@@ -119,6 +121,7 @@ def judge_lateness(due: Mapping[int, float], came: Mapping[int, float]) -> Punct
     if not late_ms:
         return Punctuality(len(due), 0.0, 0.0, 0.0, 0.0, len(due))
     in_time = sum(one <= LATE_MS_MAX for one in late_ms)
+    began = sorted(came[number] for number in due if number in came)
     return Punctuality(
         calls=len(due),
         in_time_share=in_time / len(due),
@@ -126,6 +129,7 @@ def judge_lateness(due: Mapping[int, float], came: Mapping[int, float]) -> Punct
         p99_ms=late_ms[len(late_ms) * 99 // 100],
         max_ms=late_ms[-1],
         never=len(due) - len(late_ms),
+        per_s=(len(began) - 1) / max(began[-1] - began[0], 1e-3),
     )
 
 

@@ -30,8 +30,8 @@ CONNECTIONS: Final = 32
 """What the figures are named for that have no number of connections in their name."""
 OTHER_CONNECTIONS: Final[dict[Size, tuple[int, ...]]] = {"quick": (1, 64), "full": (1, 4, 16, 64)}
 WARM_UP: Final = 200
-REQUESTS: Final[dict[Size, int]] = {"quick": 2_000, "full": 40_000}
-BATCHES: Final[dict[Size, int]] = {"quick": 50, "full": 1_000}
+REQUESTS: Final[dict[Size, int]] = {"quick": 2_000, "full": 10_000}
+BATCHES: Final[dict[Size, int]] = {"quick": 50, "full": 250}
 BATCH: Final = 100
 """Contacts of one batch."""
 BATCH_CONNECTIONS: Final = 4

@@ -1,7 +1,8 @@
 """Whether scenarios measure what they say: what is slowed down on purpose shows in its figure, and what is
 slowed beside it in the floor alone.
 
-Those that need an engine share one. Figures are processor time wherever there is one, as other tests run too.
+Those about sound are in `test_measuring_sound.py`, those in which something goes on for a while in
+`test_measuring_long.py`.
 """
 
 from __future__ import annotations
@@ -9,135 +10,24 @@ from __future__ import annotations
 import heapq
 import json
 import os
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from csv import reader as read_csv
 from pathlib import Path
-from queue import SimpleQueue
-from time import process_time
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 
-from adapters.media.listening.listeners import Listening
-from api.client import CallwheelClient
-from bench import dial, feed, intake, listening, recover, sip, sip_caller, stream, trigger, wheel
-from bench.installation import Installation, make_config, make_flow, open_installation
+from bench import dial, feed, intake, recover, sip, sip_caller, stream, trigger, wheel
 from bench.invites import InviteLog, open_busy_callee
-from bench.scenario import Measurement, Show
-from bench.timed import SippLog, open_logging_sipp
 from engine.schedule.wheel import TimerWheel
+from tests.bench.site import QUIET, SLOWED_MIN, Site, burn, check, play_invite
 from tests.bench.slowing import Slower
-from tests.peers import require
 from tests.sizes import size
 
-SLOWED_MIN = 1.5
-"""So many times what it was is slower."""
 LONG = pytest.mark.skipif(size(0, 1) == 0, reason="it starts many processes: make test-long")
-QUIET = Show(lambda line: None)
-
-
-def burn(seconds: float) -> None:
-    """Use the processor."""
-    until = process_time() + seconds
-    while process_time() < until:
-        pass
-
-
-class Site:
-    """An engine in a thread of its own, with a sipp callee, for all tests here."""
-
-    def __init__(self, folder: Path, slower: Slower) -> None:
-        self.folder = folder
-        self.slower = slower
-        self.runs = 0
-        self._said: SimpleQueue[tuple[Installation, int, Path] | BaseException] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        said = self._said.get(timeout=120)
-        if isinstance(said, BaseException):
-            raise said
-        self.engine, self.port, self.log = said
-
-    def _run(self) -> None:
-        async def host() -> None:
-            self._stop = trio.Event()
-            self._token = trio.lowlevel.current_trio_token()
-            path = f"{self.slower.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-            async with open_logging_sipp(self.folder) as (port, log):
-                config = make_config(self.folder / "data", f"sip:127.0.0.1:{port}")
-                async with open_installation(self.folder, config, [("PYTHONPATH", path)]) as engine:
-                    self._said.put((engine, port, log.file))
-                    await self._stop.wait()
-
-        try:
-            trio.run(host)
-        except BaseException as error:
-            self._said.put(error)
-
-    def close(self) -> None:
-        self._token.run_sync_soon(self._stop.set)
-        self._thread.join()
-
-    def lend(self, monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
-        """Have scenarios use this engine, and callers of their own on it, and begin at once."""
-
-        @asynccontextmanager
-        async def lend_installation(*_: Any) -> AsyncIterator[Installation]:
-            client = CallwheelClient(self.engine.url, self.engine.admin_key)
-            yield Installation(self.engine.child, self.engine.url, client, self.engine.admin_key)
-
-        async def lend_flow(client: CallwheelClient, dids: Mapping[str, float], **more: Any) -> str:
-            self.runs += 1
-            own = {f"+1202{self.runs:03}{n:04}": cps for n, cps in enumerate(dids.values())}
-            return await make_flow(client, own, **more)
-
-        @asynccontextmanager
-        async def lend_callee(_: Path) -> AsyncIterator[tuple[int, SippLog]]:
-            yield self.port, SippLog(self.log)
-
-        @asynccontextmanager
-        async def lend_port(_: Path) -> AsyncIterator[int]:
-            yield self.port
-
-        for module in modules:
-            monkeypatch.setattr(module, "open_installation", lend_installation)
-            monkeypatch.setattr(module, "make_flow", lend_flow)
-            for name, value in (
-                ("SETTLE_S", 0.0),
-                ("_open_callee", lend_callee),
-                ("open_callee", lend_port),
-            ):
-                if hasattr(module, name):
-                    monkeypatch.setattr(module, name, value)
-
-
-@pytest.fixture(scope="module")
-def sipp() -> str:
-    return require("sipp", "sip-tester")
-
-
-@pytest.fixture(scope="module")
-def site(sipp: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"), Slower(tmp_path_factory.mktemp("slower")))
-    yield site
-    site.close()
-
-
-@pytest.fixture
-def slower(site: Site, monkeypatch: pytest.MonkeyPatch) -> Slower:
-    path = f"{site.slower.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    monkeypatch.setenv("PYTHONPATH", path)
-    return site.slower
-
-
-def check(figure_slowed: Measurement, floor_slowed: Measurement, name: str) -> None:
-    """Each was slowed once, and shows it beside the run in which the other one was."""
-    assert figure_slowed.metrics[name] > SLOWED_MIN * floor_slowed.metrics[name]
-    assert floor_slowed.floor[name] > SLOWED_MIN * figure_slowed.floor[name]
 
 
 async def test_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,22 +46,6 @@ async def test_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
         figure = await wheel.run("quick", QUIET)
     monkeypatch.setattr(wheel, "heapq", SimpleNamespace(heappush=push, heappop=heapq.heappop))
     check(figure, await wheel.run("quick", QUIET), "schedule_expire_us_1000")
-
-
-async def test_listening(monkeypatch: pytest.MonkeyPatch) -> None:
-    class SlowListening(Listening):
-        def go_on(self, now_ns: int) -> None:
-            burn(2e-4)
-            super().go_on(now_ns)
-
-    monkeypatch.setattr(listening, "STREAMS", 20)
-    monkeypatch.setattr(listening, "TASKS", listening.TASKS[:1])
-    monkeypatch.setattr(listening, "SOUND_S", {"quick": 1})
-    plain = await listening.run("quick", QUIET)
-    monkeypatch.setattr(listening, "Listening", SlowListening)
-    slow = await listening.run("quick", QUIET)
-    name = "nothing_us_per_packet"
-    assert slow.metrics[name] > SLOWED_MIN * plain.metrics[name]
 
 
 async def test_trigger(site: Site, slower: Slower, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +109,6 @@ async def test_dial(
     with slower.over("api"):
         figure = await dial.run("quick", QUIET)
     monkeypatch.setattr(dial, "find_sipp", lambda: slow_sipp)
-    monkeypatch.setattr(dial, "SUSTAINED_FIRST", 2_000_000)
     floor = await dial.run("quick", QUIET)
     check(figure, floor, "cpu_us_per_call")
     for one in (figure, floor):
@@ -287,12 +160,7 @@ async def test_recover(slowed: str, other: str, monkeypatch: pytest.MonkeyPatch)
         await trio.Path(folder / recover.CONFIG).write_text(config)
         if folder.name == folders[slowed]:
             await trio.sleep(0.5)
-        logs[0].take(
-            b"INVITE sip:+14150000001@127.0.0.1 SIP/2.0\r\n"
-            b"From: <sip:%b@127.0.0.1>;tag=1\r\nCall-ID: %b\r\n\r\n"
-            % (recover.DID.encode(), os.urandom(8).hex().encode()),
-            trio.current_time(),
-        )
+        play_invite(logs[0], recover.DID, "+14150000001")
         yield SimpleNamespace(child=SimpleNamespace(pid=os.getpid()), client=None)
 
     async def make_nothing(*_: Any, **more: Any) -> str:
