@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,8 @@ def run_scenarios(
     machine = describe_machine()
     runs: dict[str, list[Measurement]] = {name: [] for name in names}
     code = 0
+    # Who ends us by a signal wants the processes of a scenario ended too, as Ctrl-C does.
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         for turn, name in itertools.product(range(repeat), names):
             title = f"{name} ({turn + 1} of {repeat})" if repeat > 1 else name
@@ -98,6 +101,7 @@ def run_scenarios(
             else:
                 runs[name].append(msgspec.structs.replace(measurement, machine=machine))
     finally:
+        signal.signal(signal.SIGTERM, before)
         measured = [combine(some) for some in runs.values() if some]
         _report(console, measured, json_file, html_file)
     return code

@@ -1,8 +1,8 @@
 """Whether scenarios measure what they say: what is slowed down on purpose shows in its figure, and what is
 slowed beside it in the floor alone.
 
-Those about sound are in `test_measuring_sound.py`, those in which something goes on for a while in
-`test_measuring_long.py`.
+Those about sound are in `test_measuring_sound.py`; those with an engine that is played in virtual time in
+`test_measuring_played.py`; that of `soak` in `test_soak.py`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 import trio
 
-from bench import dial, feed, intake, recover, sip, sip_caller, stream, trigger, wheel
+from bench import campaign, dial, feed, intake, recover, sip, sip_caller, stream, trigger, wheel
 from bench.invites import InviteLog, open_busy_callee
 from engine.schedule.wheel import TimerWheel
-from tests.bench.site import QUIET, SLOWED_MIN, Site, burn, check, play_invite
+from tests.bench.site import QUIET, SLOWED_MIN, Site, burn, check, check_all, play_invite
 from tests.bench.slowing import Slower
 from tests.sizes import size
 
@@ -174,3 +174,11 @@ async def test_recover(slowed: str, other: str, monkeypatch: pytest.MonkeyPatch)
     name = "start_to_invite_s"
     assert getattr(measured, slowed)[name] >= 0.5
     assert getattr(measured, other)[name] < getattr(measured, slowed)[name]
+
+
+async def test_campaign(slower: Slower, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "SIZES", {"quick": 10})
+    plain = await campaign.run("quick", QUIET)
+    with slower.over("bench.campaign"), slower.hoarding("bench.campaign"):
+        slow = await campaign.run("quick", QUIET)
+    check_all(slow.metrics, plain.metrics, "day_cpu_s", "cpu_us_per_attempt", "memory_mb")
