@@ -184,6 +184,7 @@ def test_a_dropped_list_is_reviewed_called_and_its_results_are_downloaded(
         "1on the do-not-call list: 1 person will be skipped",
         "United States 40",
         "All of them at once.",
+        ", between ",
         "What holds it back most: ",
     ):
         expect(review).to_contain_text(told)
@@ -241,6 +242,8 @@ def test_a_list_is_watched_paused_resumed_and_canceled_by_keyboard(
     button(page, "Pause").press("Enter")
     expect(button(page, "Resume")).to_be_focused()
     expect(page.get_by_text(re.compile("^[0-9]+ wait, as the list is paused$"))).to_be_visible()
+    button(page, "When does it end?").press("Enter")
+    expect(page.get_by_text(re.compile("^About .*, between .* and "))).to_be_visible()
     look_around(tab)
     other.go(page.url.partition("#/")[2], "customers-june.csv")
     expect(other.page.locator(".page-head .pill")).to_have_text("paused")
