@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from engine.dial.trunk import TrunkSettings
+from engine.forecaster import Installation
+from engine.ports.workers import WorkerFailed
 from tests.api.http.world import World
 
 
@@ -33,6 +38,22 @@ async def test_forecasts_of_all_accounts_together_leave_workers_to_lists(world: 
     with world.engine.forecaster._taken("acc_2"):
         busy = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
     assert busy.problem == (429, "forecast_busy")
+
+
+async def test_a_forecast_that_is_not_made_in_time_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take_too_long(*_args: object) -> bytes:
+        raise WorkerFailed
+
+    call_list = await world.make_list(await world.make_flow())
+    path = f"/v1/lists/{call_list}/forecast"
+    forecaster = world.engine.forecaster
+    forecaster.installation = Installation(10, 10, (), (TrunkSettings("main", 10, 10),), (), None)
+    monkeypatch.setattr(forecaster._workers, "run", take_too_long)
+    reply = await world.client("viewer").post(path)
+    assert reply.problem == (503, "busy")
+    assert reply.json["detail"].startswith("The forecast was not made in time")
 
 
 async def test_a_list_with_nothing_left_has_ended_whatever_its_flow_lacks(world: World) -> None:

@@ -1,40 +1,80 @@
-"""Forecasts of lists of any length: in steps that are shorter than calls, or longer."""
+"""Forecasts of lists of any length: steps are shorter than calls, or longer."""
 
 from __future__ import annotations
 
 import pytest
 
+from engine.dial.trunk import TrunkSettings
 from engine.forecast.alone import narrowed
-from engine.forecast.case import Behaviour, Case, Cohort, Ending, Group, Limit, Rate
+from engine.forecast.case import Behaviour, Case, Cohort, Ending
 from engine.forecast.chance import AROUND_S, Seeded
 from engine.forecast.making import CallingFlow, Installation, Waiting, make_case
-from engine.forecast.runs import STEPS_MAX, step_of, tell
-from engine.forecast.simulate import Simulation
+from engine.forecast.runs import STEPS_MAX, step_of
+from engine.forecast.simulate import Happened, Simulation
 from engine.model import FlowSettings
-from tests.engine.made import EPOCH, HOME_RULES, account, flow
+from tests.engine.made import EPOCH, HOME_RULES, account, did, flow
 
-CHANNELS = 12
+INSTALLATION = Installation(10_000, 1_000, (), (TrunkSettings("main", 10_000, 1_000),), (), None)
 EFFORT_MAX = 30_000
 """Of one run, however long the list: about a third of a second."""
+LENGTHS_S = (2.0, 4.0, 9.0, 25.0)
+MEAN_S = sum(LENGTHS_S) / len(LENGTHS_S) + AROUND_S
 
 
-def behaviour_of(*holds_s: float) -> Behaviour:
-    """Everybody answers, and each length is as likely."""
-    return Behaviour((Ending("answered", 1.0, holds_s),), is_exact=True)
+def case_of(contacts: int, *, dids: int, cps: float, channels: int, lines: int | None) -> Case:
+    """People who all answer, called once each from such DIDs by a flow with so many lines of its own."""
+    numbers = [did(number=f"+1415555{n:04}", cps=cps, channels=channels) for n in range(dids)]
+    settings = FlowSettings(attempts_max=1, channels=lines)
+    one_flow = flow(dids=tuple(one.number for one in numbers), settings=settings)
+    behaviour = Behaviour((Ending("answered", 1.0, LENGTHS_S),), is_exact=True)
+    flows = [CallingFlow(one_flow, behaviour)]
+    lists = [Waiting(one_flow.id, (Cohort(EPOCH, contacts),))]
+    case = make_case(EPOCH, account(rules=HOME_RULES), INSTALLATION, flows, lists, numbers)
+    assert case is not None
+    return case
 
 
-def case_of(contacts: int, limit: Limit, behaviour: Behaviour, dids: int = 1) -> Case:
-    """People with one number each, who are called from such DIDs."""
-    installation = Installation(10_000, 1_000, (), (), (), None)
-    settings = FlowSettings(attempts_max=1)
-    waiting = Waiting("flw_1", (Cohort(EPOCH, contacts),))
-    case = make_case(
-        EPOCH,
-        account(rules=HOME_RULES),
-        installation,
-        [CallingFlow(flow(settings=settings), behaviour)],
-        [waiting],
-        [],
-    )
-    assert case is None, "there is no trunk yet"
-    raise AssertionError(limit, dids)
+def let_happen(case: Case) -> Happened:
+    """One run of it."""
+    return Simulation(case, Seeded(1), step_of(case), STEPS_MAX).run()
+
+
+@pytest.mark.parametrize("contacts", [2_000, 20_000, 200_000])
+def test_lines_carry_as_many_calls_in_long_steps_as_in_short_ones(contacts: int) -> None:
+    """Steps are of 2 s, of 20 s and of a minute here, and calls of 10 s."""
+    happened = let_happen(case_of(contacts, dids=20, cps=2, channels=30, lines=12))
+    by_hand_s = contacts * MEAN_S / 12
+    assert happened.ended_s == pytest.approx(by_hand_s, rel=0.03)
+    assert happened.attempts == contacts
+
+
+@pytest.mark.parametrize("contacts", [2_000, 200_000])
+def test_a_pace_lets_as_many_calls_go_in_long_steps_as_in_short_ones(contacts: int) -> None:
+    happened = let_happen(case_of(contacts, dids=10, cps=1, channels=1_000, lines=None))
+    assert happened.ended_s == pytest.approx(contacts / 10 * 1.02, rel=0.03, abs=25.0)
+
+
+def test_a_run_takes_no_more_for_a_long_list_than_for_a_short_one() -> None:
+    """Both are done within a day."""
+    efforts = [
+        let_happen(case_of(contacts, dids=20, cps=2, channels=30, lines=120)).effort
+        for contacts in (20_000, 200_000)
+    ]
+    assert max(efforts) < EFFORT_MAX
+
+
+@pytest.mark.parametrize(
+    ("channels", "share", "is_by_channels"),
+    [(1, 1.0, True), (5, 0.98, True), (10, 0.88, False), (40, 1.0, False)],
+)
+def test_a_did_whose_pace_and_channels_carry_alike_is_narrowed(
+    channels: int, share: float, is_by_channels: bool
+) -> None:
+    """Of ten seconds a call, and a call in 1.02 seconds, ten channels carry as much as the pace lets go."""
+    case = case_of(100, dids=4, cps=1, channels=channels, lines=None)
+    (before,), (after,) = case.groups, narrowed(case).groups
+    of_channels = (after.limit.channels or 0.0) / (before.limit.channels or 1.0)
+    of_pace = (before.limit.rates[0].per_s + 0.02) / (after.limit.rates[0].per_s + 0.02)
+    narrower, other = (of_channels, of_pace) if is_by_channels else (of_pace, of_channels)
+    assert narrower == pytest.approx(share, abs=0.03)
+    assert other == pytest.approx(1.0)
