@@ -29,13 +29,16 @@ from tests.adapters.media.callee import HOST, Callee, open_callee
 from tests.adapters.media.planes import running_plane
 from tests.adapters.media.sounds import Samples, silence, syllables, through_g711, tone, voice
 from tests.adapters.media.test_plane_hears import key
+from tests.sizes import size
 
 EVENT = 101
 ALL_KEYS = "".join(KEYS)
 
 
-@pytest.fixture(params=["fastest", "sockets"])
+@pytest.fixture(params=["fastest", "sockets"][: size(1, 2)])
 async def plane(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RtpMediaPlane]:
+    """What is made of sound is the same whichever way it came: `test_plane_hears` and `sockets/test_ways`
+    have both."""
     settings = PlaneSettings(way=request.param)
     async with running_plane(tmp_path, settings, recordings=tmp_path) as one:
         yield one
