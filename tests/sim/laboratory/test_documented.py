@@ -58,3 +58,27 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) -> Non
 def test_pytest_finds_it_where_callwheel_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"]["pytest11"] == {"callwheel": "sim.pytest_plugin"}
+
+
+def test_fixtures_of_ones_own_go_before_ours_and_ours_still_work_under_their_long_names(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n\n\n"
+        "@pytest.fixture\ndef engine():\n    return 'sqlite://'\n\n\n"
+        "@pytest.fixture\ndef carrier():\n    return 'DHL'\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "test_theirs.py").write_text(
+        "def test_theirs(engine, carrier):\n"
+        "    assert (engine, carrier) == ('sqlite://', 'DHL')\n\n\n"
+        "def test_ours_beside_them(carrier, callwheel_engine, callwheel_carrier):\n"
+        "    callwheel_carrier.is_busy('+14155550123', times=9)\n"
+        "    nodes = {'a': {'type': 'hangup'}}\n"
+        "    flow = callwheel_engine.flow({'start': 'a', 'nodes': nodes})\n"
+        "    called = callwheel_engine.call(flow, ['+14155550123'])\n"
+        "    assert called.dispositions == {'busy': 1}\n",
+        encoding="utf-8",
+    )
+    done = run_pytest(tmp_path, *PLUGIN)
+    assert done.returncode == 0, done.stdout + done.stderr
