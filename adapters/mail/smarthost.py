@@ -23,6 +23,8 @@ TIMEOUT_S: Final = 30.0
 """For each step of the conversation."""
 THREADS_MAX: Final = 4
 DETAIL_LENGTH_MAX: Final = 300
+LOGIN_CODES: Final = frozenset({530, 534, 535, 538})
+"""Refusals of whoever is not logged in as the server wants it (RFC 4954 §6)."""
 
 Encryption = Literal["offered", "required", "off"]
 
@@ -99,7 +101,8 @@ def _send(settings: SmarthostSettings, letter: Letter) -> None:
         raise _refused(code, text) from error
     except smtplib.SMTPResponseException as error:
         # One who does not let us in may do so when somebody has mended the configuration.
-        is_ours = isinstance(error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError)
+        of_us = smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError | smtplib.SMTPHeloError
+        is_ours = isinstance(error, of_us) or error.smtp_code in LOGIN_CODES
         raise _refused(error.smtp_code, error.smtp_error, never_final=is_ours) from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
         reason = str(error) or type(error).__name__
