@@ -217,22 +217,37 @@ class _AttemptRunner:
 
     async def _follow(self, call: Call) -> tuple[Ended, Ending]:
         """Dial at the permitted moment, and stay with the call until it is over."""
-        dialed = False
+        live = self._live
         try:
-            with self._live.scope:
-                await _sleep_until(self._assignment.permit.at)
-                if self._may_leave():
-                    self._dial(call)
-                    dialed = True
-                    return await self._hear_out(call)
+            ended = await self._reach(call)
+            if ended is None and self._attempt.status == "in-progress":
+                ended = await self._converse(call)
+            if ended is not None:
+                return ended, "the call ended"
+            ending: Ending = "ring time-out"
+            if live.is_broken_off:
+                ending = "canceled" if live.is_canceled else "shutdown"
         finally:
             # Nobody takes it back any more, and an engine that stops does not wait for what only ends.
-            self._services.live.dismiss(self._live)
-        if not dialed:
-            raise _NotDialed
+            self._services.live.dismiss(live)
         call.hang_up()
-        ended = await call.wait_ended()
-        return ended, "canceled" if self._live.is_canceled else "shutdown"
+        return await call.wait_ended(), ending
+
+    async def _reach(self, call: Call) -> Ended | None:
+        """Dial, and wait until the callee answers; the end of the call where that comes first. Raises
+        `_NotDialed`."""
+        is_dialed = False
+        with self._live.scope as scope:
+            await _sleep_until(self._assignment.permit.at)
+            if self._may_leave():
+                self._dial(call)
+                is_dialed = True
+                settings = self._assignment.flow.settings
+                scope.deadline = trio.current_time() + settings.ring_timeout_s
+                return await self._hear_out(call)
+        if not is_dialed:
+            raise _NotDialed
+        return None
 
     def _may_leave(self) -> bool:
         """Everything is ready: whether nothing has come between."""
@@ -249,37 +264,36 @@ class _AttemptRunner:
             # A fault in dialling does not undo that it may have left.
             self._assignment.permit.mark_sent(trio.current_time())
 
-    async def _hear_out(self, call: Call) -> tuple[Ended, Ending]:
-        settings = self._assignment.flow.settings
-        with trio.move_on_after(settings.ring_timeout_s):
-            while True:
-                match await call.next_progress():
-                    case Ringing():
-                        self._assignment.call.note_answer(trio.current_time())
-                        self._advance("ringing", "attempt.ringing")
-                    case Answered():
-                        self._assignment.call.note_answer(trio.current_time())
-                        self._advance("answered", "attempt.answered")
-                        break
-                    case Ended() as ended:
-                        return ended, "the call ended"
-        if self._attempt.status != "in-progress":
-            call.hang_up()
-            return await call.wait_ended(), "ring time-out"
-        return await self._converse(call), "the call ended"
+    async def _hear_out(self, call: Call) -> Ended | None:
+        """Until it is answered; its end where that comes first."""
+        while True:
+            match await call.next_progress():
+                case Ringing():
+                    self._assignment.call.note_answer(trio.current_time())
+                    self._advance("ringing", "attempt.ringing")
+                case Answered():
+                    self._assignment.call.note_answer(trio.current_time())
+                    self._advance("answered", "attempt.answered")
+                    return None
+                case Ended() as ended:
+                    return ended
 
-    async def _converse(self, call: Call) -> Ended:
-        self._conversation = Conversation(
-            self._services.conversations,
-            self._assignment.flow,
-            self._definition,
-            self._contact,
-            self._attempt,
-            call,
-            self._page,
-            self.names,
-        )
-        return await self._conversation.hold()
+    async def _converse(self, call: Call) -> Ended | None:
+        """Until the call is over; None where it lasts too long, or is broken off."""
+        settings = self._assignment.flow.settings
+        with self._live.go_on(trio.current_time() + settings.call_max_s):
+            self._conversation = Conversation(
+                self._services.conversations,
+                self._assignment.flow,
+                self._definition,
+                self._contact,
+                self._attempt,
+                call,
+                self._page,
+                self.names,
+            )
+            return await self._conversation.hold()
+        return None
 
     def _as_it_stands(self) -> Attempt:
         """The attempt with everything that was noted on it."""

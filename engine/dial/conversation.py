@@ -119,7 +119,7 @@ class Conversation:
         """When the callee hung up, where the flow went on after that; seconds since the epoch."""
 
     async def hold(self) -> Ended:
-        """See the call through. It is over when this returns."""
+        """See the call through. It is over when this returns; whoever cancels it hangs up."""
         ended = await self._go_through()
         if ended is None:
             self._call.hang_up()
@@ -154,10 +154,9 @@ class Conversation:
     async def _go_through(self) -> Ended | None:
         """The end of the call where the callee brought it about."""
         try:
-            with trio.move_on_after(self._flow.settings.call_max_s):
-                if await self._listen():
-                    await self._bring_agent()
-                    await run_flow(self._talk)
+            if await self._listen():
+                await self._bring_agent()
+                await run_flow(self._talk)
         except CallEnded as error:
             return error.ended
         except Exception:

@@ -33,9 +33,24 @@ class LiveCall:
         self.status = status
         """Of its attempt."""
         self.scope = trio.CancelScope()
-        """In which it is followed, or will be."""
+        """In which it is followed, or will be; its deadline is that of whatever is waited for."""
+        self.is_broken_off = False
+        """Whether it is to end, whatever it has come to."""
         self.is_canceled = False
         """Whether it was taken back for good, its contact with it."""
+
+    def break_off(self) -> None:
+        """It is to end."""
+        self.is_broken_off = True
+        self.scope.cancel()
+
+    def go_on(self, deadline: float) -> trio.CancelScope:
+        """The scope in which it is followed from now on, until a moment; what was waited for until now has
+        come, perhaps with the deadline of that."""
+        self.scope = trio.CancelScope(deadline=deadline)
+        if self.is_broken_off:
+            self.scope.cancel()
+        return self.scope
 
 
 class LiveAttempts:
@@ -58,7 +73,7 @@ class LiveAttempts:
         """A call is about to be made; `dismiss` ends that."""
         self._calls[call] = None
         if self._broken_off:
-            call.scope.cancel()
+            call.break_off()
 
     def dismiss(self, call: LiveCall) -> None:
         """A call is over, as far as it can be taken back; does nothing the second time."""
@@ -101,17 +116,17 @@ class LiveAttempts:
         """End every call, and each that begins from now on."""
         self._broken_off = True
         for call in self._calls:
-            call.scope.cancel()
+            call.break_off()
 
     def break_off_account(self, account: str) -> None:
         """End every call of an account that goes on."""
         for call in self._calls:
             if account in call.parties:
-                call.scope.cancel()
+                call.break_off()
 
     def take_back(self, party: str, order: Order) -> None:
         """Take back what has not got far enough of a list, a flow or an account, by its id."""
         for call in self._calls:
             if party in call.parties and call.status in TAKEN_BACK[order]:
                 call.is_canceled |= order == "canceled"
-                call.scope.cancel()
+                call.break_off()
