@@ -30,6 +30,7 @@ from engine.dial.blockers import (
 from engine.dial.clearance import clear
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.limits import Block, Limits, limits_of_did
+from engine.dial.line import Patience
 from engine.dial.mailbox import Mailbox
 from engine.dial.route import Route
 from engine.dial.turns import URGENT, Claimant, Turns
@@ -207,11 +208,15 @@ class DidActor:
     async def _wait_out(self, block: Block, now: float, rank: int, claimant: Claimant) -> bool:
         """Wait for a block's end in the place of a contact of this rank; False where an urgent one came
         before."""
-        with trio.CancelScope() as scope:
-            self._mail.on_urgent = None if rank == URGENT else scope.cancel
-            await _wait_out(block, now, PATIENCE_S, claimant)
+        if block.line is None:
+            # No trunk is up, for nobody: an urgent one that comes meanwhile waits for that as well.
+            await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))
+            return True
+        patience = Patience(PATIENCE_S)
+        self._mail.on_urgent = None if rank == URGENT else patience.give_up
+        await block.line.wait_turn(patience, claimant)
         self._mail.on_urgent = None
-        return not scope.cancelled_caught
+        return not patience.is_over
 
     def _return_mail(self, services: AttemptServices) -> set[str]:
         """Give what lies in the mailbox back to the scheduler; the flows that it is of."""
@@ -373,13 +378,6 @@ def _is_long(block: Block, now: float) -> bool:
     if block.line is None:
         return True
     return math.isfinite(block.until) and block.until - now > PATIENCE_S
-
-
-async def _wait_out(block: Block, now: float, patience_s: float, claimant: Claimant) -> None:
-    if block.line is not None:
-        await block.line.wait_turn(patience_s, claimant)
-    else:
-        await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))
 
 
 async def _rest_out(block: Block, now: float) -> None:

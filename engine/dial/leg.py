@@ -25,6 +25,7 @@ from engine.dial.did import DidActor
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.lifecycle import outcome_of
 from engine.dial.limits import Block
+from engine.dial.line import Patience
 from engine.dial.presentation import present
 from engine.dial.stall import tell_trunk_of_leg
 from engine.disposition import Disposition, Outcome
@@ -170,7 +171,7 @@ async def _wait_clearance(
         with trio.move_on_after(min(CHECK_S, left_s)):
             if soonest.line is None:
                 await trio.sleep_forever()
-            await soonest.line.wait_turn(left_s)
+            await soonest.line.wait_turn(Patience(left_s))
 
 
 class _LegRunner:

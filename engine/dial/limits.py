@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import trio
 from msgspec import Struct
 
-from engine.dial.line import SECOND_LEG, FairLine, is_long
+from engine.dial.line import SECOND_LEG, FairLine, Patience, is_long
 from engine.dial.turns import Claimant
 from engine.dial.windows import Pacer, SlidingWindow, Slot, mark_sent, window_for_cps
 from engine.model import AccountRules, BlockerCode, Cap, FlowSettings
@@ -31,10 +31,10 @@ class Line(Protocol):
     """Something that calls wait for, by turns."""
 
     async def wait_turn(
-        self, patience_s: float = math.inf, claimant: Claimant = SECOND_LEG
+        self, patience: Patience | None = None, claimant: Claimant = SECOND_LEG
     ) -> None:
-        """Return when a call may get its slot and it is this claimant's turn; or when it is known that the
-        wait is longer than `patience_s`. Nothing is taken: the caller takes it before its next
+        """Return when a call may get its slot and it is this claimant's turn; or when their patience
+        ends. Nothing is taken: the caller takes it before its next
         checkpoint."""
 
     async def wait_eased(self, until: float) -> None:
@@ -148,10 +148,10 @@ class Limits:
         self._eased.unpark_all()
 
     async def wait_turn(
-        self, patience_s: float = math.inf, claimant: Claimant = SECOND_LEG
+        self, patience: Patience | None = None, claimant: Claimant = SECOND_LEG
     ) -> None:
         """As `Line` has it."""
-        await self._line.wait(claimant, patience_s, self._wait_until)
+        await self._line.wait(claimant, patience or Patience(), self._wait_until)
 
     async def wait_eased(self, until: float) -> None:
         """As `Line` has it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -19,15 +19,34 @@ Doorman = Callable[[float, float], float | None]
 moment makes it wait until then, or until something changes."""
 
 
-class _Place:
+class Patience:
+    """How long somebody waits in line. One for each wait."""
+
+    def __init__(self, longest_s: float = math.inf) -> None:
+        self.longest_s = longest_s
+        """They do not wait where it is known to take longer."""
+        self.is_over = False
+        """Whether they gave up before their turn."""
+        self.pause = trio.CancelScope()
+        """In which they wait: until the doorman's moment where they are the first, and until they are told
+        else. The line's."""
+
+    def give_up(self) -> None:
+        """Wait no more."""
+        self.is_over = True
+        self.pause.cancel()
+
+
+class _Place(NamedTuple):
     """Of one that waits in line."""
 
-    def __init__(self, claimant: Claimant, patience_s: float, doorman: Doorman) -> None:
-        self.claimant = claimant
-        self.patience_s = patience_s
-        self.doorman = doorman
-        self.pause = trio.CancelScope()
-        """In which it waits: until the doorman's moment where it is the first, and until it is told else."""
+    claimant: Claimant
+    patience: Patience
+    doorman: Doorman
+
+    def ask(self) -> float | None:
+        """As `Doorman`."""
+        return self.doorman(trio.current_time(), self.patience.longest_s)
 
 
 class FairLine:
@@ -43,31 +62,32 @@ class FairLine:
         if not self._places:
             return
         first = self._find_first()
-        until = first.doorman(trio.current_time(), first.patience_s)
+        until, pause = first.ask(), first.patience.pause
         if until is None:
-            first.pause.cancel()
-        elif until != first.pause.deadline:
-            first.pause.deadline = until
+            pause.cancel()
+        elif until != pause.deadline:
+            pause.deadline = until
 
-    async def wait(self, claimant: Claimant, patience_s: float, doorman: Doorman) -> None:
+    async def wait(self, claimant: Claimant, patience: Patience, doorman: Doorman) -> None:
         """Return, to be gone before the next checkpoint, when the doorman lets the first in the line go on
-        and this is it."""
-        place = _Place(claimant, patience_s, doorman)
+        and this is it; or when it gives up."""
+        place = _Place(claimant, patience, doorman)
         self._join(place)
         try:
-            while (until := self._ask(place)) is not None:
-                place.pause = trio.CancelScope(deadline=until)
-                with place.pause:
+            while not patience.is_over:
+                until = self._ask(place)
+                if until is None:
+                    self._turns.charge(claimant, {one.rank for one in self._places})
+                    return
+                patience.pause = trio.CancelScope(deadline=until)
+                with patience.pause:
                     await trio.sleep_forever()
-            self._turns.charge(claimant, {one.rank for one in self._places})
         finally:
             self._leave(place)
 
     def _ask(self, place: _Place) -> float | None:
         """As `Doorman`; whoever is not the first waits to be told."""
-        if self._find_first() is not place:
-            return math.inf
-        return place.doorman(trio.current_time(), place.patience_s)
+        return place.ask() if self._find_first() is place else math.inf
 
     def _join(self, place: _Place) -> None:
         self._places.setdefault(place.claimant, deque()).append(place)

@@ -15,7 +15,7 @@ import trio
 from msgspec import Struct
 
 from engine.dial.limits import LEAD_S, Block
-from engine.dial.line import SECOND_LEG, FairLine, is_long
+from engine.dial.line import SECOND_LEG, FairLine, Patience, is_long
 from engine.dial.trunk import Trunk
 from engine.dial.turns import Claimant
 
@@ -103,10 +103,10 @@ class Route:
         return None if len(down) < len(blocks) else min(down, key=lambda block: block.until)
 
     async def wait_turn(
-        self, patience_s: float = math.inf, claimant: Claimant = SECOND_LEG
+        self, patience: Patience | None = None, claimant: Claimant = SECOND_LEG
     ) -> None:
         """As `engine.dial.limits.Line` has it. Returns too when no trunk is up."""
-        await self._line.wait(claimant, patience_s, self._wait_until)
+        await self._line.wait(claimant, patience or Patience(), self._wait_until)
 
     async def wait_eased(self, until: float) -> None:
         """As `engine.dial.limits.Line` has it. It returns before, as a trunk may have come up."""

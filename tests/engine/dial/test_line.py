@@ -7,7 +7,7 @@ from math import inf
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from engine.dial.line import FairLine
+from engine.dial.line import FairLine, Patience
 from engine.dial.turns import Claimant
 
 NORMAL, URGENT = Claimant("flw_1", 2), Claimant("flw_2", 0)
@@ -40,7 +40,7 @@ async def test_nobody_is_woken_who_must_go_on_waiting(autojump_clock: MockClock)
     left_at: list[float] = []
 
     async def wait() -> None:
-        await line.wait(NORMAL, inf, gate.ask)
+        await line.wait(NORMAL, Patience(), gate.ask)
         left_at.append(trio.current_time())
 
     begun = trio.current_time()
@@ -62,7 +62,7 @@ async def test_whoever_goes_before_others_is_let_go_first_and_the_next_one_after
     went: list[str] = []
 
     async def wait(claimant: Claimant) -> None:
-        await line.wait(claimant, inf, gate.ask)
+        await line.wait(claimant, Patience(), gate.ask)
         went.append(claimant.flow)
         gate.opens_at = trio.current_time() + 10
 
@@ -81,7 +81,7 @@ async def test_the_next_one_is_let_go_when_the_first_gives_up(autojump_clock: Mo
 
     async def wait(claimant: Claimant, patience_s: float) -> None:
         with trio.move_on_after(patience_s):
-            await line.wait(claimant, inf, gate.ask)
+            await line.wait(claimant, Patience(), gate.ask)
             went.append(trio.current_time())
 
     begun = trio.current_time()
@@ -89,3 +89,20 @@ async def test_the_next_one_is_let_go_when_the_first_gives_up(autojump_clock: Mo
         nursery.start_soon(wait, URGENT, 5)
         nursery.start_soon(wait, NORMAL, 50)
     assert went == [begun + 10]
+
+
+async def test_whoever_gives_up_goes_at_once_and_takes_no_turn(autojump_clock: MockClock) -> None:
+    line, gate, patience = FairLine(), Gate(trio.current_time() + 10), Patience()
+
+    async def wait() -> None:
+        await line.wait(NORMAL, patience, gate.ask)
+
+    begun = trio.current_time()
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.sleep(1)
+            patience.give_up()
+    assert patience.is_over
+    await line.wait(URGENT, Patience(), gate.ask)
+    assert trio.current_time() == begun + 10
