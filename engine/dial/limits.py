@@ -33,9 +33,9 @@ class Line(Protocol):
     async def wait_turn(
         self, patience: Patience | None = None, claimant: Claimant = SECOND_LEG
     ) -> None:
-        """Return when a call may get its slot and it is this claimant's turn; or when their patience
-        ends. Nothing is taken: the caller takes it before its next
-        checkpoint."""
+        """Return when a call may get its slot and it is this claimant's turn; or when they give up, or it is
+        known that they would have to wait for longer than they want. Nothing is taken: the caller takes it
+        before its next checkpoint."""
 
     async def wait_eased(self, until: float) -> None:
         """Return at a moment, or when other limits were set; it is nobody's turn for that."""
