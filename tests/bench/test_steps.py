@@ -10,4 +10,4 @@ def test_a_call_costs_its_did_one_step_and_its_attempt_no_more_than_its_waits() 
     assert 1.0 <= steps.by_task["DID"] <= 1.5
     # Six of them are the simulated network's and the store's.
     assert 10.0 <= steps.by_task["attempt"] <= 12.0
-    assert steps.scopes <= 9.0
+    assert steps.scopes <= 6.5
