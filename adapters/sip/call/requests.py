@@ -30,6 +30,9 @@ from adapters.sip.wire.message import Response, compose
 DATAGRAM_MAX = 1300
 """A longer request could be cut into fragments on its way (RFC 3261 §18.1.1)."""
 
+_LINGERING = ("completed", "accepted")
+"""States of a client's transaction in which it does nothing more of itself but end."""
+
 
 class Parties(Struct, frozen=True, gc=False):
     """Who calls whom, in the bytes of one call's messages."""
@@ -128,6 +131,16 @@ class Requester:
         if is_any_over:
             self.exchanges = [e for e in self.exchanges if not e.transaction.is_over]
         return wake
+
+    def lingers_until(self) -> float:
+        """When the last of its transactions ends, where all of them but wait for repetitions of the response
+        that they have had; `-inf` where one has more to do."""
+        until = -inf
+        for exchange in self.exchanges:
+            if exchange.transaction.state not in _LINGERING:
+                return -inf
+            until = max(until, exchange.transaction.expires_at)
+        return until
 
     def forget_all(self) -> None:
         """Give everything up, and answer nothing any more."""

@@ -236,6 +236,9 @@ class OutboundCall:
     def _settle(self, now: float) -> None:
         """Forget what is over, and say when to be woken."""
         wake = min(self._deadline, self._requester.forget_over())
+        if self.state == "ended":
+            # All that is left is to be forgotten, which is done once and not for each transaction.
+            wake = min(self._deadline, max(wake, self._requester.lingers_until()))
         if self._answerer is not None:
             wake = min(wake, self._answerer.next_wake)
         if self.state == "answered" and self._timer.interval_s:

@@ -402,6 +402,32 @@ def test_waking_too_early_does_nothing() -> None:
     assert lineup.datagrams() == []
 
 
+def test_a_call_that_is_over_is_looked_at_once_more_when_nothing_can_come_of_it_any_more() -> None:
+    lineup = Lineup()
+    call, _ = lineup.answer()
+    lineup.hang_up(call)
+    (bye,) = lineup.requests()
+    assert call.next_wake == lineup.now + 0.5  # Timer E
+    lineup.respond(bye, 200)
+    # Timer K is not waited for: what it would end may as well end with the INVITE, by Timer M.
+    assert call.next_wake == lineup.now + 32.0
+    lineup.wait(32.0)
+    assert (lineup.core.statistics().calls_kept, lineup.core.next_wake()) == (0, inf)
+
+
+def test_a_late_answer_of_another_is_still_ended_when_the_call_is_over() -> None:
+    lineup = Lineup()
+    call, invite = lineup.answer()
+    lineup.hang_up(call)
+    (bye,) = lineup.requests()
+    lineup.respond(bye, 200)
+    lineup.respond(invite, 200, tag=b"other", headers=(CONTACT, SDP_TYPE), body=answer_sdp())
+    assert lineup.methods() == [b"ACK", b"BYE"]
+    assert call.next_wake == lineup.now + 0.5
+    lineup.wait(0.5)
+    assert lineup.methods() == [b"BYE"]
+
+
 def test_more_calls_than_the_bound_cannot_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.sip.core.CALLS_MAX", 2)
     lineup = Lineup()
