@@ -122,7 +122,7 @@ class Forecaster:
         is_paused: bool = False,
     ) -> Forecast:
         contacts = sum(one.count for one in waiting.cohorts)
-        behaviour, rates_from, seen = await self._behaviour_of(flow, stated)
+        behaviour, rates_from, seen = await self._behaviour_of(flow, stated, now)
         account = await self._store.get_account(flow.account)
         assert account is not None, "a flow has its account"
         assumes = [ASSUMES, FROM[rates_from]]
@@ -144,12 +144,15 @@ class Forecaster:
         told = msgspec.msgpack.decode(encoded, type=Told)
         return _to_forecast(told, now, contacts, said, rates_from, seen)
 
-    async def _behaviour_of(self, flow: Flow, stated: Stated) -> tuple[Behaviour, RatesFrom, int]:
-        seen = await self._store.seen_calls(flow.account, flow.id, SEEN_MAX)
+    async def _behaviour_of(
+        self, flow: Flow, stated: Stated, now: float
+    ) -> tuple[Behaviour, RatesFrom, int]:
+        seen = await self._store.seen_calls(flow.account, flow.id, now, SEEN_MAX)
         found = seen_behaviour(seen, flow.settings.ring_timeout_s)
+        ended = sum(one.disposition is not None for one in seen)
         if stated.says_something:
-            return stated_behaviour(stated, found), "stated", len(seen)
-        return found, "seen" if len(seen) >= SEEN_LEAST else "usual", len(seen)
+            return stated_behaviour(stated, found), "stated", ended
+        return found, "seen" if ended >= SEEN_LEAST else "usual", ended
 
     async def _add_rivals(
         self,
@@ -172,7 +175,7 @@ class Forecaster:
                 other = await self._store.get_flow(one.account, one.flow)
                 known[one.flow] = other if other and _calls_beside(other, flow) else None
                 if known[one.flow] is not None and other is not None:
-                    behaviour, _, _ = await self._behaviour_of(other, Stated())
+                    behaviour, _, _ = await self._behaviour_of(other, Stated(), now)
                     flows.append(CallingFlow(other, behaviour))
             if known[one.flow] is None:
                 continue

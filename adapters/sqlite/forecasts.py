@@ -24,10 +24,10 @@ OPEN_ROWS: Final = (
     "WHERE c.list = ?1 AND c.state = 'open' AND c.row % ?2 = 0"
 )
 SEEN: Final = (
-    "SELECT t.disposition, t.ended_at - t.initiated_at FROM attempts t "
-    "WHERE t.flow = (SELECT f.n FROM flows f JOIN accounts a ON a.n = f.account "
-    "WHERE f.id = ? AND a.id = ?) AND t.ended_at IS NOT NULL AND t.disposition IS NOT NULL "
-    "AND t.disposition NOT IN ('canceled', 'unknown') ORDER BY t.id DESC LIMIT ?"
+    "SELECT iif(t.ended_at IS NULL, NULL, t.disposition), coalesce(t.ended_at, ?) - t.initiated_at "
+    "FROM attempts t WHERE t.flow = (SELECT f.n FROM flows f JOIN accounts a ON a.n = f.account "
+    "WHERE f.id = ? AND a.id = ?) AND (t.ended_at IS NULL OR t.disposition NOT IN ('canceled', 'unknown')) "
+    "ORDER BY t.id DESC LIMIT ?"
 )
 
 
@@ -55,9 +55,9 @@ class SqliteForecasts(Connected):
 
         return await self._readers.ask(count)
 
-    async def seen_calls(self, account: str, flow: str, limit: int) -> list[SeenCall]:
+    async def seen_calls(self, account: str, flow: str, now: float, limit: int) -> list[SeenCall]:
         """The latest by their ids."""
-        return await self._readers.rows(SEEN, (flow, account, limit), _to_seen)
+        return await self._readers.rows(SEEN, (now, flow, account, limit), _to_seen)
 
 
 def _to_seen(row: Row) -> SeenCall:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -27,11 +26,12 @@ RatesFrom = Literal["stated", "seen", "usual"]
 
 
 class SeenCall(Struct, frozen=True, gc=False):
-    """A call that has ended."""
+    """A call that has ended, or goes on."""
 
-    disposition: Disposition
+    disposition: Disposition | None
+    """None of one that goes on."""
     hold_s: float
-    """From its intent to its end."""
+    """From its intent to its end, or until now."""
 
 
 class Stated(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,11 +86,12 @@ def usual_behaviour(ring_timeout_s: float) -> Behaviour:
 
 def seen_behaviour(seen: Iterable[SeenCall], ring_timeout_s: float) -> Behaviour:
     """What calls come to after such calls were seen."""
-    holds: defaultdict[Disposition, list[float]] = defaultdict(list)
-    for one in seen:
-        holds[one.disposition].append(max(0.0, one.hold_s))
+    by_kind_seen: defaultdict[Disposition, list[tuple[float, float]]] = defaultdict(list)
+    for disposition, hold_s, weight in _weighed(seen):
+        by_kind_seen[disposition].append((hold_s, weight))
     endings = [
-        Ending(what, float(len(some)), _quantiles(sorted(some))) for what, some in holds.items()
+        Ending(what, sum(weight for _, weight in some), _quantiles(some))
+        for what, some in by_kind_seen.items()
     ]
     if sum(one.weight for one in endings) >= ENOUGH_SEEN:
         return Behaviour(tuple(endings))
@@ -156,10 +157,42 @@ def _spread(mean_s: float) -> tuple[float, ...]:
     return tuple(mean_s * one / mean for one in raw)
 
 
-def _quantiles(holds: Sequence[float]) -> tuple[float, ...]:
-    """At even quantiles, so that their mean is nearly that of all."""
-    if len(holds) <= QUANTILES:
-        return tuple(holds)
-    edges = [n * len(holds) // QUANTILES for n in range(QUANTILES + 1)]
-    parts = [holds[first:last] for first, last in pairwise(edges)]
-    return tuple(sum(part) / len(part) for part in parts)
+def _weighed(seen: Iterable[SeenCall]) -> list[tuple[Disposition, float, float]]:
+    """(disposition, seconds, weight) of the calls that have ended, the shortest first. Those that go on are
+    more often long ones: the weight of each goes to all that last longer than it has done (Kaplan and Meier,
+    1958, as Efron tells it)."""
+    ended: list[tuple[float, Disposition]] = []
+    lasting: list[float] = []
+    for one in seen:
+        if one.disposition is None:
+            lasting.append(one.hold_s)
+        else:
+            ended.append((max(0.0, one.hold_s), one.disposition))
+    ended.sort()
+    lasting.sort()
+    found: list[tuple[Disposition, float, float]] = []
+    weight, passed = 1.0, 0
+    for place, (hold_s, disposition) in enumerate(ended):
+        while passed < len(lasting) and lasting[passed] < hold_s:
+            passed += 1
+            weight *= 1 + 1 / (len(ended) - place + len(lasting) - passed)
+        found.append((disposition, hold_s, weight))
+    return found
+
+
+def _quantiles(holds: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+    """At even quantiles of some (seconds, weight), rising, so that their mean is nearly that of all."""
+    if len(holds) <= QUANTILES and all(weight == holds[0][1] for _, weight in holds):
+        return tuple(hold_s for hold_s, _ in holds)
+    part = sum(weight for _, weight in holds) / QUANTILES
+    found: list[float] = []
+    sum_s, room = 0.0, part
+    for hold_s, weight in holds:
+        left = weight
+        while left > room and len(found) < QUANTILES - 1:
+            found.append((sum_s + hold_s * room) / part)
+            left -= room
+            sum_s, room = 0.0, part
+        sum_s += hold_s * left
+        room -= left
+    return (*found, sum_s / (part - room))

@@ -19,5 +19,6 @@ class ForecastStore(Protocol):
         which later minute, by the zones of their next number, and by what they have had. In no order; none
         for a list that the account does not have. Their sum is exact; who is what may be a sample's."""
 
-    async def seen_calls(self, account: str, flow: str, limit: int) -> list[SeenCall]:
-        """The latest calls of a flow that have ended, with a disposition, and no agent's. In no order."""
+    async def seen_calls(self, account: str, flow: str, now: float, limit: int) -> list[SeenCall]:
+        """The latest calls of a flow that have ended with a disposition, or go on at `now`; no agent's. In no
+        order."""

@@ -28,16 +28,20 @@ class MemoryForecasts:
                 cohorts.note(contact)
         return cohorts.told()
 
-    async def seen_calls(self, account: str, flow: str, limit: int) -> list[SeenCall]:
+    async def seen_calls(self, account: str, flow: str, now: float, limit: int) -> list[SeenCall]:
         """The latest by their ids."""
         await trio.lowlevel.checkpoint()
         tables = self._tables
         found: list[SeenCall] = []
         for one in reversed(tables.attempts_of_account.get(account, ())):
             attempt = tables.attempts[one]
-            if attempt.flow != flow or attempt.ended_at is None or len(found) == limit:
+            if len(found) == limit:
+                break
+            if attempt.flow != flow:
                 continue
-            if attempt.disposition is not None and attempt.disposition not in UNSEEN:
+            if attempt.ended_at is None:
+                found.append(SeenCall(None, now - attempt.initiated_at))
+            elif attempt.disposition not in UNSEEN:
                 hold_s = attempt.ended_at - attempt.initiated_at
                 found.append(SeenCall(attempt.disposition, hold_s))
         return found

@@ -38,13 +38,15 @@ async def test_open_contacts_are_told_by_when_they_are_due(kit: Kit) -> None:
     assert await store.open_cohorts(OTHER, LIST, NOW) == []
 
 
-async def test_calls_of_a_flow_that_have_ended_are_told(kit: Kit) -> None:
+async def test_calls_of_a_flow_that_have_ended_and_that_go_on_are_told(kit: Kit) -> None:
     store = kit.store
     new = a_new_list(2)
     await store.accept_list(new)
     first, second = new.contacts
     attempt = await begin(store, first)
     await end(store, attempt, waiting_again(first), at=NOW + 9)
-    await begin(store, second, 2)
-    assert await store.seen_calls(ACME, FLOW, 10) == [SeenCall("busy", 8.0)]
-    assert await store.seen_calls(OTHER, FLOW, 10) == []
+    later = await begin(store, second, 2)
+    told = await store.seen_calls(ACME, FLOW, later.initiated_at + 5, 10)
+    assert sorted(told, key=lambda one: one.hold_s) == [SeenCall(None, 5.0), SeenCall("busy", 8.0)]
+    assert len(await store.seen_calls(ACME, FLOW, NOW, 1)) == 1
+    assert await store.seen_calls(OTHER, FLOW, NOW, 10) == []

@@ -99,8 +99,8 @@ class KnowingStore(MemoryStore):
         self._seen = seen
         self.done = trio.Event()
 
-    async def seen_calls(self, account: str, flow: str, limit: int) -> list[SeenCall]:
-        found = await super().seen_calls(account, flow, limit)
+    async def seen_calls(self, account: str, flow: str, now: float, limit: int) -> list[SeenCall]:
+        found = await super().seen_calls(account, flow, now, limit)
         return found or [*self._seen]
 
     def _hear(self, events: Sequence[StoredEvent]) -> None:
@@ -139,7 +139,7 @@ class Scene:
         async with running(self._choose, store=store) as world:
             await world.add_list(self.before, "lst_0")
             await world.wait_done("lst_0", 5.0)
-        return await store.seen_calls("acc_1", "flw_1", len(self.before))
+        return await store.seen_calls("acc_1", "flw_1", world.clock.now(), len(self.before))
 
     async def _forecast(self, seen: Sequence[SeenCall]) -> Forecast:
         store = KnowingStore(seen)
@@ -164,7 +164,7 @@ class Scene:
         ended = await store.get_list("acc_1", LIST)
         assert ended is not None
         assert ended.finished_at is not None
-        calls = await store.seen_calls("acc_1", "flw_1", 1 << 30)
+        calls = await store.seen_calls("acc_1", "flw_1", ended.finished_at, 1 << 30)
         return Dialled(began_at, ended.finished_at, tuple(calls))
 
     def _choose(self, request: CallRequest, before: int) -> CallScript:
