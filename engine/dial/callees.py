@@ -132,7 +132,8 @@ class CalleeBook:
     async def learn(
         self, store: DialStore, clock: WallClock, account: str, numbers: Sequence[str]
     ) -> None:
-        """Look the calls of some numbers up that are not known. Raises `StoreUnavailable`."""
+        """Look the calls of some numbers up that are not known. Where they are too many, the first of them
+        are known then. Raises `StoreUnavailable`."""
         wanted = [one for one in dict.fromkeys(numbers) if not self.knows(account, one)]
         if not wanted:
             return
@@ -142,7 +143,7 @@ class CalleeBook:
         try:
             found = await store.past_calls(account, wanted)
         finally:
-            for number in wanted:
+            for number in reversed(wanted):
                 if found is not None:
                     self._enter((account, number), found.get(number, ()), clock.now())
                 self._unpin((account, number))

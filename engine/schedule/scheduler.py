@@ -191,6 +191,8 @@ class Scheduler:
         if feed is not None:
             feed.moving = True
             self._drop_ready_of(feed)
+            for work in feed.held.values():
+                self._end_wait(work)
             feed.held.clear()
 
     def release_list(self, account: str, flow: str, call_list: str, due_at: float) -> None:
@@ -208,6 +210,8 @@ class Scheduler:
         if feed is not None:
             feed.edition += 1
             self._drop_ready_of(feed)
+            for work in feed.held.values():
+                self._end_wait(work)
             feed.held = {id_: work for id_, work in feed.held.items() if work.is_calling}
             feed.outdated |= feed.held.keys()
             feed.next_due_at = -math.inf
@@ -217,7 +221,9 @@ class Scheduler:
         """The contact, which waits, is due at another moment than before."""
         feed = self._feeds.get(contact.list)
         if feed is not None:
-            feed.held.pop(contact.id, None)
+            held = feed.held.pop(contact.id, None)
+            if held is not None:
+                self._end_wait(held)
         self.open_list(contact.account, contact.flow, contact.list, contact.due_at)
 
     def open_lists(self) -> list[tuple[str, str]]:
@@ -236,12 +242,10 @@ class Scheduler:
         self._let_go(work)
         if feed.closed:
             return
-        has_room = feed.waiting < WAITING_MAX or contact.priority == "urgent"
+        waits = contact.due_at > self._clock.now()
+        has_room = not waits or feed.waiting < WAITING_MAX or contact.priority == "urgent"
         if not is_void and has_room and self._may_hold(feed, contact):
-            again = _again(work, contact)
-            again.is_waiting = contact.due_at > self._clock.now()
-            feed.waiting += again.is_waiting
-            self._hold(again)
+            self._hold(_again(work, contact), waits=waits)
             self._wake()
         else:
             # The list may be in memory anew since the contact was taken.
@@ -441,7 +445,10 @@ class Scheduler:
         work.feed.waiting -= work.is_waiting
         work.is_waiting = False
 
-    def _hold(self, work: Work) -> None:
+    def _hold(self, work: Work, *, waits: bool = False) -> None:
+        """`waits` where it waits for its next try."""
+        work.is_waiting = waits
+        work.feed.waiting += waits
         work.feed.held[work.contact.id] = work
         self._wheel.schedule(work.contact.due_at, work)
 
@@ -572,7 +579,8 @@ class Scheduler:
             feed.next_due_at = -math.inf
             self._consider_loading(feed)
             return
-        horizon = self._clock.now() + HORIZON_S
+        now = self._clock.now()
+        horizon = now + HORIZON_S
         beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
         room = self._held_max(feed)
         for contact in contacts:
@@ -582,7 +590,9 @@ class Scheduler:
             if is_late or feed.paused or feed.closed or feed.moving:
                 beyond = min(beyond, contact.due_at)
                 break
-            self._hold(Work(contact, feed, callers=_callers_of(contact, callers)))
+            is_retry = contact.wait_code == "retry_wait" and contact.due_at > now
+            waits = is_retry and feed.waiting < WAITING_MAX
+            self._hold(Work(contact, feed, callers=_callers_of(contact, callers)), waits=waits)
             room -= 1
         feed.is_partial = beyond <= horizon
         feed.next_due_at = min(feed.next_due_at, beyond)

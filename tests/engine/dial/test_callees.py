@@ -220,3 +220,15 @@ async def test_what_is_kept_of_all_numbers_is_bounded(autojump_clock: MockClock)
         call.release()
         assert book._idle_calls == sum(len(page.calls) for page in book._idle.values()) <= 12
     assert ("acc_1", number) in book._idle
+
+
+async def test_whoever_is_asked_for_first_is_known_then_however_often_the_others_were_called(
+    autojump_clock: MockClock,
+) -> None:
+    """A contact is looked up with those behind it: forgotten for them, it would be looked up for ever."""
+    written = Written()
+    for place in range(9):
+        written.add("acc_1", (ZOE, YAN, XI)[place % 3], f"att_{place}", trio.current_time())
+    callees = Callees(CalleeBook(calls_max=7), "acc_1", CAPS)
+    await callees.learn(written, VirtualClock(), [ZOE, YAN, XI])  # type: ignore[arg-type]
+    assert [callees.is_unknown(number) for number in (ZOE, YAN, XI)] == [False, False, True]
