@@ -23,10 +23,10 @@ from bench.soak import (
     soak,
 )
 
-DURATION_S = 15.0
-WARM_S = 5.0
-"""By then as many calls are forgotten as begin, as `hurry` below sees to it."""
-LEAKS_AFTER_S = 10.0
+DURATION_S = 12.0
+WARM_S = 4.0
+"""By then calls are forgotten about as fast as they begin, as `hurry` below sees to it."""
+LEAKS_AFTER_S = 8.0
 LEFT_BEHIND = 1_000
 """Objects of a call."""
 PLANTED = """
