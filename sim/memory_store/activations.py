@@ -13,7 +13,8 @@ from adapters.sqlite.rules import (
 )
 from engine.activation import PENDING_MAX, Activation, ActivationStatus, Decide, Decision
 from engine.ports.stored import Page
-from sim.memory_store.tables import Tables, page_of
+from sim.memory_store.paging import page_of
+from sim.memory_store.tables import Tables
 
 
 class MemoryActivations:

@@ -12,7 +12,8 @@ from engine.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Pres
 from engine.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.stored import IdempotentAnswer, Page
-from sim.memory_store.tables import Tables, page_by_text
+from sim.memory_store.paging import page_by_text
+from sim.memory_store.tables import Tables
 
 
 class MemoryAgents:

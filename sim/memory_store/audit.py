@@ -12,7 +12,8 @@ from adapters.sqlite import rules
 from engine import audit
 from engine.audit import AuditEntry
 from engine.ports.stored import Page
-from sim.memory_store.tables import Tables, page_of
+from sim.memory_store.paging import page_of
+from sim.memory_store.tables import Tables
 
 S = TypeVar("S", bound=type)
 

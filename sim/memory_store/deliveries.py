@@ -18,7 +18,8 @@ from engine.webhook import (
     Outcome,
     Try,
 )
-from sim.memory_store.tables import Tables, page_of
+from sim.memory_store.paging import page_of
+from sim.memory_store.tables import Tables
 
 
 class MemoryDeliveries:

@@ -1,10 +1,8 @@
-"""Lists and calls coming in, and what dialling writes down and reads."""
+"""What dialling writes down and reads."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -12,145 +10,29 @@ import trio
 
 from adapters.sqlite import rules
 from adapters.sqlite.moving_rules import ROUNDING_S, bars_attempts, not_before_start
-from engine.agent import Leg
-from engine.did_health import ANSWERED, COUNTED, HealthStep, Tally, step_of
 from engine.disposition import Disposition
 from engine.do_not_call import entries_of
-from engine.drafts import Batch
 from engine.events import Event
 from engine.model import (
-    CALLEE_CALLS_MAX,
     Attempt,
     BlockerCode,
     CallList,
     Contact,
-    RejectedRow,
 )
 from engine.ports.dial_store import (
-    CALLERS_KEPT,
     Deferral,
     OpenList,
-    PastCall,
     Progress,
-    RecentStart,
     Refusal,
 )
-from engine.ports.intake_store import IntakeStore, NewList, Promise
-from engine.ports.stored import IdempotentAnswer
-from sim.memory_store.tables import ListEntry, Tables
-
-
-class MemoryListTaking:
-    """What came of a list so far. See `engine.ports.intake_store.ListTaking`."""
-
-    def __init__(
-        self, store: IntakeStore, keep: Callable[[IdempotentAnswer | None], None] = lambda _: None
-    ) -> None:
-        self._store = store
-        self._keep = keep
-        self._contacts: list[Contact] = []
-        self._rejected: list[RejectedRow] = []
-
-    async def add(
-        self,
-        contacts: Sequence[Contact],
-        rejected: Sequence[RejectedRow],
-        promise: Promise | None = None,
-    ) -> None:
-        """Keep a piece. A promise binds nobody here: this store is never opened again."""
-        await trio.lowlevel.checkpoint()
-        if promise is not None:
-            self._keep(promise.answer)
-        self._contacts += contacts
-        self._rejected += rejected
-
-    async def add_batch(
-        self, batch: Batch, rejected: Sequence[RejectedRow], promise: Promise | None = None
-    ) -> None:
-        """Keep a piece."""
-        await self.add(batch.contacts(), rejected, promise)
-
-    async def drop_contacts(self) -> None:
-        """Forget the contacts."""
-        await trio.lowlevel.checkpoint()
-        self._contacts.clear()
-
-    async def publish(
-        self, new: NewList, answer: IdempotentAnswer | None = None
-    ) -> IdempotentAnswer | None:
-        """Make the list."""
-        whole = msgspec.structs.replace(new, contacts=self._contacts, rejected=self._rejected)
-        return await self._store.accept_list(whole, answer)
+from sim.memory_store.list_entry import ListEntry
+from sim.memory_store.tables import Tables
 
 
 class MemoryDialing:
-    """The methods of `engine.ports.intake_store.IntakeStore` and `DialStore`."""
+    """The methods of `engine.ports.dial_store.DialStore`, but for those of `MemoryPastCalls`."""
 
     _tables: Tables
-
-    async def accept_list(
-        self, new: NewList, answer: IdempotentAnswer | None = None
-    ) -> IdempotentAnswer | None:
-        """Make a list with all that belongs to it. Raises `DuplicateList`, `Conflict("flow_deleted")`, and
-        LookupError for an unknown flow."""
-        await trio.lowlevel.checkpoint()
-        tables = self._tables
-        earlier = tables.earlier_answer(answer)
-        if earlier is not None:
-            return earlier
-        tables.check_flow(new.call_list.account, new.call_list.flow)
-        tables.check_pickup(new)
-        tables.check_repeat(new)
-        tables.accept(new)
-        tables.keep_answer(answer)
-        tables.commit()
-        return None
-
-    @asynccontextmanager
-    async def take_list(self, account: str, flow: str) -> AsyncIterator[MemoryListTaking]:
-        """Take a list in piece by piece."""
-        await trio.lowlevel.checkpoint()
-        self._tables.check_flow(account, flow)
-        yield MemoryListTaking(self, self._tables.keep_answer)
-
-    async def has_listed(self, account: str, flow: str, at: float) -> bool:
-        """Whether there is anything that the flow must not call at a moment."""
-        await trio.lowlevel.checkpoint()
-        listed = self._tables.do_not_call.get(account, {}).values()
-        return any(one.binds(flow, at) for one in listed)
-
-    async def find_listed(
-        self, account: str, flow: str, numbers: Sequence[str], at: float
-    ) -> frozenset[str]:
-        """Those of some numbers that the flow must not call at a moment."""
-        await trio.lowlevel.checkpoint()
-        is_listed = self._tables.is_listed
-        return frozenset(one for one in numbers if is_listed(account, one, flow, at))
-
-    async def find_list_of_content(
-        self, account: str, flow: str, content_sha256: bytes, since: float
-    ) -> CallList | None:
-        """The newest list of the flow that this file made."""
-        await trio.lowlevel.checkpoint()
-        return self._tables.list_of_content(account, flow, content_sha256, since)
-
-    async def accept_call(
-        self, contact: Contact, answer: IdempotentAnswer | None = None
-    ) -> IdempotentAnswer | None:
-        """Add a contact to its flow's standing list, as the last row of it: its `row` is given here.
-        Raises `Conflict("flow_deleted")`, and LookupError for an unknown list."""
-        await trio.lowlevel.checkpoint()
-        tables = self._tables
-        earlier = tables.earlier_answer(answer)
-        if earlier is not None:
-            return earlier
-        entry = tables.lists.get(contact.list)
-        if entry is None or not entry.state.standing:
-            raise LookupError(f"{contact.list} is not the standing list of a flow")
-        tables.check_flow(contact.account, contact.flow)
-        tables.add_call(contact)
-        tables.keep_answer(answer)
-        return None
 
     async def open_lists(self) -> list[OpenList]:
         """Every list that may be dialled, in the order in which they came."""
@@ -370,68 +252,6 @@ class MemoryDialing:
         tables = self._tables
         attempts = [tables.attempts[attempt] for attempt in sorted(tables.open_attempts)]
         return [(attempt, tables.contacts[attempt.contact]) for attempt in attempts]
-
-    async def last_callers(
-        self, account: str, numbers: Sequence[str]
-    ) -> dict[str, tuple[str, ...]]:
-        """Which DIDs called each of the numbers, the latest first."""
-        await trio.lowlevel.checkpoint()
-        tables, found = self._tables, dict[str, tuple[str, ...]]()
-        for number in numbers:
-            ids = tables.attempts_on.get((account, number), ())[: -CALLERS_KEPT - 1 : -1]
-            if ids:
-                found[number] = tuple(dict.fromkeys(tables.attempts[one].did for one in ids))
-        return found
-
-    async def past_calls(
-        self, account: str, numbers: Sequence[str]
-    ) -> dict[str, tuple[PastCall, ...]]:
-        """The latest attempts on each number that may have reached somebody."""
-        await trio.lowlevel.checkpoint()
-        tables, found = self._tables, dict[str, tuple[PastCall, ...]]()
-        for number in numbers:
-            made = [tables.attempts[one] for one in tables.attempts_on.get((account, number), ())]
-            calls = [
-                PastCall(one.id, one.initiated_at)
-                for one in made
-                if one.disposition != "congested" or one.ringing_at is not None
-            ]
-            if calls:
-                found[number] = tuple(calls[: -CALLEE_CALLS_MAX - 1 : -1])
-        return found
-
-    async def did_health(self, since: float) -> list[HealthStep]:
-        """What the calls of each DID came to. Looks at each: it is asked at a start."""
-        await trio.lowlevel.checkpoint()
-        counts: dict[tuple[str, int], list[int]] = {}
-        for one in self._tables.attempts.values():
-            did = self._tables.dids.get(one.did)
-            if did is None or one.ended_at is None or one.disposition not in COUNTED:
-                continue
-            if one.initiated_at >= since and one.ended_at >= did.counts_from:
-                count = counts.setdefault((one.did, step_of(one.ended_at)), [0, 0, 0])
-                count[0] += 1
-                count[1] += one.disposition in ANSWERED
-                count[2] += one.disposition == "blocked"
-        return [HealthStep(*key, Tally(*count)) for key, count in sorted(counts.items())]
-
-    async def did_starts(self, number: str, since: float, limit: int) -> list[float]:
-        """When the latest calls of a DID began."""
-        await trio.lowlevel.checkpoint()
-        made: list[Attempt | Leg] = [*self._tables.attempts.values(), *self._tables.legs.values()]
-        starts = [one.initiated_at for one in made if one.did == number]
-        return sorted(at for at in starts if at >= since)[-limit:]
-
-    async def recent_starts(self, since: float, until: float = math.inf) -> list[RecentStart]:
-        """Attempts and legs initiated within a time. Looks at each: it is asked at a start."""
-        await trio.lowlevel.checkpoint()
-        made: list[Attempt | Leg] = [*self._tables.attempts.values(), *self._tables.legs.values()]
-        recent = [one for one in made if since <= one.initiated_at < until]
-        recent.sort(key=lambda one: (one.initiated_at, one.id))
-        return [
-            RecentStart(one.account, one.flow, one.did, one.trunk, one.number, one.initiated_at)
-            for one in recent
-        ]
 
     def _as_open(self, entry: ListEntry) -> OpenList:
         state = entry.state

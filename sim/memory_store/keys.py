@@ -11,7 +11,8 @@ from adapters.sqlite import rules
 from engine.model import ApiKey
 from engine.ports.settings_store import KEYS_MAX
 from engine.ports.stored import Page
-from sim.memory_store.tables import Tables, page_by_text
+from sim.memory_store.paging import page_by_text
+from sim.memory_store.tables import Tables
 
 
 class MemoryKeys:

@@ -9,7 +9,8 @@ from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from engine.events import Event
 from engine.letter import Letter
 from engine.ports.stored import Page
-from sim.memory_store.tables import Tables, page_of
+from sim.memory_store.paging import page_of
+from sim.memory_store.tables import Tables
 
 
 class MemoryLetters:

@@ -8,7 +8,8 @@ from adapters.sqlite import moving_rules
 from engine import precondition
 from engine.model import CallList, Contact
 from engine.ports.moving import ListEdit, Moved
-from sim.memory_store.tables import ListEntry, Tables
+from sim.memory_store.list_entry import ListEntry
+from sim.memory_store.tables import Tables
 
 
 class MemoryMoving:

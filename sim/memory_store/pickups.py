@@ -10,7 +10,8 @@ from engine.drop_settings import Door
 from engine.events import Event
 from engine.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
-from sim.memory_store.tables import Tables, page_of
+from sim.memory_store.paging import page_of
+from sim.memory_store.tables import Tables
 
 
 class MemoryPickups:

@@ -19,7 +19,9 @@ from engine.events import StoredEvent, time_of
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import Page
-from sim.memory_store.tables import ListEntry, Tables, page_of
+from sim.memory_store.list_entry import ListEntry
+from sim.memory_store.paging import page_of
+from sim.memory_store.tables import Tables
 
 
 class MemoryReading:

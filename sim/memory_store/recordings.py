@@ -6,7 +6,8 @@ import trio
 
 from engine.model import Recording
 from engine.ports.stored import Page
-from sim.memory_store.tables import Tables, page_by_text
+from sim.memory_store.paging import page_by_text
+from sim.memory_store.tables import Tables
 
 
 class MemoryRecordings:

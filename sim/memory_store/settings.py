@@ -13,7 +13,8 @@ from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
 from engine.events import Event
 from engine.model import Account, Did, Flow, Prompt
 from engine.ports.stored import IdempotentAnswer, Page
-from sim.memory_store.tables import Tables, page_by_text, page_of
+from sim.memory_store.paging import page_by_text, page_of
+from sim.memory_store.tables import Tables
 
 
 class MemorySettings:

@@ -10,9 +10,11 @@ from sim.memory_store.audit import MemoryAudit, audited
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.dialing import MemoryDialing
 from sim.memory_store.forecasts import MemoryForecasts
+from sim.memory_store.intake import MemoryIntake
 from sim.memory_store.keys import MemoryKeys
 from sim.memory_store.letters import MemoryLetters
 from sim.memory_store.moving import MemoryMoving
+from sim.memory_store.past_calls import MemoryPastCalls
 from sim.memory_store.pickups import MemoryPickups
 from sim.memory_store.reading import MemoryReading
 from sim.memory_store.recordings import MemoryRecordings
@@ -25,7 +27,9 @@ class MemoryStore(
     MemorySettings,
     MemoryKeys,
     MemoryAudit,
+    MemoryIntake,
     MemoryDialing,
+    MemoryPastCalls,
     MemoryMoving,
     MemoryAgents,
     MemoryRecordings,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from adapters.sqlite import rules
-from adapters.sqlite.rules import ListState
 from engine.activation import Activation
 from engine.agent import Agent, AnswerDay, Leg, day_of
 from engine.audit import AUDIT_KEPT_S, AuditEntry
@@ -38,53 +37,19 @@ from engine.model import (
     Flow,
     Prompt,
     Recording,
-    RejectedRow,
 )
 from engine.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.clock import WallClock
 from engine.ports.intake_store import NewList
 from engine.ports.store import EventListener
-from engine.ports.stored import IdempotentAnswer, Page, PickedUp
+from engine.ports.stored import IdempotentAnswer, PickedUp
 from engine.webhook import Delivery, Webhook
-
-T = TypeVar("T")
+from sim.memory_store.list_entry import ListEntry
 
 EVENTS_KEPT_MAX: Final = 100_000
 """Events of an account that can still be asked for."""
 STALE_MAX: Final = 64
 """Entries of a list's heap that may be out of date beyond one for each open contact."""
-
-
-class ListEntry:
-    """A list, its contacts in the order of their rows, and those that are due in a heap.
-
-    An entry of the heap is (due_at, contact id). It is left where it is when its contact moves on, and
-    thrown away when it comes up.
-    """
-
-    def __init__(self, made: int, call_list: CallList, state: ListState) -> None:
-        self.made = made
-        """Lists that were made before it."""
-        self.accepted = call_list
-        self.state = state
-        self.contacts: list[str] = []
-        self.rejected: tuple[RejectedRow, ...] = ()
-        self.content_sha256: bytes | None = None
-        self.due: list[tuple[float, str]] = []
-        self.urgent: list[str] = []
-        """Contacts that are urgent of themselves."""
-
-    def as_list(self) -> CallList:
-        """The list as it is now."""
-        state = self.state
-        return msgspec.structs.replace(
-            self.accepted,
-            status=state.status,
-            started_at=state.started_at,
-            finished_at=state.finished_at,
-            revision=state.revision,
-            priority=state.priority,
-        )
 
 
 class Tables:
@@ -502,28 +467,6 @@ class Tables:
 
 def _place(contact: Contact) -> tuple[int, str]:
     return contact.row, contact.id
-
-
-def page_of(
-    items: Sequence[T],
-    after: Any,
-    limit: int,
-    key: Callable[[T], Any],
-    cursor: Callable[[T], str],
-) -> Page[T]:
-    """A page of items that are sorted by `key`: those above `after`, or from the first when it is None."""
-    start = 0 if after is None else bisect_left(items, True, key=lambda one: key(one) > after)
-    size = rules.rows_of_page(limit)
-    some = tuple(items[start : start + size])
-    return Page(some, cursor(some[-1]) if len(items) > start + size else None)
-
-
-def page_by_text(
-    items: Iterable[T], key: Callable[[T], str], limit: int, cursor: str | None
-) -> Page[T]:
-    """A page of a few items in the order of an id or a number. Raises `Conflict("invalid_cursor")`."""
-    after = rules.read_cursor(cursor, rules.ID_CURSOR)[0] if cursor is not None else None
-    return page_of(sorted(items, key=key), after, limit, key, lambda one: rules.cursor_of(key(one)))
 
 
 def _needs(contact: Contact, flow: str) -> bool:

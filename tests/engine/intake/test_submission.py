@@ -34,7 +34,7 @@ from engine.ports.intake_store import NewList
 from engine.ports.stored import IdempotentAnswer, StoreUnavailable
 from engine.ports.workers import WorkerFailed
 from engine.variable import Variable
-from sim.memory_store.dialing import MemoryListTaking
+from sim.memory_store.intake import MemoryListTaking
 from tests.engine.intake.byte_sources import Pieces
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
