@@ -1,5 +1,5 @@
 """Every route of the API, with the least role that may use it, in one table; each is described in
-`api.http.openapi.descriptions`.
+`api.http.openapi.in_words`.
 
 The checks are made from it, and the tests that no role sees or does more than it may, and nothing of another
 account (`tests/api/http/test_walls.py`); and so will the description of the API be. A new route is a line

@@ -1,0 +1,1 @@
+"""What each route does, takes and gives, by what it is about."""
