@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from pathlib import Path
@@ -86,8 +86,8 @@ def make_mail(number: int) -> bytes:
     return message.as_bytes()
 
 
-def drop(folder: Path, number: int, mail: bytes) -> None:
-    envelope = Envelope("127.0.0.1", SENDER, (ADDRESS,), 1_000_000.0 + number)
+def drop(folder: Path, number: int, sender: str, address: str, mail: bytes) -> None:
+    envelope = Envelope("127.0.0.1", sender, (address,), 1_000_000.0 + number)
     write_mail(folder / "spool", envelope, mail)
 
 
@@ -100,25 +100,32 @@ def subjects(mailbox: Mailbox) -> Counter[str]:
     return Counter(by_id.values())
 
 
+def die_at_each(folder: Path, steps: Sequence[str], bring: Callable[[int], None]) -> Counter[str]:
+    """Bring a mail for each step, kill whoever deals with it there, and bring it again; then let all be dealt
+    with. The subjects of the letters that came of it."""
+    with (
+        open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox,
+        open_lives(folder, mailbox.port) as live,
+    ):
+        assert live("") == 0
+        for number, step in enumerate(steps):
+            bring(number)
+            assert live(step) == -signal.SIGKILL, step
+            # The server that brought it did not hear that it was kept.
+            bring(number)
+        assert live("") == 0
+        return subjects(mailbox)
+
+
 @pytest.mark.parametrize("round_", range(ROUNDS))
 async def test_each_list_of_a_mail_is_taken_once_and_answered_once(
     tmp_path: Path, round_: int
 ) -> None:
     steps = list(STEPS)
     Random(round_).shuffle(steps)
-    with (
-        open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox,
-        open_lives(tmp_path, mailbox.port) as live,
-    ):
-        assert live("") == 0
-        for number, step in enumerate(steps):
-            mail = make_mail(number)
-            drop(tmp_path, number, mail)
-            assert live(step) == -signal.SIGKILL, step
-            # The server that brought it did not hear that it was kept.
-            drop(tmp_path, number, mail)
-        assert live("") == 0
-        letters = subjects(mailbox)
+    letters = die_at_each(
+        tmp_path, steps, lambda number: drop(tmp_path, number, SENDER, ADDRESS, make_mail(number))
+    )
     async with open_sqlite_store(tmp_path / "callwheel.db", lambda _: None, FixedClock()) as store:
         pickups = (await store.list_pickups(ACME, ID, 1_000, None)).items
         lists = [
@@ -145,20 +152,12 @@ async def test_each_mail_that_asks_makes_one_request_and_is_answered_once(
 ) -> None:
     steps = list(ASKING_STEPS)
     Random(round_).shuffle(steps)
-    with (
-        open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox,
-        open_lives(tmp_path, mailbox.port) as live,
-    ):
-        assert live("") == 0
-        for number, (flow, step) in enumerate(zip(ASKED_FLOWS, steps, strict=True)):
-            mail = make_asking(number, flow)
-            envelope = Envelope("127.0.0.1", HOLDER, (ACTIVATE,), 1_000_000.0 + number)
-            write_mail(tmp_path / "spool", envelope, mail)
-            assert live(step) == -signal.SIGKILL, step
-            # The server that brought it did not hear that it was kept.
-            write_mail(tmp_path / "spool", envelope, mail)
-        assert live("") == 0
-        letters = subjects(mailbox)
+    assert len(ASKED_FLOWS) == len(steps)
+
+    def bring(number: int) -> None:
+        drop(tmp_path, number, HOLDER, ACTIVATE, make_asking(number, ASKED_FLOWS[number]))
+
+    letters = die_at_each(tmp_path, steps, bring)
     async with open_sqlite_store(tmp_path / "callwheel.db", lambda _: None, FixedClock()) as store:
         requests = (await store.list_activations(ACME, None, 1_000, None)).items
         audit = (await store.list_audit(ACME, 1_000, None)).items
