@@ -7,16 +7,11 @@ from typing import Final
 import msgspec
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.flows import change_flow, find_flow
 from adapters.sqlite.letters import keep_letter
+from adapters.sqlite.refusals import activation_pending, too_many_activations
 from adapters.sqlite.rows import Row, text
-from adapters.sqlite.rules import (
-    ID_CURSOR,
-    activation_pending,
-    cursor_of,
-    read_cursor,
-    too_many_activations,
-)
 from adapters.sqlite.unit import Unit
 from engine.activation import PENDING_MAX, STATUSES, Activation, ActivationStatus, Decide, Decision
 from engine.ports.stored import Page

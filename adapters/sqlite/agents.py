@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from adapters.sqlite import rules
+from adapters.sqlite import cursors, refusals, rules
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.attempts import GATHER_S
 from adapters.sqlite.connected import Connected
@@ -73,7 +73,7 @@ class SqliteAgents(Connected):
             (id_after(cursor), account, flow),
             limit,
             _to_agent,
-            lambda one: rules.cursor_of(one.id),
+            lambda one: cursors.cursor_of(one.id),
         )
 
     async def change_agent(
@@ -146,11 +146,11 @@ def _add_agent(
         raise LookupError(f"the account {agent.account} has no flow {agent.flow}")
     account_n, flow_n, deleted, calls_list = flow
     if deleted:
-        raise rules.flow_deleted()
+        raise refusals.flow_deleted()
     _check_number(unit, flow_n, agent)
     counted = unit.row("SELECT count(*) FROM agents WHERE flow = ?", (flow_n,))
     if counted is not None and counted[0] >= AGENTS_MAX:
-        raise rules.too_many_agents()
+        raise refusals.too_many_agents()
     unit.execute(
         "INSERT INTO agents (id, account, flow, number, name, wrap_up_s, presence, presence_at, "
         "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -174,7 +174,7 @@ def _add_agent(
 def _check_number(unit: Unit, flow_n: int, agent: Agent) -> None:
     sql = "SELECT 1 FROM agents WHERE flow = ? AND number = ? AND id != ?"
     if unit.row(sql, (flow_n, agent.number, agent.id)) is not None:
-        raise rules.agent_exists(agent.number)
+        raise refusals.agent_exists(agent.number)
 
 
 def _find(unit: Unit, agent: str) -> tuple[Agent, str] | None:

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import PLACE_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import PLACE_CURSOR, cursor_of, read_cursor
 from engine.audit import AuditEntry
 from engine.ports.stored import Page
 

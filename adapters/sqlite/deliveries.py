@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import PLACE_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.flows import FIND_FLOW
 from adapters.sqlite.hooks import (
     DELIVERY_COLUMNS,
@@ -16,7 +17,7 @@ from adapters.sqlite.hooks import (
     try_text,
 )
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import PLACE_CURSOR, cursor_of, hook_disabled, read_cursor
+from adapters.sqlite.rules import hook_disabled
 from adapters.sqlite.setting_rows import to_flow
 from adapters.sqlite.unit import Unit
 from engine.ports.stored import Page

@@ -8,14 +8,9 @@ from typing import Final
 import msgspec
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import DO_NOT_CALL_CURSOR, PLACE_CURSOR, cursor_of, read_cursor
+from adapters.sqlite.refusals import too_many_prefixes
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import (
-    DO_NOT_CALL_CURSOR,
-    PLACE_CURSOR,
-    cursor_of,
-    read_cursor,
-    too_many_prefixes,
-)
 from adapters.sqlite.unit import Unit
 from engine.do_not_call import (
     PREFIX_LENGTH_MAX,

@@ -7,15 +7,11 @@ from typing import Any, Final
 
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import cursor_of
 from adapters.sqlite.intake import insert_list
 from adapters.sqlite.paging import IN_ACCOUNT, of_account, of_all
-from adapters.sqlite.rules import (
-    VERSIONS_MAX,
-    cursor_of,
-    flow_in_use,
-    standing_list,
-    superfluous_versions,
-)
+from adapters.sqlite.refusals import flow_in_use
+from adapters.sqlite.rules import VERSIONS_MAX, standing_list, superfluous_versions
 from adapters.sqlite.setting_rows import (
     FLOW_CHANGE,
     FLOW_COLUMNS,

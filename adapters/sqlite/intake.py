@@ -21,6 +21,7 @@ from adapters.sqlite.blocks import COUNT_CONTACTS, add_batch, drop_blocks, rows_
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.pickups import find_pickup, keep_pickup
 from adapters.sqlite.readers import Readers
+from adapters.sqlite.refusals import duplicate_list, flow_deleted
 from adapters.sqlite.rows import (
     CONTACT_INSERT,
     LIST_COLUMNS,
@@ -32,13 +33,7 @@ from adapters.sqlite.rows import (
     text,
     to_list,
 )
-from adapters.sqlite.rules import (
-    accepted,
-    duplicate_list,
-    flow_deleted,
-    list_accepted,
-    repeats_since,
-)
+from adapters.sqlite.rules import accepted, list_accepted, repeats_since
 from adapters.sqlite.unit import Unit
 from adapters.sqlite.writer import Writer
 from engine.drafts import Batch

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import cursor_of
 from adapters.sqlite.paging import IN_ACCOUNT, of_account, of_all
+from adapters.sqlite.refusals import too_many_keys
 from adapters.sqlite.rows import text
-from adapters.sqlite.rules import cursor_of, too_many_keys
 from adapters.sqlite.setting_rows import KEY_COLUMNS, to_key
 from adapters.sqlite.unit import Unit
 from engine.model import ApiKey

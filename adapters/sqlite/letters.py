@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.unit import Unit
 from engine.events import Event
 from engine.letter import Attachment, Letter

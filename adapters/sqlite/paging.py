@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from adapters.sqlite.cursors import ID_CURSOR, read_cursor
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import ID_CURSOR, read_cursor
 
 IN_ACCOUNT: Final = "JOIN accounts a ON a.n = "
 

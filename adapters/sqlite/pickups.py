@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.unit import Unit
 from engine.drop_settings import Door
 from engine.events import Event

@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 import trio
 
+from adapters.sqlite.cursors import rows_of_page
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import rows_of_page
 from adapters.sqlite.writer import as_told
 from engine.ports.stored import Page, StoreUnavailable
 

@@ -8,6 +8,15 @@ from typing import Any, Final, TypeVar
 
 from adapters.sqlite.blocks import find_contact, merge_by_row
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import (
+    ID_CURSOR,
+    LIST_CURSOR,
+    PLACE_CURSOR,
+    ROW_CURSOR,
+    cursor_of,
+    read_cursor,
+    rows_of_page,
+)
 from adapters.sqlite.rows import (
     ATTEMPT_COLUMNS,
     CONTACT_COLUMNS,
@@ -22,15 +31,6 @@ from adapters.sqlite.rows import (
     to_event,
     to_list,
     to_rejected,
-)
-from adapters.sqlite.rules import (
-    ID_CURSOR,
-    LIST_CURSOR,
-    PLACE_CURSOR,
-    ROW_CURSOR,
-    cursor_of,
-    read_cursor,
-    rows_of_page,
 )
 from engine.events import StoredEvent
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow

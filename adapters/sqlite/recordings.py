@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import cursor_of
 from adapters.sqlite.paging import id_after
 from adapters.sqlite.rows import Row
-from adapters.sqlite.rules import cursor_of
 from adapters.sqlite.unit import Unit
 from engine.model import Recording
 from engine.ports.stored import Page

@@ -1,41 +1,32 @@
 """The rules that every store keeps, whatever it keeps its rows in. Pure: no SQL, no clock.
 
 How a list gets from one status to the next, what an attempt may begin on, which events follow from a
-change, how long an answer is remembered, and what a cursor looks like. The in-memory twin of
+change, and how long an answer is remembered. The in-memory twin of
 `sim.memory_store` goes by the same functions, so that the two cannot drift apart in them.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
-from engine.activation import PENDING_MAX
-from engine.agent import AGENTS_MAX, Agent, Leg
+from engine.agent import Agent, Leg
 from engine.disposition import Disposition
-from engine.do_not_call import PREFIXES_MAX
-from engine.events import Event, rfc3339
+from engine.events import Event
 from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Priority, Report
 from engine.ports.dial_store import Refusal
 from engine.ports.intake_store import NewList
-from engine.ports.settings_store import KEYS_MAX
 from engine.ports.stored import (
     DUPLICATE_S,
-    PAGE_MAX,
     PARTIAL,
     Conflict,
-    DuplicateList,
     IdempotentAnswer,
 )
 
-FLOWS_SHOWN_MAX: Final = 5
-"""That a sentence names."""
 ANSWER_KEPT_S: Final = 24 * 3600.0
 """How long an Idempotency-Key brings its first answer back."""
 
@@ -47,15 +38,6 @@ fifty looks at the contacts."""
 
 ListChange = Literal["pause", "resume", "cancel"]
 OpenState = Literal["open", "dialing"]
-
-Place = Annotated[int, Meta(ge=0, le=2**62)]
-"""A row's number in a cursor; an outsider may have made it up, and no store need cope with a larger one."""
-
-ID_CURSOR: Final = tuple[str]
-ROW_CURSOR: Final = tuple[Place, str]
-PLACE_CURSOR: Final = tuple[Place]
-LIST_CURSOR: Final = tuple[float, str]
-DO_NOT_CALL_CURSOR: Final = tuple[str, str | None]
 
 OPEN_STATUSES: Final[frozenset[ListStatus]] = frozenset({"scheduled", "running", "paused"})
 """Statuses of a list that may still be dialled."""
@@ -370,16 +352,6 @@ def counts_as_answered(attempt: Attempt) -> bool:
     return attempt.abandoned is not None and attempt.disposition == "answered"
 
 
-def agent_exists(number: str) -> Conflict:
-    """What a second agent of one number in one flow gets."""
-    return Conflict("agent_exists", f"The flow has an agent with the number {number} already.")
-
-
-def too_many_agents() -> Conflict:
-    """What an agent gets who is one too many."""
-    return Conflict("too_many_agents", f"A flow has at most {AGENTS_MAX} agents.")
-
-
 def is_remembered(answer: IdempotentAnswer, now: float) -> bool:
     """Whether this answer still stands for its key."""
     return now - answer.created_at < ANSWER_KEPT_S
@@ -410,89 +382,3 @@ def repeats_since(new: NewList, contacts: int) -> float | None:
     if new.content_sha256 is None or not contacts or new.repeats == "allowed":
         return None
     return new.call_list.created_at - DUPLICATE_S
-
-
-def duplicate_list(earlier: CallList) -> DuplicateList:
-    """What a file gets that came in for its flow already."""
-    when = rfc3339(earlier.created_at)
-    detail = (
-        f"The same file came in at {when} as the list {earlier.id} ({earlier.name!r}). Send it with"
-        " ?again=true if its people are to be called once more."
-    )
-    return DuplicateList(earlier.id, detail)
-
-
-def flow_deleted() -> Conflict:
-    """What a trigger gets whose flow was deleted between its check and its commit."""
-    return Conflict("flow_deleted", "The flow was deleted; it takes no more calls.")
-
-
-def too_many_prefixes() -> Conflict:
-    """What a range gets that is one too many on a do-not-call list."""
-    detail = (
-        f"A do-not-call list has at most {PREFIXES_MAX} ranges; single numbers are not counted."
-    )
-    return Conflict("too_many_prefixes", detail)
-
-
-def flow_in_use() -> Conflict:
-    """What keeps a flow from being deleted."""
-    return Conflict(
-        "flow_in_use", "The flow has contacts that are not completed; cancel them first."
-    )
-
-
-def activation_pending(activation: str) -> Conflict:
-    """What a second request for one flow gets."""
-    detail = f"The request {activation} for this flow is pending; it has to be decided first."
-    return Conflict("activation_pending", detail)
-
-
-def too_many_activations() -> Conflict:
-    """What a request gets that is one too many."""
-    detail = (
-        f"The account has {PENDING_MAX} requests that are pending; some have to be decided first."
-    )
-    return Conflict("too_many_activations", detail)
-
-
-def account_exists(name: str) -> Conflict:
-    """What a second account of one name gets."""
-    return Conflict("account_exists", f"There is an account named {name!r} already.")
-
-
-def too_many_keys() -> Conflict:
-    """An account that has as many keys as it may."""
-    return Conflict("too_many_keys", f"An account has at most {KEYS_MAX} keys; revoke some.")
-
-
-def did_attached(number: str, flows: Sequence[str]) -> Conflict:
-    """The DID is one that flows call from."""
-    more = f" and {len(flows) - FLOWS_SHOWN_MAX} more" if len(flows) > FLOWS_SHOWN_MAX else ""
-    shown = ", ".join(flows[:FLOWS_SHOWN_MAX])
-    return Conflict("did_attached", f"{number} is attached to {shown}{more}; detach it first.")
-
-
-def did_exists(number: str) -> Conflict:
-    """What a second DID of one number gets, in whatever account the first is."""
-    return Conflict("did_exists", f"The number {number} is a DID of this installation already.")
-
-
-def rows_of_page(limit: int) -> int:
-    """How many rows a page of this limit has at most."""
-    return max(1, min(limit, PAGE_MAX))
-
-
-def cursor_of(*key: str | float | None) -> str:
-    """The cursor of the page after the row with this sort key."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
-
-
-def read_cursor(cursor: str, shape: Any) -> Any:
-    """The sort key in a cursor, of the given tuple type. Raises `Conflict("invalid_cursor")` for one
-    that this page did not give out."""
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=shape)
-    except (UnicodeError, binascii.Error, msgspec.DecodeError, RecursionError) as error:
-        raise Conflict("invalid_cursor", "The cursor is not one that this page gave.") from error

@@ -7,14 +7,10 @@ from typing import Final
 
 from adapters.sqlite.answers import FIND_ANSWER, earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
+from adapters.sqlite.cursors import cursor_of
 from adapters.sqlite.paging import IN_ACCOUNT, id_after, of_account, of_all
-from adapters.sqlite.rules import (
-    account_exists,
-    cursor_of,
-    did_attached,
-    did_exists,
-    is_remembered,
-)
+from adapters.sqlite.refusals import account_exists, did_attached, did_exists
+from adapters.sqlite.rules import is_remembered
 from adapters.sqlite.setting_rows import (
     ACCOUNT_CHANGE,
     ACCOUNT_COLUMNS,

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from adapters.sqlite.rules import (
-    ID_CURSOR,
-    activation_pending,
-    cursor_of,
-    read_cursor,
-    too_many_activations,
-)
+from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
+from adapters.sqlite.refusals import activation_pending, too_many_activations
 from engine.activation import PENDING_MAX, Activation, ActivationStatus, Decide, Decision
 from engine.ports.stored import Page
 from sim.memory_store.paging import page_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import trio
 
-from adapters.sqlite import rules
+from adapters.sqlite import refusals, rules
 from engine.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
 from engine.events import Event
 from engine.ports.dial_store import Refusal
@@ -33,7 +33,7 @@ class MemoryAgents:
         tables.check_flow(agent.account, agent.flow)
         self._check_number(agent)
         if sum(one.flow == agent.flow for one in tables.agents.values()) >= AGENTS_MAX:
-            raise rules.too_many_agents()
+            raise refusals.too_many_agents()
         tables.agents[agent.id] = agent
         calls_list = tables.flows[agent.flow].calls_list
         tables.tell((rules.agent_event("agent.added", agent, calls_list, agent.created_at),))
@@ -168,7 +168,7 @@ class MemoryAgents:
     def _check_number(self, agent: Agent) -> None:
         for one in self._tables.agents.values():
             if (one.flow, one.number) == (agent.flow, agent.number) and one.id != agent.id:
-                raise rules.agent_exists(agent.number)
+                raise refusals.agent_exists(agent.number)
 
     def _note_presence(self, agent: str, presence: Presence, at: float, reason: str) -> bool:
         found = self._tables.agents.get(agent)

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 
-from adapters.sqlite import rules
+from adapters.sqlite import cursors
 from engine import audit
 from engine.audit import AuditEntry
 from engine.ports.stored import Page
@@ -63,9 +63,11 @@ class MemoryAudit:
     ) -> Page[AuditEntry]:
         after = None
         if cursor is not None:
-            (after,) = rules.read_cursor(cursor, rules.PLACE_CURSOR)
+            (after,) = cursors.read_cursor(cursor, cursors.PLACE_CURSOR)
         found = [one for one in enumerate(self._tables.audit, start=1) if wanted(one[1])]
-        page = page_of(found, after, limit, lambda one: one[0], lambda one: rules.cursor_of(one[0]))
+        page = page_of(
+            found, after, limit, lambda one: one[0], lambda one: cursors.cursor_of(one[0])
+        )
         return Page(tuple([entry for _, entry in page.items]), page.next)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import trio
 
-from adapters.sqlite import rules
+from adapters.sqlite import cursors, rules
 from engine.ports.stored import Page
 from engine.webhook import (
     PENDING_COUNTED_MAX,
@@ -135,7 +135,7 @@ class MemoryDeliveries:
         await trio.lowlevel.checkpoint()
         after = None
         if cursor is not None:
-            (before,) = rules.read_cursor(cursor, rules.PLACE_CURSOR)
+            (before,) = cursors.read_cursor(cursor, cursors.PLACE_CURSOR)
             after = -before
         some = sorted(
             (
@@ -146,7 +146,7 @@ class MemoryDeliveries:
             key=lambda one: -one.seq,
         )
         return page_of(
-            some, after, limit, lambda one: -one.seq, lambda one: rules.cursor_of(one.seq)
+            some, after, limit, lambda one: -one.seq, lambda one: cursors.cursor_of(one.seq)
         )
 
     async def get_delivery(self, account: str, flow: str, seq: int) -> Delivery | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import trio
 
-from adapters.sqlite import rules
+from adapters.sqlite import refusals
 from engine.model import ApiKey
 from engine.ports.settings_store import KEYS_MAX
 from engine.ports.stored import Page
@@ -90,7 +90,7 @@ class MemoryKeys:
             if one.account == key.account and one.revoked_at is None and one.id != ended_id
         ]
         if len(kept) >= KEYS_MAX:
-            raise rules.too_many_keys()
+            raise refusals.too_many_keys()
 
     def _of_accounts(self) -> list[ApiKey]:
         return [one for one in self._tables.keys.values() if one.account is not None]

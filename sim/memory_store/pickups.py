@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import trio
 
-from adapters.sqlite.rules import ID_CURSOR, cursor_of, read_cursor
+from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from engine.drop_settings import Door
 from engine.events import Event
 from engine.pickup import DropState, FileMark, Pickup, Place

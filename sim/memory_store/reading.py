@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 import trio
 
-from adapters.sqlite.rules import (
+from adapters.sqlite.cursors import (
     ID_CURSOR,
     LIST_CURSOR,
     PLACE_CURSOR,

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from adapters.sqlite import rules
+from adapters.sqlite import cursors, refusals, rules
 from engine import precondition
 from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
 from engine.events import Event
@@ -32,7 +32,7 @@ class MemorySettings:
         if earlier is not None:
             return earlier
         if any(one.name == account.name for one in tables.accounts.values()):
-            raise rules.account_exists(account.name)
+            raise refusals.account_exists(account.name)
         tables.accounts[account.id] = account
         tables.keep_answer(answer)
         return None
@@ -73,7 +73,7 @@ class MemorySettings:
             return earlier
         tables.the_account(did.account)
         if did.number in tables.dids:
-            raise rules.did_exists(did.number)
+            raise refusals.did_exists(did.number)
         tables.dids[did.number] = did
         tables.keep_answer(answer)
         return None
@@ -133,7 +133,7 @@ class MemorySettings:
             one.id for one in kept if one.account == found.account and number in one.dids
         )
         if flows:
-            raise rules.did_attached(number, flows)
+            raise refusals.did_attached(number, flows)
         del tables.dids[number]
         return True
 
@@ -201,7 +201,7 @@ class MemorySettings:
         precondition.checking(Flow)(found)
         states = (entry.state for entry in tables.lists.values() if entry.state.flow == flow)
         if any(state.completed < state.contacts for state in states):
-            raise rules.flow_in_use()
+            raise refusals.flow_in_use()
         tables.deleted_flows.add(flow)
         return True
 
@@ -269,7 +269,7 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         after = None
         if cursor is not None:
-            number, of_flow = rules.read_cursor(cursor, rules.DO_NOT_CALL_CURSOR)
+            number, of_flow = cursors.read_cursor(cursor, cursors.DO_NOT_CALL_CURSOR)
             after = (number, of_flow or "")
         listed = self._tables.do_not_call.get(account, {})
         return page_of(
@@ -277,7 +277,7 @@ class MemorySettings:
             after,
             limit,
             lambda one: (one.number, one.flow or ""),
-            lambda one: rules.cursor_of(one.number, one.flow),
+            lambda one: cursors.cursor_of(one.number, one.flow),
         )
 
     async def list_do_not_call_changes(
@@ -287,10 +287,10 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         after = None
         if cursor is not None:
-            (after,) = rules.read_cursor(cursor, rules.PLACE_CURSOR)
+            (after,) = cursors.read_cursor(cursor, cursors.PLACE_CURSOR)
         changes = list(enumerate(self._tables.do_not_call_changes.get(account, []), start=1))
         page = page_of(
-            changes, after, limit, lambda one: one[0], lambda one: rules.cursor_of(one[0])
+            changes, after, limit, lambda one: one[0], lambda one: cursors.cursor_of(one[0])
         )
         return Page(tuple([change for _, change in page.items]), page.next)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.sqlite import rules
+from adapters.sqlite import refusals, rules
 from engine.activation import Activation
 from engine.agent import Agent, AnswerDay, Leg, day_of
 from engine.audit import AUDIT_KEPT_S, AuditEntry
@@ -133,7 +133,7 @@ class Tables:
         """See that the flow takes calls. Raises `Conflict("flow_deleted")` and LookupError."""
         self.know_flow(account, flow)
         if flow in self.deleted_flows:
-            raise rules.flow_deleted()
+            raise refusals.flow_deleted()
 
     def list_of(self, account: str, call_list: str) -> ListEntry | None:
         """A list, when it is this account's."""
@@ -168,7 +168,7 @@ class Tables:
                 changes.append(added(entry))
         ranges = {key for key in fresh if is_prefix(key[0])} | self.ranges.get(account, set())
         if len(ranges) > PREFIXES_MAX and any(is_prefix(one) for one, _ in fresh):
-            raise rules.too_many_prefixes()
+            raise refusals.too_many_prefixes()
         self.ranges[account] = ranges
         listed.update(fresh)
         self.do_not_call_changes.setdefault(account, []).extend(changes)
@@ -276,7 +276,7 @@ class Tables:
             one = new.call_list
             earlier = self.list_of_content(one.account, one.flow, new.content_sha256, since)
             if earlier is not None:
-                raise rules.duplicate_list(earlier)
+                raise refusals.duplicate_list(earlier)
 
     def list_of_content(
         self, account: str, flow: str, content_sha256: bytes, since: float

@@ -22,7 +22,7 @@ from adapters.sqlite import (
     reading,
     recordings,
 )
-from adapters.sqlite.rules import cursor_of
+from adapters.sqlite.cursors import cursor_of
 from adapters.sqlite.schema import migrate
 from engine.ports.read_store import AttemptFilter
 
