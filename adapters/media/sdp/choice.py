@@ -97,15 +97,17 @@ def _cut_out_port(body: bytes) -> tuple[bytes, int] | None:
     end = head.find(b"\r\n", len(_ORIGIN))
     if not (mark and space and end > 0 and head.startswith(_ORIGIN)):
         return None
-    if len(body) > WORDING_BYTES_MAX or body.count(b"m=") != 1 or b"\r" in head[len(_ORIGIN) : end]:
+    if len(body) > WORDING_BYTES_MAX or body.count(b"m=") != 1 or _CR in head[len(_ORIGIN) : end]:
         return None
     number = read_number(port, PORT_MAX)
-    if not number or b"\n" in head[len(_ORIGIN) : end]:
+    if not number or _LF in head[len(_ORIGIN) : end]:
         return None
     return b"%b\r\nm=audio 9 %b" % (head[end:], rest), number
 
 
 _ORIGIN: Final = b"v=0\r\no="
+_CR: Final = ord("\r")
+_LF: Final = ord("\n")
 
 
 @lru_cache(maxsize=WORDINGS_REMEMBERED)
