@@ -37,8 +37,8 @@ from bench.media_rig import FarEnd, open_far_end
 from bench.scenario import Measurement, NotMeasured, Scenario, Show, Size
 from bench.sipp_callee import write_callee
 
-CALLS: Final[dict[Size, int]] = {"quick": 200, "full": 1_000}
-LISTS: Final[dict[Size, int]] = {"quick": 1, "full": 5}
+CALLS: Final[dict[Size, int]] = {"quick": 200, "full": 500}
+LISTS: Final[dict[Size, int]] = {"quick": 1, "full": 3}
 """Lists that must have come in, with all the mails, before the measurement ends."""
 MEASURE_S: Final = 2.0
 """One measurement; they follow each other until everything has come in."""

@@ -14,6 +14,7 @@ import msgspec
 import trio
 from rich.console import Console
 
+from adapters.http_client import HttpFailed
 from api.commands import REFUSED, CommandFailed
 from bench import (
     amd,
@@ -94,10 +95,10 @@ def run_scenarios(
             title = f"{name} ({turn + 1} of {repeat})" if repeat > 1 else name
             try:
                 measurement = run_scenario(SCENARIOS[name], size, display, title)
-            except* (NotMeasured, CommandFailed) as failed:
-                code = REFUSED
-                for text in dict.fromkeys(str(one) for one in leaves_of(failed)):
+            except BaseException as error:
+                for text in _reasons_of(error):
                     console.print(f"  NOT MEASURED: {text}", soft_wrap=True, markup=False)
+                code = REFUSED
             else:
                 runs[name].append(msgspec.structs.replace(measurement, machine=machine))
     finally:
@@ -123,11 +124,23 @@ def _report(
         console.print(f"The page is {html_file}.", soft_wrap=True)
 
 
-def leaves_of(error: BaseException) -> list[BaseException]:
+def _reasons_of(error: BaseException) -> list[str]:
+    """Why a scenario could not measure. Raises `KeyboardInterrupt` where all is to be broken off, and the
+    error itself where it is a mistake of ours."""
+    causes = _causes_of(error)
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        # What else came of it, in this process and in others that had the same signal, is of no interest.
+        raise KeyboardInterrupt from None
+    if not all(isinstance(cause, NotMeasured | CommandFailed | HttpFailed) for cause in causes):
+        raise error
+    return list(dict.fromkeys(str(cause) for cause in causes))
+
+
+def _causes_of(error: BaseException) -> list[BaseException]:
     """The error itself, or what nurseries wrapped into it."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
-    return [leaf for inner in error.exceptions for leaf in leaves_of(inner)]
+    return [cause for inner in error.exceptions for cause in _causes_of(inner)]
 
 
 def run_scenario(scenario: Scenario, size: Size, display: Display, title: str) -> Measurement:

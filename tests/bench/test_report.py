@@ -18,7 +18,7 @@ from bench import run as running
 from bench.page import make_page
 from bench.plots import LINES_MAX, plot_lines
 from bench.recorder import POINTS_MAX, Recorder, Series, name_process
-from bench.scenario import Limit, Measurement, Scenario, Show, Size
+from bench.scenario import Limit, Measurement, NotMeasured, Scenario, Show, Size
 
 METRICS = {"calls_per_s": 100.0, "late_ms_p99": 5.0}
 
@@ -55,6 +55,34 @@ def test_the_json_has_the_form_of_the_contract_and_more_only_beside_it(
     assert "tiny: NOT KEPT: calls_per_s 100, at least 200" in said
     assert str(page) in said.replace("\n", "")
     assert "<h2>tiny</h2>" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (NotMeasured("too few calls are up."), 1, "NOT MEASURED: too few calls are up."),
+        (BaseExceptionGroup("", [KeyboardInterrupt(), ValueError()]), 130, ""),
+    ],
+    ids=["cannot", "Ctrl-C"],
+)
+def test_what_was_measured_is_written_though_another_scenario_does_not_end(
+    error: BaseException,
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def break_off(size: Size, show: Show) -> Measurement:
+        raise error
+
+    scenarios = {"tiny": Scenario("tiny", "a moment", measure)}
+    scenarios["broken"] = Scenario("broken", "no end", break_off)
+    monkeypatch.setattr(running, "SCENARIOS", scenarios)
+    file = tmp_path / "a.json"
+    assert run(["bench", "--json", str(file)]) == code
+    assert [one["name"] for one in json.loads(file.read_bytes())] == ["tiny"]
+    assert said in capsys.readouterr().out
 
 
 def test_the_page_is_whole_html_that_fetches_nothing() -> None:
