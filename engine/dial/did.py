@@ -170,6 +170,7 @@ class DidActor:
         while await self._mail.wait():
             await self._await_own_limits()
             work, assignment = await self._await_turn(*self._mail.take(), services)
+            self._mail.end_turn()
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
                 desk.posted -= 1

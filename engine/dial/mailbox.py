@@ -23,6 +23,8 @@ class Mailbox:
         """Whether it takes no more."""
         self._queues: list[deque[Work]] = [deque() for _ in range(RANKS)]
         self._ranks = Ranks()
+        self._in_hand = URGENT
+        """The rank of whoever was taken last."""
         self._posted = trio.lowlevel.ParkingLot()
         self.on_urgent: Callable[[], None] | None = None
         """Called when an urgent contact comes."""
@@ -70,18 +72,24 @@ class Mailbox:
         return self._queues[rank][0], rank
 
     def take(self) -> tuple[Work, int]:
-        """The next contact, with its rank, of those that are here, which are some."""
-        waiting = self._waiting()
-        rank = self._ranks.choose(waiting)
-        self._ranks.charge(rank, waiting)
+        """The next contact, with its rank, of those that are here, which are some; `end_turn` ends its
+        turn."""
+        rank = self._in_hand = self._ranks.choose(self._waiting())
         return self._queues[rank].popleft(), rank
 
     def exchange(self, work: Work, rank: int) -> tuple[Work, int]:
-        """Give one that is not urgent back to its place, for one that is; itself where there is none."""
-        if rank == URGENT or not self._queues[URGENT]:
+        """Give one that is not urgent back to its place, for one that is; itself where there is none, or
+        where so many urgent ones went before that it has its turn."""
+        has_urgent = rank != URGENT and bool(self._queues[URGENT])
+        if not has_urgent or self._ranks.choose({URGENT, rank}) != URGENT:
             return work, rank
         self._queues[rank].appendleft(work)
+        self._in_hand = URGENT
         return self._queues[URGENT].popleft(), URGENT
+
+    def end_turn(self) -> None:
+        """Whoever was taken last has gone, or been given back: that was a turn of its class."""
+        self._ranks.charge(self._in_hand, self._waiting() | {self._in_hand})
 
     def _waiting(self) -> set[int]:
         return {rank for rank, queue in enumerate(self._queues) if queue}

@@ -107,3 +107,22 @@ def test_an_urgent_contact_never_waits_for_room_that_others_take(size: int) -> N
     swapped, rank = mail.exchange(*in_hand)
     assert (swapped.contact.id, rank) == ("urgent", URGENT)
     assert [mail.take()[0].contact.id for _ in range(size)] == [f"normal {n}" for n in range(size)]
+
+
+@pytest.mark.parametrize("comes_before", [True, False])
+def test_urgent_contacts_that_keep_coming_to_a_did_starve_nobody_there(comes_before: bool) -> None:
+    """Whether they are there when the next one is taken, or come while it waits for its limits."""
+    feed, went = ListFeed("acc_1", "flw_1", "lst_1"), []
+    mail = Mailbox(100)
+    for n in range(10):
+        mail.post(Work(contact(id=f"normal {n}"), feed), 2)
+    for n in range(30):
+        urgent = Work(contact(id=f"urgent {n}"), feed)
+        if comes_before:
+            mail.post(urgent, URGENT)
+        in_hand = mail.take()
+        if not comes_before:
+            mail.post(urgent, URGENT)
+        went.append(mail.exchange(*in_hand)[1])
+        mail.end_turn()
+    assert went == ([URGENT] * PASSED_MAX + [2]) * 3
