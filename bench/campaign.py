@@ -6,7 +6,6 @@ what the engine's own work costs, and how much faster than time a campaign can b
 
 from __future__ import annotations
 
-import resource
 import sys
 from time import perf_counter, process_time
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import msgspec
 import trio
 
+from bench.processes import peak_own_mb
 from bench.scenario import Measurement, Scenario, Show, Size
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
@@ -51,7 +51,7 @@ def measure(contacts: int) -> dict[str, float]:
         "day_s": ran - begun,
         "day_cpu_s": cpu_ran - cpu_begun,
         "cpu_us_per_attempt": (cpu_ran - cpu_begun) / day.summary.attempts * 1e6,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "memory_mb": peak_own_mb(),
     }
 
 

@@ -54,6 +54,14 @@ def usage_own(pid: int) -> Usage:
     return Usage(user + system, resident_mb)
 
 
+def peak_own_mb() -> float:
+    """The most memory that this process has had, MiB. `getrusage` tells of the time before `exec`, too, when
+    it was a copy of the one that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [kib] = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return kib / 1024
+
+
 def _usage_of_one(pid: int) -> tuple[float, float]:
     *spent_s, resident_mb = _read_stat(pid)
     return sum(spent_s), resident_mb

@@ -123,8 +123,9 @@ async def test_each_list_of_a_mail_is_taken_once_and_answered_once(
 ) -> None:
     steps = list(STEPS)
     Random(round_).shuffle(steps)
+    mails = [make_mail(number) for number in range(len(steps))]  # each has an id of its own
     letters = die_at_each(
-        tmp_path, steps, lambda number: drop(tmp_path, number, SENDER, ADDRESS, make_mail(number))
+        tmp_path, steps, lambda number: drop(tmp_path, number, SENDER, ADDRESS, mails[number])
     )
     async with open_sqlite_store(tmp_path / "callwheel.db", lambda _: None, FixedClock()) as store:
         pickups = (await store.list_pickups(ACME, ID, 1_000, None)).items
@@ -153,11 +154,10 @@ async def test_each_mail_that_asks_makes_one_request_and_is_answered_once(
     steps = list(ASKING_STEPS)
     Random(round_).shuffle(steps)
     assert len(ASKED_FLOWS) == len(steps)
-
-    def bring(number: int) -> None:
-        drop(tmp_path, number, HOLDER, ACTIVATE, make_asking(number, ASKED_FLOWS[number]))
-
-    letters = die_at_each(tmp_path, steps, bring)
+    mails = [make_asking(number, flow) for number, flow in enumerate(ASKED_FLOWS)]
+    letters = die_at_each(
+        tmp_path, steps, lambda number: drop(tmp_path, number, HOLDER, ACTIVATE, mails[number])
+    )
     async with open_sqlite_store(tmp_path / "callwheel.db", lambda _: None, FixedClock()) as store:
         requests = (await store.list_activations(ACME, None, 1_000, None)).items
         audit = (await store.list_audit(ACME, 1_000, None)).items

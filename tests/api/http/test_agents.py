@@ -109,7 +109,7 @@ async def test_a_single_call_of_a_dialer_flow_names_its_agent(world: World) -> N
     assert contact["agent"] == "+14155550177"
     reply = await operator.post(f"/v1/flows/{flow}/calls", {**body, "agent": "12"})
     assert reply.problem == (422, "invalid_number")
-    assert [error["column"] for error in reply.json["errors"]] == ["agent"]
+    assert [error["pointer"] for error in reply.json["errors"]] == ["/agent"]
 
 
 async def test_an_agent_looks_at_contacts_and_has_them_called(world: World) -> None:
