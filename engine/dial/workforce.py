@@ -393,13 +393,15 @@ class Workforce:
                 async with open_leg(self._services, self._router.ways_of, request) as line:
                     floor.lines[seat] = line
                     try:
-                        await self._stay(line, work, ticket)
+                        was_let_go = await self._stay(line, work, ticket)
                     finally:
                         floor.lines.pop(seat, None)
                         if not ticket.is_closed and seat.state == "taken":
                             floor.step(
                                 seat, "lose"
                             )  # the agent hung up before there was a customer
+                if not was_let_go:
+                    self._put_back(work, BUSY_WAIT_S)
                 return
             except LegFailed as failed:
                 log.info(
@@ -417,8 +419,10 @@ class Workforce:
         )
         self._services.finish(work)
 
-    async def _stay(self, line: Call, work: Work, ticket: Ticket) -> None:
-        """Let the contact be called, and keep the agent's telephone up until that is over."""
+    async def _stay(self, line: Call, work: Work, ticket: Ticket) -> bool:
+        """Let the contact be called, and keep the agent's telephone up until that is over. False where the
+        agent hung up before a DID took it: then nobody has the contact in hand but the caller of this."""
+        was_let_go = False
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -427,11 +431,14 @@ class Workforce:
 
             nursery.start_soon(watch)
             await self._let_go(work)
+            was_let_go = True
             await ticket.closed.wait()
             nursery.cancel_scope.cancel()
+        return was_let_go
 
     async def _let_go(self, work: Work) -> None:
-        """Post a contact whose agent is there to a DID, as soon as one has room."""
+        """Post a contact whose agent is there to a DID, as soon as one has room; put it back where none has
+        for long. Cancelled, it has done neither."""
         with trio.move_on_after(ROOM_MAX_S):
             while True:
                 if self._router.take(work) is None:

@@ -285,6 +285,43 @@ async def test_a_single_call_whose_agent_does_not_answer_rings_no_customer(
         assert [is_agent(call.request) for call in one.world.telephony.dialed] == [True]
 
 
+def _hangs_up_the_first_time(request: CallRequest, before: int) -> CallScript:
+    """An agent who has no patience at first; a flow's pace keeps the customer from being called meanwhile."""
+    is_impatient = is_agent(request) and before == 0
+    return CallScript(talk_s=1.0 if is_impatient else 60.0)
+
+
+async def test_a_single_call_whose_agent_hangs_up_before_there_is_room_for_it_calls_the_agent_again(
+    autojump_clock: MockClock,
+) -> None:
+    number = f"{AGENT_PREFIX}9999"
+    async with office(_hangs_up_the_first_time, dialer(cps=0.2)) as one:
+        contact = await one.call("cnt_x", agent=number)
+        with trio.fail_after(100):
+            await one.until_told("contact.completed", 1)
+        dialed = [call.request.number for call in one.world.telephony.dialed]
+        assert dialed == [number, number, contact.tel[0]]
+        [attempt] = await one.attempts()
+        assert (attempt.disposition, attempt.agent) == ("answered", number)
+
+
+async def test_a_previewed_contact_whose_agent_hangs_up_before_there_is_room_for_it_is_shown_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(_hangs_up_the_first_time, dialer(dialing="preview", cps=0.2)) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(1))
+        shown = await one.at_work.show_next(agent)
+        assert shown is not None
+        one.at_work.accept(agent, shown.id)
+        await trio.sleep(20)
+        assert [is_agent(call.request) for call in one.world.telephony.dialed] == [True]
+        await one.at_work.set_presence(agent, "available")
+        again = await one.at_work.show_next(agent)
+        assert again is not None
+        assert again.id == shown.id
+
+
 async def test_a_single_call_that_finds_no_room_at_a_did_waits_and_lets_the_engine_rest(
     autojump_clock: MockClock,
 ) -> None:
