@@ -113,6 +113,8 @@ class Floor:
         self.tickets: dict[str, Ticket] = {}
         """By contact."""
         self._talks: dict[Seat, trio.CancelScope] = {}
+        self._rings: dict[Seat, trio.CancelScope] = {}
+        """Of agents who are called and not reached yet."""
         self._in_air: dict[Ticket, None] = {}
         self._asking: deque[_Asking] = deque()
         self._waiting: deque[_Waiter] = deque()
@@ -248,6 +250,7 @@ class Floor:
         if seat.is_leaving and seat.state == "wrap_up":
             seat.step("leave", now)
         self._wake(seat)
+        self._look_at_ring(seat)
         if seat.state == "away":
             self.lines.pop(seat, None)
         if seat.customer is None and self.guests.get(seat.agent.number) is seat:
@@ -258,6 +261,19 @@ class Floor:
             waiter.seat = found
             waiter.served.set()
         self._look_again()
+
+    @contextmanager
+    def ring(self, seat: Seat) -> Iterator[None]:
+        """An agent who comes is called in this block. It is cancelled in the very step in which they go
+        before they are reached: a task woken to do so would come too late for a call that is about
+        to leave, and they were told that they are away."""
+        with trio.CancelScope() as scope:
+            self.step(seat, "ring")
+            self._rings[seat] = scope
+            try:
+                yield
+            finally:
+                self._rings.pop(seat, None)
 
     @contextmanager
     def talk(self, seat: Seat) -> Iterator[trio.CancelScope]:
@@ -341,6 +357,13 @@ class Floor:
             del self.seats[seat.agent.id]
         self._wake(seat)
         self._watched.pop(seat, None)
+
+    def _look_at_ring(self, seat: Seat) -> None:
+        """Whoever was reached is called no more, and their telephone stays up when they go."""
+        if seat in self._rings and seat.state != "calling":
+            scope = self._rings.pop(seat)
+            if seat.state == "away":
+                scope.cancel()
 
     def _wake(self, seat: Seat) -> None:
         watched = self._watched.get(seat)

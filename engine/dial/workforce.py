@@ -265,19 +265,9 @@ class Workforce:
 
     async def _reach_and_hold(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:
         """As `_hold_line`, of an agent who may go before their telephone is answered: it rings no more."""
-        floor.step(seat, "ring")
         reason = "asked"
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                while seat.state == "calling":
-                    await floor.wait_change(seat)
-                if seat.state == "away":
-                    nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch)
+        with floor.ring(seat):
             reason = await self._hold_line(floor, seat, reached)
-            nursery.cancel_scope.cancel()
         return reason
 
     async def _hold_line(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:

@@ -16,6 +16,11 @@ from tests.engine.dial.office import AGENT_PREFIX, answering, dialer, is_agent, 
 from tests.engine.made import did
 from tests.engine.world import people
 
+STEPS_TO_RING = 3
+"""Of trio's, until an agent who comes counts as one who is called."""
+STEPS_TO_DIAL_MAX = 16
+"""More than trio takes from an agent's wish to come until their telephone is called."""
+
 
 async def test_a_progressive_flow_calls_only_for_free_agents_and_connects_everybody(
     autojump_clock: MockClock,
@@ -114,6 +119,34 @@ async def test_an_agent_who_goes_before_the_telephone_is_answered_is_rung_no_mor
         assert one.events("leg.answered") == []
         assert one.world.telephony.up == 0
         assert (await one.at_work.set_presence(agent, "available")).presence == "available"
+
+
+async def test_an_agent_who_was_told_that_they_are_away_is_not_rung_whatever_step_the_call_was_at(
+    autojump_clock: MockClock,
+) -> None:
+    # The order within a step of trio's is drawn by lot: each step is tried more than once.
+    steps = [step for step in range(STEPS_TO_RING, STEPS_TO_DIAL_MAX) for _ in range(8)]
+    before: list[int] = []
+    after: list[int] = []
+    async with office(answering(), dialer()) as one:
+        [agent] = await one.hire(1)
+
+        async def come() -> None:
+            with pytest.raises(Conflict, match="not answered"):
+                await one.at_work.set_presence(agent, "available")
+
+        for step in steps:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(come)
+                for _ in range(step):
+                    await trio.lowlevel.checkpoint()
+                await one.at_work.set_presence(agent, "away")
+                before.append(len(one.world.telephony.dialed))
+            after.append(len(one.world.telephony.dialed))
+            await trio.sleep(1)
+    assert after == before
+    assert before[0] == 0
+    assert before[-1] > 0
 
 
 async def test_a_customer_whose_agent_hangs_up_meanwhile_is_abandoned_after_two_seconds(
