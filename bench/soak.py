@@ -148,8 +148,8 @@ def judge(settled: Sequence[Look], rises: Mapping[str, float]) -> list[Limit]:
 
 async def soak(folder: Path, duration_s: float, cps: float, show: Show) -> list[Look]:
     """Dial for so long; what was seen on the way."""
-    # The numbers run through all that could force an ending, and some are put back for ever: a list with one of
-    # them would never be over, and the next never begin.
+    # The numbers run through all that could force an ending, and some are put back for ever: a list with one
+    # of them would never be over, and the next never begin.
     profile = structs.replace(BUILT_IN["quiet"], forced_endings=False)
     carrier = CarrierSettings(bind="127.0.0.1:0", profile=profile)
     async with trio.open_nursery() as nursery:
