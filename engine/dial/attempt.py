@@ -224,7 +224,7 @@ class _AttemptRunner:
                 ended = await self._converse(call)
             if ended is not None:
                 return ended, "the call ended"
-            ending: Ending = "ring time-out"
+            ending: Ending = "time-out"
             if live.is_broken_off:
                 ending = "canceled" if live.is_canceled else "shutdown"
         finally:

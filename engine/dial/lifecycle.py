@@ -50,8 +50,9 @@ FINAL_STATUS: Final[dict[Disposition | None, AttemptStatus]] = {
 }
 """Disposition → the status in which the attempt ends; None is a trunk that never answered."""
 
-Ending = Literal["the call ended", "ring time-out", "shutdown", "canceled"]
-"""Why the attempt's task stopped following the call."""
+Ending = Literal["the call ended", "time-out", "shutdown", "canceled"]
+"""Why the attempt's task stopped following the call. A time-out is that of the ringing, or of a call that
+lasts too long, which was answered all the same."""
 
 
 def next_status(status: AttemptStatus, signal: Signal) -> AttemptStatus | None:
@@ -76,7 +77,7 @@ def outcome_of(
     if ended.how == "unreachable":
         # A telephone that has rung would ring again if the call went by another trunk at once.
         return Outcome("failed" if status == "ringing" else None)
-    if ending == "ring time-out":
+    if ending == "time-out":
         return Outcome("no-answer")
     if ending in ("shutdown", "canceled"):
         return Outcome("canceled")

@@ -190,7 +190,7 @@ class Observation:
         self._give_up(call)
 
     def _give_up(self, call: Call) -> None:
-        self.ending = "ring time-out"
+        self.ending = "time-out"
         call.hang_up()
 
 

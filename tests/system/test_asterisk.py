@@ -81,7 +81,7 @@ async def test_a_busy_and_an_absent_callee_end_as_such(
                 assert isinstance(progress, Ringing), "nobody answers these extensions"
                 status = "ringing"
         if ringing.cancelled_caught:
-            ending = "ring time-out"
+            ending = "time-out"
             call.hang_up()
         ended = await call.wait_ended()
     assert outcome_of(ended, ending, status).disposition == disposition

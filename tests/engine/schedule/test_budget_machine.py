@@ -227,7 +227,7 @@ class ContactMachine(RuleBasedStateMachine):
     @precondition(is_dialing)
     @rule()
     def nobody_answers_in_time(self) -> None:
-        outcome = outcome_of(Ended("rejected", 487, ""), "ring time-out", "ringing")
+        outcome = outcome_of(Ended("rejected", 487, ""), "time-out", "ringing")
         after = after_attempt(self.one, self.flow, outcome, self.now, made_at=self.made_at)
         self.take(after, "no-answer", costs=True)
 
