@@ -61,14 +61,14 @@ class SftpSession:
         if not await self._exists(self._folder):
             try:
                 await self._sftp.makedirs(self._folder, exist_ok=True)
-            except (asyncssh.SFTPError, OSError) as error:
+            except (asyncssh.Error, OSError) as error:
                 detail = f"There is no folder {self._folder!r}, and it cannot be made."
                 raise _as_failed(error, "no_folder", detail) from error
         for name in (INCOMING, *SIDES):
             path = self._path(name)
             if not await self._exists(path):
                 # Where it may not be made, whatever needs it says so.
-                with suppress(asyncssh.SFTPError):
+                with suppress(asyncssh.Error, OSError):
                     await self._sftp.mkdir(path)
 
     async def list_incoming(self) -> Listing:
@@ -80,7 +80,7 @@ class SftpSession:
                 await self._put_back(name, read_away_name(name) or name)
             if aways:
                 names, is_complete = await self._scan()
-        except (asyncssh.SFTPError, OSError) as error:
+        except (asyncssh.Error, OSError) as error:
             raise _as_failed(error, None, f"cannot look into {INCOMING}") from error
         files = [file for name, file in names.items() if file is not None and is_usable(name)]
         files = [file for file in files if not is_hidden(file.name)]
@@ -104,7 +104,7 @@ class SftpSession:
             found = await self._sftp.lstat(self._path(INCOMING, name))
         except asyncssh.SFTPNoSuchFile:
             raise DropFailed("gone", f"{name!r} is not there any more.") from None
-        except (asyncssh.SFTPError, OSError) as error:
+        except (asyncssh.Error, OSError) as error:
             raise _as_failed(error, None, f"cannot read {name!r}") from error
         entry = _entry(name, found)
         if entry is None:
@@ -122,11 +122,11 @@ class SftpSession:
                 with suppress(asyncssh.SFTPOpUnsupported):
                     await file.fsync()
             await self._replace(path, self._path(side, name))
-        except (asyncssh.SFTPError, OSError) as error:
+        except (asyncssh.Error, OSError) as error:
             failed = _as_failed(error, None, f"cannot write into {side}")
             if failed.code == "failed" and await self._is_full(side):
                 failed = DropFailed("disk_full", f"There is no room for a file in {side}.")
-            with suppress(asyncssh.SFTPError, OSError):
+            with suppress(asyncssh.Error, OSError):
                 await self._sftp.remove(path)
             raise failed from error
 
@@ -152,7 +152,7 @@ class SftpSession:
             except asyncssh.SFTPError:
                 await self._put_back(away, entry.name)
                 raise
-        except (asyncssh.SFTPError, OSError) as error:
+        except (asyncssh.Error, OSError) as error:
             what = "remove" if to is None else "move"
             raise _as_failed(error, None, f"cannot {what} {entry.name!r}") from error
         return True
@@ -188,7 +188,7 @@ class SftpSession:
             await self._sftp.stat(path)
         except asyncssh.SFTPNoSuchFile:
             return False
-        except (asyncssh.SFTPError, OSError) as error:
+        except (asyncssh.Error, OSError) as error:
             raise _as_failed(error, None, f"cannot look at {path!r}") from error
         return True
 
@@ -196,7 +196,7 @@ class SftpSession:
         """Whether the server has no room; version 3 of SFTP has no code for that."""
         try:
             room = await self._sftp.statvfs(self._path(side))
-        except (asyncssh.SFTPError, OSError):
+        except (asyncssh.Error, OSError):
             return False
         return room.bavail == 0 or (room.files > 0 and room.favail == 0)
 
@@ -288,10 +288,11 @@ def _login_failed(error: asyncssh.Error, login: Login) -> DropFailed:
     return DropFailed("unreachable", f"{host} broke off: {reason}.")
 
 
+# A connection that ends is told of as an error of SSH, and not of SFTP, to whoever waits for an answer.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (asyncssh.SFTPConnectionLost, "lost"),
     (asyncssh.SFTPNoConnection, "lost"),
-    (asyncssh.ConnectionLost, "lost"),
+    (asyncssh.DisconnectError, "lost"),
     (asyncssh.SFTPPermissionDenied, "no_rights"),
     (asyncssh.SFTPWriteProtect, "no_rights"),
     (asyncssh.SFTPCannotDelete, "no_rights"),
@@ -299,7 +300,7 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (asyncssh.SFTPQuotaExceeded, "disk_full"),
     (asyncssh.SFTPNoSuchFile, "no_folder"),
     (asyncssh.SFTPNoSuchPath, "no_folder"),
-    (asyncssh.SFTPError, "failed"),
+    (asyncssh.Error, "failed"),
     (OSError, "lost"),
 )
 

@@ -1,10 +1,12 @@
-"""An SFTP server that wants a password: OpenSSH's would want a user of this machine with one."""
+"""SFTP servers in this process: one that wants a password, where OpenSSH's would want a user of this machine
+with one, and one that breaks off at the worst moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,13 +32,25 @@ class PasswordServer(asyncssh.SSHServer):
         return (username, password) == ("lists", PASSWORD)
 
 
+class LeavingServer(asyncssh.SFTPServer):
+    """Has read what it is asked for, and is gone without an answer: with nothing left unread, its kernel says
+    goodbye in the proper way, so that this is no error of the socket.
+    """
+
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        self.connection.abort()
+        yield asyncssh.SFTPName(b".")
+
+
 class Running(Struct, frozen=True):
     port: int
     host_key: str
 
 
 @contextmanager
-def open_password_server(home: Path) -> Iterator[Running]:
+def open_password_server(
+    home: Path, kind: type[asyncssh.SFTPServer] = asyncssh.SFTPServer
+) -> Iterator[Running]:
     """A server in a thread, for as long as the block lasts."""
     key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
     loop = asyncio.new_event_loop()
@@ -49,7 +63,7 @@ def open_password_server(home: Path) -> Iterator[Running]:
             0,
             server_host_keys=[key],
             server_factory=PasswordServer,
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=bytes(home)),
+            sftp_factory=lambda channel: kind(channel, chroot=bytes(home)),
         )
 
     try:
