@@ -142,6 +142,7 @@ async def open_media_plane(
     ports: tuple[int, int] = PORTS_DEFAULT,
     bind_host: str | None = None,
     settings: PlaneSettings | None = None,
+    waits: bool = True,
 ) -> AsyncIterator[RtpMediaPlane]:
     """Run a media plane for as long as the block lasts.
 
@@ -149,10 +150,11 @@ async def open_media_plane(
     `address` itself where that is a loopback address, else every address of the machine. `ports`
     are the first and last port, of which RTP takes the even ones and RTCP the odd; (0, 0) leaves the
     choice to the kernel. `prompts_folder` is the folder of a `PromptLibrary`, `recordings_folder` that of the
-    recordings; without one, every recording fails.
+    recordings; without one, every recording fails. Who has other things to do while its processes start does
+    not wait, and calls `wait_started` before the first stream.
 
-    Raises `PlaneUnavailable` when the plane does not start, and `ValueError` for an address that is
-    none. On the way out the plane ends with all its streams.
+    Raises `PlaneUnavailable` when the plane does not start, if waited for, and `ValueError` for an address
+    that is none. On the way out the plane ends with all its streams.
     """
     settings = settings or PlaneSettings()
     arguments = [
@@ -167,7 +169,8 @@ async def open_media_plane(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(plane.keep_running)
         try:
-            await plane.wait_started()
+            if waits:
+                await plane.wait_started()
             yield plane
         finally:
             nursery.cancel_scope.cancel()

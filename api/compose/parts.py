@@ -109,9 +109,10 @@ async def open_parts(config: Config, hub: FeedHub) -> AsyncIterator[Parts]:
             store = await stack.enter_async_context(
                 open_sqlite_store(data / DATABASE, listeners.publish, clock)
             )
-            plane = await stack.enter_async_context(_media_plane(config, data))
-        except (DatabaseInUse, DatabaseTooNew, PlaneUnavailable) as error:
+        except (DatabaseInUse, DatabaseTooNew) as error:
             raise CannotStart(str(error)) from error
+        # Its processes start while the rest is put together.
+        plane = await stack.enter_async_context(_media_plane(config, data))
         workers = await stack.enter_async_context(open_process_workers(_worker_count()))
         prompts = PromptsInWorkers(data / PROMPTS, codecs_of(config), workers)
         await prompts.complete()
@@ -149,6 +150,10 @@ async def open_parts(config: Config, hub: FeedHub) -> AsyncIterator[Parts]:
             )
         )
         listeners.all += [courier.note, metrics.note]
+        try:
+            await plane.wait_started()
+        except PlaneUnavailable as error:
+            raise CannotStart(str(error)) from error
         yield Parts(
             engine,
             courier,
@@ -165,7 +170,7 @@ async def open_parts(config: Config, hub: FeedHub) -> AsyncIterator[Parts]:
 
 
 def _media_plane(config: Config, data: Path) -> AbstractAsyncContextManager[RtpMediaPlane]:
-    """What carries sound. Raises `PlaneUnavailable` on entering."""
+    """What carries sound; it is started, and not waited for."""
     media = config.media
     return open_media_plane(
         media.advertise,
@@ -175,6 +180,7 @@ def _media_plane(config: Config, data: Path) -> AbstractAsyncContextManager[RtpM
         settings=PlaneSettings(
             media.planes or planes_of_this_machine(), speaks_opus="opus" in codecs_of(config)
         ),
+        waits=False,
     )
 
 
