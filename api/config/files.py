@@ -28,6 +28,12 @@ HTTP_TLS_FILES: Final[dict[Part, str]] = {
     "key": "http.tls_key",
 }
 """The same of the HTTP server."""
+MAIL_TLS_FILES: Final[dict[Part, str]] = {
+    "certificate": "mail.tls_cert",
+    "key": "mail.tls_key",
+    "authorities": "mail.imap.tls_ca",
+}
+"""The same of the mail receiver, and of the mailbox that mails are fetched out of."""
 
 READ_ONCE: Final = (*TLS_FILES.values(), "mail.tls_cert", "mail.tls_key")
 """Keys of files that are read at the start, and not again. The HTTP server looks for new ones itself, trunks
@@ -50,7 +56,7 @@ def read_marks(config: Config) -> dict[str, bytes | None]:
 
 def find_mistakes_in_files(source: Source, values: Mapping[str, Any]) -> Iterator[ConfigMistake]:
     """Every file that cannot be used, at the key that names it. `values` are those that could be read."""
-    for keys in (TLS_FILES, HTTP_TLS_FILES):
+    for keys in (TLS_FILES, HTTP_TLS_FILES, MAIL_TLS_FILES):
         files = {part: values.get(key) for part, key in keys.items()}
         bad_files = find_bad_files(
             cert=files["certificate"], key=files["key"], authority=files.get("authorities")

@@ -116,7 +116,8 @@ def say(raw: object) -> str:
 
 def mask_userinfo(text: str) -> str:
     """The text without what a URI in it says before its host: `sip:user:secret@host` is `sip:***@host`."""
-    return USERINFO.sub(r"\1***@", text)
+    # Without an `@` to end at, and behind the last one, it would be looked for from every letter on.
+    return USERINFO.sub(r"\1***@", text, count=1) if "@" in text else text
 
 
 def number_between(low: float, high: float) -> Callable[[object], float]:
@@ -346,7 +347,8 @@ def toml_from_text(text: str, what: str) -> Any:
         raise Refused("wrong_type", f"This is {what}, not {say(text)}.")
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
+        # A number of thousands of digits is a plain ValueError, thousands of brackets a RecursionError.
         raise Refused("wrong_type", f"This is {what}, not {say(text)}.") from None
 
 

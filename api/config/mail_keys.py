@@ -9,6 +9,7 @@ from adapters.mail.mailbox_wire import Taken, Tls
 from adapters.mail.smarthost import Encryption
 from api.config.keys import (
     HOST_NAME,
+    PORT_MAX,
     Address,
     as_secret,
     as_text,
@@ -18,10 +19,13 @@ from api.config.keys import (
     read_port,
     say,
 )
+from api.config.sip_keys import whole_number_between
 from api.config.source import Key, Refused
 from engine.mail.address import MAILBOX_LENGTH_MAX
 
 FOLDER_LENGTH_MAX: Final = 200
+MAILS_MAX: Final = 100_000
+"""A minute, of one IP address."""
 
 _LOCAL: Final = re.compile(rf"[a-z0-9._-]{{1,{MAILBOX_LENGTH_MAX}}}")
 
@@ -53,19 +57,15 @@ def read_encryption(raw: object) -> Encryption:
 
 def read_local_part(raw: object) -> str | None:
     """What stands before the `@`; an empty text takes no such mails."""
-    text = as_text(raw).lower()
-    if not text:
+    if raw == "":
         return None
+    text = as_text(raw).lower()
     if not _LOCAL_PART.fullmatch(text):
         raise Refused(
             "invalid_local_part",
             f"This is up to 64 letters, digits, dots, dashes, plus signs, underscores, not {say(text)}.",
         )
     return text
-
-
-def _read_mails(raw: object) -> int:
-    return int(number_between(1, 100_000)(raw))
 
 
 _LOCAL_PART: Final = re.compile(r"(?!.{65})[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*")
@@ -113,12 +113,8 @@ def read_mailbox(raw: object) -> str:
     return text
 
 
-def _read_port(raw: object) -> int:
-    return int(number_between(1, 65_535)(raw))
-
-
 HOST: Final = Key(_read_host)
-PORT: Final = Key(_read_port, number_from_text)
+PORT: Final = Key(whole_number_between(1, PORT_MAX), number_from_text)
 TLS: Final = Key(_read_tls)
 TAKEN: Final = Key(_read_taken)
 FOLDER: Final = Key(_read_folder)
@@ -129,4 +125,4 @@ LOCAL_PART: Final = Key(read_local_part)
 SMARTHOST: Final = Key(read_smarthost)
 ENCRYPTION: Final = Key(read_encryption)
 SECRET: Final = Key(as_secret)
-MAILS: Final = Key(_read_mails, number_from_text)
+MAILS: Final = Key(whole_number_between(1, MAILS_MAX), number_from_text)

@@ -145,8 +145,10 @@ def _read_who(raw: object, identity_of: Callable[[str], TrunkIdentity]) -> str:
 
 def read_headers(raw: object) -> tuple[tuple[str, str], ...]:
     """Extra header lines, `Name: value`."""
+    if not isinstance(raw, list):
+        raise _not_shown()
     headers: list[tuple[str, str]] = []
-    for item in _items(raw, '["X-Account: 7"]', limit=None):
+    for item in raw:
         name, colon, value = item.partition(":") if isinstance(item, str) else ("", "", "")
         if not colon:
             # It is not shown: a header may hold a secret.
@@ -231,7 +233,18 @@ def _items(raw: object, example: str, limit: int | None) -> list[Any]:
 
 def headers_from_text(text: str) -> Any:
     """A list as TOML writes it, or one header: its value may hold commas."""
-    return toml_from_text(text, "a list") if text.lstrip().startswith("[") else [text]
+    if not text.lstrip().startswith("["):
+        return [text]
+    try:
+        return toml_from_text(text, "a list")
+    except Refused:
+        raise _not_shown() from None
+
+
+def _not_shown() -> Refused:
+    """What is no list of headers may hold a secret like those."""
+    detail = 'This is a list, as ["X-Account: 7"]; what stands there is not shown.'
+    return Refused("wrong_type", detail)
 
 
 def outcomes_from_text(text: str) -> Any:

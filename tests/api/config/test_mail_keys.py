@@ -24,6 +24,7 @@ def test_mails_need_a_domain(key: str) -> None:
         ('smarthost = "10.0.0.999:25"', "invalid_address"),
         ('smarthost_encryption = "perhaps"', "invalid_encryption"),
         ("mails_per_minute = 0", "out_of_range"),
+        ("mails_per_minute = 1.5", "wrong_type"),
         ('activation = "a@b"', "invalid_local_part"),
         (f'activation = "{"a" * 65}"', "invalid_local_part"),
     ],
@@ -45,6 +46,7 @@ def test_a_mailbox_needs_no_more_than_a_host_and_somebody_to_log_in() -> None:
     ("text", "place", "code"),
     [
         (f"{IMAP}{MAILBOX}port = 0", "line 7: mail.imap.port", "out_of_range"),
+        (f"{IMAP}{MAILBOX}port = 993.5", "line 7: mail.imap.port", "wrong_type"),
         (f"{IMAP}{MAILBOX}every_s = 1", "line 7: mail.imap.every_s", "out_of_range"),
         (f'{IMAP}{MAILBOX}tls = "maybe"', "line 7: mail.imap.tls", "invalid_tls"),
         (f'{IMAP}{MAILBOX}tls = "off"', "line 7: mail.imap.tls", "password_in_the_clear"),
@@ -84,3 +86,8 @@ def test_a_smarthost_may_be_a_name() -> None:
     assert read_config(text, {}).mail == Mail(
         domain="lists.example.com", smarthost=Address("mail.example.com", 587)
     )
+
+
+def test_an_empty_address_for_activations_takes_none() -> None:
+    assert read_config('[mail]\nactivation = ""\n', {}).mail == Mail(activation=None)
+    assert read_config("", {"CALLWHEEL_MAIL__ACTIVATION": ""}).mail == Mail(activation=None)

@@ -320,6 +320,7 @@ def test_a_trunk_is_another_machine_that_we_can_speak_to(
         "diversion = 'sip:user:" + "7352981" * 20 + "@x>'",
         "stir_certificate_url = 'http://user:7352981@x'",
         "headers = ['Authorization 7352981']",
+        "headers = 'Authorization: 7352981'",
         "from_domain = 'user:7352981@x'",
         "register = 'sip:user:7352981@x'",
     ],
@@ -329,6 +330,14 @@ def test_no_mistake_repeats_a_secret(setting: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(f'[[trunks]]\nname = "a"\n{uri}{setting}\n', {})
     assert "7352981" not in str(caught.value)
+
+
+def test_headers_of_a_variable_that_are_no_list_are_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(TRUNK, {"CALLWHEEL_TRUNKS__0__HEADERS": '["Authorization: 7352981"'})
+    assert [(mistake.code, mistake.detail) for mistake in caught.value.mistakes] == [
+        ("wrong_type", 'This is a list, as ["X-Account: 7"]; what stands there is not shown.')
+    ]
 
 
 def test_a_uri_with_a_user_is_shown_without_its_user() -> None:
