@@ -289,11 +289,10 @@ class SipCore:
             self._strays += 1
             return
         self._trace_received(response.call_id, data, source, now)
-        is_read = self._run(party, now, party.receive_response, response)
-        if not (200 <= response.status < 300 and is_read and isinstance(party, OutboundCall)):
-            return
-        # Those that follow the first repeat it, or are of other dialogs, which are ended at once.
-        if party.answered_by is None and response.cseq.method == b"INVITE":
+        self._run(party, now, party.receive_response, response)
+        if isinstance(party, OutboundCall) and party.answered_by is None and party.has_answer:
+            # Those that follow the first 2xx repeat it, or are of other dialogs, which are ended at once. One
+            # that belongs to no request of the call's answers nothing, and says nothing of who may ask.
             party.answered_by = source.host
 
     def _trace_received(self, call_id: bytes, data: bytes, source: Hop, now: float) -> None:

@@ -112,6 +112,11 @@ class OutboundCall:
         return self._forks.dialogs() if self._dialog is None else (self._dialog,)
 
     @property
+    def has_answer(self) -> bool:
+        """Whether the INVITE has had a 2xx, of whichever fork."""
+        return bool(self._requester.acks)
+
+    @property
     def silent_hosts(self) -> tuple[str, ...]:
         """The hosts that a request of ours is out to and that have said nothing to it."""
         return self._requester.silent_hosts

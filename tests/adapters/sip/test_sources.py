@@ -73,6 +73,39 @@ async def test_a_call_whose_contact_is_a_name_is_ended_from_where_it_was_answere
             assert await call.next_progress() == LEFT
 
 
+async def test_an_answer_that_a_stranger_made_up_does_not_keep_the_callee_from_ending_the_call() -> (
+    None
+):
+    async with (
+        open_udp_carrier(TRUNK) as carrier,
+        open_udp_carrier(CALLEE) as callee,
+        open_udp_carrier(STRANGER) as stranger,
+    ):
+        settings = UserAgentSettings(trunks=(Trunk("main", TRUNK, carrier.port),))
+        async with (
+            open_user_agent(settings, FakePlane(), Dice()) as agent,
+            agent.prepare_call(REQUEST) as call,
+        ):
+            call.dial()
+            invite = await carrier.receive(b"INVITE")
+            answer = build_response(
+                invite,
+                200,
+                to_tag=b"callee",
+                headers=((b"Contact", b"<sip:callee@edge.carrier.example>"), SDP_TYPE),
+                body=answer_sdp(),
+            )
+            # Who has learned the Call-ID does not know the branch.
+            made_up = answer.replace(b"branch=z9hG4bK", b"branch=z9hG4bKguessed", 1)
+            await stranger.send_to(made_up, agent.address)
+            await callee.send_to(answer, agent.address)
+            await carrier.receive(b"ACK")
+            assert await call.next_progress() == Answered()
+            assert await ask_to_end(stranger, invite, agent.address) == 481
+            assert await ask_to_end(callee, invite, agent.address) == 200
+            assert await call.next_progress() == LEFT
+
+
 async def test_a_contact_that_is_ourselves_is_not_followed() -> None:
     async with open_udp_carrier(TRUNK) as carrier:
         trunks = (Trunk("main", TRUNK, carrier.port),)
