@@ -119,7 +119,8 @@ class Writer:
         self._token = trio.lowlevel.current_trio_token()
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._is_hurried = threading.Event()
-        """Set where a group that waits for company is to begin: somebody is not patient, or it is full."""
+        """Set where a group that waits for company is to begin: somebody is not patient, or no further
+        operation goes into it."""
         self._room = trio.lowlevel.ParkingLot()
         self._thread = threading.Thread(target=self._work, name="sqlite writer", daemon=True)
         self._closed = False
@@ -165,9 +166,9 @@ class Writer:
         changes something by it, the entry goes along.
 
         `rows` is about how many rows it writes, and `gather_s` how long it may wait for others to share
-        its commit with. What the operation raises is raised here, with nothing
-        changed; `StoreUnavailable` when the database cannot be written or was closed. A caller that is
-        cancelled while it waits does not take its operation back: it commits all the same, or not.
+        its commit with, where it is the first of its group. What the operation raises is raised here, with
+        nothing changed; `StoreUnavailable` when the database cannot be written or was closed. A caller that
+        is cancelled while it waits does not take its operation back: it commits all the same, or not.
         """
         auditing = audit.current()
         if auditing is not None:

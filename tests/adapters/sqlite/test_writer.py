@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from adapters.sqlite import writer
 from adapters.sqlite.unit import Unit
 from engine.model import ListCounts
 from engine.ports.stored import Conflict, StoreUnavailable
@@ -27,6 +28,8 @@ from tests.contract.store_samples import (
     furnish,
 )
 
+LONG_S, SHORT_S = 20.0, 0.02
+"""For which the patient wait for company."""
 NOTE = "INSERT INTO do_not_call (account, number, flow, added_at) VALUES (1, ?, '', 0)"
 
 
@@ -59,6 +62,38 @@ async def test_what_gathers_during_a_commit_is_committed_as_one_group(opened: Op
     assert after.commits - before.commits == 2  # the one that was held, and the twenty
     assert after.operations - before.operations == 21
     assert await noted(opened) == [f"+{number:02}" for number in range(20)]
+
+
+async def test_who_is_not_patient_ends_the_wait_of_those_who_are(opened: Opened) -> None:
+    submit, before = opened.store._writer.submit, opened.store.statistics().commits
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(LONG_S / 2):
+            for number in range(3):
+                nursery.start_soon(partial(submit, partial(note, f"+{number}"), gather_s=LONG_S))
+            await trio.testing.wait_all_tasks_blocked()
+            assert await opened.run(partial(note, "+3")) == "noted +3"
+    assert opened.store.statistics().commits - before == 1
+    assert await noted(opened) == ["+0", "+1", "+2", "+3"]
+
+
+async def test_who_is_patient_is_written_when_nobody_comes(opened: Opened) -> None:
+    with trio.fail_after(LONG_S / 2):
+        submit = opened.store._writer.submit
+        assert await submit(partial(note, "+1"), gather_s=SHORT_S) == "noted +1"
+
+
+async def test_who_is_left_over_from_a_full_group_does_not_wait_again(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GROUP_OPERATIONS_MAX", 2)
+    submit, before = opened.store._writer.submit, opened.store.statistics().commits
+    with trio.fail_after(LONG_S / 2):
+        async with trio.open_nursery() as nursery, opened.held() as wait_pending:
+            for number in range(5):
+                nursery.start_soon(partial(submit, partial(note, f"+{number}"), gather_s=LONG_S))
+            await wait_pending(5)
+    assert opened.store.statistics().commits - before == 4  # the one that was held, and 2, 2 and 1
+    assert await noted(opened) == ["+0", "+1", "+2", "+3", "+4"]
 
 
 async def test_an_operation_alone_is_committed_at_once(opened: Opened) -> None:
@@ -254,5 +289,17 @@ async def test_what_was_handed_in_before_the_end_is_committed(opened: Opened, pa
         await closing.store.add_did(a_did())
     with pytest.raises(StoreUnavailable, match="closed"):
         await closing.store.find_key(b"")
+    async with opened_at(other) as again:
+        assert await noted(again) == ["+1"]
+
+
+async def test_the_end_does_not_wait_for_company(opened: Opened, path: Any) -> None:
+    other = path.with_name("other.db")
+    with trio.fail_after(LONG_S / 2):
+        async with trio.open_nursery() as nursery, opened_at(other) as closing:
+            await furnish(closing.store)
+            submit = closing.store._writer.submit
+            nursery.start_soon(partial(submit, partial(note, "+1"), gather_s=LONG_S))
+            await trio.testing.wait_all_tasks_blocked()
     async with opened_at(other) as again:
         assert await noted(again) == ["+1"]
