@@ -7,11 +7,11 @@ from typing import Final
 
 from adapters.sqlite.blocks import sample_blocks
 from adapters.sqlite.connected import Connected
-from adapters.sqlite.rows import CONTACT_COLUMNS, Row, to_contact
+from adapters.sqlite.rows import CONTACT_COLUMNS, to_contact
 from engine.forecast.behaviour import SeenCall
 from engine.forecast.case import Cohort
 from engine.forecast.cohorts import Cohorts
-from engine.ports.forecast_store import SAMPLE_CONTACTS
+from engine.ports.forecast_store import GOING_ON_MAX, SAMPLE_CONTACTS
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -57,8 +57,16 @@ class SqliteForecasts(Connected):
 
     async def seen_calls(self, account: str, flow: str, now: float, limit: int) -> list[SeenCall]:
         """The latest by their ids."""
-        return await self._readers.rows(SEEN, (now, flow, account, limit), _to_seen)
 
+        def look_back(connection: sqlite3.Connection) -> list[SeenCall]:
+            found: list[SeenCall] = []
+            ended = 0
+            some = (now, flow, account, limit + GOING_ON_MAX)
+            for disposition, hold_s in connection.execute(SEEN, some):
+                found.append(SeenCall(disposition, hold_s))
+                ended += disposition is not None
+                if ended == limit:
+                    break
+            return found
 
-def _to_seen(row: Row) -> SeenCall:
-    return SeenCall(row[0], row[1])
+        return await self._readers.ask(look_back)

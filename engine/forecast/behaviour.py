@@ -13,7 +13,7 @@ from engine.disposition import Disposition
 from engine.forecast.case import QUANTILES, Behaviour, Ending
 
 SEEN_MAX: Final = 5_000
-"""Calls of a flow, the latest, by which it is told what its calls come to."""
+"""Calls of a flow that have ended, the latest, by which it is told what its calls come to."""
 USUAL_WEIGHT: Final = 25.0
 """As many calls what usually happens counts for beside what was seen …"""
 ENOUGH_SEEN: Final = 200

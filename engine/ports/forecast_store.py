@@ -9,6 +9,8 @@ from engine.forecast.case import Cohort
 
 SAMPLE_CONTACTS: Final = 20_000
 """Contacts of a list that are looked at, evenly chosen, where it has more: they stand for the others."""
+GOING_ON_MAX: Final = 20_000
+"""Calls that go on which are told beside those that have ended; of more the latest."""
 
 
 class ForecastStore(Protocol):
@@ -20,5 +22,6 @@ class ForecastStore(Protocol):
         for a list that the account does not have. Their sum is exact; who is what may be a sample's."""
 
     async def seen_calls(self, account: str, flow: str, now: float, limit: int) -> list[SeenCall]:
-        """The latest calls of a flow that have ended with a disposition, or go on at `now`; no agent's. In no
-        order."""
+        """The latest calls of a flow that have ended with a disposition, `limit` at most, and those that go
+        on at `now` and began after the first of these: together in one bound, where many go on, nearly none
+        that has ended would be told. No agent's. In no order."""

@@ -7,6 +7,7 @@ import trio
 from engine.forecast.behaviour import SeenCall
 from engine.forecast.case import Cohort
 from engine.forecast.cohorts import Cohorts
+from engine.ports.forecast_store import GOING_ON_MAX
 from sim.memory_store.tables import Tables
 
 UNSEEN = (None, "canceled", "unknown")
@@ -33,9 +34,10 @@ class MemoryForecasts:
         await trio.lowlevel.checkpoint()
         tables = self._tables
         found: list[SeenCall] = []
+        ended = 0
         for one in reversed(tables.attempts_of_account.get(account, ())):
             attempt = tables.attempts[one]
-            if len(found) == limit:
+            if ended == limit or len(found) == limit + GOING_ON_MAX:
                 break
             if attempt.flow != flow:
                 continue
@@ -44,4 +46,5 @@ class MemoryForecasts:
             elif attempt.disposition not in UNSEEN:
                 hold_s = attempt.ended_at - attempt.initiated_at
                 found.append(SeenCall(attempt.disposition, hold_s))
+                ended += 1
         return found

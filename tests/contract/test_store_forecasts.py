@@ -48,5 +48,22 @@ async def test_calls_of_a_flow_that_have_ended_and_that_go_on_are_told(kit: Kit)
     later = await begin(store, second, 2)
     told = await store.seen_calls(ACME, FLOW, later.initiated_at + 5, 10)
     assert sorted(told, key=lambda one: one.hold_s) == [SeenCall(None, 5.0), SeenCall("busy", 8.0)]
-    assert len(await store.seen_calls(ACME, FLOW, NOW, 1)) == 1
     assert await store.seen_calls(OTHER, FLOW, NOW, 10) == []
+
+
+async def test_however_many_calls_go_on_the_latest_that_have_ended_are_told(kit: Kit) -> None:
+    store = kit.store
+    new = a_new_list(6)
+    await store.accept_list(new)
+    attempts = [await begin(store, one, number) for number, one in enumerate(new.contacts, 1)]
+    for place, at in ((1, NOW + 9), (3, NOW + 4)):
+        await end(store, attempts[place], waiting_again(new.contacts[place]), at=at)
+    goes_on = SeenCall(None, 10.0)
+    latest = [SeenCall("busy", 3.0), goes_on, goes_on]
+    for limit, expected in (
+        (1, latest),
+        (2, [*latest, SeenCall("busy", 8.0), goes_on]),
+        (3, [*latest, SeenCall("busy", 8.0), goes_on, goes_on]),
+    ):
+        told = await store.seen_calls(ACME, FLOW, NOW + 11, limit)
+        assert sorted(map(repr, told)) == sorted(map(repr, expected))
