@@ -409,11 +409,13 @@ def test_stopping_waits_for_the_register_that_is_under_way(status: int, unregist
     assert (last.raw(b"expires") if last is not None else None) == ([b"0"] if unregisters else None)
 
 
-def test_what_never_registered_stops_at_once() -> None:
+def test_what_never_registered_stops_at_once_with_nothing_new_to_tell() -> None:
     scene = Scene()
+    before = scene.registration.condition
     scene.registration.stop(scene.now)
     assert (scene.registration.is_stopped, scene.ask()) == (True, None)
     assert scene.registration.next_wake == inf
+    assert scene.registration.condition == before
 
 
 def test_stopping_without_a_server_to_tell_is_stopping_too() -> None:
