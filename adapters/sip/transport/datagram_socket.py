@@ -15,12 +15,18 @@ BUFFER_BYTES = 4 * 1024 * 1024
 """Asked of the kernel for each direction; it grants what `net.core.rmem_max` allows."""
 ERRORS_PER_ROUND_MAX = 64
 """Most ICMP errors read at once."""
+TRIES_MAX = 3
+"""How often a datagram is tried: an error that stands in its place is there once."""
 
 # From <linux/in.h>, <linux/in6.h> and <linux/errqueue.h>: Python 3.11 does not name them.
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 _ORIGINS_ICMP = (2, 3)
+
+_OF_OTHERS = (errno.ECONNREFUSED, errno.ENOBUFS)
+"""Errors that say nothing of where a datagram was to go: the first comes from a host that an earlier one has
+reached, the second from this machine."""
 
 Sent = Literal["sent", "full", "failed"]
 
@@ -73,21 +79,20 @@ class DatagramSocket:
 
     def send(self, data: bytes, address: Address) -> Sent:
         """Send without waiting. `full` is the kernel's buffer; a retransmission repairs that."""
-        for _ in range(2):
+        refusal = 0
+        for _ in range(TRIES_MAX):
             try:
                 self.socket.sendto(data, address)
             except (BlockingIOError, InterruptedError):
                 return "full"
-            except ConnectionRefusedError:
-                # The pending error of an earlier datagram, perhaps to somebody else: this one has
-                # not been sent yet.
-                self.has_errors = True
-                continue
             except OSError as error:
+                # Often the pending error of an earlier datagram, perhaps to somebody else, and then this one
+                # has not been tried yet: a router may say of any host that there is no way to it.
                 self.has_errors = True
-                return "full" if error.errno == errno.ENOBUFS else "failed"
+                refusal = error.errno or 0
+                continue
             return "sent"
-        return "full"
+        return "full" if refusal in _OF_OTHERS else "failed"
 
     def take_errors(self) -> list[Address]:
         """The destinations that the network has refused since the last time."""
