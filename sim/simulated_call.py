@@ -29,6 +29,7 @@ from engine.ports.telephony import (
     Ringing,
 )
 from sim.call_script import CallScript, DialedCall, Moment
+from sim.virtual_clock import VirtualClock
 
 CANCEL_S: Final = 0.1
 """How long the simulated carrier takes to confirm a CANCEL."""
@@ -215,8 +216,16 @@ class SimulatedCall:
 
     async def _wait_until(self, at: float) -> None:
         """Until that moment, or until something changes that was expected."""
-        with trio.move_on_at(at):
+        clock = trio.lowlevel.current_clock()
+        if not isinstance(clock, VirtualClock):
+            with trio.move_on_at(at):
+                await self._changed.park()
+            return
+        alarm = clock.set_alarm(at, self._changed.unpark_all)
+        try:
             await self._changed.park()
+        finally:
+            alarm.call_off()
 
     async def _wait_key(self) -> None:
         """Until a key may be there. Raises `CallEnded` when the call is over."""
