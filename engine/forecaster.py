@@ -131,14 +131,22 @@ class Forecaster:
         assumes += [] if flow.listener_active else [INACTIVE]
         said = " ".join(assumes)
         if not contacts:
-            return Forecast(now, 0.0, None, said, now, now, rates_from=rates_from)
+            return Forecast(now, 0.0, None, said, now, now, rates_from=rates_from, calls_seen=seen)
         flows, lists = [CallingFlow(flow, behaviour)], [waiting]
         await self._add_rivals(flow, list_id, flows, lists, now)
         numbers = sorted({number for one in flows for number in one.flow.dids})
         dids = await self._store.find_dids(flow.account, numbers)
         case = make_case(now, account, self.installation, flows, lists, dids)
         if case is None:
-            return Forecast(None, 0.0, "no_trunk", said, contacts=contacts)
+            return Forecast(
+                None,
+                0.0,
+                "no_trunk",
+                said,
+                contacts=contacts,
+                rates_from=rates_from,
+                calls_seen=seen,
+            )
         seed = self._randomness.getrandbits(63)
         encoded = await self._workers.run(forecast_case, msgspec.msgpack.encode(case), seed)
         told = msgspec.msgpack.decode(encoded, type=Told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
 
@@ -14,8 +15,10 @@ from api.commands.terminal import printable
 
 STATED = {
     "answer_rate": "share of calls that are answered, 0 to 1",
+    "machine_rate": "share of those that machines answer, 0 to 1",
     "busy_rate": "share of calls that are busy, 0 to 1",
     "talk_s": "how long a call lasts from its answer on, seconds",
+    "ring_s": "how long it rings until then, seconds",
 }
 """What may be stated of a list's calls, and what it is."""
 
@@ -43,13 +46,15 @@ def print_forecast(args: Namespace) -> int:
 
 def say_forecast(told: Forecast) -> str:
     """A forecast in some sentences."""
+    if told.ends_at is not None and not told.contacts:
+        return "Nobody of it is left to be called."
     if told.ends_at is None:
         said = [f"No end is in sight: {told.bottleneck or 'nothing'} stands in the way."]
     else:
         said = [f"It ends at {told.ends_at}, at {told.calls_per_s:g} calls a second."]
         if told.earliest_at is not None:
-            latest = told.latest_at or "later than anybody can say"
-            said.append(f"Not before {told.earliest_at}, and not after {latest}.")
+            latest = f", and not after {told.latest_at}" if told.latest_at else ""
+            said.append(f"Not before {told.earliest_at}{latest}.")
         if told.bottleneck is not None:
             without = told.without_bottleneck_at
             more = f"; without that it would end at {without}" if without else ""
@@ -64,7 +69,7 @@ def _not_negative(text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not value >= 0:
+    if not 0 <= value < math.inf:
         raise ArgumentTypeError(f"{text} is not a number from 0 on")
     return value
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -31,20 +33,26 @@ def narrowed(case: Case) -> Case:
     for flow in case.flows:
         for place in flow.groups:
             behaviours.setdefault(place, flow.behaviour)
+    # DIDs that differ in other things, such as who calls from them, are let call once.
+    share_kept = cache(_share_kept)
     groups = tuple(
-        _narrowed_group(group, behaviours[place]) if place in behaviours else group
+        _narrowed_group(group, behaviours[place], share_kept) if place in behaviours else group
         for place, group in enumerate(case.groups)
     )
     return msgspec.structs.replace(case, groups=groups)
 
 
-def _narrowed_group(group: Group, behaviour: Behaviour) -> Group:
+def _narrowed_group(
+    group: Group,
+    behaviour: Behaviour,
+    share_kept: Callable[[int, int, float, Behaviour], tuple[float, bool]],
+) -> Group:
     limit = group.limit
     pace = next((one for one in limit.rates if one.code == "did_cps"), None)
     if limit.channels is None or pace is None or limit.channels > CHANNELS_MAX * group.dids:
         return group
     channels, burst = round(limit.channels / group.dids), round(pace.calls / group.dids)
-    kept, by_channels = _share_kept(channels, burst, pace.per_s, behaviour)
+    kept, by_channels = share_kept(channels, burst, pace.per_s, behaviour)
     if by_channels:
         fewer = msgspec.structs.replace(limit, channels=limit.channels * kept)
         return msgspec.structs.replace(group, limit=fewer)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from engine.disposition import Disposition
 from engine.forecast.case import QUANTILES, Behaviour, Ending
+from engine.form import Mistake, read_form, require
 
 SEEN_MAX: Final = 5_000
 """Calls of a flow that have ended, the latest, by which it is told what its calls come to."""
@@ -40,7 +41,7 @@ class Stated(Struct, frozen=True, forbid_unknown_fields=True):
     answer_rate: Share | None = None
     """Share of calls that a person or a machine answers."""
     machine_rate: Share | None = None
-    """Share of those that machines answer; 0 where nobody says."""
+    """Share of those that machines answer."""
     busy_rate: Share | None = None
     """Share of all calls that are busy."""
     talk_s: Seconds | None = None
@@ -73,6 +74,18 @@ USUAL: Final[dict[Disposition, Usual]] = {
 """Of consumers who are called in the day: what the carriers of `sim.profile` do is much like it."""
 USUAL_RING_S: Final = 12.0
 UNREACHED: Final = ("busy", "no-answer")
+
+
+def read_stated(raw: Any) -> Stated:
+    """What JSON brought. Raises `Invalid("invalid_body")`, also where the shares of all calls are more than
+    all calls."""
+    stated = read_form(raw, Stated)
+    if (stated.answer_rate or 0.0) + (stated.busy_rate or 0.0) > 1:
+        detail = (
+            "`answer_rate` and `busy_rate` are shares of all calls: together they are at most 1."
+        )
+        require([Mistake("/busy_rate", "invalid_value", detail)])
+    return stated
 
 
 def usual_behaviour(ring_timeout_s: float) -> Behaviour:
@@ -129,18 +142,21 @@ def _state_shares(shares: dict[Disposition, float], stated: Stated) -> None:
     fixed: dict[Disposition, float] = {}
     if stated.busy_rate is not None:
         fixed["busy"] = stated.busy_rate
-    if stated.answer_rate is not None or stated.machine_rate is not None:
-        reached = shares.get("answered", 0.0) + shares.get("machine", 0.0)
-        answer = reached if stated.answer_rate is None else stated.answer_rate
-        before = shares.get("machine", 0.0) / reached if reached else 0.0
-        machine = before if stated.machine_rate is None else stated.machine_rate
-        fixed["answered"], fixed["machine"] = answer * (1 - machine), answer * machine
+    reached = shares.get("answered", 0.0) + shares.get("machine", 0.0)
+    before = shares.get("machine", 0.0) / reached if reached else 0.0
+    if stated.answer_rate is not None:
+        fixed["answered"] = stated.answer_rate * (1 - before)
+        fixed["machine"] = stated.answer_rate * before
     rest = max(0.0, 1.0 - sum(fixed.values()))
     others = sum(share for what, share in shares.items() if what not in fixed)
     for what in [*shares]:
         if what not in fixed:
             shares[what] = shares[what] * rest / others if others else 0.0
     shares.update(fixed)
+    if stated.machine_rate is not None:
+        reached = shares.get("answered", 0.0) + shares.get("machine", 0.0)
+        shares["answered"] = reached * (1 - stated.machine_rate)
+        shares["machine"] = reached * stated.machine_rate
     missing = 1.0 - sum(shares.values())
     if missing > 1e-9:
         shares["no-answer"] = shares.get("no-answer", 0.0) + missing

@@ -79,14 +79,15 @@ def tell(case: Case, seed: int) -> Told:
         for code, held_s in one.held_s.items():
             held[code] += held_s / count
     bottleneck = max(held, key=lambda code: held[code], default=None)
+    ends = _ends(runs)
+    middle = ends[count // 2]
     without_at = None
     if bottleneck is not None:
         freed = _ends([runner.run(bottleneck) for _ in range(WITHOUT_RUNS)])
-        without_at = _moment(case, freed[len(freed) // 2])
-    ends = _ends(runs)
+        # Where it would change next to nothing, chance could make it seem to help.
+        without_at = _moment(case, min(middle, freed[len(freed) // 2]))
     first_s, last_s = _span(ends)
     given_s = sum(held.get(code, 0.0) for code in GIVEN)
-    middle = ends[count // 2]
     return Told(
         ends_at=_moment(case, middle),
         earliest_at=_moment(case, max(0.0, first_s - _margin(first_s - given_s))),

@@ -92,8 +92,9 @@ class Simulation:
         self._open = 0
         self._up = 0
         self._own_dues = 0
-        self._own_fresh = 0
-        """Contacts of the list that are not due yet, and those of them whose start time that is."""
+        """Contacts of the list that are not due yet."""
+        self._own_starts: set[int] = set()
+        """Steps to come in which start times of the list lie."""
         self._attempts = 0
         self._effort = 0
         self._held: defaultdict[BlockerCode, float] = defaultdict(float)
@@ -132,13 +133,16 @@ class Simulation:
 
     def _enter(self, place: int, stream: Stream) -> None:
         for cohort in stream.cohorts:
-            wait_s = 0.0 if self._lifted == "starttime" else cohort.due_at - self._case.now
+            is_fresh = cohort.spent == 0 and not cohort.tries
+            code: BlockerCode = "starttime" if is_fresh else "retry_wait"
+            wait_s = 0.0 if self._lifted == code else cohort.due_at - self._case.now
             step = max(0, math.ceil(wait_s / self._step_s))
             standing = self._followers[stream.flow].standing_of(cohort)
             self._put(step, place, cohort.zones, standing, cohort.count, is_held=False)
             if place == 0:
                 self._open += cohort.count
-                self._own_fresh += cohort.count if cohort.spent == 0 else 0
+                if is_fresh:
+                    self._own_starts.add(step)
 
     def _put(
         self,
@@ -173,7 +177,7 @@ class Simulation:
             self._queue(stream, zones).add(step, standing, n, is_held)
             if stream == 0:
                 self._own_dues -= n
-                self._own_fresh = min(self._own_fresh, self._own_dues)
+        self._own_starts.discard(step)
 
     def _follow(self, queue: Queue, standing: int, disposition: Disposition, n: int) -> None:
         flow = self._case.streams[queue.stream].flow
@@ -356,7 +360,7 @@ class Simulation:
             return "calling_window"
         if self._own_dues == 0:
             return None
-        return "starttime" if self._own_fresh else "retry_wait"
+        return "starttime" if self._own_starts else "retry_wait"
 
 
 def _order_of(

@@ -104,6 +104,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         "demo --contacts ²",
         "demo --seed -1",
         "sim --seed x",
+        "forecast lst_1 --talk-s inf",
+        "forecast lst_1 --answer-rate nan",
     ],
 )
 def test_what_cannot_be_understood_is_exit_code_2(
@@ -268,6 +270,8 @@ PREFLIGHT = {
         "calls_per_s": 2.0,
         "bottleneck": "did_cps",
         "assumes": "One call each.",
+        "contacts": 2,
+        "attempts": 2,
     },
 }
 
@@ -297,7 +301,7 @@ def test_upload_shows_what_was_taken_and_what_was_not(
     assert told.endswith(
         "3 numbers: IN 2, US 1. 1 numbers are on the do-not-call list; 0 contacts have no other."
         " It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second. What holds it back most is did_cps."
-        " One call each."
+        " Still to be called: 2, in about 2 calls. One call each."
         " Nobody is called: this was a dry run."
     )
 
@@ -359,6 +363,26 @@ def test_forecast_of_a_list_that_cannot_end_says_why(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == (
         "No end is in sight: no_trunk stands in the way. One call each.\n"
     )
+
+
+def test_forecast_of_a_list_whose_latest_end_is_in_no_sight_says_the_earliest_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    endless = {**FORECAST, "latest_at": None, "bottleneck": None}
+    with serve({"/v1/lists/lst_1/forecast": (200, endless)}) as (url, _):
+        assert run(["forecast", "lst_1", "--url", url, "--key", "k"]) == 0
+    assert capsys.readouterr().out == (
+        "It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second."
+        " Not before 2030-07-01T09:20:00.000Z."
+        " Still to be called: 500, in about 800 calls. One call each.\n"
+    )
+
+
+def test_forecast_of_a_list_that_is_done_names_no_end(capsys: pytest.CaptureFixture[str]) -> None:
+    done = {"ends_at": "2030-07-01T09:30:00.000Z", "contacts": 0, "assumes": "One call each."}
+    with serve({"/v1/lists/lst_1/forecast": (200, done)}) as (url, _):
+        assert run(["forecast", "lst_1", "--url", url, "--key", "k"]) == 0
+    assert capsys.readouterr().out == "Nobody of it is left to be called.\n"
 
 
 @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("canceled", 0), ("rejected", 1)])

@@ -13,9 +13,8 @@ from api.http.problem import Problem, not_found
 from api.http.resources.contacts import show_contacts
 from api.http.views.lists import show_forecast, show_list
 from engine.events import rfc3339
-from engine.forecast.behaviour import Stated
+from engine.forecast.behaviour import read_stated
 from engine.forecaster import ForecastBusy
-from engine.form import read_form
 from engine.intake.answer import guard_cell, make_rejected_header, make_rejected_row
 from engine.model import TELS_MAX, Attempt, CallList, Contact, status_of
 from engine.ports.workers import WorkerFailed
@@ -86,7 +85,7 @@ async def forecast(exchange: Exchange) -> Answer:
     flow = await exchange.store.get_flow(call_list.account, call_list.flow)
     if flow is None:
         raise not_found("flow", call_list.flow)
-    stated = read_form(exchange.read_json() if exchange.body else {}, Stated)
+    stated = read_stated(exchange.read_json() if exchange.body else {})
     try:
         told = await exchange.engine.forecaster.forecast_list(flow, call_list, stated, exchange.now)
     except ForecastBusy:

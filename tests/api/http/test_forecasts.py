@@ -24,6 +24,23 @@ async def test_what_is_stated_wrongly_is_refused(world: World) -> None:
     assert reply.problem == (422, "invalid_body")
 
 
+async def test_shares_of_more_than_all_calls_are_refused(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    reply = await world.client("viewer").post(
+        f"/v1/lists/{call_list}/forecast", {"answer_rate": 0.8, "busy_rate": 0.3}
+    )
+    assert reply.problem == (422, "invalid_body")
+    assert [one["pointer"] for one in reply.json["errors"]] == ["/busy_rate"]
+
+
+async def test_a_forecast_without_a_trunk_still_tells_that_rates_were_stated(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    reply = await world.client("viewer").post(
+        f"/v1/lists/{call_list}/forecast", {"answer_rate": 0.5}
+    )
+    assert (reply.json["bottleneck"], reply.json["rates_from"]) == ("no_trunk", "stated")
+
+
 async def test_one_forecast_is_made_at_a_time_for_each_account(world: World) -> None:
     call_list = await world.make_list(await world.make_flow())
     path = f"/v1/lists/{call_list}/forecast"

@@ -6,7 +6,14 @@ from random import Random
 
 import pytest
 
-from engine.forecast.behaviour import SeenCall, seen_behaviour
+from engine.disposition import Disposition
+from engine.forecast.behaviour import (
+    SeenCall,
+    Stated,
+    seen_behaviour,
+    stated_behaviour,
+    usual_behaviour,
+)
 from engine.forecast.case import QUANTILES
 
 CALLS = 2_000
@@ -35,3 +42,27 @@ def test_calls_that_go_on_keep_long_ones_from_being_taken_for_rare() -> None:
     naive = seen_behaviour([one for one in seen if one.disposition is not None], RING_TIMEOUT_S)
     assert naive.mean_hold_s < 0.8 * mean_s
     assert seen_behaviour(seen, RING_TIMEOUT_S).mean_hold_s == pytest.approx(mean_s, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("stated", "shares"),
+    [
+        (Stated(answer_rate=0.4), {"answered": 0.3, "machine": 0.1}),
+        (Stated(answer_rate=0.4, machine_rate=0.5), {"answered": 0.2, "machine": 0.2}),
+        (Stated(machine_rate=0.5), {"answered": 0.3, "machine": 0.3}),
+        (Stated(busy_rate=0.9), {"busy": 0.9}),
+        (Stated(busy_rate=0.9, machine_rate=0), {"busy": 0.9, "machine": 0.0}),
+        (
+            Stated(answer_rate=0.5, busy_rate=0.5),
+            {"answered": 0.375, "machine": 0.125, "busy": 0.5},
+        ),
+    ],
+)
+def test_what_is_stated_holds_and_the_rest_is_shared_as_it_was(
+    stated: Stated, shares: dict[Disposition, float]
+) -> None:
+    """Of those that are answered, machines answer a quarter as usual."""
+    endings = stated_behaviour(stated, usual_behaviour(RING_TIMEOUT_S)).endings
+    found = {one.disposition: one.weight for one in endings}
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert {what: found[what] for what in shares} == pytest.approx(shares)
