@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from api.__main__ import run
-from tests.api.test_commands import serve
+from tests.api.commands.answering import serve
 
 LADDER = "/v1/attempts/att_1/trace?format=text"
 FULL = "/v1/attempts/att_1/trace?format=text&full=true"
@@ -18,11 +17,8 @@ NOT_KEPT = {"code": "trace_not_kept", "detail": "There are no messages of att_1 
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the variables of whoever runs the tests, and with a key."""
-    for name in list(os.environ):
-        if name.startswith("CALLWHEEL_"):
-            monkeypatch.delenv(name)
+def _key(_own_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All commands have one."""
     monkeypatch.setenv("CALLWHEEL_KEY", "k")
 
 
@@ -94,7 +90,7 @@ def test_a_trace_that_is_not_kept_makes_no_file(
     with serve({PCAP: (404, NOT_KEPT)}) as (url, _):
         line = ["trace", "att_1", "--pcap", str(tmp_path / "call.pcap"), "--url", url]
         assert run(line) == 1
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == (
         "callwheel trace: There are no messages of att_1 (any more). (trace_not_kept)\n"
     )

@@ -11,7 +11,7 @@ import pytest
 from api.__main__ import run
 from tests.engine.flow.test_definition import TEN_MISTAKES
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "flows").glob("*.json"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "flows").glob("*.json"))
 
 
 def test_there_are_six_examples() -> None:
