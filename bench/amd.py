@@ -7,7 +7,9 @@ Beside it stand the plain rules of Asterisk's AMD with its own parameters, on th
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from time import thread_time
@@ -39,6 +41,14 @@ ASTERISK: Final = AmdParameters(
     background_share=0,
 )
 """Its limits alone, one threshold, and deaf to tones."""
+
+
+class Heard(Struct, frozen=True):
+    """What was found out about all calls."""
+
+    lines: list[str]
+    """To be shown."""
+    measurement: Measurement
 
 
 class Outcome(Struct):
@@ -179,10 +189,15 @@ def describe_matrix(title: str, scenes: Sequence[Scene], verdicts: Sequence[Verd
 
 def make_scenes(seed: int, renditions: int) -> list[Scene]:
     """The corpus. Raises `FileNotFoundError` where espeak-ng is missing."""
+    return list(make_corpus(find_espeak(), seed, renditions))
+
+
+def find_espeak() -> str:
+    """Who says the greetings. Raises `FileNotFoundError`."""
     espeak = shutil.which("espeak-ng")
     if espeak is None:
         raise FileNotFoundError("espeak-ng is missing: apt-get install espeak-ng")
-    return list(make_corpus(espeak, seed, renditions))
+    return espeak
 
 
 async def run(size: Size, show: Show) -> Measurement:
@@ -190,18 +205,33 @@ async def run(size: Size, show: Show) -> Measurement:
     renditions = RENDITIONS[size]
     show(f"each greeting spoken {renditions} times")
     try:
-        scenes = await trio.to_thread.run_sync(
-            make_scenes, SEED, renditions, abandon_on_cancel=True
-        )
+        heard = await hear_apart(SEED, renditions)
     except FileNotFoundError as error:
         # The scenarios that follow need no voices.
         show(f"nothing measured: {error}")
         return Measurement("amd", {})
-    show(f"{len(scenes):,} calls heard")
-    ours, plain = analyze(scenes, OURS), analyze(scenes, ASTERISK, ignore_tones)
-    for line in describe_matrices(scenes, ours, plain):
+    for line in heard.lines:
         show(line)
-    return measure(scenes, ours, plain)
+    return heard.measurement
+
+
+async def hear_apart(seed: int, renditions: int) -> Heard:
+    """What `hear` finds in a process of its own, where numpy has one thread, as in a plane: threads that wait
+    for each other would be counted as work, and what others do would not. Raises `FileNotFoundError`."""
+    find_espeak()
+    command = [sys.executable, "-P", "-m", "bench.amd", "--apart"]
+    command += ["--seed", str(seed), "--renditions", str(renditions)]
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    answer = await trio.run_process(command, capture_stdout=True, env=alone)
+    return msgspec.msgpack.decode(answer.stdout, type=Heard)
+
+
+def hear(seed: int, renditions: int) -> Heard:
+    """The corpus, heard by both analyses. Raises `FileNotFoundError` where espeak-ng is missing."""
+    scenes = make_scenes(seed, renditions)
+    ours, plain = analyze(scenes, OURS), analyze(scenes, ASTERISK, ignore_tones)
+    lines = [f"{len(scenes):,} calls heard", *describe_matrices(scenes, ours, plain)]
+    return Heard(lines, measure(scenes, ours, plain))
 
 
 def describe_matrices(scenes: Sequence[Scene], ours: Outcome, plain: Outcome) -> list[str]:
@@ -224,7 +254,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--renditions", type=int, default=RENDITIONS["quick"])
     parser.add_argument("--mistakes", action="store_true", help="list the calls taken for another")
+    parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.apart:
+        sys.stdout.buffer.write(msgspec.msgpack.encode(hear(asked.seed, asked.renditions)))
+        return
     console = Console()
     scenes = make_scenes(asked.seed, asked.renditions)
     ours, plain = analyze(scenes, OURS), analyze(scenes, ASTERISK, ignore_tones)

@@ -79,6 +79,10 @@ def scenes() -> list[Scene]:
     ]
 
 
+async def hear_here(seed: int, renditions: int) -> amd.Heard:
+    return amd.hear(seed, renditions)
+
+
 async def test_amd(monkeypatch: pytest.MonkeyPatch) -> None:
     class SlowTable(AmdTable):
         """Slow with one of the two sets of parameters."""
@@ -92,6 +96,7 @@ async def test_amd(monkeypatch: pytest.MonkeyPatch) -> None:
             return super().hear(heard)
 
     monkeypatch.setattr(amd, "make_scenes", lambda *_: scenes())
+    monkeypatch.setattr(amd, "hear_apart", hear_here)
     monkeypatch.setattr(amd, "AmdTable", SlowTable)
     slow = amd.OURS
     figure = await amd.run("quick", QUIET)
@@ -115,6 +120,7 @@ async def test_amd_that_decides_late(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr(amd, "make_scenes", lambda *_: scenes())
+    monkeypatch.setattr(amd, "hear_apart", hear_here)
     names = [f"{who}_decided_ms_{part}" for who in ("human", "machine") for part in ("p50", "p90")]
     with monkeypatch.context() as late:
         late.setattr(amd, "OURS", patient(amd.OURS))

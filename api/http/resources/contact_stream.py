@@ -94,7 +94,7 @@ async def take_stream(
         if earlier is not None and earlier.status != PARTIAL:
             return await _replay(stream, stream.once, earlier)
     stream.turn.enter_context(_alone(exchange, stream.once))
-    if exchange.accepted and wants_pieces:
+    if wants_pieces:
         if taking == "all_or_nothing":
             detail = "What is acknowledged in pieces cannot be all or nothing (`strict`)."
             raise Problem("invalid_parameter", detail)
