@@ -95,10 +95,17 @@ class RtpMediaPlane:
         """Reserve a port, without a round trip where a stream is ready. Raises `PlaneUnavailable`."""
         # Not a full checkpoint: a burst of calls ends by itself where the ready streams do.
         await trio.lowlevel.checkpoint_if_cancelled()
-        ready = [process for keeper in self._keepers if (process := keeper.ready)]
-        if not ready:
-            raise PlaneUnavailable("the media plane is starting")
-        return await min(ready, key=lambda process: process.streams).take_stream()
+        refusal = PlaneUnavailable("the media plane is starting")
+        left = [process for keeper in self._keepers if (process := keeper.ready)]
+        while left:
+            # All of them take from the same ports: one may have none where another keeps many ready.
+            process = min(left, key=lambda one: (not one.has_ready, one.streams))
+            try:
+                return await process.take_stream()
+            except PlaneUnavailable as error:
+                refusal = error
+                left.remove(process)
+        raise refusal
 
     async def wait_ready(self) -> None:
         """Wait until streams can be opened on every process."""

@@ -99,6 +99,11 @@ class PlaneProcess:
         return len(self._streams)
 
     @property
+    def has_ready(self) -> bool:
+        """Whether a stream can be had without waiting."""
+        return bool(self._ready)
+
+    @property
     def process_id(self) -> int | None:
         """The process, once it is started."""
         return self._process.pid if self._process else None

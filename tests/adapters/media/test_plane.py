@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from adapters.media import control, plane_process
-from adapters.media.client import RtpMediaPlane, open_media_plane
+from adapters.media.client import PlaneSettings, RtpMediaPlane, open_media_plane
 from adapters.media.plane.quality import estimate_mos
 from adapters.media.types import MediaPlane, PlaneUnavailable, Remote, Stream, StreamLost
 from adapters.media.wire.rtp import Header
@@ -355,6 +355,22 @@ async def test_ports_are_the_even_ones_of_the_range_and_taken_ones_are_passed_ov
                 await plane.open_stream()
             await streams[1].close()
             assert (await plane.open_stream()).port == streams[1].port
+
+
+async def test_planes_that_share_few_ports_give_all_of_them_away(tmp_path: Path) -> None:
+    first = free_even_port()
+    ports, settings = (first, first + 7), PlaneSettings(planes=2)
+    with trio.fail_after(GUARD_S):
+        async with open_media_plane(
+            HOST, prompts_folder=tmp_path, ports=ports, settings=settings
+        ) as plane:
+            for _ in range(3):
+                streams = [await plane.open_stream() for _ in range(4)]
+                assert {stream.port - first for stream in streams} == {0, 2, 4, 6}
+                with pytest.raises(PlaneUnavailable, match="every media port is taken"):
+                    await plane.open_stream()
+                for stream in streams:
+                    await stream.close()
 
 
 async def test_a_plane_that_stands_still_is_killed(
