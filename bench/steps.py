@@ -2,8 +2,8 @@
 that it comes out the same on any machine, however much else it does.
 
 Usage: `python -m bench.steps [CALLS]`. The engine is the real one, over the store in memory and a simulated
-network, in virtual time; what those two ask of trio themselves is counted along: of an attempt's steps these
-are about six.
+network, in virtual time; what those two ask of trio themselves is counted along: one step of an attempt, in
+which the network prepares its call, is nobody else's.
 """
 
 from __future__ import annotations

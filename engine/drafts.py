@@ -8,13 +8,16 @@ way. A store may keep them like that until their contacts are looked at or calle
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from engine.ids import ids_from
 from engine.model import Contact, Flow, Priority
+
+_NOTHING: Final[dict[Any, Any]] = {}
+"""What contacts have that bring no variables, and were not tried: one for all, as a contact never changes."""
 
 
 class Draft(Struct, frozen=True, array_like=True, gc=False):
@@ -75,12 +78,13 @@ class Batch(Struct, frozen=True):
             self.flow,
             draft.row,
             draft.tel,
-            draft.variables,
+            draft.variables or _NOTHING,
             starttime,
             draft.reference,
             "open",
             starttime,
             "starttime",
+            tries=_NOTHING,
             flow_version=self.flow_version,
             priority=self.priority,
         )

@@ -96,12 +96,14 @@ class SimulatedCall:
         self._dialed_at = trio.current_time()
 
     async def next_progress(self) -> Progress:
-        while True:
+        progress, at = self._next()
+        if progress is not None and at <= trio.current_time():
             await trio.lowlevel.checkpoint()
             progress, at = self._next()
-            if progress is not None and at <= trio.current_time():
-                return self._note(progress)
+        while progress is None or at > trio.current_time():
             await self._wait_until(at)
+            progress, at = self._next()
+        return self._note(progress)
 
     async def play(self, prompt: str) -> None:
         assert self._answered_at is not None, "nobody has answered yet"
@@ -117,12 +119,14 @@ class SimulatedCall:
             self._note_moment("prompt_ends", number)
 
     async def next_digit(self) -> str:
-        while True:
+        self._take_keys()
+        if self._digits or self._is_over():
             await trio.lowlevel.checkpoint()
             self._take_keys()
-            if self._digits:
-                return self._digits.popleft()
+        while not self._digits:
             await self._wait_key()
+            self._take_keys()
+        return self._digits.popleft()
 
     def forget_digits(self) -> None:
         self._take_keys()
@@ -226,6 +230,10 @@ class SimulatedCall:
             await self._changed.park()
         finally:
             alarm.call_off()
+
+    def _is_over(self) -> bool:
+        progress, at = self._next()
+        return isinstance(progress, Ended) and at <= trio.current_time()
 
     async def _wait_key(self) -> None:
         """Until a key may be there. Raises `CallEnded` when the call is over."""

@@ -83,13 +83,11 @@ class Talk:
         played is logged and passed over: a callee should rather miss a sentence than hear nothing at all.
         Raises `CallEnded`."""
         call = on or self.call
+        if prompt.play is not None:
+            return await self.play(prompt.play, call)
         async with AsyncExitStack() as stack:
-            prompt_id = prompt.play
-            if prompt_id is None:
-                prompt_id = await self._speak(prompt, call, stack)
-            if prompt_id is None:
-                return False
-            return await self.play(prompt_id, call)
+            prompt_id = await self._speak(prompt, call, stack)
+            return prompt_id is not None and await self.play(prompt_id, call)
 
     async def play(self, prompt_id: str, on: Call | None = None) -> bool:
         """Play a prompt by its id, and say whether it was there. Raises `CallEnded`."""

@@ -471,10 +471,11 @@ class Scheduler:
             return
         if feed.next_due_at <= self._clock.now() + HORIZON_S:
             self._to_load[feed] = None
+            self._wake()
         elif feed.next_due_at < feed.looked_at_again:
             feed.looked_at_again = feed.next_due_at
             self._wheel.schedule(feed.next_due_at - HORIZON_S / 2, feed)
-        self._wake()
+            self._wake()
 
     async def _find_open_lists(self) -> None:
         """Take up every list that the store has open. At a start that is all there is; later it finds
