@@ -16,7 +16,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from engine.form import Invalid
+from engine.form import Invalid, escape
+from engine.intake.bodies import VARIABLE_PREFIX
 from engine.intake.refused import Refused
 from engine.model import RowError
 from engine.ports.prompts import PromptRefused
@@ -151,7 +152,7 @@ BY_STATUS: Final[dict[int, str]] = {
 """The code for what the framework itself refuses."""
 
 
-_STEP: Final = re.compile(r"[.\[\]]+")
+_ITEM: Final = re.compile(r"(\w+)\[(\d+)\]")
 
 
 class Fault(Struct, frozen=True, omit_defaults=True):
@@ -238,8 +239,15 @@ def point_at_call(error: Refused) -> Problem:
 
 
 def _pointer_to(column: str | None) -> str:
-    """A column of a call (`to`, `to[1]`, `variables.name`) as a JSON pointer; the whole body's is empty."""
-    return f"/{_STEP.sub('/', column).removesuffix('/')}" if column else ""
+    """A column of a call (`to`, `to[1]`, `variables.NAME`) as a JSON pointer; the whole body's is empty."""
+    if not column:
+        return ""
+    if column.startswith(VARIABLE_PREFIX):
+        # A caller may have written anything for a name.
+        return f"/variables/{escape(column.removeprefix(VARIABLE_PREFIX))}"
+    column = column.removesuffix("[...]")  # so msgspec names any value of an object
+    item = _ITEM.fullmatch(column)
+    return f"/{item[1]}/{item[2]}" if item else f"/{escape(column)}"
 
 
 def problem_of(error: Exception, incident: str) -> Problem:
