@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ import trio
 from msgspec import UNSET, Struct, UnsetType
 
 from engine import audit
-from engine.agent import Agent, AgentName, Presence, WrapUp
+from engine.agent import Agent, AgentName, WrapUp
 from engine.dial.floor import FloorGlance
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
@@ -44,6 +45,13 @@ class AgentChange(Struct, frozen=True, forbid_unknown_fields=True):
     """`available` also ends a wrap-up."""
 
 
+class Arrival(Protocol):
+    """An agent who comes."""
+
+    async def wait(self) -> None:
+        """Return once the agent is there. Raises `Conflict` where they are not reached."""
+
+
 class AtWork(Protocol):
     """Agents at work. `engine.dial.workforce.Workforce` is it; every method raises `Conflict`."""
 
@@ -53,8 +61,11 @@ class AtWork(Protocol):
     def refresh(self, agent: Agent) -> None:
         """An agent was changed."""
 
-    async def set_presence(self, agent: Agent, presence: Presence) -> Agent:
-        """Let an agent come or go."""
+    def let_come(self, agent: Agent) -> Arrival:
+        """Let an agent come, or end their wrap-up."""
+
+    def let_go(self, agent: Agent) -> None:
+        """Let an agent go."""
 
     def remove(self, agent: Agent) -> None:
         """An agent was taken away."""
@@ -83,6 +94,8 @@ class Staffing:
         self._clock = clock
         self._ids = ids
         self.at_work = at_work
+        self._turns: dict[str, trio.StrictFIFOLock] = {}
+        """Of agents of whom somebody asks something at this moment."""
 
     async def create_agent(
         self, flow: Flow, raw: Any, remember: Remember[Agent] | None = None
@@ -111,7 +124,8 @@ class Staffing:
 
     async def change_agent(self, flow: Flow, agent: str, raw: Any) -> Agent | None:
         """The agent as `raw`, an `AgentChange`, asks for; None when there is no such agent. Raises `Invalid`,
-        and `Conflict` (`agent_exists`, and those of `AtWork.set_presence`)."""
+        and `Conflict` (`agent_exists`, and those of `AtWork.let_come`, `AtWork.let_go` and `Arrival.wait`).
+        Of those who ask at once, the last one has the last word."""
         require([*find_mistakes(raw, AgentChange), *_find_number_mistakes(raw)])
         form = read_form(raw, AgentChange)
         wanted = {
@@ -125,29 +139,48 @@ class Staffing:
         def change(old: Agent) -> Agent:
             return msgspec.structs.replace(old, **wanted)
 
-        # A client that hangs up must not keep what was changed from being heard of.
-        with trio.CancelScope(shield=True):
-            changed = await self._store.change_agent(
-                flow.account, flow.id, agent, change, self._clock.now()
-            )
-        if changed is None:
-            return None
-        self.at_work.refresh(changed)
-        if form.presence is UNSET:
-            return self.at_work.show(changed)
-        return await self.at_work.set_presence(changed, form.presence)
+        arrival: Arrival | None = None
+        async with self._turn(agent):
+            # A client that hangs up must not keep what was changed from being heard of.
+            with trio.CancelScope(shield=True):
+                changed = await self._store.change_agent(
+                    flow.account, flow.id, agent, change, self._clock.now()
+                )
+            if changed is None:
+                return None
+            self.at_work.refresh(changed)
+            if form.presence == "available":
+                arrival = self.at_work.let_come(changed)
+            elif form.presence == "away":
+                self.at_work.let_go(changed)
+        if arrival is not None:
+            await arrival.wait()
+        return self.at_work.show(changed)
 
     async def delete_agent(self, flow: Flow, agent: str) -> bool:
         """Whether there was one. Who has a customer sees that customer through."""
-        found = await self._store.get_agent(flow.account, flow.id, agent)
-        if found is None:
-            return False
-        with trio.CancelScope(shield=True):
-            deleted = await self._store.delete_agent(
-                flow.account, flow.id, agent, self._clock.now()
-            )
-        self.at_work.remove(found)
-        return deleted
+        async with self._turn(agent):
+            found = await self._store.get_agent(flow.account, flow.id, agent)
+            if found is None:
+                return False
+            with trio.CancelScope(shield=True):
+                deleted = await self._store.delete_agent(
+                    flow.account, flow.id, agent, self._clock.now()
+                )
+            self.at_work.remove(found)
+            return deleted
+
+    @asynccontextmanager
+    async def _turn(self, agent: str) -> AsyncIterator[None]:
+        """One after the other, in the order in which they asked, of those who ask something of an agent: a
+        store may answer them in another order, and an agent who was sent away last is not to be rung."""
+        turn = self._turns.setdefault(agent, trio.StrictFIFOLock())
+        try:
+            async with turn:
+                yield
+        finally:
+            if not turn.locked():
+                self._turns.pop(agent, None)
 
 
 def _read(text: str) -> str:

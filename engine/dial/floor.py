@@ -105,7 +105,9 @@ class Floor:
         """`on_change` is told the flow's id when more calls may be possible; it must not call back."""
         self.flow = flow
         self.seats: dict[str, Seat] = {}
-        """Agents of the flow, by id."""
+        """The shifts of the flow's agents, by agent, until their ends are told."""
+        self._following: dict[str, Seat] = {}
+        """The next shifts of those who have gone, and have asked to come again before that is told."""
         self.guests: dict[str, Seat] = {}
         """Who is no agent of the flow and has one of its customers, by number."""
         self.lines: dict[Seat, Call] = {}
@@ -173,6 +175,26 @@ class Floor:
             if seat.agent.number == number and seat.state != "away":
                 return seat
         return None
+
+    def seats_of(self, agent: str) -> list[Seat]:
+        """An agent's shift, and the one that is to follow it."""
+        found = (self.seats.get(agent), self._following.get(agent))
+        return [seat for seat in found if seat is not None]
+
+    def is_at_work(self, agent: str) -> bool:
+        """Whether an agent is there, or is to come."""
+        return any(seat.state != "away" for seat in self.seats_of(agent))
+
+    def expect(self, agent: Agent) -> Seat:
+        """An agent has asked to come: the shift that they are at, or else the next. Whoever finds it in
+        `seats` for the first time begins it; one that follows another is handed out by `dismiss`."""
+        for seat in self.seats_of(agent.id):
+            if seat.state != "away":
+                return seat
+        seat = Seat(agent)
+        at = self._following if agent.id in self.seats else self.seats
+        at[agent.id] = seat
+        return seat
 
     def invite_guest(self, number: str) -> Seat:
         """Somebody who is no agent of the flow, or is one and not there, is to have one customer."""
@@ -264,10 +286,11 @@ class Floor:
 
     @contextmanager
     def ring(self, seat: Seat) -> Iterator[None]:
-        """An agent who comes is called in this block. It is cancelled in the very step in which they go
+        """An agent who is expected is called in this block. It is cancelled in the very step in which they go
         before they are reached: a task woken to do so would come too late for a call that is about
         to leave, and they were told that they are away."""
         with trio.CancelScope() as scope:
+            assert seat.state == "expected", "who has gone is not rung"
             self.step(seat, "ring")
             self._rings[seat] = scope
             try:
@@ -295,13 +318,13 @@ class Floor:
     def ask_leave(self, seat: Seat) -> None:
         """An agent wants to go: at once, or as soon as no customer needs them."""
         seat.is_leaving = seat.state != "away"
-        if seat.state in ("calling", "wrap_up"):
+        if seat.state in ("expected", "calling", "wrap_up"):
             self.step(seat, "leave")
         self._look_again()
 
     def ask_all_to_leave(self) -> None:
         """Everybody goes, as they do who ask for it themselves."""
-        for seat in list(self.seats.values()):
+        for seat in [*self.seats.values(), *self._following.values()]:
             self.ask_leave(seat)
 
     def ask_next(self, seat: Seat) -> _Asking:
@@ -351,12 +374,17 @@ class Floor:
         """Return when something has happened to an agent."""
         await self._watched.setdefault(seat, trio.lowlevel.ParkingLot()).park()
 
-    def dismiss(self, seat: Seat) -> None:
-        """An agent's shift is over."""
-        if self.seats.get(seat.agent.id) is seat:
-            del self.seats[seat.agent.id]
+    def dismiss(self, seat: Seat) -> Seat | None:
+        """An agent's shift is over, and that is told; the one that the agent has asked for meanwhile."""
+        agent = seat.agent.id
+        del self.seats[agent]
         self._wake(seat)
         self._watched.pop(seat, None)
+        following = self._following.pop(agent, None)
+        if following is not None and following.state == "expected":
+            self.seats[agent] = following
+            return following
+        return None
 
     def _look_at_ring(self, seat: Seat) -> None:
         """Whoever was reached is called no more, and their telephone stays up when they go."""

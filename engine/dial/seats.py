@@ -1,22 +1,27 @@
-"""One agent at work, as a table: what the agent does, and what may follow.
+"""One shift of an agent, as a table: what the agent does, and what may follow.
 
 An agent has one customer at the most, and a customer one agent: a seat is taken only while it is `free`, and
-by one holder. What is not in the table cannot happen, and changes nothing.
+by one holder. A shift begins `expected` and ends `away`, which nothing leaves: who has gone, at whatever
+moment, is rung no more for that shift. What is not in the table cannot happen, and changes nothing.
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-from engine.agent import Agent, Presence
+import trio
 
-SeatState = Literal["away", "calling", "free", "taken", "talking", "wrap_up"]
-"""- `away`: not there;
+from engine.agent import Agent, Presence
+from engine.ports.stored import Conflict
+
+SeatState = Literal["expected", "calling", "free", "taken", "talking", "wrap_up", "away"]
+"""- `expected`: has asked to come, and is not there yet, nor called;
 - `calling`: the agent's own telephone is being called, and no customer waits for it;
 - `free`: can take a customer this moment;
 - `taken`: one customer is meant for this agent: it is looked at, being called, or about to be connected;
 - `talking`: connected with that customer;
-- `wrap_up`: writes up the last one.
+- `wrap_up`: writes up the last one;
+- `away`: has gone, or did not come.
 """
 
 SeatEvent = Literal[
@@ -29,8 +34,10 @@ SeatEvent = Literal[
 """
 
 STEPS: Final[dict[tuple[SeatState, SeatEvent], SeatState]] = {
-    ("away", "come"): "free",
-    ("away", "ring"): "calling",
+    ("expected", "come"): "free",
+    ("expected", "ring"): "calling",
+    ("expected", "leave"): "away",
+    ("expected", "lose"): "away",
     ("calling", "reach"): "free",
     ("calling", "leave"): "away",
     ("calling", "lose"): "away",
@@ -49,21 +56,22 @@ STEPS: Final[dict[tuple[SeatState, SeatEvent], SeatState]] = {
 """(state, event) → state. Who leaves while a customer is theirs sees that customer through first."""
 
 PRESENCE: Final[dict[SeatState, Presence]] = {
-    "away": "away",
+    "expected": "away",
     "calling": "away",
     "free": "available",
     "taken": "busy",
     "talking": "busy",
     "wrap_up": "wrap_up",
+    "away": "away",
 }
 
 
 class Seat:
-    """One agent at work."""
+    """One agent, from asking to come to having gone."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
-        self.state: SeatState = "away"
+        self.state: SeatState = "expected"
         self.customer: str | None = None
         """The contact that is theirs."""
         self.is_leaving = False
@@ -72,6 +80,11 @@ class Seat:
         """Whether the agent's telephone is up for the whole shift: hanging it up is going away."""
         self.since = 0.0
         """When the state was entered; `trio.current_time()`."""
+        self.refusal: Conflict | None = None
+        """Why the agent could not come, where it is not the telephone."""
+        self._has_come = False
+        self._is_settled = trio.Event()
+        """Whether the agent comes is known."""
 
     @property
     def presence(self) -> Presence:
@@ -84,11 +97,23 @@ class Seat:
         if after is None:
             return False
         self.state, self.since = after, now
+        self._has_come = self._has_come or after == "free"
+        if after != "calling":
+            self._is_settled.set()
         if after not in ("taken", "talking"):
             self.customer = None
         if after == "away":
             self.is_leaving = False
         return True
+
+    async def wait(self) -> None:
+        """Return once the agent has come, however soon they go. Raises `Conflict` where they do not."""
+        await self._is_settled.wait()
+        if not self._has_come:
+            raise self.refusal or Conflict(
+                "agent_unreached",
+                "The agent's telephone was not answered, or the agent went away before it was.",
+            )
 
     def take(self, customer: str, now: float) -> None:
         """Give the agent, who is free, a customer."""

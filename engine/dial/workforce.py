@@ -122,34 +122,39 @@ class Workforce:
 
     def refresh(self, agent: Agent) -> None:
         """An agent's name, number or wrap-up was changed; a telephone that is up stays so."""
-        seat = self._find_seat(agent)
-        if seat is not None:
+        floor = self._router.floor_of(agent.flow)
+        for seat in () if floor is None else floor.seats_of(agent.id):
             seat.agent = msgspec.structs.replace(agent, presence=seat.presence)
 
-    async def set_presence(self, agent: Agent, presence: Presence) -> Agent:
-        """Let an agent come (`available`) or go (`away`), or end a wrap-up. Who has a customer goes after
-        that customer; so does who is counted on by a call in the air. Raises `Conflict`: `listener_inactive`,
-        `agent_unreached` where the agent's telephone is not answered, `agent_busy`, `not_ready`."""
-        floor = self._router.floor_of(agent.flow)
-        if floor is None or self._nursery is None or self._is_closing:
-            raise Conflict("not_ready", "The engine is starting or stopping.")
-        seat = floor.seats.get(agent.id)
-        if presence == "away":
-            if seat is not None:
-                floor.ask_leave(seat)
-        elif seat is not None and seat.state != "away":
-            seat.is_leaving = False
-            floor.step(seat, "ready")
-        else:
-            await self._come(floor, agent)
-        return self.show(agent)
+    def let_come(self, agent: Agent) -> Seat:
+        """An agent wants to come, or to end a wrap-up: the shift that they come to, whose `wait` says how
+        that went. It holds from this step on: whoever is sent away after it is not rung. Raises `Conflict`:
+        `listener_inactive`, `agent_busy`, `not_ready`."""
+        floor = self._operating_floor(agent)
+        assert self._nursery is not None
+        refusal = _find_refusal(floor, agent)
+        if refusal is not None and not floor.is_at_work(agent.id):
+            raise refusal
+        is_new = agent.id not in floor.seats
+        seat = floor.expect(agent)
+        seat.is_leaving = False
+        floor.step(seat, "ready")
+        if is_new:
+            self._nursery.start_soon(self._attend, floor, seat)
+        return seat
+
+    def let_go(self, agent: Agent) -> None:
+        """An agent goes. Who has a customer goes after that customer; so does who is counted on by a call in
+        the air. Raises `Conflict("not_ready")`."""
+        self._operating_floor(agent)
+        self.remove(agent)
 
     def remove(self, agent: Agent) -> None:
         """An agent was taken away; who has a customer sees that customer through."""
-        seat = self._find_seat(agent)
         floor = self._router.floor_of(agent.flow)
-        if seat is not None and floor is not None:
-            floor.ask_leave(seat)
+        if floor is not None:
+            for seat in floor.seats_of(agent.id):
+                floor.ask_leave(seat)
 
     async def show_next(self, agent: Agent) -> Contact | None:
         """The next contact of the flow's lists for an agent to look at; None where nobody waits. Raises
@@ -226,51 +231,47 @@ class Workforce:
             )
         return self._errands[contact]
 
-    async def _come(self, floor: Floor, agent: Agent) -> None:
-        if not floor.flow.listener_active:
-            raise Conflict(
-                "listener_inactive", "The listener of the flow is off; switch it on first."
-            )
-        if agent.number in floor.guests:
-            raise Conflict("agent_busy", "The agent's number has a customer at this moment.")
-        while (leaving := floor.seats.get(agent.id)) is not None:
-            await floor.wait_change(leaving)  # the last shift is still being told of
-        seat = Seat(agent)
-        floor.seats[agent.id] = seat
-        assert self._nursery is not None
-        reached = trio.Event()
-        self._nursery.start_soon(self._work_shift, floor, seat, reached)
-        await reached.wait()
-        if seat.state == "away":
-            raise Conflict("agent_unreached", "The agent's telephone was not answered.")
+    def _operating_floor(self, agent: Agent) -> Floor:
+        floor = self._router.floor_of(agent.flow)
+        if floor is None or self._nursery is None or self._is_closing:
+            raise Conflict("not_ready", "The engine is starting or stopping.")
+        return floor
 
-    async def _work_shift(self, floor: Floor, seat: Seat, reached: trio.Event) -> None:
+    async def _attend(self, floor: Floor, first: Seat) -> None:
+        """One agent, for as long as they ask to come again before their going is told."""
+        seat: Seat | None = first
+        while seat is not None:
+            await self._work_shift(floor, seat)
+            seat = floor.dismiss(seat)
+
+    async def _work_shift(self, floor: Floor, seat: Seat) -> None:
         """One agent, from coming to going."""
         reason = "asked"
         with self._services.live.follow(LiveCall(seat.agent.account)):
             try:
-                if floor.is_standing:
-                    reason = await self._reach_and_hold(floor, seat, reached)
-                else:
-                    floor.step(seat, "come")
-                    reached.set()
-                    await self._serve(floor, seat)
+                # From here to the call or the coming nothing else happens: what is true now holds then.
+                seat.refusal = _find_refusal(floor, seat.agent)
+                if seat.refusal is None and seat.state == "expected":
+                    reason = await self._be_there(floor, seat)
             except Exception:
                 log.exception("an agent's shift broke off", **log_names.of_agent(seat.agent))
         with trio.move_on_after(STORE_RETRY_S, shield=True):
             floor.step(seat, "lose")
             await self._note(seat, "away", reason)
-        floor.dismiss(seat)
-        reached.set()
 
-    async def _reach_and_hold(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:
-        """As `_hold_line`, of an agent who may go before their telephone is answered: it rings no more."""
+    async def _be_there(self, floor: Floor, seat: Seat) -> str:
+        """The shift of an agent who is expected, in the way of the flow; why it is over. One who goes before
+        their telephone is answered is rung no more."""
         reason = "asked"
+        if not floor.is_standing:
+            floor.step(seat, "come")
+            await self._serve(floor, seat)
+            return reason
         with floor.ring(seat):
-            reason = await self._hold_line(floor, seat, reached)
+            reason = await self._hold_line(floor, seat)
         return reason
 
-    async def _hold_line(self, floor: Floor, seat: Seat, reached: trio.Event) -> str:
+    async def _hold_line(self, floor: Floor, seat: Seat) -> str:
         """Call the agent, and keep the telephone up for customers; why it is over."""
         flow, agent = floor.flow, seat.agent
         request = LegRequest(
@@ -287,7 +288,6 @@ class Workforce:
                 floor.lines[seat] = line
                 seat.has_line = True
                 floor.step(seat, "reach")
-                reached.set()
                 async with trio.open_nursery() as nursery:
 
                     async def watch() -> None:
@@ -440,3 +440,12 @@ class Workforce:
         due_at = max(work.contact.due_at, self._services.clock.now() + wait_s)
         waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="agents_busy")
         self._services.put_back(work, waiting)
+
+
+def _find_refusal(floor: Floor, agent: Agent) -> Conflict | None:
+    """Why an agent cannot come to a floor at this moment."""
+    if not floor.flow.listener_active:
+        return Conflict("listener_inactive", "The listener of the flow is off; switch it on first.")
+    if agent.number in floor.guests:
+        return Conflict("agent_busy", "The agent's number has a customer at this moment.")
+    return None

@@ -208,7 +208,8 @@ async def through_agents(world: World, texts: Iterator[str]) -> None:
         except Invalid:
             continue
         try:
-            await world.engine.staffing.at_work.set_presence(agent, "available")  # type: ignore[arg-type]
+            form = {"presence": "available"}
+            await world.engine.staffing.change_agent(FLOWS[2], agent.id, form)  # type: ignore[union-attr]
         except Conflict:
             continue
     bodies = [{"to": f"+1415555{2000 + n}", "agent": next(texts)} for n in range(TEXTS // 20)]

@@ -95,6 +95,16 @@ class Keeper:
         return len(data) / 8000
 
 
+class Coming(Struct, frozen=True):
+    """An agent who comes, unless it is Nobody."""
+
+    agent: Agent
+
+    async def wait(self) -> None:
+        if self.agent.name == "Nobody":
+            raise Conflict("agent_unreached", "The agent's telephone was not answered.")
+
+
 class Lounge:
     """Agents who come and go as they are told, and have no customers but those whom a test gives them."""
 
@@ -110,11 +120,13 @@ class Lounge:
     def refresh(self, agent: Agent) -> None:
         self.asked.append(("refresh", agent.name))
 
-    async def set_presence(self, agent: Agent, presence: Presence) -> Agent:
-        if agent.name == "Nobody":
-            raise Conflict("agent_unreached", "The agent's telephone was not answered.")
-        self.presence[agent.id] = presence
-        return self.show(agent)
+    def let_come(self, agent: Agent) -> Coming:
+        if agent.name != "Nobody":
+            self.presence[agent.id] = "available"
+        return Coming(agent)
+
+    def let_go(self, agent: Agent) -> None:
+        self.presence[agent.id] = "away"
 
     def remove(self, agent: Agent) -> None:
         self.asked.append(("remove", agent.name))

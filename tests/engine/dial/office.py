@@ -80,8 +80,15 @@ class Office:
         agents = await self.hire(count)
         async with trio.open_nursery() as nursery:
             for agent in agents:
-                nursery.start_soon(self.at_work.set_presence, agent, "available")
+                nursery.start_soon(self.set_presence, agent, "available")
         return agents
+
+    async def set_presence(self, agent: Agent, presence: str) -> Agent:
+        """Let an agent come or go, as the API does."""
+        form = {"presence": presence}
+        found = await self.world.engine.staffing.change_agent(self.flow, agent.id, form)
+        assert found is not None
+        return found
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """What was told of one type."""

@@ -67,11 +67,11 @@ async def take_breaks(one: Office, agent: Agent, chance: Random) -> None:
     """Come and go, again and again."""
     while True:
         await trio.sleep(chance.uniform(0.5, 1.5) * SHIFT_S)
-        await one.at_work.set_presence(agent, "away")
+        await one.set_presence(agent, "away")
         while one.at_work.show(agent).presence != "away":  # noqa: ASYNC110, it takes virtual minutes
             await trio.sleep(2)
         await trio.sleep(SHIFT_S / 5)
-        await one.at_work.set_presence(agent, "available")
+        await one.set_presence(agent, "available")
 
 
 def judge(one: Office) -> None:

@@ -48,7 +48,12 @@ class Desk:
             flight.close()
         elif operation == "leave":
             self.floor.ask_leave(seat)
-        elif operation in ("come", "part", "ready"):
+        elif operation == "come":
+            if seat.state == "away":
+                self.floor.dismiss(seat)
+            self.seats[nth % AGENTS] = seat = self.floor.expect(seat.agent)
+            self.floor.step(seat, "come")
+        elif operation in ("part", "ready"):
             self.floor.step(seat, operation)  # type: ignore[arg-type]
 
     def _work(self) -> Work:

@@ -162,7 +162,7 @@ async def test_after_a_restart_everybody_is_away_and_no_leg_is_open(
         assert [leg.outcome for leg in legs] == ["unknown", "unknown"]
         [attempt] = await again.attempts()
         assert attempt.disposition == "unknown"
-        await again.at_work.set_presence(agents[0], "available")
+        await again.set_presence(agents[0], "available")
         assert again.at_work.show(agents[0]).presence == "available"
 
 
