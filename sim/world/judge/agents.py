@@ -27,22 +27,35 @@ class AgentRules(Rules):
         """By agent: the attempt of the customer that they have."""
         self._gone: set[str] = set()
         """Who asked to go, was answered, and has not come since."""
-        self._leaving: set[str] = set()
-        """Who has asked to go, and not to come since."""
+        self._going: dict[str, int] = {}
+        """How often somebody has asked to go, and was not answered, …"""
+        self._outdated: dict[str, int] = {}
+        """… and how often of that before they asked to come again. They are answered in their order."""
 
     def read(self, entry: Entry) -> None:
         match entry:
             case CallOver():
                 self._up.discard(entry.attempt)
             case Asked(what="agent_comes"):
-                self._leaving.discard(entry.whom)
                 self._gone.discard(entry.whom)
+                self._outdated[entry.whom] = self._going.get(entry.whom, 0)
             case Asked(what="agent_goes"):
-                self._leaving.add(entry.whom)
-            case Answered(what="agent_goes", answer="done") if entry.whom in self._leaving:
-                self._gone.add(entry.whom)
+                self._going[entry.whom] = self._going.get(entry.whom, 0) + 1
+            case Answered(what="agent_goes"):
+                self._note_going(entry)
             case Happened(what="process died" | "stop"):
                 self._customers.clear()
+                if entry.what == "process died":  # who has asked it is told nothing
+                    self._going.clear()
+                    self._outdated.clear()
+
+    def _note_going(self, answered: Answered) -> None:
+        whom = answered.whom
+        self._going[whom] = max(0, self._going.get(whom, 0) - 1)
+        if self._outdated.get(whom, 0) > 0:
+            self._outdated[whom] -= 1
+        elif answered.answer == "done":
+            self._gone.add(whom)
 
     def invited(self, invite: Invite, call: Call | None) -> None:
         leg = self.case.tables.legs.get(invite.attempt)
