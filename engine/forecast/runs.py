@@ -108,15 +108,22 @@ class _Runner:
         self._case = narrowed(case)
         self._chance = Seeded(seed)
         self._step_s = step_of(case)
+        self._endless: dict[BlockerCode | None, Happened] = {}
+        """Runs that needed too many steps, however long, by what was lifted: others would need them, too."""
 
     def run(self, lifted: BlockerCode | None) -> Happened:
+        if lifted in self._endless:
+            return self._endless[lifted]
         for _ in range(COARSER_MAX):
             chance = Seeded(self._chance.getrandbits(64))
             try:
                 return Simulation(self._case, chance, self._step_s, STEPS_MAX, lifted).run()
-            except TooManySteps:
+            except TooManySteps as too_many:
                 self._step_s *= COARSER
-        return Happened(None, 0, {}, (), EFFORT_TOGETHER)
+                so_far = too_many.so_far
+        endless = msgspec.structs.replace(so_far, effort=EFFORT_TOGETHER)
+        self._endless[lifted] = endless
+        return endless
 
 
 def step_of(case: Case) -> float:

@@ -35,10 +35,6 @@ EFFORT_OF_DRAW: Final = 3
 """Beside what each kind of ending costs, as that is 1."""
 
 
-class TooManySteps(Exception):
-    """The run needs longer steps."""
-
-
 class Happened(Struct, frozen=True):
     """How one run went."""
 
@@ -52,6 +48,14 @@ class Happened(Struct, frozen=True):
     """(second, calls of the list that were up on an average from then on), rising."""
     effort: int
     """What it took, about in tens of microseconds."""
+
+
+class TooManySteps(Exception):
+    """The run needs longer steps; `so_far` is how it went until then."""
+
+    def __init__(self, so_far: Happened) -> None:
+        super().__init__(so_far)
+        self.so_far = so_far
 
 
 class Simulation:
@@ -110,7 +114,7 @@ class Simulation:
         last = 0
         while self._open:
             if steps >= self._steps_max:
-                raise TooManySteps
+                raise TooManySteps(self._tell(None, self._step))
             steps += 1
             self._effort += EFFORT_OF_STEP
             self._settle()
@@ -121,9 +125,9 @@ class Simulation:
             if self._step in self._ends or self._step in self._dues:
                 continue  # some calls were shorter than the step
             following = self._next(free_at)
+            self._note_wait(min(following, horizon))
             if following > horizon:
                 return self._tell(None, horizon)
-            self._note_wait(following)
             self._step = following
         return self._tell(last * self._step_s, last)
 

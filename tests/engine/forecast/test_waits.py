@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from engine.dial.trunk import TrunkSettings
+from engine.forecast import runs
 from engine.forecast.behaviour import usual_behaviour
 from engine.forecast.case import Behaviour, Case, Cohort, Ending
 from engine.forecast.chance import Seeded
@@ -10,6 +14,8 @@ from engine.forecast.making import CallingFlow, Installation, Waiting, make_case
 from engine.forecast.runs import STEPS_MAX, step_of, tell
 from engine.forecast.simulate import Simulation
 from engine.model import BlockerCode, FlowSettings, RetryRule
+from engine.ports.clock import Randomness
+from engine.schedule.calling_hours import DAY_S
 from tests.engine.made import EPOCH, HOME_RULES, account, did, flow
 
 INSTALLATION = Installation(10_000, 1_000, (), (TrunkSettings("main", 10_000, 1_000),), (), None)
@@ -71,3 +77,36 @@ def test_the_end_without_one_of_two_equal_limits_is_no_later_than_with_both() ->
         assert told.ends_at is not None
         assert told.without_at is not None
         assert told.without_at <= told.ends_at
+
+
+def test_a_list_that_starts_beyond_all_sight_waits_for_its_start_time() -> None:
+    told = tell(case_of(Cohort(EPOCH + 61 * DAY_S, 100)), 1)
+    assert (told.ends_at, told.bottleneck, told.attempts) == (None, "starttime", 0)
+    assert told.without_at is not None
+
+
+def test_calls_that_never_come_to_an_end_are_let_happen_once_and_say_what_they_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A trunk that refuses all calls puts them back for ever."""
+    made: list[BlockerCode | None] = []
+
+    class Counted(Simulation):
+        def __init__(
+            self,
+            case: Case,
+            chance: Randomness,
+            step_s: float,
+            steps: int,
+            lifted: BlockerCode | None,
+        ) -> None:
+            made.append(lifted)
+            super().__init__(case, chance, step_s, 100, lifted)
+
+    refused = Behaviour((Ending("congested", 1.0, (0.1,)),), is_exact=True)
+    case = case_of(Cohort(EPOCH, 1))
+    flows = tuple(msgspec.structs.replace(one, behaviour=refused) for one in case.flows)
+    monkeypatch.setattr(runs, "Simulation", Counted)
+    told = tell(msgspec.structs.replace(case, flows=flows), 1)
+    assert (told.ends_at, told.bottleneck) == (None, "retry_wait")
+    assert made == [*[None] * runs.COARSER_MAX, *["retry_wait"] * runs.COARSER_MAX]
