@@ -284,6 +284,11 @@ class Floor:
             waiter.served.set()
         self._look_again()
 
+    def lose(self, seat: Seat, how: str) -> None:
+        """An agent's telephone is not there any more; see `Seat.lost_by`."""
+        seat.lost_by = seat.lost_by or how
+        self.step(seat, "lose")
+
     @contextmanager
     def ring(self, seat: Seat) -> Iterator[None]:
         """An agent who is expected is called in this block. It is cancelled in the very step in which they go

@@ -80,6 +80,8 @@ class Seat:
         """Whether the agent's telephone is up for the whole shift: hanging it up is going away."""
         self.since = 0.0
         """When the state was entered; `trio.current_time()`."""
+        self.lost_by: str | None = None
+        """How the agent's telephone was lost, where that ended the shift: `hung_up`, `busy`, `no_answer`."""
         self.refusal: Conflict | None = None
         """Why the agent could not come, where it is not the telephone."""
         self._has_come = False

@@ -118,7 +118,7 @@ class AttemptLegs:
                         open_leg(self._services, self._ways, request)
                     )
                 if not await meeting.introduce(other):
-                    self._floor.step(seat, "lose")
+                    self._floor.lose(seat, "hung_up")
                     return "no_answer"
                 if not self._begin_talk(seat):
                     return "no_answer"
@@ -128,12 +128,15 @@ class AttemptLegs:
                     await meeting.join(other)
                 # An agent who hangs up the telephone that customers come by has gone.
                 is_lost = not talk.cancelled_caught and seat.has_line
-                self._floor.step(seat, "lose" if is_lost else "part")
+                if is_lost:
+                    self._floor.lose(seat, "hung_up")
+                else:
+                    self._floor.step(seat, "part")
                 return "answered"
         except LegFailed as failed:
             names = log_names.of_attempt(self._attempt)
             log.info("an agent was not reached", agent=seat.agent.id, reason=failed.reason, **names)
-            self._floor.step(seat, "lose")
+            self._floor.lose(seat, failed.why)
             return failed.why
         finally:
             if seat.customer == self._attempt.contact:

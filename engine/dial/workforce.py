@@ -45,6 +45,10 @@ ROOM_WAIT_S: Final = 0.2
 """How often a contact whose agent is on the line looks for room at a DID …"""
 ROOM_MAX_S: Final = 30.0
 """… and how long; then it waits again."""
+HANG_UPS_MAX: Final = 3
+"""How often an agent may hang up before the customer of a single call could be called; then it ends."""
+HANG_UPS_KEPT: Final = 10_000
+"""Single calls of which that is counted; beyond, the one that was counted first is forgotten."""
 STORE_RETRY_S: Final = 1.0
 
 
@@ -58,6 +62,8 @@ class Workforce:
         self._is_closing = False
         self._errands: dict[str, tuple[Work, Ticket]] = {}
         """Contacts that an agent looks at, by contact."""
+        self._hang_ups: dict[str, int] = {}
+        """By single call: how often its agent has hung up too soon. A restart forgets it."""
 
     async def recover(self) -> None:
         """Take up what an earlier process left: everybody is away, nobody's leg goes on."""
@@ -257,7 +263,7 @@ class Workforce:
                 log.exception("an agent's shift broke off", **log_names.of_agent(seat.agent))
         with trio.move_on_after(STORE_RETRY_S, shield=True):
             floor.step(seat, "lose")
-            await self._note(seat, "away", reason)
+            await self._note(seat, "away", seat.lost_by or reason)
 
     async def _be_there(self, floor: Floor, seat: Seat) -> str:
         """The shift of an agent who is expected, in the way of the flow; why it is over. One who goes before
@@ -294,7 +300,7 @@ class Workforce:
                         await line.wait_ended()
                         lost.append("hung_up")
                         if seat.state != "talking":  # else the talk's end says so
-                            floor.step(seat, "lose")
+                            floor.lose(seat, "hung_up")
                         nursery.cancel_scope.cancel()
 
                     nursery.start_soon(watch)
@@ -318,7 +324,8 @@ class Workforce:
         while True:
             if seat.presence != told:
                 told = seat.presence
-                await self._note(seat, told, "call" if told in ("busy", "wrap_up") else "asked")
+                is_calls = told in ("busy", "wrap_up")
+                await self._note(seat, told, "call" if is_calls else seat.lost_by or "asked")
                 continue
             if seat.state == "away":
                 return
@@ -387,27 +394,38 @@ class Workforce:
                     finally:
                         floor.lines.pop(seat, None)
                         if not ticket.is_closed and seat.state == "taken":
-                            floor.step(
-                                seat, "lose"
-                            )  # the agent hung up before there was a customer
-                if not was_let_go:
+                            # The agent hung up before there was a customer.
+                            floor.lose(seat, "hung_up")
+                if was_let_go:
+                    self._hang_ups.pop(contact.id, None)
+                    return
+                if contact.agent is None or not self._is_hung_up_too_often(contact.id):
                     self._put_back(work, BUSY_WAIT_S)
-                return
+                    return
             except LegFailed as failed:
                 log.info(
                     "an agent was not reached",
                     reason=failed.reason,
                     **log_names.of_contact(contact),
                 )
-        if contact.agent is None:
-            floor.step(seat, "lose")
-            self._put_back(work, BUSY_WAIT_S)
-            return
+                if contact.agent is None:
+                    floor.lose(seat, failed.why)
+                    self._put_back(work, BUSY_WAIT_S)
+                    return
+        self._hang_ups.pop(contact.id, None)
         # Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to ask.
         await self._services.store.complete_contacts(
             [contact.id], "skipped", self._services.clock.now(), "agent_not_reached"
         )
         self._services.finish(work)
+
+    def _is_hung_up_too_often(self, contact: str) -> bool:
+        """Count that the agent of a single call has hung up before its customer could be called."""
+        count = self._hang_ups.pop(contact, 0) + 1
+        self._hang_ups[contact] = count
+        if len(self._hang_ups) > HANG_UPS_KEPT:
+            del self._hang_ups[next(iter(self._hang_ups))]
+        return count >= HANG_UPS_MAX
 
     async def _stay(self, line: Call, work: Work, ticket: Ticket) -> bool:
         """Let the contact be called, and keep the agent's telephone up until that is over. False where the

@@ -339,6 +339,23 @@ async def test_a_single_call_whose_agent_hangs_up_before_there_is_room_for_it_ca
         assert (attempt.disposition, attempt.agent) == ("answered", number)
 
 
+async def test_a_single_call_whose_agent_hangs_up_each_time_before_there_is_room_for_it_ends(
+    autojump_clock: MockClock,
+) -> None:
+    def choose(_request: CallRequest, _before: int) -> CallScript:
+        return CallScript(talk_s=1.0)
+
+    async with office(choose, dialer(cps=0.2)) as one:
+        await one.call("cnt_x", agent=f"{AGENT_PREFIX}9999")
+        with trio.fail_after(100):
+            await one.until_told("contact.completed", 1)
+        await trio.sleep(60)
+        [completed] = one.events("contact.completed")
+        assert completed["data"]["disposition"] == "skipped"
+        assert completed["data"]["reason"] == "agent_not_reached"
+        assert [is_agent(call.request) for call in one.world.telephony.dialed] == [True] * 3
+
+
 async def test_a_previewed_contact_whose_agent_hangs_up_before_there_is_room_for_it_is_shown_again(
     autojump_clock: MockClock,
 ) -> None:
@@ -350,6 +367,8 @@ async def test_a_previewed_contact_whose_agent_hangs_up_before_there_is_room_for
         one.at_work.accept(agent, shown.id)
         await trio.sleep(20)
         assert [is_agent(call.request) for call in one.world.telephony.dialed] == [True]
+        told = [(e["data"]["presence"], e["data"]["reason"]) for e in one.events("agent.presence")]
+        assert told[-1] == ("away", "hung_up")
         await one.set_presence(agent, "available")
         again = await one.at_work.show_next(agent)
         assert again is not None
