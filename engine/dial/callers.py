@@ -36,11 +36,16 @@ class CallerPool:
             for prefix in self._prefixes(number):
                 self._rings.setdefault(prefix, {}).setdefault(number)
 
-    def by_room(self) -> Iterator[str]:
-        """All of them, first those that may have room. Nothing may be changed meanwhile."""
-        with_room = self._rings.get("", {})
-        yield from with_room
-        yield from (number for number in self._in_order if number not in with_room)
+    def by_room(self, callee: str = "") -> Iterator[str]:
+        """All of them, first those that may have room, of these the ones that are chosen first for a callee.
+        Nothing may be changed meanwhile."""
+        seen: set[str] = set()
+        for prefix in reversed(self._prefixes(callee)):
+            for number in self._rings.get(prefix, ()):
+                if number not in seen:
+                    seen.add(number)
+                    yield number
+        yield from (number for number in self._in_order if number not in seen)
 
     def choose(
         self,

@@ -28,6 +28,7 @@ from engine.dial.blockers import (
     opening_of,
 )
 from engine.dial.clearance import clear
+from engine.dial.elsewhere import NOWHERE, PATIENCE_S, OtherDids, Place, look_elsewhere
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.limits import Block, Limits, limits_of_did
 from engine.dial.line import Patience
@@ -50,9 +51,6 @@ TRUNK_CHECK_S: Final = 1.0
 LONG_WAITS: Final = ("calling_window", "retry_wait", "account_limit", "callee_cap")
 """Blockers of a contact that waits for them in the store."""
 TRUNK_BLOCKERS: Final = ("no_trunk", "trunk_down")
-PATIENCE_S: Final = 2.0
-"""How long contacts wait in a mailbox for the DID. Before a longer wait they go back to the scheduler, as
-another DID of their flow may be free sooner."""
 
 
 class DidActor:
@@ -65,6 +63,7 @@ class DidActor:
         account: AccountDesk,
         engine: Limits,
         desk_of: Callable[[str], FlowDesk | None],
+        others: OtherDids,
     ) -> None:
         self.did = did
         self.route = route
@@ -76,8 +75,11 @@ class DidActor:
         self._account = account
         self._engine = engine
         self._desk_of = desk_of
+        self._others = others
         self._mail = Mailbox(_mailbox_size(did.cps))
         self._resting = False
+        self._is_stuck = False
+        """Whether it rests as calls which do not end keep it or its trunks full."""
         self.rest: Block | None = None
         """That it is not called from for a while, by itself or as somebody said so."""
 
@@ -103,6 +105,7 @@ class DidActor:
     def post(self, work: Work, desk: FlowDesk) -> None:
         """Put a contact into the mailbox, which must have room."""
         claimant = desk.claimant_of(work.contact)
+        work.waits_since = min(work.waits_since, trio.current_time())
         self.turns.charge(claimant, {one.rank for one in self.hungry.values()})
         self._mail.post(work, claimant.rank)
         desk.posted += 1
@@ -201,19 +204,29 @@ class DidActor:
             desk = self._desk_of(work.feed.flow)
             if desk is None:
                 return
-            if await self._wait_out(block, now, rank, desk.claimant_of(work.contact)):
+            has_better = self._watch_others(block, work, rank, desk)
+            if has_better is not None and has_better():
+                return  # `_await_turn` brings it there
+            if await self._wait_out(block, now, rank, desk.claimant_of(work.contact), has_better):
                 return
             now = trio.current_time()
             block = self.limits.blocked_by(now)
 
-    async def _wait_out(self, block: Block, now: float, rank: int, claimant: Claimant) -> bool:
+    async def _wait_out(
+        self,
+        block: Block,
+        now: float,
+        rank: int,
+        claimant: Claimant,
+        has_better: Callable[[], bool] | None = None,
+    ) -> bool:
         """Wait for a block's end in the place of a contact of this rank; False where an urgent one came
-        before."""
+        before, or there is something better to do."""
         if block.line is None:
             # No trunk is up, for nobody: an urgent one that comes meanwhile waits for that as well.
             await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))
             return True
-        patience = Patience(PATIENCE_S)
+        patience = Patience(PATIENCE_S, has_better)
         self._mail.on_urgent = None if rank == URGENT else patience.give_up
         await block.line.wait_turn(patience, claimant)
         self._mail.on_urgent = None
@@ -239,11 +252,13 @@ class DidActor:
             block = find_line_blocker(self.route, shared, self.limits, now)
             if block is not None and _is_long(block, now):
                 await _rest_out(block, now)
+            elif self._is_stuck and self._is_full(block) and not self._mail.is_closed:
+                await trio.sleep(TRUNK_CHECK_S)
             elif self._is_slow(now):
                 await self.limits.wait_eased(self.limits.not_before())
             else:
                 break
-        self._resting = False
+        self._resting = self._is_stuck = False
 
     def _is_slow(self, now: float) -> bool:
         """Whether its own windows are known to bar it for long, also where it is not known for how long."""
@@ -285,7 +300,49 @@ class DidActor:
                 self._resting = True
                 services.put_back(work, work.contact)
                 return work, None
-            await self._wait_out(block, now, rank, desk.claimant_of(work.contact))
+            if self._give_way(block, work, rank, desk, services):
+                return work, None
+            has_better = self._watch_others(block, work, rank, desk)
+            await self._wait_out(block, now, rank, desk.claimant_of(work.contact), has_better)
+
+    def _is_full(self, block: Block | None) -> bool:
+        """Whether calls of this DID or of its trunks must end before there is room, and nobody knows when."""
+        lines = self.route, self.limits
+        return block is not None and block.line in lines and math.isinf(block.until)
+
+    def _place_of(self, block: Block, work: Work, rank: int, desk: FlowDesk) -> Place | None:
+        """Where a contact waits for a block's end; None where that is known, or nowhere else either."""
+        if block.line is None or not self._is_full(block):
+            return None
+        return Place(work, rank, desk, self.did.number, block.line, self._mail)
+
+    def _watch_others(
+        self, block: Block, work: Work, rank: int, desk: FlowDesk
+    ) -> Callable[[], bool] | None:
+        """What tells a contact that waits for a block's end whether it had better go elsewhere; None where
+        there is nothing to look for."""
+        place = self._place_of(block, work, rank, desk)
+        if place is None:
+            return None
+        return lambda: look_elsewhere(place, self._others, trio.current_time()) is not NOWHERE
+
+    def _give_way(
+        self, block: Block, work: Work, rank: int, desk: FlowDesk, services: AttemptServices
+    ) -> bool:
+        """Bring a contact elsewhere that waits for other calls' end, if there is anywhere; whether it has
+        left."""
+        place = self._place_of(block, work, rank, desk)
+        found = (
+            NOWHERE if place is None else look_elsewhere(place, self._others, trio.current_time())
+        )
+        if found.free is not None:
+            work.waits_since = math.inf
+            found.free.post(work, desk)
+        elif found is not NOWHERE:
+            self._resting = self._is_stuck = True
+            work.has_waited = True
+            services.put_back(work, work.contact)
+        return found is not NOWHERE
 
     async def _look_callees_up(self, work: Work, desk: FlowDesk, services: AttemptServices) -> bool:
         """Have it known how often the callee was called, and those of the same account that come next in

@@ -30,6 +30,10 @@ Window = tuple[BlockerCode, SlidingWindow]
 class Line(Protocol):
     """Something that calls wait for, by turns."""
 
+    @property
+    def taken_at(self) -> float:
+        """When the latest call leaves that was let go here."""
+
     async def wait_turn(
         self, patience: Patience | None = None, claimant: Claimant = SECOND_LEG
     ) -> None:
@@ -69,6 +73,8 @@ class Limits:
         self.channels_code = channels_code
         self.in_use = 0
         """Channels that are taken."""
+        self.taken_at = -math.inf
+        """When the latest call leaves that took one."""
         self.windows = list(windows)
         self.on_change: list[Callable[[], None]] = []
         """Called whenever a call may have become possible."""
@@ -110,6 +116,7 @@ class Limits:
     def take(self, at: float) -> list[Slot]:
         """Take a channel, and a slot of each window at `at`."""
         self.in_use += 1
+        self.taken_at = at
         slots = [window.reserve(at) for _, window in self.windows]
         return slots if self._pacer is None else [*slots, self._pacer.reserve(at)]
 

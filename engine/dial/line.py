@@ -14,6 +14,9 @@ from engine.dial.turns import Claimant, Turns
 SECOND_LEG: Final = Claimant("", 1)
 """A second leg, which somebody waits for on the telephone, goes before the contacts of lists."""
 
+BETTER_CHECK_S: Final = 2.0
+"""How often those who wait look whether there is something better to do."""
+
 Doorman = Callable[[float, float], float | None]
 """Told the moment and how long is waited at the most, seconds; None lets the first in the line go on, and a
 moment makes it wait until then, or until something changes."""
@@ -22,14 +25,32 @@ moment makes it wait until then, or until something changes."""
 class Patience:
     """How long somebody waits in line. One for each wait."""
 
-    def __init__(self, longest_s: float = math.inf) -> None:
+    def __init__(
+        self, longest_s: float = math.inf, has_better: Callable[[], bool] | None = None
+    ) -> None:
         self.longest_s = longest_s
         """They do not wait where it is known to take longer."""
+        self.has_better = has_better
+        """Asked now and then by those who wait: whether to give up, as there is something better to do."""
+        self.checks_at = math.inf
+        """When it is asked next."""
         self.is_over = False
         """Whether they gave up before their turn."""
         self.pause = trio.CancelScope()
         """In which they wait: until the doorman's moment where they are the first, and until they are told
         else. The line's."""
+
+    def begin(self, now: float) -> None:
+        """They wait from now on."""
+        if self.has_better is not None:
+            self.checks_at = now + BETTER_CHECK_S
+
+    def finds_better(self, now: float) -> bool:
+        """Whether there is something better to do, if it is time to ask."""
+        if self.has_better is None or now < self.checks_at:
+            return False
+        self.checks_at = now + BETTER_CHECK_S
+        return self.has_better()
 
     def give_up(self) -> None:
         """Wait no more."""
@@ -65,8 +86,10 @@ class FairLine:
         until, pause = first.ask(), first.patience.pause
         if until is None:
             pause.cancel()
-        elif until != pause.deadline:
-            pause.deadline = until
+            return
+        deadline = min(until, first.patience.checks_at)
+        if deadline != pause.deadline:
+            pause.deadline = deadline
 
     async def wait(self, claimant: Claimant, patience: Patience, doorman: Doorman) -> None:
         """Return, to be gone before the next checkpoint, when the doorman lets the first in the line go on
@@ -74,12 +97,16 @@ class FairLine:
         place = _Place(claimant, patience, doorman)
         self._join(place)
         try:
+            patience.begin(trio.current_time())
             while not patience.is_over:
                 until = self._ask(place)
                 if until is None:
                     self._turns.charge(claimant, {one.rank for one in self._places})
                     return
-                patience.pause = trio.CancelScope(deadline=until)
+                if patience.finds_better(trio.current_time()):
+                    patience.give_up()
+                    return
+                patience.pause = trio.CancelScope(deadline=min(until, patience.checks_at))
                 with patience.pause:
                     await trio.sleep_forever()
         finally:

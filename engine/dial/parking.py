@@ -32,6 +32,7 @@ class Parking:
         before = self._did_of.get(work.contact.id)
         if before is not None:
             self._leave(self._waiting[before][work.contact.id])
+        work.waits_since = now
         self._waiting.setdefault(did, {})[work.contact.id] = work
         self._did_of[work.contact.id] = did
         self._ends.append((now + STICKY_WAIT_S, work))

@@ -50,6 +50,11 @@ class Route:
         for trunk in self.trunks:
             trunk.limits.on_change.append(self._look_again)
 
+    @property
+    def taken_at(self) -> float:
+        """As `engine.dial.limits.Line` has it."""
+        return max(trunk.limits.taken_at for trunk in self.trunks)
+
     def blocked_by(self, now: float) -> Block | None:
         """What keeps a call from any of the trunks now, as that trunk says it that seems to be free
         soonest; None where one takes it."""

@@ -16,8 +16,10 @@ from engine.dial.assignment import INTENT_MAX_S, AttemptServices
 from engine.dial.blockers import find_capped, find_closed, find_wait, opening_of
 from engine.dial.callees import CalleeBook, Callees
 from engine.dial.callers import CallerPool
+from engine.dial.choice import DidChoice
 from engine.dial.day_caps import DAY_S, DayCapDefaults
-from engine.dial.did import PATIENCE_S, DidActor
+from engine.dial.did import DidActor
+from engine.dial.elsewhere import PATIENCE_S
 from engine.dial.explaining import Explainer
 from engine.dial.floor import Floor, Ticket
 from engine.dial.flow_desk import FlowDesk
@@ -92,6 +94,7 @@ class Router:
         """`errands` are contacts whose agent comes before their call."""
         self._freed: dict[str, None] = {}
         self._has_freed = trio.Event()
+        self._choice = DidChoice(engine, self._desks, self._actors)
         self.explainer = Explainer(clock, engine, self._desks, self._actors, self.parking)
         """Knows why contacts are not dialled."""
 
@@ -208,7 +211,7 @@ class Router:
         """Make the actor of a DID, whose account is in operation; `run_did` runs it. `starts` as of
         `set_did`."""
         route, account = self._routes.get(did.trunk), self._accounts[did.account]
-        actor = DidActor(did, route, account, self._engine, self._desks.get)
+        actor = DidActor(did, route, account, self._engine, self._desks.get, self._choice)
         self._actors[did.number] = actor
         retired = self._retired.pop(did.number, None)
         if retired is not None:
@@ -451,13 +454,13 @@ class Router:
             return Aside(wall_now + UNFIT_WAIT_S, "no_trunk")
         claimant = desk.claimant_of(work.contact)
         known = self._find_known(work, desk, pool)
-        if known is not None and not self._has_room(claimant.rank, known):
+        if known is not None and not self._choice.has_room(claimant.rank, known):
             if claimant.rank != URGENT and self._may_wait_for(known, work, desk, now):
                 self.parking.add(known, work, now)
                 self._has_parked.set()
                 return None
             known = None
-        chosen = known or self._choose_did(pool, callee, claimant.rank, now)
+        chosen = known or self._choice.choose(pool, callee, claimant.rank, now)
         if chosen is None:
             for number in pool.numbers:
                 if number in self._actors:
@@ -526,29 +529,6 @@ class Router:
         """By which a contact goes before others of its flow."""
         desk = self._desks.get(contact.flow)
         return RANKS - 1 if desk is None else desk.claimant_of(contact).rank
-
-    def _choose_did(self, pool: CallerPool, callee: str, rank: int, now: float) -> str | None:
-        has_room = partial(self._has_room, rank)
-        wait_of = partial(self._expected_wait_s, now)
-        chosen = pool.choose(callee, has_room, wait_of)
-        if chosen is None and rank == URGENT:
-            # DIDs that had no room for others are out of the pool; they may have room for this one.
-            for number in pool.numbers:
-                pool.put(number)
-            chosen = pool.choose(callee, has_room, wait_of)
-        return chosen
-
-    def _has_room(self, rank: int, number: str) -> bool:
-        actor = self._actors.get(number)
-        return actor is not None and actor.has_room(rank)
-
-    def _expected_wait_s(self, now: float, number: str) -> float:
-        actor = self._actors[number]
-        if actor.route is None or actor.route.down_by(now) is not None:
-            return math.inf
-        blocked = actor.limits.blocked_by(now)
-        held_s = 0.0 if blocked is None else min(blocked.until - now, 1e6)
-        return actor.backlog_s + held_s
 
     def load_of(self, number: str) -> tuple[int, int]:
         """(calls at once, calls that left in the last second) of a DID."""

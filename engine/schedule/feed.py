@@ -55,6 +55,10 @@ class Claim(Protocol):
     def is_void(self) -> bool:
         """Whether nothing is left of it: the contact must not be called now."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether one agent is kept for the contact."""
+
     def close(self) -> None:
         """The contact waits again, or is done with."""
 
@@ -74,6 +78,8 @@ class Work(Struct, eq=False, gc=False):
     latest first. None where nobody has looked."""
     has_waited: bool = False
     """Whether it has waited for such a DID, in vain: any may call it."""
+    waits_since: float = math.inf
+    """Since when it waits for the DID that it lies before, `trio.current_time()`."""
     is_calling: bool = False
     """Whether its call has been let go."""
     is_waiting: bool = False

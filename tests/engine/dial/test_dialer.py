@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
+from engine.dial.trunk import TrunkSettings
 from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
@@ -373,6 +375,22 @@ async def test_a_previewed_contact_whose_agent_hangs_up_before_there_is_room_for
         again = await one.at_work.show_next(agent)
         assert again is not None
         assert again.id == shown.id
+
+
+async def test_customers_do_not_wait_for_a_trunk_that_agents_fill_while_another_did_is_free(
+    autojump_clock: MockClock,
+) -> None:
+    filled, free = "+14155550100", "+14155550101"
+    trunks = (TrunkSettings("main", channels=1, cps=10), TrunkSettings("other", 10, 10))
+    dids = [did(number=filled), did(number=free, trunk="other")]
+    flow = msgspec.structs.replace(dialer(), dids=(filled, free))
+    async with office(answering(talk_s=5.0), flow, dids=dids, trunks=trunks) as one:
+        await one.seat(1)
+        await one.world.add_list(people(4))
+        with trio.fail_after(100):
+            await one.until_told("contact.completed", 4)
+        by = [(is_agent(call.request), call.request.caller) for call in one.world.telephony.dialed]
+        assert by == [(True, filled), *[(False, free)] * 4]
 
 
 async def test_a_single_call_that_finds_no_room_at_a_did_waits_and_lets_the_engine_rest(

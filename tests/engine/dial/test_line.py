@@ -7,7 +7,7 @@ from math import inf
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from engine.dial.line import FairLine, Patience
+from engine.dial.line import BETTER_CHECK_S, FairLine, Patience
 from engine.dial.turns import Claimant
 
 NORMAL, URGENT = Claimant("flw_1", 2), Claimant("flw_2", 0)
@@ -106,3 +106,24 @@ async def test_whoever_gives_up_goes_at_once_and_takes_no_turn(autojump_clock: M
     assert patience.is_over
     await line.wait(URGENT, Patience(), gate.ask)
     assert trio.current_time() == begun + 10
+
+
+async def test_whoever_has_something_better_to_do_gives_up_at_the_next_look_however_often_things_change(
+    autojump_clock: MockClock,
+) -> None:
+    line, gate = FairLine(), Gate(inf)
+    begun = trio.current_time()
+    patience = Patience(has_better=lambda: trio.current_time() >= begun + BETTER_CHECK_S + 0.1)
+    left_at: list[float] = []
+
+    async def wait() -> None:
+        await line.wait(NORMAL, patience, gate.ask)
+        left_at.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        for _ in range(10):
+            await trio.sleep(0.5)
+            line.look_again()
+    assert patience.is_over
+    assert left_at == [begun + 2 * BETTER_CHECK_S]

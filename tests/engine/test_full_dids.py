@@ -1,0 +1,88 @@
+"""A DID that is full for as long as other calls last keeps no contact that another could call."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock
+
+from engine.dial.choice import DidChoice
+from engine.dial.elsewhere import PATIENCE_S, STUCK_S
+from engine.dial.trunk import TrunkSettings
+from engine.model import Contact
+from engine.ports.telephony import CallRequest
+from sim.telephony import CallScript
+from tests.engine.made import EPOCH, did, flow
+from tests.engine.world import people, running
+
+FULL, OTHER = "+14155550100", "+14155550101"
+FLOW = flow(dids=(FULL, OTHER))
+LONG_S = 2_000.0
+
+
+def first_is_long(request: CallRequest, _before: int) -> CallScript:
+    """Whoever is called by the first DID talks on and on, by the other one shortly."""
+    return CallScript(talk_s=LONG_S if request.caller == FULL else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("channels", "trunk_channels"), [(1, 100), (100, 1)], ids=["did_channels", "trunk_channels"]
+)
+async def test_whoever_lies_before_a_full_did_goes_by_one_that_is_free(
+    autojump_clock: MockClock, channels: int, trunk_channels: int
+) -> None:
+    dids = [did(number=FULL, channels=channels), did(number=OTHER, trunk="other")]
+    trunks = (TrunkSettings("main", trunk_channels, 100), TrunkSettings("other", 100, 100))
+    async with running(first_is_long, flows=[FLOW], dids=dids, trunks=trunks) as world:
+        world.telephony.set_duration("prm_hello", LONG_S)
+        begun = trio.current_time()
+        await world.add_list(people(12))
+        await trio.sleep(4 * PATIENCE_S)
+        by = [one.request.caller for one in world.telephony.dialed]
+        assert (by.count(FULL), by.count(OTHER)) == (1, 11)
+        assert max(world.dial_times()) - begun < 3 * PATIENCE_S
+
+
+async def test_whoever_lies_before_a_stuck_did_is_called_in_turn_though_the_others_are_never_idle(
+    autojump_clock: MockClock,
+) -> None:
+    def due_in(one: Contact, wait_s: float) -> Contact:
+        later = {"starttime": EPOCH + wait_s, "due_at": EPOCH + wait_s}
+        return msgspec.structs.replace(one, **later)
+
+    dids = [did(number=FULL, channels=1), did(number=OTHER, cps=1)]
+    stream = [due_in(one, max(0.0, n - 8.0)) for n, one in enumerate(people(308))]
+    async with running(first_is_long, flows=[FLOW], dids=dids) as world:
+        world.telephony.set_duration("prm_hello", LONG_S)
+        await world.add_list(stream)
+        await trio.sleep(200)
+        first = {one.tel[0] for one in stream[:8]}
+        times = [one.at for one in world.telephony.dialed if one.request.number in first]
+        assert len(times) == 8
+        assert STUCK_S < max(times) < STUCK_S + 30
+
+
+async def test_those_who_wait_before_many_full_dids_look_at_the_others_once_a_second_together(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    find = DidChoice._find
+
+    def count(self: DidChoice, *args: object) -> object:
+        looks.append(trio.current_time())
+        return find(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DidChoice, "_find", count)
+    numbers = tuple(f"+14155551{n:03}" for n in range(100))
+    dids = [did(number=one) for one in numbers]
+    trunks = (TrunkSettings("main", 10, 100),)
+    long = CallScript(talk_s=LONG_S)
+    async with running(
+        lambda _request, _before: long, flows=[flow(dids=numbers)], dids=dids, trunks=trunks
+    ) as world:
+        world.telephony.set_duration("prm_hello", LONG_S)
+        await world.add_list(people(500))
+        await trio.sleep(100)
+        assert len(world.telephony.dialed) == 10
+    assert 30 < len(looks) <= 100
