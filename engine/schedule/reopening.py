@@ -24,6 +24,7 @@ SET_ASIDE_FOR: Final[tuple[BlockerCode, ...]] = (
     "account_limit",
     "callee_cap",
     "agents_busy",
+    "engine_limit",
 )
 """What contacts wait for in the store that a change of their flow, or of the clock, may end."""
 STORE_RETRY_S: Final = 1.0

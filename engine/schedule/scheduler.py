@@ -320,12 +320,8 @@ class Scheduler:
         self._woken.set()
 
     def _bring_forward(self) -> None:
+        self._look_at_clock()
         now = self._clock.now()
-        ahead_s = now - trio.current_time()
-        if ahead_s < self._ahead_s - CLOCK_BACK_S:
-            log.warning("the clock was set back", by_s=self._ahead_s - ahead_s)
-            self._start_over(now)
-        self._ahead_s = ahead_s
         touched: dict[_FlowQueue, None] = {}
         contacts = 0
         for item in self._wheel.expire(now):
@@ -345,6 +341,16 @@ class Scheduler:
             self.lateness.note(now - self._wake_at, contacts)
         for queue in sorted(touched, key=_FlowQueue.place):
             self._push(queue)
+
+    def _look_at_clock(self) -> None:
+        """Start over where the wall clock was set back. It is looked at before anything is offered: whoever
+        was to be due again in a moment, as no call could be made, would seem to be due in hours, and be set
+        aside until then."""
+        now = self._clock.now()
+        before_s, self._ahead_s = self._ahead_s, now - trio.current_time()
+        if self._ahead_s < before_s - CLOCK_BACK_S:
+            log.warning("the clock was set back", by_s=before_s - self._ahead_s)
+            self._start_over(now)
 
     def _start_over(self, now: float) -> None:
         """The wall clock was set back. The wheel would wait until it is as late again, and so would what was
@@ -388,6 +394,7 @@ class Scheduler:
             self._offer_next(queue)
 
     def _offer_next(self, queue: _FlowQueue) -> None:
+        self._look_at_clock()
         if not queue.ready:
             return
         if queue.ready[0].is_void:

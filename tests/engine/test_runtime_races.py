@@ -263,6 +263,52 @@ async def test_a_clock_that_is_set_back_does_not_hold_up_whoever_was_set_aside_f
         assert len(world.telephony.dialed) == 2
 
 
+@pytest.mark.parametrize(
+    ("starts_s", "dialled_s"),
+    [(-9000.0, 15.0), (5.0, 7215.0)],
+    ids=["its time had come", "its time is to come again"],
+)
+async def test_a_clock_that_is_set_back_makes_no_hours_of_a_moment_s_pause_and_nobody_early(
+    autojump_clock: MockClock, starts_s: float, dialled_s: float
+) -> None:
+    """Found by the simulated world, seed 4570: an intent could not be written down, its contact was due again
+    in a second, and waited for its DID when the clock was set back."""
+    clock = SetClock()
+    store = await slow_store(dids=[did(cps=0.1)])
+    begin, asked = store.begin_attempt, 0
+
+    async def begin_attempt(attempt: Attempt, event: Event) -> Refusal | None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise StoreUnavailable("The disk is full.")
+        return await begin(attempt, event)
+
+    store.begin_attempt = begin_attempt  # type: ignore[method-assign]
+    at = EPOCH + starts_s
+    async with running(store=store, clock=clock) as world:
+        await world.add_list(people(1, starttime=at, due_at=at))
+        await trio.sleep(8)
+        assert asked == 1
+        clock.ahead_s = -7200.0
+        await world.wait_done()
+        assert world.dial_times() == [pytest.approx(dialled_s, abs=10)]
+
+
+@pytest.mark.parametrize(("starts_s", "dialled_s"), [(-9000.0, 16.0), (20.0, 7235.0)])
+async def test_a_clock_that_is_set_back_brings_forward_whoever_was_set_aside_for_a_moment(
+    autojump_clock: MockClock, starts_s: float, dialled_s: float
+) -> None:
+    clock = SetClock()
+    one = contact(starttime=EPOCH + starts_s, due_at=EPOCH + 20, wait_code="engine_limit")
+    async with running(clock=clock) as world:
+        await world.add_list([one])
+        await trio.sleep(1)
+        clock.ahead_s = -7200.0
+        await world.wait_done()
+        assert world.dial_times() == [pytest.approx(dialled_s, abs=15)]
+
+
 async def test_a_clock_that_was_set_back_before_a_restart_does_not_stop_the_dialling(
     autojump_clock: MockClock,
 ) -> None:
