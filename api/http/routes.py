@@ -2,7 +2,7 @@
 `api.http.openapi.in_words`.
 
 The checks are made from it, and the tests that no role sees or does more than it may, and nothing of another
-account (`tests/api/http/test_walls.py`); and so will the description of the API be. A new route is a line
+account (`tests/api/http/test_walls.py`); and so is the description of the API. A new route is a line
 here. Where its address has a name in braces that none had before, `tests/api/http/neighbours.py` is told what
 it stands for.
 """
