@@ -26,7 +26,8 @@ HOST: Final = "127.0.0.1"
 
 
 class Ramp(Struct, frozen=True):
-    """The stream counts that are tried, from the lowest on until several do not hold."""
+    """The stream counts that are tried, from the lowest on until some do not hold. Then the gap between the
+    highest that held and the next is halved, until it is small or `climb_s` are over."""
 
     play: tuple[int, ...]
     hear: tuple[int, ...]
@@ -36,6 +37,11 @@ class Ramp(Struct, frozen=True):
     tries: int
     """A count holds when any of so many measurements says so: others use the machine too. Measurements
     during which the host took time away do not count, up to as many again."""
+    misses: int
+    """The climb ends where so many counts after each other do not hold. With several, a lower count that
+    misses may be the machine's fault: where a higher one holds, that is what the plane can do."""
+    climb_s: float
+    """No gap is halved once a climb has taken so long."""
 
 
 RAMPS: Final[dict[Size, Ramp]] = {
@@ -45,6 +51,8 @@ RAMPS: Final[dict[Size, Ramp]] = {
         (500, 1_000, 2_000),
         1.0,
         1,
+        1,
+        10.0,
     ),
     "full": Ramp(
         tuple(range(2_000, 8_501, 500)),
@@ -52,14 +60,17 @@ RAMPS: Final[dict[Size, Ramp]] = {
         tuple(range(1_000, 5_001, 500)),
         2.0,
         2,
+        2,
+        120.0,
     ),
 }
 TASKS: Final[tuple[Task, ...]] = ("play", "hear", "bridge")
 STOLEN_SHARE_MAX: Final = 0.01
 """The host of a virtual machine may give so much of its cores' time to others in a measurement."""
-MISSES_MAX: Final = 2
-"""The climb ends where so many counts after each other do not hold. One alone may be the machine's fault:
-where a lower count misses and a higher one holds, the higher one is what the plane can do."""
+GAP_SHARE: Final = 0.05
+GAP_MIN: Final = 50
+"""A gap between two counts is halved while it is wider than this share of the upper one, and than so many
+streams: what one measurement says is no finer."""
 VARIANTS: Final[dict[str, PlaneSettings]] = {
     "sockets": PlaneSettings(way="sockets"),
     "ordinary": PlaneSettings(scheduling="ordinary"),
@@ -91,7 +102,7 @@ async def _run_floor(ramp: Ramp, settings: PlaneSettings, show: Show) -> dict[st
         return _figures(
             await climb(
                 ramp.play,
-                ramp.tries,
+                ramp,
                 lambda count: measure_floor(far, port, count, ramp.measure_s, settings),
                 show,
             )
@@ -115,11 +126,11 @@ async def _run_plane(
             memory = Memory(plane.process_id)
 
             async def measure(count: int) -> Step:
-                await load.grow(count, task)
-                memory.note(count)
+                await load.carry(count, task)
+                memory.note(load.opened)
                 return await load.measure(ramp.measure_s, task)
 
-            figures = _figures(await climb(getattr(ramp, task), ramp.tries, measure, show))
+            figures = _figures(await climb(getattr(ramp, task), ramp, measure, show))
             figures["memory_kb_per_stream"] = memory.kb_per_stream
             if task == "hear":
                 pressed, read = await load.count_keys()
@@ -129,24 +140,31 @@ async def _run_plane(
 
 
 async def climb(
-    counts: tuple[int, ...], tries: int, measure: Callable[[int], Awaitable[Step]], show: Show
+    counts: tuple[int, ...], ramp: Ramp, measure: Callable[[int], Awaitable[Step]], show: Show
 ) -> Step | None:
     """The highest step that holds; None where none does."""
-    best, misses = None, 0
+    halves_until = trio.current_time() + ramp.climb_s
+    best: Step | None = None
+    missed: list[int] = []
+    """The counts above the best that did not hold."""
     for count in counts:
-        step = await _best_of(tries, count, measure)
-        show(
-            f"{count:,} streams: {step.in_time_share:.2%} in time, "
-            f"p99 {step.lateness.p99_ms:.1f} ms, {step.cpu_us_per_packet:.1f} µs a packet; "
-            f"the host took {step.stolen_share:.1%}"
-        )
-        best, misses = (step, 0) if step.holds else (best, misses + 1)
-        if misses == MISSES_MAX:
+        step = await _best_of(ramp.tries, count, measure, show)
+        best, missed = (step, []) if step.holds else (best, [*missed, count])
+        if len(missed) == ramp.misses:
             break
+    while missed and trio.current_time() < halves_until:
+        low, high = best.streams if best else 0, missed[0]
+        if high - low <= max(GAP_MIN, GAP_SHARE * high):
+            break
+        # Even, as streams may be in pairs.
+        step = await _best_of(ramp.tries, (low + high) // 4 * 2, measure, show)
+        best, missed = (step, missed) if step.holds else (best, [step.streams])
     return best
 
 
-async def _best_of(tries: int, count: int, measure: Callable[[int], Awaitable[Step]]) -> Step:
+async def _best_of(
+    tries: int, count: int, measure: Callable[[int], Awaitable[Step]], show: Show
+) -> Step:
     steps: list[Step] = []
     undisturbed = 0
     while undisturbed < tries and len(steps) < 2 * tries:
@@ -154,7 +172,13 @@ async def _best_of(tries: int, count: int, measure: Callable[[int], Awaitable[St
         undisturbed += steps[-1].stolen_share <= STOLEN_SHARE_MAX
         if steps[-1].holds:
             break
-    return max(steps, key=lambda step: (step.holds, step.in_time_share))
+    best = max(steps, key=lambda step: (step.holds, step.in_time_share))
+    show(
+        f"{count:,} streams: {best.in_time_share:.2%} in time, "
+        f"p99 {best.lateness.p99_ms:.1f} ms, {best.cpu_us_per_packet:.1f} µs a packet; "
+        f"the host took {best.stolen_share:.1%}"
+    )
+    return best
 
 
 def _figures(step: Step | None) -> dict[str, float]:

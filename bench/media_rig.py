@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.media.client import PlaneSettings, RtpMediaPlane
 from adapters.media.codecs.g711 import LAWS
@@ -36,6 +36,8 @@ OPENING_MAX: Final = 64
 """Streams that are being opened at once."""
 OPEN_TRIES_MAX: Final = 10
 """Each waits for a second."""
+UNSPECIFIED: Final = "0.0.0.0"  # noqa: S104
+"""The address of a callee on hold (RFC 3264 §8.4)."""
 LISTEN_S: Final = 0.1
 """A look at how many streams are there."""
 
@@ -140,7 +142,7 @@ async def _start_far_end(task_status: trio.TaskStatus[trio.Process]) -> None:
 
 
 class Load:
-    """Streams of a plane that grow in number, each playing a prompt over and over."""
+    """Streams of a plane, more or fewer of them, each playing a prompt over and over."""
 
     def __init__(
         self, plane: RtpMediaPlane, far: FarEnd, remote: Remote, nursery: trio.Nursery
@@ -149,20 +151,32 @@ class Load:
         self._far = far
         self._remote = remote
         self._nursery = nursery
-        self._ports: list[int] = []
+        self._streams: list[PlaneStream] = []
+        self._carried = 0
+        """The first so many of them are spoken on; the others are held."""
         self.keys_read = 0
         self._alone: PlaneStream | None = None
         """Waits for another to be bridged to."""
 
-    async def grow(self, count: int, task: Task) -> None:
-        """Open streams until there are so many."""
+    @property
+    def opened(self) -> int:
+        """Streams that there are, with those that are held."""
+        return len(self._streams)
+
+    async def carry(self, count: int, task: Task) -> None:
+        """Let so many streams be spoken on: open those that are missing, and hold those that are too many,
+        which then send and hear nothing but reports, as calls on hold."""
+        for stream in self._streams[count : self._carried]:
+            stream.connect(structs.replace(self._remote, host=UNSPECIFIED))
+        for stream in self._streams[self._carried : count]:
+            stream.connect(self._remote)
         limit = trio.CapacityLimiter(OPENING_MAX)
-        missing = count - len(self._ports)
         async with trio.open_nursery() as opening:
-            for _ in range(missing):
+            for _ in range(count - self.opened):
                 opening.start_soon(self._open_one, limit, task)
-        if task != "play" and missing:
-            await self._far.speak_to(self._ports)
+        if task != "play" and count != self._carried:
+            await self._far.speak_to([stream.port for stream in self._streams[:count]])
+        self._carried = count
         await trio.sleep(SETTLE_S)
 
     async def measure(self, measure_s: float, task: Task) -> Step:
@@ -180,7 +194,7 @@ class Load:
         own = own_share(before, after) if task != "bridge" else 1.0
         heard = after.packets_received - before.packets_received
         return Step(
-            streams=len(self._ports),
+            streams=self._carried,
             in_time_share=min(lateness.in_time_share, own),
             lateness=lateness,
             cpu_us_per_packet=cpu_s / sent * 1e6,
@@ -204,7 +218,7 @@ class Load:
             self._nursery.start_soon(_play_on, stream)
         if task == "hear":
             self._nursery.start_soon(self._read_keys, stream)
-        self._ports.append(stream.port)
+        self._streams.append(stream)
 
     async def _open_patiently(self) -> PlaneStream:
         """A plane near its limit opens slowly; how many it carries is the question here. Raises

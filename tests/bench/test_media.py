@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
+import trio
+import trio.testing
 from numpy.typing import NDArray
 
 from adapters.media.control import LATENESS_MS_MAX, PlaneStatistics
@@ -81,37 +83,78 @@ def step(streams: int, share: float, *, lost: int = 0, stolen: float = 0.0) -> S
     return Step(streams, share, Lateness(lost=lost), 3.0, stolen_share=stolen)
 
 
-async def climb(steps: list[Step], tries: int) -> tuple[Step | None, list[int]]:
-    """What a climb over these measurements finds, and the counts that it has asked for."""
+async def climb(
+    steps: list[Step],
+    *,
+    counts: tuple[int, ...] = (1, 2, 3, 4),
+    tries: int = 1,
+    misses: int = 2,
+    takes_s: float = 0.0,
+) -> tuple[Step | None, list[int]]:
+    """What a climb of 10 s over these measurements finds, and the counts that it has asked for."""
     left = list(steps)
     asked: list[int] = []
 
     async def measure(count: int) -> Step:
         asked.append(count)
+        await trio.sleep(takes_s)
         assert left[0].streams == count
         return left.pop(0)
 
-    found = await media.climb((1, 2, 3, 4), tries, measure, Show(lambda _: None))
+    ramp = media.Ramp(counts, counts, counts, 1.0, tries, misses, 10.0)
+    found = await media.climb(counts, ramp, measure, Show(lambda _: None))
     return found, asked
 
 
 async def test_the_highest_count_that_holds_is_found() -> None:
     steps = [step(1, 0.999), step(2, 0.99), step(3, 0.98), step(4, 0.5)]
-    assert await climb(steps, 1) == (steps[1], [1, 2, 3, 4])
+    assert await climb(steps) == (steps[1], [1, 2, 3, 4])
 
 
 async def test_a_count_has_several_tries_and_one_miss_does_not_end_the_climb() -> None:
     steps = [step(1, 0.5), step(1, 0.6), step(2, 0.5), step(2, 1.0), step(3, 1.0), step(4, 1.0)]
-    assert await climb(steps, 2) == (steps[-1], [1, 1, 2, 2, 3, 4])
+    assert await climb(steps, tries=2) == (steps[-1], [1, 1, 2, 2, 3, 4])
 
 
 async def test_two_misses_after_each_other_end_it() -> None:
-    assert await climb([step(1, 0.5), step(2, 1.0, lost=1)], 1) == (None, [1, 2])
+    assert await climb([step(1, 0.5), step(2, 1.0, lost=1)]) == (None, [1, 2])
 
 
 async def test_tries_that_the_host_disturbed_are_made_up_for_to_a_bound() -> None:
     disturbed = [step(1, 0.5, stolen=0.2)] * 4
-    assert await climb([*disturbed, *[step(2, 0.5)] * 2], 2) == (None, [1] * 4 + [2] * 2)
+    found = await climb([*disturbed, *[step(2, 0.5)] * 2], tries=2)
+    assert found == (None, [1] * 4 + [2] * 2)
+
+
+RAMP = (1_500, 2_500, 4_000)
+
+
+@pytest.mark.parametrize("holds_up_to", [0, 700, 1_499, 1_500, 2_400, 2_500, 3_999, 4_000])
+@pytest.mark.parametrize("misses", [1, 2])
+async def test_a_gap_is_halved_until_it_is_small(holds_up_to: int, misses: int) -> None:
+    asked: list[Step] = []
+
+    async def measure(count: int) -> Step:
+        asked.append(step(count, 1.0 if count <= holds_up_to else 0.5))
+        return asked[-1]
+
+    ramp = media.Ramp(RAMP, RAMP, RAMP, 1.0, 1, misses, 10.0)
+    found = await media.climb(RAMP, ramp, measure, Show(lambda _: None))
+    highest = found.streams if found else 0
+    next_above = min((one.streams for one in asked if not one.holds), default=None)
+    assert highest <= holds_up_to
+    if next_above is None:
+        assert highest == RAMP[-1]
+    else:
+        assert next_above - highest <= max(media.GAP_MIN, media.GAP_SHARE * next_above)
+    assert len(asked) <= 8
+    assert all(one.streams % 2 == 0 for one in asked)
+
+
+async def test_no_gap_is_halved_once_the_time_is_over(autojump_clock: trio.testing.MockClock) -> None:
+    steps = [step(1_500, 1.0), step(2_500, 0.5), step(2_000, 1.0), step(2_250, 0.5)]
+    found = await climb(steps, counts=RAMP, misses=1, takes_s=2.6)
+    assert found == (steps[2], [1_500, 2_500, 2_000, 2_250])
 
 
 def test_the_callees_of_the_far_end_press_keys_that_can_be_read() -> None:
