@@ -27,7 +27,7 @@ HOST: Final = "127.0.0.1"
 
 class Ramp(Struct, frozen=True):
     """The stream counts that are tried, from the lowest on until some do not hold. Then the gap between the
-    highest that held and the next is halved, until it is small or `climb_s` are over."""
+    highest that held and the next is halved until it is small."""
 
     play: tuple[int, ...]
     hear: tuple[int, ...]
@@ -40,8 +40,6 @@ class Ramp(Struct, frozen=True):
     misses: int
     """The climb ends where so many counts after each other do not hold. With several, a lower count that
     misses may be the machine's fault: where a higher one holds, that is what the plane can do."""
-    climb_s: float
-    """No gap is halved once a climb has taken so long."""
 
 
 RAMPS: Final[dict[Size, Ramp]] = {
@@ -52,7 +50,6 @@ RAMPS: Final[dict[Size, Ramp]] = {
         1.0,
         1,
         1,
-        10.0,
     ),
     "full": Ramp(
         tuple(range(2_000, 8_501, 500)),
@@ -61,7 +58,6 @@ RAMPS: Final[dict[Size, Ramp]] = {
         2.0,
         2,
         2,
-        120.0,
     ),
 }
 TASKS: Final[tuple[Task, ...]] = ("play", "hear", "bridge")
@@ -143,7 +139,6 @@ async def climb(
     counts: tuple[int, ...], ramp: Ramp, measure: Callable[[int], Awaitable[Step]], show: Show
 ) -> Step | None:
     """The highest step that holds; None where none does."""
-    halves_until = trio.current_time() + ramp.climb_s
     best: Step | None = None
     missed: list[int] = []
     """The counts above the best that did not hold."""
@@ -152,7 +147,7 @@ async def climb(
         best, missed = (step, []) if step.holds else (best, [*missed, count])
         if len(missed) == ramp.misses:
             break
-    while missed and trio.current_time() < halves_until:
+    while missed:
         low, high = best.streams if best else 0, missed[0]
         if high - low <= max(GAP_MIN, GAP_SHARE * high):
             break

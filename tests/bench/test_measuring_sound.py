@@ -41,7 +41,7 @@ async def test_listening(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_media(slower: Slower, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "RAMPS", {"quick": media.Ramp((20,), (20,), (20,), 0.5, 1, 1, 0.0)})
+    monkeypatch.setattr(media, "RAMPS", {"quick": media.Ramp((20,), (20,), (20,), 0.5, 1, 1)})
     monkeypatch.setattr(media, "TASKS", media.TASKS[: size(1, 3)])
     monkeypatch.setattr(media_rig, "SETTLE_S", 0.1)
     # What is late holds too: how late it is would not be told otherwise.
