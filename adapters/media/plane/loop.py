@@ -38,6 +38,7 @@ from adapters.media.sockets.endpoint import PortPicker
 from adapters.media.sockets.way import PLAIN, choose_way
 
 TICK_NS: Final = 20_000_000 // PHASES
+NS_PER_MS: Final = 1_000_000
 CATCH_UP_NS: Final = 100_000_000
 """After standing still for less than this, what was missed is sent at once: a receiver's buffer may
 still want it. After more, the clock starts anew, and the sound goes on later but whole."""
@@ -72,6 +73,8 @@ class ControlLink:
     def __init__(self, endpoint: socket.socket) -> None:
         endpoint.setblocking(False)
         self._endpoint = endpoint
+        self._readable = select.poll()
+        self._readable.register(endpoint, select.POLLIN)
         self._reader = control.FrameReader()
         self._waiting = bytearray()
 
@@ -85,6 +88,9 @@ class ControlLink:
 
     def receive(self) -> list[control.Command]:
         """The commands that have come. Raises `ControlClosed` and `ControlBroken`."""
+        # Nearly always there are none, and an exception costs more than this call.
+        if not self._readable.poll(0):
+            return []
         try:
             data = self._endpoint.recv(CONTROL_READ_MAX)
         except BlockingIOError:
@@ -196,17 +202,15 @@ class Plane:
 
     def _note_lateness(self, count: int, first_ns: int, last_ns: int) -> None:
         """Count packets that left one after the other between these two moments."""
-        first_ms, last_ms = first_ns / 1e6, last_ns / 1e6
-        if last_ms < 1:
-            self._lateness_ms[0] += count
-            return
-        per_ms = count / max(last_ms - first_ms, 1e-6)
+        first_ms = max(0, first_ns // NS_PER_MS)
+        last_ms = min(max(0, last_ns // NS_PER_MS), control.LATENESS_MS_MAX)
         before = 0
-        for whole_ms in range(min(int(last_ms), control.LATENESS_MS_MAX)):
-            until_now = min(count, max(0, round((whole_ms + 1 - first_ms) * per_ms)))
+        for whole_ms in range(first_ms, last_ms):
+            passed_ns = (whole_ms + 1) * NS_PER_MS - first_ns
+            until_now = count * passed_ns // (last_ns - first_ns)
             self._lateness_ms[whole_ms] += until_now - before
             before = until_now
-        self._lateness_ms[min(int(last_ms), control.LATENESS_MS_MAX)] += count - before
+        self._lateness_ms[last_ms] += count - before
 
     def _serve_control(self) -> None:
         board = self._board

@@ -233,7 +233,7 @@ class Relay:
         packets["timestamp"][rows] = timestamp
         self._sender.send(rows)
         self.packets += len(rows)
-        self._table.sent[rows] += 1
+        self._table.note_frames(rows)
         highest = self._highest[rows]
         self._highest[rows] = highest + np.maximum(0, _ahead(sequence, highest)) & 0xFFFF
         self._end[rows] = timestamp + FRAME_BYTES

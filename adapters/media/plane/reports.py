@@ -124,7 +124,7 @@ class ReportDesk:
     def close(self, row: int) -> None:
         """Say goodbye for a stream, if it has sent anything, and forget it."""
         reporter = self._reporters.pop(row, None)
-        if reporter is not None and self._table.sent[row]:
+        if reporter is not None and self._table.packets_sent(row):
             self._report(reporter, is_bye=True)
 
     def hear(self, row: int, octets: bytes, now_ns: int) -> None:
@@ -173,7 +173,7 @@ class ReportDesk:
     def _report(self, reporter: _Reporter, *, is_bye: bool = False) -> None:
         row = reporter.row
         ntp = ntp_of(self._now_ns + self._unix_minus_monotonic_ns)
-        sent = int(self._table.sent[row])
+        sent = self._table.packets_sent(row)
         _, timestamp, ssrc = self._table.numbers(row)
         sender = None
         if sent > reporter.sent_before:
@@ -221,7 +221,7 @@ class ReportDesk:
             # Clocks of two kinds may make it a little negative.
             rtt_s = max(0, units) / SHORT_UNITS_PER_S
             rtt_ms = 1_000 * rtt_s if rtt_s <= RTT_S_MAX else rtt_ms
-        sent = max(1, int(self._table.sent[reporter.row]))
+        sent = max(1, self._table.packets_sent(reporter.row))
         return RemoteFigures(
             loss=min(1.0, max(0, block.lost) / sent),
             jitter_ms=block.jitter / self._table.ticks_per_ms(reporter.row),

@@ -81,8 +81,8 @@ class StreamTable:
         self._sequences = self.packets["sequence"]
         self._timestamps = self.packets["timestamp"]
         self._sounds = self.packets["payload"]
-        self.sent = np.zeros(capacity, np.int64)
-        """Packets that each row has sent."""
+        self._sent = np.zeros(capacity, np.int64)
+        """Packets that each row has sent; of one that sends now, without those of all ticks of its phase."""
         self._octets_more = np.zeros(capacity, np.int64)
         """Octets of payload beyond 20 ms of G.711 a packet."""
         self._payloads = np.zeros((capacity, FRAME_BYTES), np.uint8)
@@ -101,6 +101,10 @@ class StreamTable:
         """Where a row stands among the members of its phase."""
         self._members = np.zeros((PHASES, self._rows_per_phase), np.intp)
         self._member_counts = [0] * PHASES
+        self._ticks_of = [0] * PHASES
+        """Ticks that each phase has had: every member sends a packet in each."""
+        self._has_markers = [False] * PHASES
+        """Whether a packet of the phase may bear a marker."""
         self.sending = 0
         """Rows that send a packet every 20 ms."""
 
@@ -116,7 +120,7 @@ class StreamTable:
         packet["ssrc"] = self._chance.integers(1 << 32)
         self._end[row] = _NOT_PLAYING
         self._step[row] = 0
-        self.sent[row] = self._octets_more[row] = 0
+        self._sent[row] = self._octets_more[row] = 0
 
     def begin_low(self, row: int, sequence_max: int) -> None:
         """Let a row that has sent nothing yet begin at a number not above this one, a power of 2 less 1."""
@@ -168,12 +172,24 @@ class StreamTable:
 
     def note_sent(self, row: int, octets: int) -> None:
         """Count a packet of so much payload that was sent past this table."""
-        self.sent[row] += 1
+        self._sent[row] += 1
         self._octets_more[row] += octets - FRAME_BYTES
+
+    def note_frames(self, rows: NDArray[np.intp]) -> None:
+        """Count a packet of 20 ms of G.711 for each of these rows, no row twice, that was sent past this
+        table."""
+        self._sent[rows] += 1
+
+    def packets_sent(self, row: int) -> int:
+        """Packets that the row has sent."""
+        sent = int(self._sent[row])
+        if self._place[row] != _NO_PLACE:
+            sent += self._ticks_of[row // self._rows_per_phase]
+        return sent
 
     def octets_sent(self, row: int) -> int:
         """Octets of payload that the row has sent."""
-        return int(self.sent[row]) * FRAME_BYTES + int(self._octets_more[row])
+        return self.packets_sent(row) * FRAME_BYTES + int(self._octets_more[row])
 
     def start(self, row: int) -> None:
         """Send from now on, after nothing was sent. Repeating it does nothing."""
@@ -192,6 +208,9 @@ class StreamTable:
         self._members[phase, place] = row
         self._member_counts[phase] += 1
         self._place[row] = place
+        self._sent[row] -= self._ticks_of[phase]
+        # What it sends next may begin with one, whoever has set it.
+        self._has_markers[phase] = True
         self.sending += 1
 
     def stop(self, row: int) -> None:
@@ -204,6 +223,7 @@ class StreamTable:
         self._members[phase, place] = last
         self._place[last] = place
         self._place[row] = _NO_PLACE
+        self._sent[row] += self._ticks_of[phase]
         self.sending -= 1
 
     def tick(self, phase: int) -> Tick:
@@ -219,14 +239,17 @@ class StreamTable:
             self._step[ended] = 0
             cursor = self._cursor[rows]
         payloads = self._payloads[:count]
-        np.take(self._frames, cursor, axis=0, out=payloads, mode="clip")
+        self._frames.take(cursor, axis=0, out=payloads, mode="clip")
         self._sounds[rows] = payloads
         self._cursor[rows] = cursor + self._step[rows]
         return Tick(rows, ended)
 
-    def advance(self, rows: NDArray[np.intp]) -> None:
-        """Count the packets of these rows as sent, and number their next ones."""
+    def advance(self, phase: int) -> None:
+        """Count the packets of a phase's last tick as sent, and number the next ones."""
+        rows = self._members[phase, : self._member_counts[phase]]
         self._sequences[rows] += 1
         self._timestamps[rows] += self._ticks[rows]
-        self._seconds[rows] &= ~_MARKER & 0xFF
-        self.sent[rows] += 1
+        self._ticks_of[phase] += 1
+        if self._has_markers[phase]:
+            self._seconds[rows] &= ~_MARKER & 0xFF
+            self._has_markers[phase] = False

@@ -125,7 +125,7 @@ class Switchboard:
         """Send the packets of one phase: how many were sent, and how many the kernel refused."""
         tick = self._table.tick(phase)
         failed = self._sender.send(tick.rows)
-        self._table.advance(tick.rows)
+        self._table.advance(phase)
         count = len(tick.rows)
         for row in tick.ended.tolist():
             self._player.end_sound(self._lines.at(row))
@@ -187,7 +187,7 @@ class Switchboard:
             self._player.begin_press(line)
 
     def _secure(self, line: Line, keys: SrtpKeys | None) -> None:
-        if keys is not None and not self._table.sent[line.row]:
+        if keys is not None and not self._table.packets_sent(line.row):
             self._table.begin_low(line.row, SEQUENCE_FIRST_MAX)
         self._sender.secure(line.row, keys)
 
@@ -356,7 +356,7 @@ class Switchboard:
         if reception.packets:
             mos = estimate_mos(reception.loss, reception.jitter_ms, remote.rtt_ms)
         return MediaStatistics(
-            packets_sent=int(self._table.sent[line.row]),
+            packets_sent=self._table.packets_sent(line.row),
             packets_received=reception.packets,
             loss=reception.loss,
             jitter_ms=reception.jitter_ms,

@@ -40,7 +40,7 @@ class Speaker:
                 assert parsed is not None
                 packets[row] = parsed
             ended |= set(tick.ended.tolist())
-            self.table.advance(tick.rows)
+            self.table.advance(phase)
         return packets, ended
 
 
@@ -142,6 +142,33 @@ def test_a_stopped_stream_sends_nothing_and_its_prompt_waits() -> None:
     assert after[0][0].sequence == (before[0][0].sequence + 1) & 0xFFFF
 
 
+def test_packets_are_counted_whoever_sends_them() -> None:
+    speaker = Speaker(2)
+    speaker.start(0)
+    speaker.start(1)
+    speaker.twenty_ms()
+    speaker.twenty_ms()
+    speaker.table.stop(0)
+    speaker.twenty_ms()
+    speaker.table.note_sent(0, octets=100)
+    speaker.table.note_frames(np.array([0]))
+    speaker.table.go_on(0)
+    speaker.twenty_ms()
+    counted = [(speaker.table.packets_sent(row), speaker.table.octets_sent(row)) for row in (0, 1)]
+    assert counted == [(5, 4 * 160 + 100), (4, 4 * 160)]
+
+
+def test_a_marker_that_others_have_left_is_sent_once() -> None:
+    speaker = Speaker(1)
+    speaker.start(0)
+    speaker.twenty_ms()
+    speaker.table.stop(0)
+    speaker.table.packets["second"][0] |= 0x80
+    speaker.table.go_on(0)
+    heard = [speaker.twenty_ms()[0][0][0].marker for _ in range(2)]
+    assert heard == [1, 0]
+
+
 def test_a_row_that_is_used_again_is_a_new_stream() -> None:
     speaker = Speaker(1)
     speaker.start(0)
@@ -150,7 +177,7 @@ def test_a_row_that_is_used_again_is_a_new_stream() -> None:
     speaker.table.stop(0)
     speaker.start(0, 8)
     after, _ = speaker.twenty_ms()
-    assert (after[0][1], after[0][0].marker, int(speaker.table.sent[0])) == (SILENCE[8], 1, 1)
+    assert (after[0][1], after[0][0].marker, speaker.table.packets_sent(0)) == (SILENCE[8], 1, 1)
     assert after[0][0].ssrc != before[0][0].ssrc
 
 
