@@ -31,7 +31,10 @@ HEARD_SHARE_MIN: Final = 0.95
 PROMPT: Final = "speech"
 PROMPT_S: Final = 60
 SETTLE_S: Final = 0.5
-"""After streams were added, before the next measurement."""
+"""After there were more or fewer streams, before the next measurement."""
+SETTLE_PER_STREAM_S: Final = 0.001
+"""So much longer for each that came or went: connecting one takes the plane some 0.3 ms, which it does beside
+the packets of all others for half of its time, and it may have to catch up after that."""
 OPENING_MAX: Final = 64
 """Streams that are being opened at once."""
 OPEN_TRIES_MAX: Final = 10
@@ -176,8 +179,9 @@ class Load:
                 opening.start_soon(self._open_one, limit, task)
         if task != "play" and count != self._carried:
             await self._far.speak_to([stream.port for stream in self._streams[:count]])
+        changed = abs(count - self._carried)
         self._carried = count
-        await trio.sleep(SETTLE_S)
+        await trio.sleep(SETTLE_S + SETTLE_PER_STREAM_S * changed)
 
     async def measure(self, measure_s: float, task: Task) -> Step:
         """How late the packets are now."""
