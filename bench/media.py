@@ -40,16 +40,19 @@ class Ramp(Struct, frozen=True):
     misses: int
     """The climb ends where so many counts after each other do not hold. With several, a lower count that
     misses may be the machine's fault: where a higher one holds, that is what the plane can do."""
+    gap_share: float = 0.05
+    """A gap is halved while it is wider than this share of the upper count."""
 
 
 RAMPS: Final[dict[Size, Ramp]] = {
     "quick": Ramp(
-        (1_500, 2_500, 4_000),
-        (800, 1_600, 2_500),
-        (500, 1_000, 2_000),
+        (2_400, 4_000),
+        (1_200, 2_400),
+        (1_000, 2_000),
         1.0,
         1,
         1,
+        gap_share=0.1,
     ),
     "full": Ramp(
         tuple(range(2_000, 8_501, 500)),
@@ -63,10 +66,8 @@ RAMPS: Final[dict[Size, Ramp]] = {
 TASKS: Final[tuple[Task, ...]] = ("play", "hear", "bridge")
 STOLEN_SHARE_MAX: Final = 0.01
 """The host of a virtual machine may give so much of its cores' time to others in a measurement."""
-GAP_SHARE: Final = 0.05
 GAP_MIN: Final = 50
-"""A gap between two counts is halved while it is wider than this share of the upper one, and than so many
-streams: what one measurement says is no finer."""
+"""A gap of so many streams is not halved: what one measurement says is no finer."""
 VARIANTS: Final[dict[str, PlaneSettings]] = {
     "sockets": PlaneSettings(way="sockets"),
     "ordinary": PlaneSettings(scheduling="ordinary"),
@@ -149,7 +150,7 @@ async def climb(
             break
     while missed:
         low, high = best.streams if best else 0, missed[0]
-        if high - low <= max(GAP_MIN, GAP_SHARE * high):
+        if high - low <= max(GAP_MIN, ramp.gap_share * high):
             break
         # Even, as streams may be in pairs.
         step = await _best_of(ramp.tries, (low + high) // 4 * 2, measure, show)

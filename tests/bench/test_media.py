@@ -137,7 +137,7 @@ async def test_a_gap_is_halved_until_it_is_small(holds_up_to: int, misses: int) 
     if next_above is None:
         assert highest == RAMP[-1]
     else:
-        assert next_above - highest <= max(media.GAP_MIN, media.GAP_SHARE * next_above)
+        assert next_above - highest <= max(media.GAP_MIN, ramp.gap_share * next_above)
     assert len(asked) <= 8
     assert all(one.streams % 2 == 0 for one in asked)
 
