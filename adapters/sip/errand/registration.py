@@ -202,7 +202,7 @@ class Registration:
     def stop(self, now: float) -> None:
         """Unregister: at the next `wake`, or when the REGISTER under way is done (§10.2 allows only
         one at a time). Follow `next_wake` until `is_stopped`, or for as long as you can wait."""
-        if self.state != "idle":  # one that has no registration has said already why
+        if self.is_registered:  # one that has no registration has said already why
             self._trouble = "The trunk is no longer registered, since the engine stops."
         self._happen("stop", now)
 

@@ -373,7 +373,8 @@ def test_stopping_takes_the_registration_back() -> None:
     scene.register()
     scene.registration.stop(scene.now)
     scene.registration.stop(scene.now)
-    assert not scene.is_usable
+    ended = ill("The trunk is no longer registered, since the engine stops.")
+    assert scene.registration.condition == ended
     request = scene.expect()
     assert request.raw(b"expires") == [b"0"]
     assert request.raw(b"contact") == [b"<sip:callwheel@192.0.2.1:5062>"]
@@ -415,6 +416,14 @@ def test_what_never_registered_stops_at_once_with_nothing_new_to_tell() -> None:
     scene.registration.stop(scene.now)
     assert (scene.registration.is_stopped, scene.ask()) == (True, None)
     assert scene.registration.next_wake == inf
+    assert scene.registration.condition == before
+
+
+def test_what_has_not_been_answered_yet_stops_with_nothing_new_to_tell() -> None:
+    scene = Scene()
+    scene.expect()
+    before = scene.registration.condition
+    scene.registration.stop(scene.now)
     assert scene.registration.condition == before
 
 
