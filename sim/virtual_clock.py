@@ -1,10 +1,12 @@
 """A clock that stands while anything is to be done, and then jumps to what is next.
 
-It does as trio's `MockClock` with an autojump threshold of 0, but as trio asks it how long to sleep, and not
-a turn of the loop later. It may jump in steps, so that whatever happens within one step happens together,
-which takes a fraction of the time where very much happens. And it has alarms of its own: a wait that ends by
-one of them costs a few calls of functions, where one that ends by a cancel scope's deadline costs some two
-hundred.
+It does as trio's `MockClock` with an autojump threshold of 0, but as trio asks it how long to sleep, and
+not a turn of the loop later. So what comes from outside the tasks, by a socket, a thread or
+`run_sync_soon`, may be late, which `MockClock` looks for before it jumps: nothing in the world of
+`sim.world` comes in such a way. It may jump in steps, so that whatever happens within one step happens
+together, which takes a fraction of the time where very much happens. And it has alarms of its own: a wait
+that ends by one of them costs a few calls of functions, where one that ends by a cancel scope's deadline
+costs some two hundred.
 """
 
 from __future__ import annotations
