@@ -152,7 +152,9 @@ BY_STATUS: Final[dict[int, str]] = {
 """The code for what the framework itself refuses."""
 
 
-_ITEM: Final = re.compile(r"(\w+)\[(\d+)\]")
+_NUMBER: Final = re.compile(r"to\[(\d+)\]")
+_SOME_VARIABLE: Final = "variables[...]"
+"""So msgspec names any value of an object."""
 
 
 class Fault(Struct, frozen=True, omit_defaults=True):
@@ -245,9 +247,10 @@ def _pointer_to(column: str | None) -> str:
     if column.startswith(VARIABLE_PREFIX):
         # A caller may have written anything for a name.
         return f"/variables/{escape(column.removeprefix(VARIABLE_PREFIX))}"
-    column = column.removesuffix("[...]")  # so msgspec names any value of an object
-    item = _ITEM.fullmatch(column)
-    return f"/{item[1]}/{item[2]}" if item else f"/{escape(column)}"
+    if column == _SOME_VARIABLE:
+        return "/variables"
+    number = _NUMBER.fullmatch(column)
+    return f"/to/{number[1]}" if number else f"/{escape(column)}"
 
 
 def problem_of(error: Exception, incident: str) -> Problem:
