@@ -179,8 +179,9 @@ class Staffing:
             async with turn:
                 yield
         finally:
-            if not turn.locked():
-                self._turns.pop(agent, None)
+            # Who gave up waiting may come here late, when others have begun anew.
+            if not turn.locked() and self._turns.get(agent) is turn:
+                del self._turns[agent]
 
 
 def _read(text: str) -> str:
