@@ -249,6 +249,8 @@ async def _begin(connection: asyncssh.SSHClientConnection, login: Login) -> Sftp
     try:
         sftp = await connection.start_sftp_client(path_errors="surrogateescape")
     except (asyncssh.Error, OSError) as error:
+        if isinstance(error, OSError) or connection.is_closed():
+            raise DropFailed("lost", f"{login.host} let us in, and broke off.") from error
         raise DropFailed("no_sftp", f"{login.host} lets us in, but has no SFTP for us.") from error
     session = SftpSession(connection, sftp, login.folder)
     await session.prepare()

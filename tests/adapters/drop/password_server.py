@@ -42,6 +42,14 @@ class LeavingServer(asyncssh.SFTPServer):
         yield asyncssh.SFTPName(b".")
 
 
+class ShyServer(asyncssh.SFTPServer):
+    """Lets everybody in, and is gone when it is asked for SFTP."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], chroot: bytes) -> None:
+        super().__init__(channel, chroot=chroot)
+        self.connection.abort()
+
+
 class Running(Struct, frozen=True):
     port: int
     host_key: str

@@ -18,7 +18,12 @@ from adapters.address_guard import AddressGuard
 from adapters.drop.sftp import SftpDrops, open_sftp_drops
 from engine.drop_settings import SftpSettings
 from engine.ports.drops import DropFailed
-from tests.adapters.drop.password_server import PASSWORD, LeavingServer, open_password_server
+from tests.adapters.drop.password_server import (
+    PASSWORD,
+    LeavingServer,
+    ShyServer,
+    open_password_server,
+)
 from tests.adapters.drop.rooms import fill, small_room
 from tests.peers import require
 from tests.sftp_speaker import open_speaker, use_speaker
@@ -183,6 +188,17 @@ async def test_a_server_that_leaves_in_place_of_an_answer_is_lost(
             with pytest.raises(DropFailed) as caught:
                 await session.list_incoming()
     assert (caught.value.code, caught.value.is_of_file) == ("lost", False), caught.value.detail
+
+
+async def test_a_server_that_leaves_when_it_is_asked_for_sftp_is_lost(
+    drops: SftpDrops, tmp_path: Path
+) -> None:
+    with open_password_server(tmp_path, ShyServer) as running:
+        setting = SftpSettings(
+            "127.0.0.1", "lists", running.host_key, port=running.port, password=PASSWORD
+        )
+        failed = await failure_of(drops, setting)
+    assert (failed.code, failed.is_of_file) == ("lost", False), failed.detail
 
 
 async def test_a_process_that_dies_takes_its_visits_along_and_is_started_again(
