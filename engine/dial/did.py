@@ -253,12 +253,21 @@ class DidActor:
             if block is not None and _is_long(block, now):
                 await _rest_out(block, now)
             elif self._is_stuck and self._is_full(block) and not self._mail.is_closed:
-                await trio.sleep(TRUNK_CHECK_S)
+                await self._rest_in_line(block)
             elif self._is_slow(now):
                 await self.limits.wait_eased(self.limits.not_before())
             else:
                 break
         self._resting = self._is_stuck = False
+
+    async def _rest_in_line(self, block: Block | None) -> None:
+        """Let some of a wait for other calls' end pass. Whoever has work for this DID alone keeps a place in
+        the line: a trunk that others wait for as well is never found free by looking now and then."""
+        if block is None or block.line is None or not self.hungry:
+            await trio.sleep(TRUNK_CHECK_S)
+            return
+        patience = Patience(has_better=lambda: True)
+        await block.line.wait_turn(patience, self.turns.choose(self.hungry.values()))
 
     def _is_slow(self, now: float) -> bool:
         """Whether its own windows are known to bar it for long, also where it is not known for how long."""

@@ -86,3 +86,38 @@ async def test_those_who_wait_before_many_full_dids_look_at_the_others_once_a_se
         await trio.sleep(100)
         assert len(world.telephony.dialed) == 10
     assert 30 < len(looks) <= 100
+
+
+async def test_a_flow_whose_only_did_was_left_as_stuck_has_its_turns_on_the_trunk(
+    autojump_clock: MockClock,
+) -> None:
+    third = "+14155550102"
+    numbers = {"flw_leaves": (FULL, OTHER), "flw_stays": (FULL,), "flw_near": (third,)}
+    flows = [flow(id=one, dids=dids, calls_list=f"lst_of_{one}") for one, dids in numbers.items()]
+    dids = [did(number=FULL), did(number=third), did(number=OTHER, trunk="other", cps=1)]
+    trunks = (TrunkSettings("main", 1, 100), TrunkSettings("other", 100, 100))
+    talk_s = 1.5 * STUCK_S
+
+    def on_main_is_long(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(talk_s=1.0 if request.caller == OTHER else talk_s)
+
+    def people_of(one: str, place: int, count: int) -> list[Contact]:
+        found = people(count, flow=one, list=f"lst_{one}")
+        return [
+            msgspec.structs.replace(
+                who, id=f"cnt_{place}_{who.row}", tel=(f"+1212{place}{who.row:06}",)
+            )
+            for who in found
+        ]
+
+    async with running(on_main_is_long, flows=flows, dids=dids, trunks=trunks) as world:
+        world.telephony.set_duration("prm_hello", LONG_S)
+        for place, (one, count) in enumerate(
+            [("flw_leaves", 600), ("flw_near", 20), ("flw_stays", 20)]
+        ):
+            await world.add_list(people_of(one, place, count), f"lst_{one}")
+        await trio.sleep(6 * talk_s)
+        on_main = [one.request for one in world.telephony.dialed if one.request.caller != OTHER]
+        of_flows = [request.number[5] for request in on_main]
+        assert of_flows.count("1") >= 2
+        assert of_flows.count("2") >= 2
