@@ -116,7 +116,7 @@ async def test_a_flow_whose_only_did_was_left_as_stuck_has_its_turns_on_the_trun
             [("flw_leaves", 600), ("flw_near", 20), ("flw_stays", 20)]
         ):
             await world.add_list(people_of(one, place, count), f"lst_{one}")
-        await trio.sleep(6 * talk_s)
+        await trio.sleep(12 * talk_s)
         on_main = [one.request for one in world.telephony.dialed if one.request.caller != OTHER]
         of_flows = [request.number[5] for request in on_main]
         assert of_flows.count("1") >= 2
