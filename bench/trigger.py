@@ -5,6 +5,7 @@ ASGI, both in the server that ours runs in.
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -117,7 +118,7 @@ async def _measure_one(load: Load, pid: int, show: Show) -> dict[str, float]:
 
 
 async def _measure_bare(kind: str, count: int, show: Show) -> dict[str, float]:
-    port = free_port()
+    port = free_port(socket.SOCK_STREAM)
     process = await trio.lowlevel.open_process(
         [sys.executable, "-P", "-m", "bench.bare_front", str(port), kind],
         stdout=subprocess.DEVNULL,
