@@ -125,7 +125,7 @@ class Holding:
                 if changed is not None:
                     self._router.pause_flow(flow, changed.paused_at is not None)
         if changed is not None:
-            self._scheduler.offer_all(flow)
+            self._scheduler.queues.offer_all(flow)
         return changed
 
     async def _change_account(
@@ -198,4 +198,4 @@ class Holding:
         finally:
             for flow in flows:
                 self._router.hold_flow(flow, -1)
-                self._scheduler.offer_all(flow)
+                self._scheduler.queues.offer_all(flow)

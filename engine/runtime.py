@@ -88,7 +88,7 @@ class Engine:
         self._services = self._make_services(ids, randomness, parts or FlowParts())
         self._workforce = Workforce(self._services, self._router)
         self.dids = DidKeeper(
-            store, clock, self._router, settings.did_rests, self._scheduler.offer_all
+            store, clock, self._router, settings.did_rests, self._scheduler.queues.offer_all
         )
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
         self.changes = Changes(
@@ -203,7 +203,7 @@ class Engine:
         self.forecaster.installation = self._settings.installation
         self._telephony.watch_trunks(self._router.note_condition)
         for flow in self._router.flows():
-            self._scheduler.offer_all(flow)
+            self._scheduler.queues.offer_all(flow)
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
         """See `ListHolding.pause`."""
@@ -309,7 +309,7 @@ class Engine:
         """Let more contacts of a flow go whenever its agents allow it."""
         while True:
             for flow in await self._router.wait_freed():
-                while self._scheduler.offer(flow):
+                while self._scheduler.queues.offer(flow):
                     await trio.lowlevel.checkpoint()
 
     async def _host_attempts(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
@@ -330,7 +330,11 @@ class Engine:
     def _start_actor(self, actor: DidActor, nursery: trio.Nursery, attempts: trio.Nursery) -> None:
         async def run_did() -> None:
             await self._router.run_did(
-                actor, attempts, self._services, self._scheduler.offer, self._scheduler.next_of
+                actor,
+                attempts,
+                self._services,
+                self._scheduler.queues.offer,
+                self._scheduler.queues.next_of,
             )
 
         nursery.start_soon(run_did, name=f"did {actor.did.number}")

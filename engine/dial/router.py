@@ -34,7 +34,7 @@ from engine.ports.clock import WallClock
 from engine.ports.dial_store import RecentStart
 from engine.ports.telephony import TrunkCondition
 from engine.schedule.feed import Work
-from engine.schedule.scheduler import Aside, Hold
+from engine.schedule.outlet import Aside, Hold
 
 Offer = Callable[[str], bool]
 """Asks the scheduler for one more contact of a flow; whether it has yet more."""

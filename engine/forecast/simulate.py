@@ -26,7 +26,8 @@ from engine.forecast.waiting import Queue
 from engine.model import BlockerCode
 from engine.ports.clock import Randomness
 from engine.schedule.calling_hours import DAY_S, CallingHours, Party
-from engine.schedule.scheduler import HELD_MAX, HELD_PER_DID, HORIZON_S
+from engine.schedule.feed import HORIZON_S
+from engine.schedule.fetching import HELD_MAX, HELD_PER_DID
 
 SIGHT_S: Final = 60.0 * DAY_S
 """What is not done then is in no sight."""

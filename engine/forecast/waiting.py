@@ -8,7 +8,7 @@ from engine.schedule.calling_hours import CallingHours
 
 
 class Queue:
-    """Some in memory, the others in the store, as `engine.schedule.scheduler` has them."""
+    """Some in memory, the others in the store, as `engine.schedule.fetching` has them."""
 
     def __init__(
         self, stream: int, zones: tuple[str, ...], hours: CallingHours, held_max: int

@@ -99,7 +99,7 @@ class Changes:
                 self._router.remove_flow(name)
                 return
             self.operate_flow(flow)
-        self._scheduler.offer_all(name)
+        self._scheduler.queues.offer_all(name)
 
     async def _take_did(
         self, account: str, number: str, start_actor: Callable[[DidActor], None]
@@ -111,7 +111,7 @@ class Changes:
         for actor in await self._dids.take(account, number):
             start_actor(actor)
         for flow in self._router.flows_of(number):
-            self._scheduler.offer_all(flow)
+            self._scheduler.queues.offer_all(flow)
 
     async def _take_account(self, id_: str) -> None:
         async with self.turns:
@@ -124,7 +124,7 @@ class Changes:
         for flow in self._router.set_account(account):
             self._note_hours(account.id, flow)
         for flow in self._router.flows_of_account(account.id):
-            self._scheduler.offer_all(flow)
+            self._scheduler.queues.offer_all(flow)
 
     def operate_flow(self, flow: Flow) -> None:
         """Go by a flow as it is now. One that cannot be read, as a later release may have left it, holds its

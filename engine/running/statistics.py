@@ -70,7 +70,7 @@ def count_engine(
         in_use=limits.in_use,
         channels=limits.channels or 0,
         dids_full=router.dids_full,
-        ready=scheduler.ready,
+        ready=scheduler.queues.count,
         in_hand=scheduler.in_hand,
         late=tuple(lateness.counts),
         late_s=lateness.sum_s,

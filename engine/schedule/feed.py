@@ -9,6 +9,11 @@ from msgspec import Struct
 
 from engine.model import Contact
 
+HORIZON_S: Final = 300.0
+"""How far ahead of their time contacts are brought into memory."""
+WAITING_MAX: Final = 10_000
+"""Contacts of one list in memory that wait for another try, beside those that wait to be called; further
+ones wait in the store."""
 REFUSALS_KEPT: Final = 64
 """Trunks that a contact in hand remembers to have been refused by."""
 
@@ -43,6 +48,21 @@ class ListFeed:
         """Whether the store is being asked: what it answers belongs to this feed."""
         self.looked_at_again = math.inf
         """The `next_due_at` for which the wheel already brings this feed up."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing of the list is to be brought forward now."""
+        return self.paused or self.closed or self.moving
+
+    @property
+    def has_room_to_wait(self) -> bool:
+        """Whether one more contact may wait in memory for its next try."""
+        return self.waiting < WAITING_MAX
+
+    def may_hold(self, contact: Contact, now: float) -> bool:
+        """Whether a contact of a list that is not closed may be in memory: it is due soon, `now` being
+        seconds since the epoch."""
+        return not (self.paused or self.moving) and contact.due_at <= now + HORIZON_S
 
 
 class Claim(Protocol):
@@ -90,3 +110,40 @@ class Work(Struct, eq=False, gc=False):
         """Whether it must not be dialled any more: its list was canceled, or its contact was given another
         start time, and is in hand as another piece of work, or not at all."""
         return self.feed.closed or self.feed.held.get(self.contact.id) is not self
+
+    def take_in_hand(self, *, waits: bool) -> None:
+        """The contact is in hand, as this piece of work; `waits` where it waits for its next try."""
+        self.is_waiting = waits
+        self.feed.waiting += waits
+        self.feed.held[self.contact.id] = self
+
+    def end_wait(self) -> None:
+        """The contact does not wait for its next try any more, if it did."""
+        self.feed.waiting -= self.is_waiting
+        self.is_waiting = False
+
+    def let_go(self) -> None:
+        """The contact is not in hand any more; where it is as another piece of work, that stays."""
+        feed, id_ = self.feed, self.contact.id
+        self.end_wait()
+        if self.is_calling:
+            self.is_calling = False
+            feed.calling -= 1
+        if feed.held.get(id_) is self:
+            del feed.held[id_]
+            feed.outdated.discard(id_)
+
+    def give_back(self) -> None:
+        """Leave the contact to the store."""
+        self.let_go()
+        self.feed.next_due_at = min(self.feed.next_due_at, self.contact.due_at)
+
+    def again(self, contact: Contact) -> Work:
+        """The contact in hand once more, as it is now, with what is remembered of it."""
+        return Work(
+            contact,
+            self.feed,
+            self.refused_by,
+            callers=self.callers,
+            has_waited=self.has_waited,
+        )

@@ -10,7 +10,7 @@ import trio
 
 from engine.model import FlowSettings, RetryRule
 from engine.ports.intake_store import NewList
-from engine.schedule import scheduler
+from engine.schedule import feed, fetching
 from engine.schedule.feed import Work
 from engine.schedule.scheduler import Scheduler
 from sim.telephony import CallScript
@@ -27,8 +27,8 @@ async def test_whoever_waits_for_another_try_keeps_nobody_from_a_first_one(
     monkeypatch: pytest.MonkeyPatch, waiting_max: int, autojump_clock: object
 ) -> None:
     """Far more are called in vain within one wait than are held in memory."""
-    monkeypatch.setattr(scheduler, "HELD_MAX", 40)
-    monkeypatch.setattr(scheduler, "WAITING_MAX", waiting_max)
+    monkeypatch.setattr(fetching, "HELD_MAX", 40)
+    monkeypatch.setattr(feed, "WAITING_MAX", waiting_max)
     settings = FlowSettings(retry={"busy": RetryRule(1, WAIT_S)})
     flows, dids = [flow(settings=settings)], [did(cps=CPS, channels=50)]
     busy = CallScript(ring_after_s=None, final_after_s=0.2, code=486)
@@ -45,7 +45,7 @@ async def test_whoever_waits_for_another_try_keeps_nobody_from_a_first_one(
 async def test_whoever_waited_for_another_try_before_a_restart_keeps_nobody_from_a_first_one(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: object
 ) -> None:
-    monkeypatch.setattr(scheduler, "HELD_MAX", 40)
+    monkeypatch.setattr(fetching, "HELD_MAX", 40)
     tries = people(200, due_at=EPOCH + 200, wait_code="retry_wait", spent=1)
     first = msgspec.structs.replace(tries[-1], due_at=EPOCH + 280, wait_code="starttime", spent=0)
     async with running() as world:
@@ -61,7 +61,7 @@ async def test_however_many_wait_who_is_given_back_and_is_due_stays_in_hand(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: object
 ) -> None:
     """Fetched anew, it would have to wait anew for the DID that it knows, time and again."""
-    monkeypatch.setattr(scheduler, "WAITING_MAX", 0)
+    monkeypatch.setattr(feed, "WAITING_MAX", 0)
     store = make_store()
     await furnish(store, [flow()], [did()])
     taken: list[Work] = []

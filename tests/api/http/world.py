@@ -51,7 +51,8 @@ from engine.ports.store import Store
 from engine.ports.stored import Conflict
 from engine.post.postman import Postman
 from engine.rescheduling import Rescheduling
-from engine.schedule.scheduler import Hold, Scheduler
+from engine.schedule.outlet import Hold
+from engine.schedule.scheduler import Scheduler
 from engine.staffing import Staffing
 from sim.memory_store import MemoryStore
 

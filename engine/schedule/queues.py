@@ -1,0 +1,163 @@
+"""Contacts that are due, flow by flow, until somebody takes them.
+
+A flow's contacts are offered by rank, and of one rank in the order in which they came due. Whoever cannot
+take any more of a flow has it held, until a moment or until it asks for more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from engine.model import BlockerCode, Contact
+from engine.schedule.feed import ListFeed, Work
+from engine.schedule.outlet import Hold, Outlet
+
+RankOf = Callable[[Contact], int]
+"""By which contacts of a flow go before others, 0 first; it changes with the flow's settings."""
+
+
+class FlowQueue:
+    """Contacts of one flow and one rank that are due and were not taken yet. Those that are each for one
+    agent have a queue of their own: they do not wait for any agent, as the others may, nor behind these."""
+
+    def __init__(self, flow: str, rank: int) -> None:
+        self.flow = flow
+        self.rank = rank
+        self.ready: deque[Work] = deque()
+        self.hold: Hold | None = None
+        """Why nothing is offered just now."""
+
+    def place(self) -> tuple[int, float]:
+        """Its place among others: by rank, and of equals by whose first has been due the longest."""
+        return self.rank, self.ready[0].contact.due_at if self.ready else math.inf
+
+
+class ReadyQueues:
+    """Offers contacts that are due to the outlet. All synchronous."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        rank_of: RankOf,
+        look_at_clock: Callable[[], None],
+        set_aside: Callable[[Work, float, BlockerCode], None],
+        wait_until: Callable[[float, FlowQueue], None],
+    ) -> None:
+        """
+        Args:
+            look_at_clock: notices a wall clock that was set back; before each offer, as whoever was to be
+                due again in a moment would seem to be due in hours, and be set aside until then.
+            set_aside: has a contact wait in the store until a moment, for a reason.
+            wait_until: has a queue that is held brought up, by `push`, at a moment.
+        """
+        self._outlet = outlet
+        self._rank_of = rank_of
+        self._look_at_clock = look_at_clock
+        self._set_aside = set_aside
+        self._wait_until = wait_until
+        self._of_flow: dict[str, dict[tuple[int, bool], FlowQueue]] = {}
+        """By flow, then by rank and whether its contacts are each for one agent."""
+
+    @property
+    def count(self) -> int:
+        """Contacts that are due and that nobody has taken yet."""
+        return sum(len(queue.ready) for ranks in self._of_flow.values() for queue in ranks.values())
+
+    def flows(self) -> list[str]:
+        """Those that had contacts here at any time."""
+        return list(self._of_flow)
+
+    def add(self, work: Work) -> FlowQueue:
+        """A contact is due. The queue that it is the last of now, which is not offered for that: `push`
+        does."""
+        flow, contact = work.feed.flow, work.contact
+        rank, queues = self._rank_of(contact), self._of_flow.setdefault(flow, {})
+        key = rank, contact.agent is not None
+        queue = queues.get(key)
+        if queue is None:
+            queue = queues[key] = FlowQueue(flow, rank)
+        queue.ready.append(work)
+        return queue
+
+    def offer(self, flow: str) -> bool:
+        """Offer the next ready contact of a flow, because there may be room for it again. Whether it was
+        taken, or set aside."""
+        for queue in self._queues_of(flow):
+            if queue.ready and (queue.hold is None or queue.hold.until is None):
+                queue.hold = None
+                self._offer_next(queue)
+                # One rank that must wait leaves the others to be asked: they may be held until just now.
+                if queue.hold is None:
+                    return True
+        return False
+
+    def next_of(self, flow: str) -> Contact | None:
+        """What `offer` would offer next."""
+        for queue in self._queues_of(flow):
+            if queue.ready and (queue.hold is None or queue.hold.until is None):
+                return queue.ready[0].contact
+        return None
+
+    def offer_all(self, flow: str) -> None:
+        """Offer whatever is ready of a flow, because the flow was changed."""
+        for queue in self._queues_of(flow):
+            queue.hold = None
+            self.push(queue)
+
+    def push(self, queue: FlowQueue) -> None:
+        """Offer what is ready of a queue until it is held."""
+        while queue.ready and queue.hold is None:
+            self._offer_next(queue)
+
+    def push_all(self) -> None:
+        """`push` every queue there is."""
+        for flow in self.flows():
+            for queue in self._queues_of(flow):
+                self.push(queue)
+
+    def drop(self, flow: str, is_meant: Callable[[Work], bool]) -> list[Work]:
+        """Leave contacts of a flow that are ready to the store; which they were."""
+        dropped = []
+        for queue in self._queues_of(flow):
+            kept: deque[Work] = deque()
+            for work in queue.ready:
+                if is_meant(work):
+                    work.give_back()
+                    dropped.append(work)
+                else:
+                    kept.append(work)
+            queue.ready = kept
+            if not kept and queue.hold is not None and queue.hold.until is None:
+                # Whoever was to lift it finds nobody here, and does not come again.
+                queue.hold = None
+        return dropped
+
+    def drop_list(self, feed: ListFeed) -> None:
+        """Leave contacts of a list that are ready to the store."""
+        self.drop(feed.flow, lambda work: work.feed is feed)
+
+    def _queues_of(self, flow: str) -> list[FlowQueue]:
+        """In the order in which they are offered."""
+        queues = [*self._of_flow.get(flow, {}).values()]
+        if len(queues) > 1:
+            queues.sort(key=FlowQueue.place)
+        return queues
+
+    def _offer_next(self, queue: FlowQueue) -> None:
+        self._look_at_clock()
+        if not queue.ready:
+            return
+        if queue.ready[0].is_void:
+            queue.ready.popleft().give_back()
+            return
+        answer = self._outlet(queue.ready[0])
+        if isinstance(answer, Hold):
+            queue.hold = answer
+            if answer.until is not None:
+                self._wait_until(answer.until, queue)
+            return
+        work = queue.ready.popleft()
+        if answer is not None:
+            self._set_aside(work, answer.due_at, answer.code)
