@@ -3,6 +3,7 @@ contacts that they would not find room, and in which nobody asks for one again t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 
 from sim.memory_store.tables import Tables
@@ -38,7 +39,8 @@ class Forgetting:
     def _forget_attempt(self, attempt_id: str) -> None:
         tables = self._tables
         attempt = tables.attempts.pop(attempt_id)
-        tables.attempts_of_account[attempt.account].remove(attempt_id)
+        of_account = tables.attempts_of_account[attempt.account]
+        del of_account[bisect_left(of_account, attempt_id)]
         on = tables.attempts_on[attempt.account, attempt.number]
         on.remove(attempt_id)
         if not on:
