@@ -16,7 +16,7 @@ import trio
 
 from engine import audit
 from engine.dial.live import LiveAttempts
-from engine.dial.router import Router
+from engine.dial.operation import Operation
 from engine.model import Account, CallList, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
@@ -34,7 +34,7 @@ class Holding:
         self,
         store: Store,
         clock: WallClock,
-        router: Router,
+        operation: Operation,
         scheduler: Scheduler,
         live: LiveAttempts,
         cancel_list: Callable[[str, str], Awaitable[CallList | None]],
@@ -45,7 +45,7 @@ class Holding:
         version of it comes after; `take_account` does that."""
         self._store = store
         self._clock = clock
-        self._router = router
+        self._operation = operation
         self._scheduler = scheduler
         self._live = live
         self._cancel_list = cancel_list
@@ -123,7 +123,7 @@ class Holding:
             async with self._turns:
                 changed = await self._store.change_flow(account, flow, audit.noting(change))
                 if changed is not None:
-                    self._router.pause_flow(flow, changed.paused_at is not None)
+                    self._operation.pause_flow(flow, changed.paused_at is not None)
         if changed is not None:
             self._scheduler.queues.offer_all(flow)
         return changed
@@ -192,10 +192,10 @@ class Holding:
     @asynccontextmanager
     async def _held(self, flows: set[str]) -> AsyncIterator[None]:
         for flow in flows:
-            self._router.hold_flow(flow, 1)
+            self._operation.hold_flow(flow, 1)
         try:
             yield
         finally:
             for flow in flows:
-                self._router.hold_flow(flow, -1)
+                self._operation.hold_flow(flow, -1)
                 self._scheduler.queues.offer_all(flow)

@@ -17,8 +17,10 @@ from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
+from engine.dial.explaining import Explainer
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
+from engine.dial.operation import Operation
 from engine.dial.progress import ProgressDesk
 from engine.dial.recent_calls import RecentCalls
 from engine.dial.route import check_routes
@@ -73,30 +75,29 @@ class Engine:
         self._telephony = telephony
         ids = IdSource(clock, randomness)
         limits = limits_of_engine(settings.cps, settings.channels, settings.caps)
-        self._router = Router(clock, limits, settings.trunks, settings.routes, settings.day_caps)
+        operation = Operation(clock, limits, settings.trunks, settings.routes, settings.day_caps)
+        self._operation = operation
+        self._router = Router(clock, operation)
         self._scheduler = Scheduler(
             store,
             clock,
             self._router.take,
-            self._router.is_sticky,
-            self._router.rank_of,
-            self._router.dids_of,
+            operation.is_sticky,
+            operation.rank_of,
+            operation.dids_of,
             self._note_clock_back,
             self._look_callees_up,
         )
         self._live = LiveAttempts()
         self._services = self._make_services(ids, randomness, parts or FlowParts())
-        self._workforce = Workforce(self._services, self._router)
+        self._workforce = Workforce(self._services, operation, self._router)
         self.dids = DidKeeper(
-            store, clock, self._router, settings.did_rests, self._scheduler.queues.offer_all
+            store, clock, operation, settings.did_rests, self._scheduler.queues.offer_all
         )
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
-        self.changes = Changes(
-            store, clock, self._router, self._scheduler, self.dids, self._reopening
-        )
-        self._blocked = BlockedContacts(
-            store, clock, self._router.explainer, self._scheduler.is_paused
-        )
+        self.changes = Changes(store, clock, operation, self._scheduler, self.dids, self._reopening)
+        explainer = Explainer(clock, limits, operation.desks, operation.actors, operation.parking)
+        self._blocked = BlockedContacts(store, clock, explainer, self._scheduler.is_paused)
         self._waiting_teller = WaitingTeller(
             store, clock, self._blocked, self._scheduler.open_lists, settings.tell_waiting_s
         )
@@ -158,7 +159,7 @@ class Engine:
         self.holding = Holding(
             store,
             clock,
-            self._router,
+            self._operation,
             self._scheduler,
             self._live,
             self.lists.cancel,
@@ -169,9 +170,9 @@ class Engine:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Dial until cancelled; then let calls end within `drain_s`, break off the rest, and return."""
-        await recover(self.store, self.clock, self._router, self.changes.operate_flow)
+        await recover(self.store, self.clock, self._operation, self.changes.operate_flow)
         await self._workforce.recover()
-        self._telephony.watch_trunks(self._router.note_condition)
+        self._telephony.watch_trunks(self._operation.note_condition)
         async with trio.open_nursery() as nursery:
             attempts = await nursery.start(self._host_attempts)
             try:
@@ -196,13 +197,13 @@ class Engine:
         self._settings = structs.replace(settings, day_caps=self._settings.day_caps)
         self.dids.set_rules(settings.did_rests)
         limits = limits_of_engine(settings.cps, settings.channels, settings.caps)
-        self._router.set_limits(settings.channels, limits.windows, recent.of_all)
-        self._router.set_trunks(settings.trunks, settings.routes, recent.of_trunk)
+        self._operation.set_limits(settings.channels, limits.windows, recent.of_all)
+        self._operation.set_trunks(settings.trunks, settings.routes, recent.of_trunk)
         self._services.destinations = settings.destinations
         self.intake.set_destinations(settings.destinations)
         self.forecaster.installation = self._settings.installation
-        self._telephony.watch_trunks(self._router.note_condition)
-        for flow in self._router.flows():
+        self._telephony.watch_trunks(self._operation.note_condition)
+        for flow in self._operation.flows():
             self._scheduler.queues.offer_all(flow)
 
     async def pause_list(self, account: str, call_list: str) -> CallList | None:
@@ -231,17 +232,17 @@ class Engine:
 
     def did_load(self, number: str) -> DidLoad:
         """How busy a DID is now."""
-        return DidLoad(*self._router.load_of(number))
+        return DidLoad(*self._operation.load_of(number))
 
     def problems(self) -> list[str]:
         """Why no call can be made, a sentence each; empty when all is ready."""
         return find_problems(
-            self._running, self._router, bool(self._settings.destinations), trio.current_time()
+            self._running, self._operation, bool(self._settings.destinations), trio.current_time()
         )
 
     def statistics(self) -> EngineStatistics:
         """What the engine is doing now."""
-        return count_engine(self._router, self._scheduler, self._live, trio.current_time())
+        return count_engine(self._operation, self._scheduler, self._live, trio.current_time())
 
     def _note_clock_back(self) -> None:
         self.changes.note_clock_back()
@@ -264,11 +265,11 @@ class Engine:
     def _note_ended(self, attempt: Attempt) -> None:
         self.dids.note_ended(attempt)
         if attempt.disposition == "congested" and attempt.ringing_at is None:
-            self._router.callees.forget(attempt)
+            self._operation.callees.forget(attempt)
 
     async def _look_callees_up(self, flow: str, contacts: Sequence[Contact]) -> None:
         """Have it known how often those were called who are to be called soon, where that matters."""
-        callees = self._router.callees_of(flow)
+        callees = self._operation.callees_of(flow)
         if callees is not None:
             await callees.learn(self.store, self.clock, [one.number for one in contacts])
 
@@ -285,14 +286,14 @@ class Engine:
                 self._start_actor(actor, nursery, attempts)
 
             dids = await find_dids(self.store)
-            actors = [self._router.add_did(did) for did in dids]
+            actors = [self._operation.add_did(did) for did in dids]
             await self.dids.recover(dids)
-            await restore_starts(self.store, self.clock, self._router)
+            await restore_starts(self.store, self.clock, self._operation)
             for actor in actors:
                 start_actor(actor)
             nursery.start_soon(self.changes.run, start_actor)
             nursery.start_soon(self.dids.run)
-            nursery.start_soon(self._router.end_waits, self._put_back)
+            nursery.start_soon(self._operation.parking.end_waits, self._put_back)
             nursery.start_soon(self.lists.run)
             nursery.start_soon(self._scheduler.aside.run)
             nursery.start_soon(self._reopening.run)
@@ -308,7 +309,7 @@ class Engine:
     async def _offer_freed(self) -> None:
         """Let more contacts of a flow go whenever its agents allow it."""
         while True:
-            for flow in await self._router.wait_freed():
+            for flow in await self._operation.freed.wait():
                 while self._scheduler.queues.offer(flow):
                     await trio.lowlevel.checkpoint()
 

@@ -93,7 +93,7 @@ class DidActor:
         return self.rest is None and not self._resting and self._mail.has_room(rank)
 
     def set_did(self, did: Did, route: Route | None) -> None:
-        """Go by what the DID is now; its limits are the router's to change."""
+        """Go by what the DID is now; its limits are `Operation`'s to change."""
         self.did = did
         self.route = route
         self._mail.size = _mailbox_size(did.cps)

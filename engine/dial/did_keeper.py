@@ -17,7 +17,7 @@ import trio
 from engine.dial.assignment import INTENT_MAX_S
 from engine.dial.did import DidActor
 from engine.dial.limits import limits_of_did
-from engine.dial.router import Router
+from engine.dial.operation import Operation
 from engine.did_form import RestForm, read_did_change
 from engine.did_health import (
     HEALTH_WINDOW_S,
@@ -51,7 +51,7 @@ class DidKeeper:
         self,
         store: Store,
         clock: WallClock,
-        router: Router,
+        operation: Operation,
         rules: RestRules,
         offer_all: Callable[[str], None],
     ) -> None:
@@ -62,7 +62,7 @@ class DidKeeper:
         """
         self._store = store
         self._clock = clock
-        self._router = router
+        self._operation = operation
         self._rules = rules
         self._offer_all = offer_all
         self._health: dict[str, DidHealth] = {}
@@ -88,7 +88,7 @@ class DidKeeper:
     def note_ended(self, attempt: Attempt) -> None:
         """A call ended, and is written down. Its DID rests from now on if it has gone bad."""
         now = self._clock.now()
-        did = self._router.find_did(attempt.did)
+        did = self._operation.find_did(attempt.did)
         if did is None:
             return
         health = self._health_of(did.number)
@@ -98,7 +98,7 @@ class DidKeeper:
         if verdict is not None:
             reason, detail = verdict
             rest = DidRest(now, now + rules.rest_s, reason, detail)
-            self._router.set_did(msgspec.structs.replace(did, rest=rest))
+            self._operation.set_did(msgspec.structs.replace(did, rest=rest))
             self._resting[did.number] = rest.until
             self._to_write[did.number] = rest
             self._woken.set()
@@ -119,7 +119,7 @@ class DidKeeper:
         already and another process ran, counts."""
         async with self.turns:
             found = await self._store.find_dids(account, [number])
-            return [self._router.add_did(did, await self._starts_of(did)) for did in found]
+            return [self._operation.add_did(did, await self._starts_of(did)) for did in found]
 
     async def remove(self, account: str | None, number: str) -> bool:
         """Take a DID away; its calls that are up go on. Whether there was one. Raises
@@ -128,7 +128,7 @@ class DidKeeper:
             async with self.turns:
                 removed = await self._store.remove_did(account, number)
                 if removed:
-                    self._router.remove_did(number)
+                    self._operation.remove_did(number)
                     self._health.pop(number, None)
                     self._resting.pop(number, None)
                     self._to_write.pop(number, None)
@@ -163,7 +163,7 @@ class DidKeeper:
 
         resumed = await self._change(account, number, change, tell)
         if resumed is not None:
-            for flow in self._router.flows_of(number):
+            for flow in self._operation.flows_of(number):
                 self._offer_all(flow)
         return resumed
 
@@ -222,12 +222,12 @@ class DidKeeper:
                 elif changed.rest is None and number in self._to_write:
                     changed = msgspec.structs.replace(changed, rest=self._to_write[number])
                 limits = changed.cps, changed.channels, changed.caps
-                before = self._router.find_did(number)
+                before = self._operation.find_did(number)
                 if before is not None and limits != (before.cps, before.channels, before.caps):
                     starts = await self._starts_of(changed)
-                    self._router.set_did(changed, starts)
+                    self._operation.set_did(changed, starts)
                 else:
-                    self._router.set_did(changed)
+                    self._operation.set_did(changed)
                 if number in self._resting and changed.rest is None:
                     self._health_of(number).clear()
                 self._note_rest(changed)

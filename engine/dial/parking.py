@@ -6,9 +6,14 @@ All wait equally long at the most, so that whoever came first is the first to gi
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
+import trio
+
+from engine.model import Contact
 from engine.schedule.feed import Work
 
 STICKY_WAIT_S: Final = 60.0
@@ -26,6 +31,7 @@ class Parking:
         """By contact."""
         self._ends: deque[tuple[float, Work]] = deque()
         self._released: deque[Work] = deque()
+        self._changed = trio.Event()
 
     def add(self, did: str, work: Work, now: float) -> None:
         """A contact begins to wait. As another piece of work, which is void then, it waits no more."""
@@ -36,6 +42,7 @@ class Parking:
         self._waiting.setdefault(did, {})[work.contact.id] = work
         self._did_of[work.contact.id] = did
         self._ends.append((now + STICKY_WAIT_S, work))
+        self._changed.set()
 
     def count(self, did: str) -> int:
         """How many wait for a DID."""
@@ -58,6 +65,7 @@ class Parking:
         """Nobody is to wait for this DID any more: `expire` gives all who do."""
         while (work := self.take(did)) is not None:
             self._released.append(work)
+        self._changed.set()
 
     def expire(self, now: float) -> list[Work]:
         """Those who have waited long enough, or in vain; they wait no more."""
@@ -73,10 +81,25 @@ class Parking:
     def next_end(self) -> float | None:
         """When `expire` has somebody to give; None where nobody waits."""
         if self._released:
-            return -float("inf")
+            return -math.inf
         while self._ends and not self._is_here(self._ends[0][1]):
             self._ends.popleft()
         return self._ends[0][0] if self._ends else None
+
+    async def end_waits(self, put_back: Callable[[Work, Contact], None]) -> None:
+        """Give back who has waited long enough, or in vain, until cancelled.
+
+        Args:
+            put_back: tells the scheduler that a contact waits again.
+        """
+        while True:
+            self._changed = trio.Event()
+            for work in self.expire(trio.current_time()):
+                work.has_waited = True
+                put_back(work, work.contact)
+            end = self.next_end
+            with trio.move_on_at(math.inf if end is None else end):
+                await self._changed.wait()
 
     def _is_here(self, work: Work) -> bool:
         did = self._did_of.get(work.contact.id)

@@ -20,6 +20,7 @@ from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, FloorGlance, Ticket
 from engine.dial.leg import LegFailed, LegRequest, end_interrupted_legs, open_leg
 from engine.dial.live import LiveCall
+from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
 from engine.dial.seats import Seat
 from engine.dial.transfer import AttemptLegs
@@ -55,8 +56,9 @@ STORE_RETRY_S: Final = 1.0
 class Workforce:
     """The agents of all flows."""
 
-    def __init__(self, services: AttemptServices, router: Router) -> None:
+    def __init__(self, services: AttemptServices, operation: Operation, router: Router) -> None:
         self._services = services
+        self._operation = operation
         self._router = router
         self._nursery: trio.Nursery | None = None
         self._is_closing = False
@@ -73,7 +75,7 @@ class Workforce:
         for leg in await end_interrupted_legs(services):
             await self._settle_interrupted(leg.account, leg.contact, leg.attempt)
         days = await services.store.answer_days(day_of(now) - ABANDONED_DAYS + 1)
-        for floor in self._router.floors():
+        for floor in self._operation.floors():
             floor.restore(day for day in days if day.flow == floor.flow.id)
 
     async def _settle_interrupted(
@@ -87,7 +89,7 @@ class Workforce:
         if await store.get_attempt(account, attempt) is not None:
             return
         found = await store.get_contact(account, contact)
-        floor = None if found is None else self._router.floor_of(found.flow)
+        floor = None if found is None else self._operation.floor_of(found.flow)
         if found is None or found.agent is None or floor is None:
             return
         if floor.flow.settings.on_unknown == "stop":
@@ -105,7 +107,7 @@ class Workforce:
                 attempts.start_soon(self._run_errand, errand)
         finally:
             self._is_closing = True
-            for floor in self._router.floors():
+            for floor in self._operation.floors():
                 floor.ask_all_to_leave()
             for work, _ in list(self._errands.values()):
                 self._put_back(work, 0.0)
@@ -113,10 +115,10 @@ class Workforce:
 
     def make_legs(self, order: LegsOrder) -> Legs:
         """Second calls of one call."""
-        floor = self._router.floor_of(order.flow.id)
+        floor = self._operation.floor_of(order.flow.id)
         if floor is None:
             return NoLegs()  # the flow was deleted a moment ago
-        return AttemptLegs(self._services, self._router.ways_of, floor, order)
+        return AttemptLegs(self._services, self._operation.ways_of, floor, order)
 
     # What agents, and those who look after them, ask.
 
@@ -128,7 +130,7 @@ class Workforce:
 
     def refresh(self, agent: Agent) -> None:
         """An agent's name, number or wrap-up was changed; a telephone that is up stays so."""
-        floor = self._router.floor_of(agent.flow)
+        floor = self._operation.floor_of(agent.flow)
         for seat in () if floor is None else floor.seats_of(agent.id):
             seat.agent = msgspec.structs.replace(agent, presence=seat.presence)
 
@@ -157,7 +159,7 @@ class Workforce:
 
     def remove(self, agent: Agent) -> None:
         """An agent was taken away; who has a customer sees that customer through."""
-        floor = self._router.floor_of(agent.flow)
+        floor = self._operation.floor_of(agent.flow)
         if floor is not None:
             for seat in floor.seats_of(agent.id):
                 floor.ask_leave(seat)
@@ -211,7 +213,7 @@ class Workforce:
 
     def look_at_floor(self, flow: str) -> FloorGlance:
         """What goes on between a flow's customers and its agents. Raises `Conflict("not_ready")`."""
-        floor = self._router.floor_of(flow)
+        floor = self._operation.floor_of(flow)
         if floor is None:
             raise Conflict("not_ready", "The flow is not in operation.")
         return FloorGlance(floor.free, floor.in_air, floor.room, floor.tally)
@@ -219,11 +221,11 @@ class Workforce:
     # What follows from it.
 
     def _find_seat(self, agent: Agent) -> Seat | None:
-        floor = self._router.floor_of(agent.flow)
+        floor = self._operation.floor_of(agent.flow)
         return None if floor is None else floor.seats.get(agent.id)
 
     def _at_work(self, agent: Agent) -> tuple[Floor, Seat]:
-        floor = self._router.floor_of(agent.flow)
+        floor = self._operation.floor_of(agent.flow)
         seat = None if floor is None else floor.seats.get(agent.id)
         if floor is None or seat is None or seat.state == "away":
             raise Conflict("agent_not_available", "The agent is away.")
@@ -238,7 +240,7 @@ class Workforce:
         return self._errands[contact]
 
     def _operating_floor(self, agent: Agent) -> Floor:
-        floor = self._router.floor_of(agent.flow)
+        floor = self._operation.floor_of(agent.flow)
         if floor is None or self._nursery is None or self._is_closing:
             raise Conflict("not_ready", "The engine is starting or stopping.")
         return floor
@@ -290,7 +292,7 @@ class Workforce:
         )
         lost: list[str] = []
         try:
-            async with open_leg(self._services, self._router.ways_of, request) as line:
+            async with open_leg(self._services, self._operation.ways_of, request) as line:
                 floor.lines[seat] = line
                 seat.has_line = True
                 floor.step(seat, "reach")
@@ -358,7 +360,7 @@ class Workforce:
         work, ticket = errand.work, errand.ticket
         try:
             assert ticket.seat is not None, "an errand is for one agent"
-            floor = self._router.floor_of(work.contact.flow)
+            floor = self._operation.floor_of(work.contact.flow)
             if floor is None:
                 self._services.finish(work)
             elif floor.flow.settings.first == "customer" or ticket.seat in floor.lines:
@@ -387,7 +389,7 @@ class Workforce:
         )
         with self._services.live.follow(LiveCall(contact.account)):
             try:
-                async with open_leg(self._services, self._router.ways_of, request) as line:
+                async with open_leg(self._services, self._operation.ways_of, request) as line:
                     floor.lines[seat] = line
                     try:
                         was_let_go = await self._stay(line, work, ticket)

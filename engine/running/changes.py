@@ -10,7 +10,7 @@ import trio
 
 from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
-from engine.dial.router import Router
+from engine.dial.operation import Operation
 from engine.flow.definition import InvalidDefinition
 from engine.model import Account, Flow
 from engine.ports.clock import WallClock
@@ -32,14 +32,14 @@ class Changes:
         self,
         store: Store,
         clock: WallClock,
-        router: Router,
+        operation: Operation,
         scheduler: Scheduler,
         dids: DidKeeper,
         reopening: Reopening,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._router = router
+        self._operation = operation
         self._scheduler = scheduler
         self._dids = dids
         self._reopening = reopening
@@ -89,14 +89,14 @@ class Changes:
         if kind == "did":
             await self._take_did(account, name, start_actor)
             return
-        if kind == "account" or not self._router.knows_account(account):
+        if kind == "account" or not self._operation.knows_account(account):
             await self._take_account(account)
         if kind == "account":
             return
         async with self.turns:
             flow = await self._store.get_flow(account, name)
             if flow is None:
-                self._router.remove_flow(name)
+                self._operation.remove_flow(name)
                 return
             self.operate_flow(flow)
         self._scheduler.queues.offer_all(name)
@@ -104,13 +104,13 @@ class Changes:
     async def _take_did(
         self, account: str, number: str, start_actor: Callable[[DidActor], None]
     ) -> None:
-        if self._router.knows_did(number):
+        if self._operation.knows_did(number):
             return
-        if not self._router.knows_account(account):
+        if not self._operation.knows_account(account):
             await self._take_account(account)
         for actor in await self._dids.take(account, number):
             start_actor(actor)
-        for flow in self._router.flows_of(number):
+        for flow in self._operation.flows_of(number):
             self._scheduler.queues.offer_all(flow)
 
     async def _take_account(self, id_: str) -> None:
@@ -121,16 +121,16 @@ class Changes:
 
     def operate_account(self, account: Account) -> None:
         """Go by an account as it is now."""
-        for flow in self._router.set_account(account):
+        for flow in self._operation.set_account(account):
             self._note_hours(account.id, flow)
-        for flow in self._router.flows_of_account(account.id):
+        for flow in self._operation.flows_of_account(account.id):
             self._scheduler.queues.offer_all(flow)
 
     def operate_flow(self, flow: Flow) -> None:
         """Go by a flow as it is now. One that cannot be read, as a later release may have left it, holds its
         contacts and nobody else's."""
         try:
-            if self._router.set_flow(flow):
+            if self._operation.set_flow(flow):
                 self._note_hours(flow.account, flow.id)
         except InvalidDefinition as error:
             log.error("a flow cannot be run", flow=flow.id, mistakes=str(error))
@@ -138,7 +138,7 @@ class Changes:
     def note_clock_back(self) -> None:
         """What was set aside until a moment would wait until the clock shows it, although what it waits for
         may be over, or may not be there by this time: it is looked at again."""
-        for floor in self._router.floors():
+        for floor in self._operation.floors():
             self._note_hours(floor.flow.account, floor.flow.id)
 
     def _note_hours(self, account: str, flow: str) -> None:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+from engine.dial.operation import Operation
 from engine.dial.recent_calls import RecentCalls
 from engine.dial.record import end_interrupted
-from engine.dial.router import Router
 from engine.model import Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
@@ -25,14 +25,14 @@ RECALLED_S: Final = 1.0
 
 
 async def recover(
-    store: Store, clock: WallClock, router: Router, take_flow: Callable[[Flow], None]
+    store: Store, clock: WallClock, operation: Operation, take_flow: Callable[[Flow], None]
 ) -> None:
     """Take up what an earlier process left: accounts, flows, and interrupted attempts, which end."""
     cursor: str | None = None
     while True:
         accounts = await store.list_accounts(PAGE, cursor)
         for account in accounts.items:
-            router.set_account(account)
+            operation.set_account(account)
         cursor = accounts.next
         if cursor is None:
             break
@@ -61,16 +61,16 @@ async def find_dids(store: Store) -> list[Did]:
             return dids
 
 
-async def restore_starts(store: Store, clock: WallClock, router: Router) -> None:
+async def restore_starts(store: Store, clock: WallClock, operation: Operation) -> None:
     """Have the latest calls count in the sliding windows, a piece at a time: a single cap over a month asks
     for all calls of a month."""
     now = clock.now()
-    since = max(0.0, now - router.looks_back_s())
+    since = max(0.0, now - operation.looks_back_s())
     step_s = max(RESTORE_S, (now - since) / RESTORE_STEPS_MAX)
     while since <= now:
         until = since + step_s
         starts = await store.recent_starts(since, until if until <= now else math.inf)
-        router.restore(starts)
+        operation.restore(starts)
         since = until
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from engine.dial.live import LiveAttempts
-from engine.dial.router import Router
+from engine.dial.operation import Operation
 from engine.schedule.scheduler import Scheduler
 
 
@@ -53,23 +53,23 @@ class DidLoad(Struct, frozen=True):
 
 
 def count_engine(
-    router: Router, scheduler: Scheduler, live: LiveAttempts, now: float
+    operation: Operation, scheduler: Scheduler, live: LiveAttempts, now: float
 ) -> EngineStatistics:
     """What these do at `now`, on trio's clock."""
     trunks = tuple(
         TrunkStatistics(
             name, trunk.limits.in_use, trunk.limits.channels or 0, trunk.down_by(now) is None
         )
-        for name, trunk in router.trunks.items()
+        for name, trunk in operation.trunks.items()
     )
-    limits, lateness = router.engine_limits, scheduler.lateness
+    limits, lateness = operation.engine_limits, scheduler.lateness
     return EngineStatistics(
         len(live),
-        router.did_count,
+        operation.did_count,
         trunks,
         in_use=limits.in_use,
         channels=limits.channels or 0,
-        dids_full=router.dids_full,
+        dids_full=operation.dids_full,
         ready=scheduler.queues.count,
         in_hand=scheduler.in_hand,
         late=tuple(lateness.counts),
@@ -77,7 +77,7 @@ def count_engine(
     )
 
 
-def find_problems(is_running: bool, router: Router, can_call: bool, now: float) -> list[str]:
+def find_problems(is_running: bool, operation: Operation, can_call: bool, now: float) -> list[str]:
     """Why no call can be made, a sentence each; empty when all is ready.
 
     Args:
@@ -87,9 +87,9 @@ def find_problems(is_running: bool, router: Router, can_call: bool, now: float) 
     found = []
     if not is_running:
         found.append("The engine is starting or stopping.")
-    if not router.trunks:
+    if not operation.trunks:
         found.append("No trunk is configured.")
-    trunks = router.trunks.values()
+    trunks = operation.trunks.values()
     if trunks and all(trunk.down_by(now) is not None for trunk in trunks):
         found.append("No trunk answers.")
     if not can_call:

@@ -125,7 +125,8 @@ class Work(Struct, eq=False, gc=False):
     def let_go(self) -> None:
         """The contact is not in hand any more; where it is as another piece of work, that stays."""
         feed, id_ = self.feed, self.contact.id
-        self.end_wait()
+        if self.is_waiting:
+            self.end_wait()
         if self.is_calling:
             self.is_calling = False
             feed.calling -= 1

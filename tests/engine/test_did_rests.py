@@ -262,7 +262,7 @@ async def test_a_did_that_goes_bad_while_it_is_changed_rests_all_the_same(
             await trio.sleep(0.5)
             for n in range(20):
                 dids.note_ended(attempt(id=f"att_{n}", did=BAD, disposition="blocked"))
-        found = world.engine._router.find_did(BAD)
+        found = world.engine._operation.find_did(BAD)
         assert found is not None
         assert found.cps == 1
         assert found.rest is not None
@@ -289,6 +289,6 @@ async def test_a_did_that_is_changed_while_it_is_taken_into_operation_is_as_it_w
         await trio.sleep(0.5)
         await world.engine.dids.change(None, BAD, {"cps": 1})
         await trio.sleep(1)
-        found = world.engine._router.find_did(BAD)
+        found = world.engine._operation.find_did(BAD)
         assert found is not None
         assert found.cps == 1

@@ -90,7 +90,7 @@ async def test_whoever_waits_for_a_channel_of_the_flow_goes_on_when_a_second_leg
     autojump_clock: MockClock,
 ) -> None:
     async with running(flows=[flow(settings=FlowSettings(channels=1))]) as world:
-        [[_, desk]] = world.engine._router.ways_of("flw_1", None)
+        [[_, desk]] = world.engine._operation.ways_of("flw_1", None)
         leg = Permit([desk.limits], trio.current_time())
         await world.add_list(people(2))
         await trio.sleep(10)

@@ -27,8 +27,8 @@ from engine.dial.did_keeper import DidKeeper
 from engine.dial.floor import FloorGlance
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
+from engine.dial.operation import Operation
 from engine.dial.pacing import Tally
-from engine.dial.router import Router
 from engine.did_health import RestRules
 from engine.events import Event
 from engine.forecaster import Forecaster, Installation
@@ -178,21 +178,21 @@ class StillEngine:
         )
 
         scheduler = Scheduler(store, clock, lambda _work: Hold(None))
-        router = Router(clock, limits_of_engine(1, 1), ())
+        operation = Operation(clock, limits_of_engine(1, 1), ())
         self.rescheduling = Rescheduling(store, clock, scheduler)
         installation = Installation(10, 10, (), (), (), None)
         self.forecaster = Forecaster(store, InlineWorkers(), Random(1), installation)
         self.holding = Holding(
             store,
             clock,
-            router,
+            operation,
             scheduler,
             LiveAttempts(),
             self.cancel_list,
             lambda account: self.changed.append(("account", account.id, account.id)),
             trio.Lock(),
         )
-        self.dids = DidKeeper(store, clock, router, RestRules(), lambda flow: None)
+        self.dids = DidKeeper(store, clock, operation, RestRules(), lambda flow: None)
         self.agents = Lounge()
         self.staffing = Staffing(store=store, clock=clock, ids=ids, at_work=self.agents)
 
