@@ -179,7 +179,10 @@ class Simulation:
         for (stream, group), n in released.items():
             self._release(stream, group, n)
         for (stream, zones, standing, is_held), n in self._dues.pop(step, {}).items():
-            self._queue(stream, zones).add(step, standing, n, is_held)
+            follower = self._followers[self._case.streams[stream].flow]
+            is_called = follower.spent(standing) > 0
+            queue = self._queue(stream, zones)
+            queue.add(step, standing, n, is_held=is_held, is_called=is_called)
             if stream == 0:
                 self._own_dues -= n
         self._own_starts.discard(step)
@@ -224,6 +227,8 @@ class Simulation:
             at = self._case.now + self._step * self._step_s
             hours = queue.hours.hours_at(at)
             until = at + DAY_S if hours.until is None else hours.until
+            if hours.is_open and not queue.is_open:
+                queue.reopen(self._step)
             queue.is_open = hours.is_open
             queue.until = max(
                 self._step + 1, math.ceil((until - self._case.now) / self._step_s - 1e-6)

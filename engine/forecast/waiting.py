@@ -4,7 +4,37 @@ from __future__ import annotations
 
 from collections import deque
 
+from msgspec import Struct
+
 from engine.schedule.calling_hours import CallingHours
+
+
+class _Block(Struct):
+    """Contacts who come due together, in the store: those of all standings are mixed."""
+
+    step: int
+    is_called: bool
+    counts: dict[int, int]
+    """Contacts by their standings."""
+    contacts: int = 0
+    """All of them."""
+
+    def add(self, standing: int, contacts: int) -> None:
+        self.counts[standing] = self.counts.get(standing, 0) + contacts
+        self.contacts += contacts
+
+    def take(self, some: int) -> list[tuple[int, int]]:
+        """(standing, contacts) of so many, as they are mixed."""
+        taken, passed, left = [], 0, self.contacts
+        for standing, waiting in self.counts.items():
+            part = (passed + waiting) * some // left - passed * some // left
+            passed += waiting
+            if part:
+                taken.append((standing, part))
+        for standing, part in taken:
+            self.counts[standing] -= part
+        self.contacts -= some
+        return taken
 
 
 class Queue:
@@ -21,14 +51,36 @@ class Queue:
         self.is_open = True
         self.until = -1
         """Up to which step that holds."""
-        self._stored: deque[tuple[int, int, int]] = deque()
+        self._stored: deque[_Block] = deque()
+        self._called: set[int] = set()
+        """Standings of contacts who have been called."""
         self._held_max = held_max
         self._held = 0
 
-    def add(self, step: int, standing: int, contacts: int, is_held: bool) -> None:
-        """Some come due, who waited in memory or in the store."""
-        (self.ready if is_held else self._stored).append((step, standing, contacts))
-        self._held += contacts if is_held else 0
+    def add(
+        self, step: int, standing: int, contacts: int, *, is_held: bool, is_called: bool
+    ) -> None:
+        """Some come due, who waited in memory or in the store, and have been called or not."""
+        if is_called:
+            self._called.add(standing)
+        if is_held:
+            self.ready.append((step, standing, contacts))
+            self._held += contacts
+        else:
+            self._store(step, standing, contacts)
+        self._fetch()
+
+    def reopen(self, step: int) -> None:
+        """The window opens: all who could not be called were set aside until now, and whoever is due at the
+        same moment goes in the order of the list: who has been called is before who has not."""
+        waiting = [(standing, contacts) for _, standing, contacts in self.ready]
+        for block in self._stored:
+            waiting += block.counts.items()
+        self.ready.clear()
+        self._stored.clear()
+        self._held = 0
+        for standing, contacts in sorted(waiting, key=lambda one: one[0] not in self._called):
+            self._store(step, standing, contacts)
         self._fetch()
 
     def take(self, contacts_max: int) -> tuple[int, int]:
@@ -41,13 +93,21 @@ class Queue:
         self._fetch()
         return standing, taken
 
+    def _store(self, step: int, standing: int, contacts: int) -> None:
+        is_called = standing in self._called
+        last = self._stored[-1] if self._stored else None
+        if last is None or (last.step, last.is_called) != (step, is_called):
+            last = _Block(step, is_called, {})
+            self._stored.append(last)
+        last.add(standing, contacts)
+
     def _fetch(self) -> None:
         if self._held > self._held_max // 2:
             return
         while self._stored and self._held < self._held_max:
-            step, standing, waiting = self._stored.popleft()
-            some = min(waiting, self._held_max - self._held)
-            if some < waiting:
-                self._stored.appendleft((step, standing, waiting - some))
-            self.ready.append((step, standing, some))
+            block = self._stored[0]
+            some = min(block.contacts, self._held_max - self._held)
+            self.ready.extend((block.step, *one) for one in block.take(some))
             self._held += some
+            if not block.contacts:
+                self._stored.popleft()
