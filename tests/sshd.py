@@ -18,6 +18,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from engine.drop_settings import SftpSettings
+from tests.peers import require
 
 ROOM = "/run"
 """Where the chroot is: every folder above it must be root's alone."""
@@ -108,8 +109,11 @@ class Sshd(Struct):
 
 
 @contextmanager
-def open_sshd(program: str, keygen: str) -> Iterator[Sshd]:
-    """A server for as long as the block lasts. As root it locks whoever logs in into a folder."""
+def open_sshd() -> Iterator[Sshd]:
+    """A server for as long as the block lasts; the test is skipped where the programs are missing. As root it
+    locks whoever logs in into a folder."""
+    program = require("sshd", "openssh-server")
+    keygen = require("ssh-keygen", "openssh-client")
     is_root = os.getuid() == 0
     folder = Path(tempfile.mkdtemp(prefix="callwheel-sshd-", dir=ROOM if is_root else None))
     folder.chmod(0o755)

@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from adapters.http_client import HttpAnswer, HttpClient, HttpFailed, make_multipart
+from tests.http_server import read_request
 
 # A certificate of 127.0.0.1 that nobody vouches for, valid from 2020 to 2120. It guards nothing.
 CERTIFICATE = """\
@@ -58,19 +59,8 @@ async def serve(exchange: Exchange, tls: ssl.SSLContext | None = None) -> AsyncI
     async def answer(stream: trio.abc.Stream) -> None:
         if tls is not None:
             stream = trio.SSLStream(stream, tls, server_side=True)
-        connection = h11.Connection(h11.SERVER)
-        request, body = None, b""
         try:
-            while True:
-                event = connection.next_event()
-                if event is h11.NEED_DATA:
-                    connection.receive_data(bytes(await stream.receive_some()))
-                elif isinstance(event, h11.Request):
-                    request = event
-                elif isinstance(event, h11.Data):
-                    body += event.data
-                else:
-                    break
+            request, body = await read_request(stream)
             if request is not None:
                 await stream.send_all(exchange(request, body))
         except trio.BrokenResourceError:

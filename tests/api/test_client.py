@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import h11
 import pytest
 import trio
 import trio_websocket
@@ -31,6 +30,7 @@ from api.answers import (
 from api.client import CallwheelClient
 from api.feed_client import AWAY_S_MAX
 from engine.model import Cap, Report, RowError
+from tests.http_server import read_request
 
 LIST = {
     "id": "lst_1",
@@ -69,18 +69,7 @@ async def serve(answer: Callable[[Request], Answer]) -> AsyncIterator[CallwheelC
     """A server that answers each request so, and a client of it."""
 
     async def exchange(stream: trio.SocketStream) -> None:
-        connection = h11.Connection(h11.SERVER)
-        request, body = None, b""
-        while True:
-            event = connection.next_event()
-            if event is h11.NEED_DATA:
-                connection.receive_data(bytes(await stream.receive_some()))
-            elif isinstance(event, h11.Request):
-                request = event
-            elif isinstance(event, h11.Data):
-                body += event.data
-            else:
-                break
+        request, body = await read_request(stream)
         if request is None:
             return
         key = dict(request.headers).get(b"authorization", b"").decode() or None

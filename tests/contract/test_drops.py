@@ -26,7 +26,6 @@ from engine.ports.drops import (
     ReadFile,
 )
 from sim.memory_drops import MemoryDrops, MemoryPlace
-from tests.peers import require
 from tests.sftp_speaker import open_speaker, use_speaker
 from tests.sshd import Sshd, open_sshd
 
@@ -48,9 +47,7 @@ class Place(Struct):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sshd]:
-    with open_sshd(
-        require("sshd", "openssh-server"), require("ssh-keygen", "openssh-client")
-    ) as sshd:
+    with open_sshd() as sshd:
         yield sshd
 
 

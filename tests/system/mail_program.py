@@ -1,17 +1,14 @@
 """A process that deals with mails and sends letters, over a real store and a real spool, until it is killed
 at a step that it was told.
 
-python -m tests.system.mail_program FOLDER SMARTHOST_PORT reads a step a line, lives one life for it in a
-process of its own, and says how that ended. With an empty step it ends by itself, once nothing is left to be
-done.
+python -m tests.system.mail_program FOLDER SMARTHOST_PORT is a program of `tests.system.lives`.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +26,7 @@ from engine.model import FlowSettings
 from engine.ports.proofs import SenderProof
 from engine.post.postman import Postman
 from tests.contract.store_samples import ACME, a_did, a_flow, furnish
-from tests.system.pickup_program import SystemClock, Watched
+from tests.system.lives import SystemClock, Watched, methods_of, serve_lives
 
 DOMAIN: Final = "lists.example.net"
 SECRET: Final = b"\7" * 32
@@ -57,7 +54,7 @@ STEPS: Final = (
 )
 """At which it can be told to be killed."""
 
-_WATCHED: Final = frozenset(step.partition(" ")[2] for step in STEPS + ASKING_STEPS)
+_WATCHED: Final = methods_of(STEPS + ASKING_STEPS)
 
 
 class NobodyProves:
@@ -111,21 +108,6 @@ async def main(folder: Path, port: int, kill_at: str) -> None:
                 nursery.cancel_scope.cancel()
 
 
-def live(folder: Path, port: int, kill_at: str) -> int:
-    """One life, in a process that has read all modules already; how it ended."""
-    process = os.fork()
-    if not process:
-        status = 1
-        try:
-            trio.run(main, folder, port, kill_at)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
 if __name__ == "__main__":
     make_spool(Path(sys.argv[1]) / "spool")
-    for line in sys.stdin:
-        print(live(Path(sys.argv[1]), int(sys.argv[2]), line.strip()), flush=True)
+    serve_lives(partial(main, Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,19 +1,15 @@
 """A process that picks lists up, over a real store, until it is killed at a step that it was told.
 
-python -m tests.system.pickup_program FOLDER SETTING reads a step a line, lives one life for it in a process
-of its own, and says how that ended. With an empty step it ends by itself, once nothing is left to be done.
+python -m tests.system.pickup_program FOLDER SETTING is a program of `tests.system.lives`.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
 import sys
-import time
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +29,7 @@ from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.ports.drops import DropSession
 from tests.contract.store_samples import ACME, FLOW, furnish
+from tests.system.lives import SystemClock, Watched, go_by, methods_of, serve_lives
 
 EVERY_S: Final = 0.02
 LETTERS: Final = "letters"
@@ -44,30 +41,7 @@ STEPS: Final = (
 )
 """At which it can be told to be killed."""
 
-_WATCHED: Final = frozenset(step.partition(" ")[2] for step in STEPS)
-
-
-class Watched:
-    """Something whose methods are steps."""
-
-    def __init__(self, inner: Any, kill_at: str, watched: frozenset[str] | None = None) -> None:
-        """`watched` are the names of methods that are steps; None are those of `STEPS`."""
-        self._inner = inner
-        self._kill_at = kill_at
-        self._watched = _WATCHED if watched is None else watched
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-        if name not in self._watched:
-            return method
-
-        async def run(*args: Any, **kwargs: Any) -> Any:
-            step(f"before {name}", self._kill_at)
-            result = await method(*args, **kwargs)
-            step(f"after {name}", self._kill_at)
-            return result
-
-        return run
+_WATCHED: Final = methods_of(STEPS)
 
 
 class WatchedDrops:
@@ -79,10 +53,10 @@ class WatchedDrops:
 
     @asynccontextmanager
     async def open(self, setting: DropSettings, account: str) -> AsyncIterator[DropSession]:
-        step("before open", self._kill_at)
+        go_by("before open", self._kill_at)
         async with self._inner.open(setting, account) as session:
-            step("after open", self._kill_at)
-            watched: Any = Watched(session, self._kill_at)
+            go_by("after open", self._kill_at)
+            watched: Any = Watched(session, self._kill_at, _WATCHED)
             yield watched
 
 
@@ -95,19 +69,6 @@ class Letters:
     async def tell(self, account: str, key: str, *letter: object) -> None:
         with self._file.open("a") as file:
             file.write(f"{key}\n")
-
-
-class SystemClock:
-    """The machine's time of day."""
-
-    def now(self) -> float:
-        return time.time()  # noqa: TID251 - this is where the clock comes from
-
-
-def step(name: str, kill_at: str) -> None:
-    """Go by a step, or no further."""
-    if name == kill_at:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def read_setting(text: str) -> tuple[Door, DropSettings]:
@@ -132,7 +93,7 @@ async def main(folder: Path, setting_text: str, kill_at: str) -> None:
     ):
         if await store.get_account(ACME) is None:
             await furnish(store)
-        watched: Any = Watched(store, kill_at)
+        watched: Any = Watched(store, kill_at, _WATCHED)
         ids = IdSource(clock, secrets.SystemRandom())
         intake = Intake(
             store=watched,
@@ -142,7 +103,7 @@ async def main(folder: Path, setting_text: str, kill_at: str) -> None:
             destinations=("+1",),
             on_accepted=lambda *_: None,
         )
-        letters: Any = Watched(Letters(folder / LETTERS), kill_at)
+        letters: Any = Watched(Letters(folder / LETTERS), kill_at, _WATCHED)
         local = LocalDrops({ACME: folder / "places"}, name_of)
         drops = WatchedDrops(AllDrops(sftp, local), kill_at)
         services = VisitServices(watched, intake, clock, ids, drops, letters)
@@ -158,20 +119,5 @@ async def main(folder: Path, setting_text: str, kill_at: str) -> None:
             await trio.sleep(EVERY_S)
 
 
-def live(folder: Path, setting_text: str, kill_at: str) -> int:
-    """One life, in a process that has read all modules already; how it ended."""
-    process = os.fork()
-    if not process:
-        status = 1
-        try:
-            trio.run(main, folder, setting_text, kill_at)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        print(live(Path(sys.argv[1]), sys.argv[2], line.strip()), flush=True)
+    serve_lives(partial(main, Path(sys.argv[1]), sys.argv[2]))

@@ -27,6 +27,7 @@ from bench.installation import free_port, make_csv
 from engine.mail.address import address_of
 from tests.contract.store_samples import ACME, FixedClock
 from tests.sizes import size
+from tests.system.lives import open_lives
 from tests.system.mail_program import (
     ACTIVATE,
     ASKED_FLOWS,
@@ -46,28 +47,7 @@ ROUNDS = size(1, 50)
 sender gets no more than so many answers an hour."""
 RECEIVER_KILLS = size(3, 50)
 ADDRESS = address_of(SECRET, ID, DOMAIN)
-
-
-@contextmanager
-def open_lives(folder: Path, port: int) -> Iterator[Callable[[str], int]]:
-    """Live one life after the other, each up to a step; how it ended."""
-    command = [sys.executable, "-m", "tests.system.mail_program", str(folder), str(port)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as program:
-        assert program.stdin is not None
-        assert program.stdout is not None
-        says, hears = program.stdout, program.stdin
-
-        def live(step: str) -> int:
-            hears.write(f"{step}\n")
-            hears.flush()
-            return int(says.readline())
-
-        try:
-            yield live
-        finally:
-            program.kill()
+PROGRAM = "tests.system.mail_program"
 
 
 def make_mail(number: int) -> bytes:
@@ -105,7 +85,7 @@ def die_at_each(folder: Path, steps: Sequence[str], bring: Callable[[int], None]
     with. The subjects of the letters that came of it."""
     with (
         open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox,
-        open_lives(folder, mailbox.port) as live,
+        open_lives(PROGRAM, str(folder), str(mailbox.port)) as live,
     ):
         assert live("") == 0
         for number, step in enumerate(steps):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -17,11 +14,12 @@ from adapters.sqlite.store import open_sqlite_store
 from bench.installation import make_csv
 from engine.pickup import Pickup
 from tests.contract.store_samples import ACME, FLOW, FixedClock
-from tests.peers import require
 from tests.sizes import size
 from tests.sshd import Sshd, open_sshd
+from tests.system.lives import open_lives
 from tests.system.pickup_program import LETTERS, STEPS
 
+PROGRAM = "tests.system.pickup_program"
 ROUNDS = size(1, 50)
 KILLS = {"folder": size(4, len(STEPS)), "sftp": size(2, len(STEPS))}
 """Of one round, with a store of its own; in the long size, each step about once."""
@@ -29,32 +27,8 @@ KILLS = {"folder": size(4, len(STEPS)), "sftp": size(2, len(STEPS))}
 
 @pytest.fixture
 def server() -> Iterator[Sshd]:
-    with open_sshd(
-        require("sshd", "openssh-server"), require("ssh-keygen", "openssh-client")
-    ) as sshd:
+    with open_sshd() as sshd:
         yield sshd
-
-
-@contextmanager
-def open_lives(folder: Path, setting: str) -> Iterator[Callable[[str], int]]:
-    """Live one life after the other, each up to a step; how it ended."""
-    command = [sys.executable, "-m", "tests.system.pickup_program", str(folder), setting]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as program:
-        assert program.stdin is not None
-        assert program.stdout is not None
-        says, hears = program.stdout, program.stdin
-
-        def live(step: str) -> int:
-            hears.write(f"{step}\n")
-            hears.flush()
-            return int(says.readline())
-
-        try:
-            yield live
-        finally:
-            program.kill()
 
 
 def file_of(number: int) -> bytes:
@@ -84,7 +58,7 @@ async def kill_again_and_again(
     folder: Path, setting: str, drop: Callable[[str, bytes], None], steps: list[str]
 ) -> list[Pickup]:
     """Drop a file, kill the process at a step, and so on; let the last one end. What it picked up."""
-    with open_lives(folder, setting) as live:
+    with open_lives(PROGRAM, str(folder), setting) as live:
         assert live("") == 0  # it makes the folders
         for number, step in enumerate(steps):
             drop(f"{number}.csv", file_of(number))

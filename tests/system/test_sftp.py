@@ -35,9 +35,7 @@ WAIT_S = 60.0
 
 @pytest.fixture
 def server() -> Iterator[Sshd]:
-    with open_sshd(
-        require("sshd", "openssh-server"), require("ssh-keygen", "openssh-client")
-    ) as sshd:
+    with open_sshd() as sshd:
         yield sshd
 
 

@@ -38,9 +38,7 @@ pytestmark = pytest.mark.peer
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sshd]:
-    with open_sshd(
-        require("sshd", "openssh-server"), require("ssh-keygen", "openssh-client")
-    ) as sshd:
+    with open_sshd() as sshd:
         yield sshd
 
 

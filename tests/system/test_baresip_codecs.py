@@ -1,4 +1,4 @@
-"""Calls to a real baresip that are held in Opus, and what each side heard of the other."""
+"""Calls to a real baresip that are held in wide-band codecs, and what each side heard of the other."""
 
 from __future__ import annotations
 
@@ -19,29 +19,33 @@ from tests.system.test_baresip import (
 
 TONES_HZ = {f"+1415555{3000 + n}": 400 + 40 * n for n in range(2)}
 
-RATE_HZ = 48_000
-"""Of the sound that Opus carries."""
-
 pytestmark = pytest.mark.peer
 
 
-async def test_baresip_hears_the_prompt_in_opus_and_we_hear_its_packets(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("codec", "offered", "rate_hz"),
+    [("G722", "G722", 16_000), ("opus", "opus/48000/1", 48_000)],
+)
+async def test_baresip_hears_the_prompt_in_a_wide_band_codec_and_we_hear_its_packets(
+    tmp_path: Path, codec: str, offered: str, rate_hz: int
+) -> None:
+    """`offered` is the codec as baresip names it, `rate_hz` that of the sound that it carries."""
     programs = require_baresip()
     async with open_baresip(
-        programs, tmp_path, TONES_HZ, codecs="opus/48000/1", rate_hz=RATE_HZ
+        programs, tmp_path, TONES_HZ, codecs=offered, rate_hz=rate_hz
     ) as baresip:
         config = make_config(tmp_path / "data", f"sip:127.0.0.1:{baresip.port}")
-        config += 'codecs = ["opus", "PCMU"]\n'
+        config += f'codecs = ["{codec}", "PCMU"]\n'
         async with open_installation(tmp_path, config) as engine:
             flow = await dial_everyone(engine, baresip, tmp_path, TONES_HZ)
             attempts = await get_attempts(engine, flow)
     log = (tmp_path / "baresip.log").read_text(errors="replace")
-    assert "Set audio decoder: opus" in log
+    assert f"Set audio decoder: {codec}" in log
     assert {(one.number, one.disposition, one.media.loss) for one in attempts} == {
         (number, "answered", 0.0) for number in TONES_HZ
     }
     heard = {
-        number: measure_tones(read_recording(tmp_path / f"{number}.wav", rate_hz=RATE_HZ), RATE_HZ)
+        number: measure_tones(read_recording(tmp_path / f"{number}.wav", rate_hz=rate_hz), rate_hz)
         for number in TONES_HZ
     }
     assert {number: [*tones] for number, tones in heard.items()} == {
