@@ -71,7 +71,7 @@ async function request(method, path, body, headers = {}) {
 }
 
 export const get = async (path) => (await request("GET", path)).json();
-export const post = async (path, body) => (await request("POST", path, body)).json();
+export const post = async (path, body, headers) => (await request("POST", path, body, headers)).json();
 export const put = async (path, body) => (await request("PUT", path, body)).json();
 
 /** Change a thing as it is now: `body(thing)` is asked again where somebody else was quicker. */

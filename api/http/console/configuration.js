@@ -11,7 +11,11 @@ import { count } from "./words.js";
 const NUMBERS_SHOWN = 50;
 const OFFERED = 500;
 const EXAMPLE_NUMBER = "+14155550123";
-const VARIABLES_SHOWN = 3;
+const VARIABLES_SHOWN = 3; // of those that have a default
+const VALUES = { // of each type, as in the flow's template
+  text: "Some text", integer: "1200", number: "3.5", money: "12.50", date: "2030-12-31", time: "09:30", datetime: "2030-12-31T09:30",
+  digits: "4711", phone: "+14155550100",
+};
 
 // --- numbers
 
@@ -65,9 +69,13 @@ function makeNumbers(id, signal) {
 
 // --- ways in
 
+/** Values that a call is taken with: of every variable that needs one, and of some others. */
 function variablesOf(flow) {
-  return Object.entries(flow.definition.variables ?? {}).slice(0, VARIABLES_SHOWN)
-    .map(([name, of]) => [name, String(of?.default ?? "…")]);
+  const all = Object.entries(flow.definition.variables ?? {});
+  const isNeeded = ([, of]) => (of?.default ?? null) === null;
+  const others = all.filter((one) => !isNeeded(one)).slice(0, VARIABLES_SHOWN);
+  return all.filter((one) => isNeeded(one) || others.includes(one))
+    .map(([name, of]) => [name, String(of?.default || VALUES[of?.type ?? "text"])]);
 }
 
 /** As a shell takes it between single quotes. */

@@ -6,11 +6,12 @@ import { onKeyEnded, session } from "./api.js";
 import { $, arrange, make, notify, write } from "./dom.js";
 import { showFlow } from "./flow.js";
 import { showList } from "./list.js";
+import { showNewFlow } from "./new_flow.js";
 import { showNumbers } from "./numbers.js";
 import { showOverview } from "./overview.js";
 import { setPill } from "./parts.js";
 import { showPrompts } from "./prompts.js";
-import { actFor, begin, known, stop, watch } from "./state.js";
+import { actFor, begin, known, may, stop, watch } from "./state.js";
 import { count } from "./words.js";
 
 const READINESS_MS = 10_000;
@@ -19,6 +20,7 @@ const VIEWS = [
   [/^#?\/?$/, showOverview],
   [/^#\/flows\/([^/]+)(?:\/(configuration))?$/, showFlow],
   [/^#\/lists\/([^/]+)$/, showList],
+  [/^#\/new-flow$/, showNewFlow],
   [/^#\/numbers$/, showNumbers],
   [/^#\/requests$/, showActivations],
   [/^#\/prompts$/, showPrompts],
@@ -117,7 +119,7 @@ function drawNavigation() {
     make("ul", {}, link("#/", "Overview"), link("#/numbers", "Caller numbers"), link("#/prompts", "Prompts"),
       link("#/requests", make("span", {}, "Requests"), badge)),
     make("p", { id: "nav-flows" }, "Flows"),
-    make("ul", { "aria-labelledby": "nav-flows" }, flows.map((flow) =>
+    make("ul", { "aria-labelledby": "nav-flows" }, may("owner") ? link("#/new-flow", "New flow") : null, flows.map((flow) =>
       link(`#/flows/${flow.id}`, make(`i.dot.${flow.listener.active ? "on" : "off"}`, { "aria-hidden": "true" }), make("span", {}, flow.name),
         flow.listener.active ? null : make("span.unseen", {}, " (not listening)")))),
   );

@@ -134,7 +134,6 @@ export async function showList(place, signal, id) {
     end.element,
     waits.element,
     makeCalls({ isShown: (call) => call.list === id, withList: false, hidesEmpty: true }, signal),
-    makeRejected(list),
-    makeContacts(id),
+    ...[makeRejected(list), makeContacts(id)].filter(Boolean),
   );
 }

@@ -55,7 +55,7 @@ export async function showNumbers(place, signal) {
     body.replaceChildren(...dids.slice(0, SHOWN).map((did) => makeNumber(did, load)));
     if (focused) body.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     about.textContent = dids.length === 0
-      ? "The account has no number to call from; an administrator gives it one."
+      ? "The account has no number to call from; an administrator gives it one (POST /v1/dids)."
       : dids.length > SHOWN
         ? `The first ${SHOWN} of ${count(dids.length)}.`
         : "Of the last hour. A number whose calls are blocked too often rests by itself.";

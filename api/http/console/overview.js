@@ -37,8 +37,8 @@ function makeFigures(signal) {
 function makeFlows() {
   const flows = [...known.flows.values()];
   if (!flows.length) {
-    return make("p.empty", {}, "There is no flow yet. An owner makes one with ", make("code", {}, "POST /v1/flows"), "; ",
-      make("a", { href: "/docs", target: "_blank" }, "the API"), " says how.");
+    return make("p.empty", {}, "There is no flow yet. ",
+      may("owner") ? make("a", { href: "#/new-flow" }, "Make the first one") : "An owner of the account makes one.");
   }
   return make("ul.flows", { "aria-label": "Flows" }, flows.map((flow) =>
     make("li", {}, make("a.flow", { href: `#/flows/${flow.id}` },

@@ -48,9 +48,10 @@ export function makeUpload(flowId, saveTemplate, signal) {
   function fail(error) {
     if (error.name === "AbortError") return announce("Stopped.");
     wrong.replaceChildren(make("p", {}, error.message));
-    if (error.errors?.length) {
+    const faults = (error.errors ?? []).filter((one) => one.row || one.code !== error.code); // the header's is said already
+    if (faults.length) {
       const said = (one) => [one.row && `Row ${one.row}`, one.column, one.detail].filter(Boolean).join(", ");
-      wrong.append(make("ul", {}, error.errors.slice(0, FAULTS_SHOWN).map((one) => make("li", {}, said(one)))));
+      wrong.append(make("ul", {}, faults.slice(0, FAULTS_SHOWN).map((one) => make("li", {}, said(one)))));
     }
   }
 

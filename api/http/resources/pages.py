@@ -32,6 +32,7 @@ FILES: Final = (
     "feed.js",
     "flow.js",
     "list.js",
+    "new_flow.js",
     "numbers.js",
     "overview.js",
     "parts.js",

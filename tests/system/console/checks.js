@@ -60,6 +60,7 @@
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement;
     if (!texts.currentNode.data.trim() || !isShown(element) || element.closest(":disabled, script, template, option, noscript")) continue;
+    if (/^(null|undefined|NaN|\[object .*\])$/.test(texts.currentNode.data.trim())) faults.push(`says what only a program would: ${about(element)}`);
     const style = getComputedStyle(element);
     const [one, other] = [light(rgba(style.color)), light(behind(element))].sort((a, b) => b - a);
     const size = parseFloat(style.fontSize);

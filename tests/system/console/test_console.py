@@ -116,6 +116,21 @@ def save(page: Page, press: str) -> str:
     return Path(coming.value.path()).read_text(encoding="utf-8-sig")
 
 
+def run_example(page: Page, curl: str, title: str, key: str) -> dict[str, Any]:
+    """What the engine answers to an example that was copied from the page, and run as it is."""
+    button(page, f"Copy: {title}").click()
+    example = page.evaluate("navigator.clipboard.readText()")
+    done = subprocess.run(
+        ["bash", "-c", example.replace("curl", f"{curl} --silent", 1)],
+        env={"CALLWHEEL_KEY": key},
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
 def look_around(tab: Visit) -> None:
     """Check what is shown on each screen."""
     for look in tab.looks():
@@ -285,16 +300,7 @@ def test_a_flow_is_configured_from_its_numbers_to_its_other_ways_in(
     expect(listener).to_be_checked()
     assert page.evaluate(CHECKS) == []
 
-    button(page, "Copy: Make one call").click()
-    example = page.evaluate("navigator.clipboard.readText()")
-    called = subprocess.run(
-        ["bash", "-c", example.replace("curl", f"{curl} --silent", 1)],
-        env={"CALLWHEEL_KEY": there.owner},
-        capture_output=True,
-        check=True,
-        timeout=30,
-    )
-    assert json.loads(called.stdout)["contact"].startswith("cnt_")
+    assert run_example(page, curl, "Make one call", there.owner)["contact"].startswith("cnt_")
 
     expect(page.get_by_role("region", name="E-mail address of the flow")).to_contain_text(
         re.compile("^flw_.*@lists.example.com$")
@@ -317,6 +323,55 @@ def test_a_flow_is_configured_from_its_numbers_to_its_other_ways_in(
     expect(
         page.get_by_text("None. The listener can be switched on when there is one.")
     ).to_be_visible()
+
+
+def test_a_flow_is_made_in_the_console_and_its_examples_are_taken_as_they_stand(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    """Also by a flow whose variables have types, and no defaults."""
+    curl = require("curl", "curl")
+    there.product.post(
+        "/v1/dids", {"number": "+14155550130", "account": "default", "trunk": "main"}
+    )
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    page.get_by_role("link", name="New flow").click()
+    expect(heading(page, "New flow")).to_be_focused()
+    look_around(tab)
+    source = page.get_by_label("The flow, as JSON")
+    alert = page.locator(".wrong")
+    first = json.loads(source.input_value())
+    source.fill("{")
+    button(page, "Make the flow").click()
+    expect(alert).to_contain_text("This is not JSON: ")
+    tab.refusals_expected = [422]
+    source.fill(json.dumps({**first, "timezone": "Mars"}))
+    button(page, "Make the flow").click()
+    expect(alert).to_contain_text("/timezone 'Mars' is not an IANA time zone")
+    assert page.evaluate(CHECKS) == []
+
+    needed: dict[str, dict[str, str]] = {f"need{place}": {"type": "date"} for place in range(4)}
+    variables = {"name": {"default": ""}, "when": {"type": "datetime"}, **needed}
+    typed = {**first, "definition": {**first["definition"], "variables": variables}}
+    page.get_by_label("Choose a file").set_input_files(
+        FilePayload(
+            name="typed.json", mimeType="application/json", buffer=json.dumps(typed).encode()
+        )
+    )
+    expect(source).to_have_value(json.dumps(typed))
+    expect(alert).to_be_empty()
+    button(page, "Make the flow").press("Enter")
+    expect(heading(page, "Confirmation")).to_be_visible()
+    expect(page.get_by_role("tab", name="Configuration")).to_have_attribute("aria-selected", "true")
+    page.get_by_label("Attach a number").fill("+14155550130")
+    button(page, "Attach").click()
+    page.get_by_role("switch", name="Listener").click()
+    expect(page.get_by_role("switch", name="Listener")).to_be_checked()
+    called = run_example(page, curl, "Make one call", there.owner)
+    assert called.get("contact", str(called)).startswith("cnt_")
+    sent = run_example(page, curl, "Send many people at once", there.owner)
+    assert sent.get("accepted") == 1, sent
 
 
 def test_what_waits_is_told_in_words_and_goes_on_when_the_feed_breaks_off(
@@ -369,6 +424,7 @@ def test_every_view_can_be_read_and_used_by_everybody(
         "": "Overview",
         "numbers": "Caller numbers",
         "prompts": "Prompts",
+        "new-flow": "New flow",
         f"flows/{there.quick}": "Appointment reminder",
         f"flows/{there.quick}/configuration": "Appointment reminder",
     }
@@ -397,6 +453,10 @@ def test_a_viewer_sees_everything_and_is_offered_nothing_that_changes(
     tab.go("prompts", "Prompts")
     expect(page.get_by_role("table", name="Prompts")).to_contain_text("Appointment reminder.wav")
     assert page.get_by_label("Upload a prompt").count() == 0
+    assert page.get_by_role("link", name="New flow").count() == 0
+    tab.go("new-flow", "New flow")
+    expect(page.get_by_text("An owner of the account makes flows.")).to_be_visible()
+    assert button(page, "Make the flow").count() == 0
 
 
 def test_a_large_file_shows_how_far_it_is_and_can_be_stopped(
