@@ -17,6 +17,7 @@ from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
+from engine.dial.errands import Errands
 from engine.dial.explaining import Explainer
 from engine.dial.limits import limits_of_engine
 from engine.dial.live import LiveAttempts
@@ -90,13 +91,14 @@ class Engine:
         )
         self._live = LiveAttempts()
         self._services = self._make_services(ids, randomness, parts or FlowParts())
-        self._workforce = Workforce(self._services, operation, self._router)
+        explainer = Explainer(clock, limits, operation.desks, operation.actors, operation.parking)
+        errands = Errands(self._services, operation, self._router, explainer)
+        self._workforce = Workforce(self._services, operation, self._router, errands)
         self.dids = DidKeeper(
             store, clock, operation, settings.did_rests, self._scheduler.queues.offer_all
         )
         self._reopening = Reopening(store, clock, self._scheduler.open_list)
         self.changes = Changes(store, clock, operation, self._scheduler, self.dids, self._reopening)
-        explainer = Explainer(clock, limits, operation.desks, operation.actors, operation.parking)
         self._blocked = BlockedContacts(store, clock, explainer, self._scheduler.is_paused)
         self._waiting_teller = WaitingTeller(
             store, clock, self._blocked, self._scheduler.open_lists, settings.tell_waiting_s
@@ -264,6 +266,7 @@ class Engine:
 
     def _note_ended(self, attempt: Attempt) -> None:
         self.dids.note_ended(attempt)
+        self._workforce.note_called(attempt.contact)
         if attempt.disposition == "congested" and attempt.ringing_at is None:
             self._operation.callees.forget(attempt)
 

@@ -46,6 +46,9 @@ MAILBOX_S: Final = 1.0
 MAILBOX_MIN: Final = 2
 """Contacts that it holds at the least, where more than one goes without a long wait between them."""
 MAILBOX_MAX: Final = 500
+HELD_PATIENCE_S: Final = 30.0
+"""How long whoever has an agent kept for them waits for the DID: the agent may be on the telephone, and the
+agent's own call be what has to be waited for."""
 TRUNK_CHECK_S: Final = 1.0
 """How often a DID without a trunk, or before trunks that are down, looks again at the least."""
 LONG_WAITS: Final = ("calling_window", "retry_wait", "account_limit", "callee_cap")
@@ -219,6 +222,7 @@ class DidActor:
         rank: int,
         claimant: Claimant,
         has_better: Callable[[], bool] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> bool:
         """Wait for a block's end in the place of a contact of this rank; False where an urgent one came
         before, or there is something better to do."""
@@ -226,7 +230,7 @@ class DidActor:
             # No trunk is up, for nobody: an urgent one that comes meanwhile waits for that as well.
             await trio.sleep(min(TRUNK_CHECK_S, max(0.0, block.until - now)))
             return True
-        patience = Patience(PATIENCE_S, has_better)
+        patience = Patience(patience_s, has_better)
         self._mail.on_urgent = None if rank == URGENT else patience.give_up
         await block.line.wait_turn(patience, claimant)
         self._mail.on_urgent = None
@@ -305,14 +309,17 @@ class DidActor:
             if block.line is desk.limits or not is_the_lines:
                 self._put_back(work, block, services, now)
                 return work, None
-            if _is_long(block, now):
-                self._resting = True
+            patience_s = _patience_of(work)
+            # Nobody else is taken in for as long.
+            self._resting = _is_long(block, now)
+            if _is_long(block, now, patience_s):
                 services.put_back(work, work.contact)
                 return work, None
             if self._give_way(block, work, rank, desk, services):
                 return work, None
             has_better = self._watch_others(block, work, rank, desk)
-            await self._wait_out(block, now, rank, desk.claimant_of(work.contact), has_better)
+            claimant = desk.claimant_of(work.contact)
+            await self._wait_out(block, now, rank, claimant, has_better, patience_s)
 
     def _is_full(self, block: Block | None) -> bool:
         """Whether calls of this DID or of its trunks must end before there is room, and nobody knows when."""
@@ -440,11 +447,16 @@ def _void_of(work: Work) -> Block | None:
     return Block("agents_busy", math.inf) if is_void else None
 
 
-def _is_long(block: Block, now: float) -> bool:
-    """Whether the DID is barred for long. What depends on other calls' end is not known to be."""
+def _patience_of(work: Work) -> float:
+    """How long a contact waits for the DID that it lies before."""
+    return HELD_PATIENCE_S if work.claim is not None and work.claim.is_held else PATIENCE_S
+
+
+def _is_long(block: Block, now: float, patience_s: float = PATIENCE_S) -> bool:
+    """Whether the DID is barred for longer. What depends on other calls' end is not known to be."""
     if block.line is None:
         return True
-    return math.isfinite(block.until) and block.until - now > PATIENCE_S
+    return math.isfinite(block.until) and block.until - now > patience_s
 
 
 async def _rest_out(block: Block, now: float) -> None:

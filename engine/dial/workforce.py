@@ -17,6 +17,7 @@ from engine.agent import ABANDONED_DAYS, Agent, Presence, day_of
 from engine.dial import log_names
 from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import LegsOrder
+from engine.dial.errands import Errands
 from engine.dial.floor import Floor, FloorGlance, Ticket
 from engine.dial.leg import LegFailed, LegRequest, end_interrupted_legs, open_leg
 from engine.dial.live import LiveCall
@@ -27,7 +28,6 @@ from engine.dial.transfer import AttemptLegs
 from engine.flow.legs import Legs, NoLegs
 from engine.model import Contact
 from engine.ports.stored import Conflict, StoreUnavailable
-from engine.ports.telephony import Call
 from engine.schedule.feed import Work
 
 log = structlog.get_logger(__name__)
@@ -40,32 +40,23 @@ PREVIEW_MAX_S: Final = 300.0
 """How long an agent may look at a contact; then it goes to another."""
 SKIP_S: Final = 300.0
 """How long a contact waits that an agent did not want to call."""
-BUSY_WAIT_S: Final = 5.0
-"""How long a contact waits whose agent is not free."""
-ROOM_WAIT_S: Final = 0.2
-"""How often a contact whose agent is on the line looks for room at a DID …"""
-ROOM_MAX_S: Final = 30.0
-"""… and how long; then it waits again."""
-HANG_UPS_MAX: Final = 3
-"""How often an agent may hang up before the customer of a single call could be called; then it ends."""
-HANG_UPS_KEPT: Final = 10_000
-"""Single calls of which that is counted; beyond, the one that was counted first is forgotten."""
 STORE_RETRY_S: Final = 1.0
 
 
 class Workforce:
     """The agents of all flows."""
 
-    def __init__(self, services: AttemptServices, operation: Operation, router: Router) -> None:
+    def __init__(
+        self, services: AttemptServices, operation: Operation, router: Router, errands: Errands
+    ) -> None:
         self._services = services
         self._operation = operation
         self._router = router
         self._nursery: trio.Nursery | None = None
         self._is_closing = False
-        self._errands: dict[str, tuple[Work, Ticket]] = {}
+        self._previews: dict[str, tuple[Work, Ticket]] = {}
         """Contacts that an agent looks at, by contact."""
-        self._hang_ups: dict[str, int] = {}
-        """By single call: how often its agent has hung up too soon. A restart forgets it."""
+        self._errands = errands
 
     async def recover(self) -> None:
         """Take up what an earlier process left: everybody is away, nobody's leg goes on."""
@@ -104,14 +95,14 @@ class Workforce:
         self._nursery = attempts
         try:
             async for errand in self._router.errands:
-                attempts.start_soon(self._run_errand, errand)
+                attempts.start_soon(self._errands.run, errand)
         finally:
             self._is_closing = True
             for floor in self._operation.floors():
                 floor.ask_all_to_leave()
-            for work, _ in list(self._errands.values()):
-                self._put_back(work, 0.0)
-            self._errands.clear()
+            for work, _ in list(self._previews.values()):
+                self._errands.put_back(work, 0.0)
+            self._previews.clear()
 
     def make_legs(self, order: LegsOrder) -> Legs:
         """Second calls of one call."""
@@ -172,8 +163,8 @@ class Workforce:
             raise Conflict(
                 "not_preview", "The flow's `dialing` is not `preview`: calls come by themselves."
             )
-        if seat.customer in self._errands:
-            return self._errands[seat.customer][0].contact
+        if seat.customer in self._previews:
+            return self._previews[seat.customer][0].contact
         if seat.state != "free":
             raise Conflict("agent_not_available", "The agent is not available.")
         asking = floor.ask_next(seat)
@@ -186,7 +177,7 @@ class Workforce:
         if ticket is None:
             return None
         contact = ticket.work.contact
-        self._errands[contact.id] = (ticket.work, ticket)
+        self._previews[contact.id] = (ticket.work, ticket)
         assert self._nursery is not None
         self._nursery.start_soon(self._end_preview, contact.id, ticket)
         return contact
@@ -195,15 +186,19 @@ class Workforce:
         """Call the contact that the agent has looked at. Raises `Conflict`: `no_preview`,
         `agent_not_available`."""
         work, ticket = self._looked_at(agent, contact)
-        del self._errands[contact]
+        del self._previews[contact]
         assert self._nursery is not None
-        self._nursery.start_soon(self._run_errand, Errand(work, ticket))
+        self._nursery.start_soon(self._errands.run, Errand(work, ticket))
 
     def skip(self, agent: Agent, contact: str) -> None:
         """Leave that contact for later. Raises as `accept`."""
         work, _ = self._looked_at(agent, contact)
-        del self._errands[contact]
-        self._put_back(work, SKIP_S)
+        del self._previews[contact]
+        self._errands.put_back(work, SKIP_S)
+
+    def note_called(self, contact: str) -> None:
+        """A contact was called: whoever was rung for it was not rung in vain."""
+        self._errands.note_called(contact)
 
     def part(self, agent: Agent) -> None:
         """End an agent's talk; the customer's flow goes on. Raises `Conflict("agent_not_talking")`."""
@@ -233,11 +228,11 @@ class Workforce:
 
     def _looked_at(self, agent: Agent, contact: str) -> tuple[Work, Ticket]:
         _, seat = self._at_work(agent)
-        if seat.customer != contact or contact not in self._errands:
+        if seat.customer != contact or contact not in self._previews:
             raise Conflict(
                 "no_preview", "The agent does not look at this contact, or did for too long."
             )
-        return self._errands[contact]
+        return self._previews[contact]
 
     def _operating_floor(self, agent: Agent) -> Floor:
         floor = self._operation.floor_of(agent.flow)
@@ -350,116 +345,10 @@ class Workforce:
     async def _end_preview(self, contact: str, ticket: Ticket) -> None:
         with trio.move_on_after(PREVIEW_MAX_S):
             await ticket.closed.wait()
-        held = self._errands.get(contact)
+        held = self._previews.get(contact)
         if held is not None and held[1] is ticket:
-            del self._errands[contact]
-            self._put_back(held[0], 0.0)
-
-    async def _run_errand(self, errand: Errand) -> None:
-        """Call the agent of a contact, and then let the contact be called. It never raises."""
-        work, ticket = errand.work, errand.ticket
-        try:
-            assert ticket.seat is not None, "an errand is for one agent"
-            floor = self._operation.floor_of(work.contact.flow)
-            if floor is None:
-                self._services.finish(work)
-            elif floor.flow.settings.first == "customer" or ticket.seat in floor.lines:
-                await self._let_go(work)
-            else:
-                await self._call_agent(floor, work, ticket, ticket.seat)
-        except Exception:
-            log.exception(
-                "an agent was not brought to a contact", **log_names.of_contact(work.contact)
-            )
-            self._put_back(work, BUSY_WAIT_S)
-
-    async def _call_agent(self, floor: Floor, work: Work, ticket: Ticket, seat: Seat) -> None:
-        contact = work.contact
-        ticket.attempt = self._services.ids.new("att")
-        request = LegRequest(
-            account=contact.account,
-            flow=contact.flow,
-            list=contact.list,
-            number=seat.agent.number,
-            ring_timeout_s=floor.flow.settings.agent_ring_timeout_s,
-            attempt=ticket.attempt,
-            contact=contact.id,
-            agent=seat.agent.id or None,
-            variables=contact.variables,
-        )
-        with self._services.live.follow(LiveCall(contact.account)):
-            try:
-                async with open_leg(self._services, self._operation.ways_of, request) as line:
-                    floor.lines[seat] = line
-                    try:
-                        was_let_go = await self._stay(line, work, ticket)
-                    finally:
-                        floor.lines.pop(seat, None)
-                        if not ticket.is_closed and seat.state == "taken":
-                            # The agent hung up before there was a customer.
-                            floor.lose(seat, "hung_up")
-                if was_let_go:
-                    self._hang_ups.pop(contact.id, None)
-                    return
-                if contact.agent is None or not self._is_hung_up_too_often(contact.id):
-                    self._put_back(work, BUSY_WAIT_S)
-                    return
-            except LegFailed as failed:
-                log.info(
-                    "an agent was not reached",
-                    reason=failed.reason,
-                    **log_names.of_contact(contact),
-                )
-                if contact.agent is None:
-                    floor.lose(seat, failed.why)
-                    self._put_back(work, BUSY_WAIT_S)
-                    return
-        self._hang_ups.pop(contact.id, None)
-        # Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to ask.
-        await self._services.store.complete_contacts(
-            [contact.id], "skipped", self._services.clock.now(), "agent_not_reached"
-        )
-        self._services.finish(work)
-
-    def _is_hung_up_too_often(self, contact: str) -> bool:
-        """Count that the agent of a single call has hung up before its customer could be called."""
-        count = self._hang_ups.pop(contact, 0) + 1
-        self._hang_ups[contact] = count
-        if len(self._hang_ups) > HANG_UPS_KEPT:
-            del self._hang_ups[next(iter(self._hang_ups))]
-        return count >= HANG_UPS_MAX
-
-    async def _stay(self, line: Call, work: Work, ticket: Ticket) -> bool:
-        """Let the contact be called, and keep the agent's telephone up until that is over. False where the
-        agent hung up before a DID took it: then nobody has the contact in hand but the caller of this."""
-        was_let_go = False
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                await line.wait_ended()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch)
-            await self._let_go(work)
-            was_let_go = True
-            await ticket.closed.wait()
-            nursery.cancel_scope.cancel()
-        return was_let_go
-
-    async def _let_go(self, work: Work) -> None:
-        """Post a contact whose agent is there to a DID, as soon as one has room; put it back where none has
-        for long. Cancelled, it has done neither."""
-        with trio.move_on_after(ROOM_MAX_S):
-            while True:
-                if self._router.take(work) is None:
-                    return
-                await trio.sleep(ROOM_WAIT_S)
-        self._put_back(work, BUSY_WAIT_S)
-
-    def _put_back(self, work: Work, wait_s: float) -> None:
-        due_at = max(work.contact.due_at, self._services.clock.now() + wait_s)
-        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="agents_busy")
-        self._services.put_back(work, waiting)
+            del self._previews[contact]
+            self._errands.put_back(held[0], 0.0)
 
 
 def _find_refusal(floor: Floor, agent: Agent) -> Conflict | None:

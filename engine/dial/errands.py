@@ -1,0 +1,193 @@
+"""Brings the agent of a contact to the telephone, and then lets the contact be called.
+
+So previews go that an agent has accepted, and single calls that name their agent. An agent who has answered
+waits for room for the customer's call for a while, and is not rung without end where there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal
+
+import msgspec
+import structlog
+import trio
+
+from engine.dial import log_names
+from engine.dial.assignment import AttemptServices
+from engine.dial.explaining import Explainer
+from engine.dial.floor import Floor, Ticket
+from engine.dial.leg import LegFailed, LegRequest, open_leg
+from engine.dial.live import LiveCall
+from engine.dial.operation import Operation
+from engine.dial.router import Errand, Router
+from engine.dial.seats import Seat
+from engine.dial.vain_rings import VainRings
+from engine.ports.telephony import Call
+from engine.schedule.feed import Work
+from engine.schedule.outlet import Aside
+
+log = structlog.get_logger(__name__)
+
+BUSY_WAIT_S: Final = 5.0
+"""How long a contact waits whose agent is not free."""
+ROOM_WAIT_S: Final = 0.2
+"""How often a contact whose agent is on the line looks for room at a DID …"""
+ROOM_MAX_S: Final = 30.0
+"""… and how long; then it waits again."""
+
+LetGo = Literal["posted", "hung_up", "no_room"]
+"""What became of a contact whose agent has answered. Unless it was `posted`, whoever asks has it in hand."""
+
+
+class Errands:
+    """Contacts whose agents come before their calls."""
+
+    def __init__(
+        self, services: AttemptServices, operation: Operation, router: Router, explainer: Explainer
+    ) -> None:
+        self._services = services
+        self._operation = operation
+        self._router = router
+        self._explainer = explainer
+        self._vain_rings = VainRings()
+        """Of single calls."""
+
+    def note_called(self, contact: str) -> None:
+        """A contact was called: whoever was rung for it was not rung in vain."""
+        self._vain_rings.forget(contact)
+
+    async def run(self, errand: Errand) -> None:
+        """Call the agent of a contact, and then let the contact be called. It never raises."""
+        work, ticket = errand.work, errand.ticket
+        try:
+            assert ticket.seat is not None, "an errand is for one agent"
+            floor = self._operation.floor_of(work.contact.flow)
+            if floor is None:
+                self._services.finish(work)
+            elif floor.flow.settings.first == "customer" or ticket.seat in floor.lines:
+                if not await self._let_go(work):
+                    self.put_back(work, BUSY_WAIT_S)
+            elif trio.current_time() < self._vain_rings.find(work.contact.id).until:
+                await self._give_up(work)
+            else:
+                await self._call_agent(floor, work, ticket, ticket.seat)
+        except Exception:
+            log.exception(
+                "an agent was not brought to a contact", **log_names.of_contact(work.contact)
+            )
+            self.put_back(work, BUSY_WAIT_S)
+
+    async def _call_agent(self, floor: Floor, work: Work, ticket: Ticket, seat: Seat) -> None:
+        contact = work.contact
+        ticket.attempt = self._services.ids.new("att")
+        request = LegRequest(
+            account=contact.account,
+            flow=contact.flow,
+            list=contact.list,
+            number=seat.agent.number,
+            ring_timeout_s=floor.flow.settings.agent_ring_timeout_s,
+            attempt=ticket.attempt,
+            contact=contact.id,
+            agent=seat.agent.id or None,
+            variables=contact.variables,
+        )
+        with self._services.live.follow(LiveCall(contact.account)):
+            try:
+                async with open_leg(self._services, self._operation.ways_of, request) as line:
+                    floor.lines[seat] = line
+                    try:
+                        how = await self._stay(line, work, ticket)
+                        if how == "no_room":
+                            # As long as the telephone is up, what its call takes is among the reasons.
+                            await self._give_up(work)
+                    finally:
+                        floor.lines.pop(seat, None)
+                        if not ticket.is_closed and seat.state == "taken":
+                            # The agent hung up before there was a customer.
+                            floor.lose(seat, "hung_up")
+                if how == "hung_up":
+                    await self._note_hung_up(work)
+            except LegFailed as failed:
+                log.info(
+                    "an agent was not reached",
+                    reason=failed.reason,
+                    **log_names.of_contact(contact),
+                )
+                if contact.agent is None:
+                    floor.lose(seat, failed.why)
+                    self.put_back(work, BUSY_WAIT_S)
+                else:
+                    await self._end(work, "agent_not_reached")
+
+    async def _stay(self, line: Call, work: Work, ticket: Ticket) -> LetGo:
+        """Let the contact be called, and keep the agent's telephone up until that is over."""
+        how: LetGo = "hung_up"
+        if work.contact.agent is not None:
+            self._vain_rings.count(work.contact.id, trio.current_time())
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await line.wait_ended()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            how = "posted" if await self._let_go(work) else "no_room"
+            if how == "posted":
+                await ticket.closed.wait()
+            nursery.cancel_scope.cancel()
+        return how
+
+    async def _let_go(self, work: Work) -> bool:
+        """Post a contact whose agent is there to a DID, as soon as one has room, or have it wait for what
+        bars it alone. False where nothing came of it for long; cancelled, it has done nothing."""
+        with trio.move_on_after(ROOM_MAX_S):
+            while True:
+                answer = self._router.take(work)
+                if isinstance(answer, Aside):
+                    self._services.set_aside(work, answer.due_at, answer.code)
+                    return True
+                if answer is None:
+                    return True
+                await trio.sleep(ROOM_WAIT_S)
+        return False
+
+    async def _note_hung_up(self, work: Work) -> None:
+        """An agent has answered, and hung up before a DID took their customer."""
+        ring = self._vain_rings.find(work.contact.id)
+        if work.contact.agent is not None and ring.is_last:
+            await self._end(work, "agent_not_reached")
+            return
+        ring.until = -math.inf  # who may have had enough of waiting is called again soon
+        self.put_back(work, BUSY_WAIT_S)
+
+    async def _give_up(self, work: Work) -> None:
+        """An agent has answered, and there was no room for their customer. That of a single call waits longer
+        each time, for whatever it was that barred it; the last time it ends."""
+        contact = work.contact
+        ring = self._vain_rings.find(contact.id)
+        if contact.agent is None:
+            self.put_back(work, BUSY_WAIT_S)
+        elif ring.is_last:
+            await self._end(work, "no_room")
+        else:
+            wait_s = ring.until - trio.current_time()
+            code = self._explainer.find_line(contact)
+            due_at = max(contact.due_at, self._services.clock.now() + wait_s)
+            self._services.set_aside(work, due_at, code)
+
+    async def _end(self, work: Work, reason: str) -> None:
+        """Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to
+        ask."""
+        contact = work.contact
+        self._vain_rings.forget(contact.id)
+        await self._services.store.complete_contacts(
+            [contact.id], "skipped", self._services.clock.now(), reason
+        )
+        self._services.finish(work)
+
+    def put_back(self, work: Work, wait_s: float) -> None:
+        """Have a contact wait for agents, for so long at the least."""
+        due_at = max(work.contact.due_at, self._services.clock.now() + wait_s)
+        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="agents_busy")
+        self._services.put_back(work, waiting)

@@ -1,0 +1,117 @@
+"""Agents who are called for one contact, and how often that may be in vain."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
+from engine.model import RetryRule
+from engine.ports.telephony import CallRequest
+from sim.telephony import CallScript
+from tests.engine.dial.office import AGENT_PREFIX, Office, answering, dialer, is_agent, office
+from tests.engine.made import did
+
+AGENT = f"{AGENT_PREFIX}9999"
+
+
+def ring_times(one: Office) -> list[float]:
+    """When agents were called."""
+    return [call.at for call in one.world.telephony.dialed if is_agent(call.request)]
+
+
+async def test_an_agent_who_waits_in_vain_for_room_is_rung_ever_later_and_then_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    """The agent's own telephone takes the flow's one channel."""
+    async with office(answering(talk_s=1_000.0), dialer(channels=1)) as one:
+        await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(60)
+        [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
+        assert blocker is not None
+        assert blocker.code == "flow_limit"
+        assert blocker.until is not None
+        await one.until(lambda: bool(one.events("contact.completed")), 1_000)
+        await trio.sleep(2_000)
+        [completed] = one.events("contact.completed")
+        assert (completed["data"]["disposition"], completed["data"]["reason"]) == (
+            "skipped",
+            "no_room",
+        )
+        times = ring_times(one)
+        assert len(times) == len(one.world.telephony.dialed) == RINGS_MAX
+        gaps = [after - before for before, after in pairwise(times)]
+        # From the agent's answer on, which takes a second.
+        assert gaps == pytest.approx([1 + wait_s for wait_s in WAITS_S], abs=0.5)
+
+
+async def test_an_agent_whose_customer_a_did_gives_back_is_not_rung_again_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    """The agent's own call takes the one slot that the DID has in a while."""
+    slow = did(cps=0.005, channels=5_000)
+    async with office(answering(talk_s=1_000.0), dialer(), dids=[slow]) as one:
+        await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(WAITS_S[0] - 5)
+        assert len(ring_times(one)) == 1
+        [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
+        assert blocker is not None
+        assert blocker.code == "did_cps"
+
+
+async def test_an_agent_waits_on_the_telephone_for_a_did_that_their_own_call_keeps_busy_for_a_moment(
+    autojump_clock: MockClock,
+) -> None:
+    slow = did(cps=0.1, channels=5_000)
+    async with office(answering(talk_s=20.0), dialer(), dids=[slow]) as one:
+        contact = await one.call("cnt_x", agent=AGENT)
+        with trio.fail_after(100):
+            await one.until_told("contact.completed", 1)
+        numbers = [call.request.number for call in one.world.telephony.dialed]
+        assert numbers == [AGENT, contact.tel[0]]
+        agent_at, customer_at = one.world.dial_times()
+        assert customer_at - agent_at == pytest.approx(10.0, abs=0.5)
+
+
+async def test_an_agent_who_hangs_up_on_a_contact_that_lies_before_a_did_is_rung_no_more_in_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(talk_s=1.0 if is_agent(request) else 60.0)
+
+    full = did(channels=1)  # which the agent's own call takes
+    async with office(choose, dialer(), dids=[full]) as one:
+        await one.call("cnt_x", agent=AGENT)
+        await one.until(lambda: bool(one.events("contact.completed")), 1_000)
+        await trio.sleep(1_000)
+        assert len(ring_times(one)) == RINGS_MAX
+
+
+async def test_a_contact_that_was_called_counts_from_the_beginning(
+    autojump_clock: MockClock,
+) -> None:
+    """The customer is busy three times: the agent is rung for each try, and for none in vain."""
+
+    def choose(request: CallRequest, before: int) -> CallScript:
+        if is_agent(request):
+            return CallScript(talk_s=1_000.0)
+        return CallScript(code=486) if before < 3 else CallScript(talk_s=5.0)
+
+    retry = {"busy": RetryRule(tries=4, wait_s=5)}
+    async with office(choose, dialer(retry=retry, attempts_max=5)) as one:
+        await one.call("cnt_x", agent=AGENT)
+        with trio.fail_after(100):
+            await one.until_told("contact.completed", 1)
+        assert one.events("contact.completed")[0]["data"]["disposition"] == "answered"
+        assert len(ring_times(one)) == 4
+
+
+def test_of_many_contacts_the_one_that_was_counted_first_is_forgotten() -> None:
+    rings = VainRings()
+    for place in range(KEPT + 1):
+        rings.count(f"cnt_{place}", 0.0)
+    assert rings.find("cnt_0").count == 0
+    assert rings.find("cnt_1").count == rings.find(f"cnt_{KEPT}").count == 1
