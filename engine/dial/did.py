@@ -28,7 +28,7 @@ from engine.dial.blockers import (
     opening_of,
 )
 from engine.dial.clearance import clear
-from engine.dial.elsewhere import NOWHERE, PATIENCE_S, OtherDids, Place, look_elsewhere
+from engine.dial.elsewhere import NOWHERE, PATIENCE_S, OtherDids, Place, is_kept, look_elsewhere
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.limits import Block, Limits, limits_of_did
 from engine.dial.line import Patience
@@ -83,6 +83,8 @@ class DidActor:
         self._resting = False
         self._is_stuck = False
         """Whether it rests as calls which do not end keep it or its trunks full."""
+        self._on_flow_free: Callable[[str], None] = lambda flow: None
+        """As of `run`."""
         self.rest: Block | None = None
         """That it is not called from for a while, by itself or as somebody said so."""
 
@@ -173,6 +175,7 @@ class DidActor:
             await run_attempt(services, assignment)
             on_flow_free(assignment.flow.id)
 
+        self._on_flow_free = on_flow_free
         while await self._mail.wait():
             await self._await_own_limits()
             work, assignment = await self._await_turn(*self._mail.take(), services)
@@ -188,9 +191,9 @@ class DidActor:
             else:
                 on_flow_free(work.feed.flow)
             if self._resting:
-                for flow in self._return_mail(services):
-                    on_flow_free(flow)
-                await self._rest()
+                self._return_mail(services)
+                if not len(self._mail):
+                    await self._rest()
             on_room(self)
 
     async def _await_own_limits(self) -> None:
@@ -236,17 +239,17 @@ class DidActor:
         self._mail.on_urgent = None
         return not patience.is_over
 
-    def _return_mail(self, services: AttemptServices) -> set[str]:
-        """Give what lies in the mailbox back to the scheduler; the flows that it is of."""
+    def _return_mail(self, services: AttemptServices) -> None:
+        """Give what lies in the mailbox back to the scheduler, but for contacts for whom an agent is kept."""
         flows = set()
-        while len(self._mail):
-            work, _ = self._mail.take()
+        for work in self._mail.take_all(but=is_kept):
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
                 desk.posted -= 1
             services.put_back(work, work.contact)
             flows.add(work.feed.flow)
-        return flows
+        for flow in flows:
+            self._on_flow_free(flow)
 
     async def _rest(self) -> None:
         """Let the wait pass that no contact waits through in the mailbox."""
@@ -310,8 +313,8 @@ class DidActor:
                 self._put_back(work, block, services, now)
                 return work, None
             patience_s = _patience_of(work)
-            # Nobody else is taken in for as long.
-            self._resting = _is_long(block, now)
+            if _is_long(block, now):
+                self._resting = True  # nobody else is taken in for as long
             if _is_long(block, now, patience_s):
                 services.put_back(work, work.contact)
                 return work, None
@@ -356,6 +359,9 @@ class DidActor:
             found.free.post(work, desk)
         elif found is not NOWHERE:
             self._resting = self._is_stuck = True
+            if is_kept(work):
+                self._return_mail(services)
+                return False
             work.has_waited = True
             services.put_back(work, work.contact)
         return found is not NOWHERE
@@ -449,7 +455,7 @@ def _void_of(work: Work) -> Block | None:
 
 def _patience_of(work: Work) -> float:
     """How long a contact waits for the DID that it lies before."""
-    return HELD_PATIENCE_S if work.claim is not None and work.claim.is_held else PATIENCE_S
+    return HELD_PATIENCE_S if is_kept(work) else PATIENCE_S
 
 
 def _is_long(block: Block, now: float, patience_s: float = PATIENCE_S) -> bool:

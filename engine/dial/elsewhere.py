@@ -3,8 +3,9 @@
 Those calls may last for hours, as those of agents at work do, or those of a trunk that was slowed down to a
 few. So whoever waits for them looks now and then at the other DIDs of the flow: it goes to one that has room
 for it and lets calls go. Where all others are busy, and here nobody has gone for long, all that lie here go
-back to the scheduler, which offers them in their turn to whichever DID has room. A contact that knows this
-DID waits for it first, for as long as its flow promises.
+back to the scheduler, which offers them in their turn to whichever DID has room, but for those for whom an
+agent is kept, and may be on the telephone. A contact that knows this DID waits for it first, for as long as
+its flow promises.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Place(Struct, frozen=True):
 
 
 def look_elsewhere(place: Place, others: OtherDids, now: float) -> Elsewhere:
-    """Where a contact goes at this moment (`trio.current_time()`); `NOWHERE` where it goes on waiting."""
+    """Where a contact goes at this moment (`trio.current_time()`), or else those who lie behind it, where an
+    agent is kept for it; `NOWHERE` where all go on waiting."""
     waited_s = now - place.work.waits_since
     if waited_s < (STICKY_WAIT_S if _is_known(place) else PATIENCE_S):
         return NOWHERE
@@ -76,7 +78,16 @@ def look_elsewhere(place: Place, others: OtherDids, now: float) -> Elsewhere:
     if found.free is not None:
         return found
     is_stuck = waited_s >= STUCK_S and now - place.line.taken_at >= STUCK_S
-    return found if is_stuck and found.works and not _is_anybody_kept(place) else NOWHERE
+    may_leave = [place.work]
+    if is_kept(place.work):
+        may_leave = [one for one in place.behind if not is_kept(one)]
+    works = is_stuck and any(others.look(one, place.rank, now).works for one in may_leave)
+    return Elsewhere(None) if works else NOWHERE
+
+
+def is_kept(work: Work) -> bool:
+    """Whether an agent is kept for a contact: given back, it loses them."""
+    return work.claim is not None and work.claim.is_held
 
 
 def _is_known(place: Place) -> bool:
@@ -85,10 +96,3 @@ def _is_known(place: Place) -> bool:
     if flow.settings.caller_numbers != "sticky" or flow.kind == "dialer" or work.has_waited:
         return False
     return work.callers is not None and place.caller in work.callers.get(work.contact.number, ())
-
-
-def _is_anybody_kept(place: Place) -> bool:
-    """Whether an agent is kept for one of those who lie there, and may be on the telephone: whoever is given
-    back loses them."""
-    claims = (one.claim for one in (place.work, *place.behind))
-    return any(claim is not None and claim.is_held for claim in claims)

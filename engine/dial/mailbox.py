@@ -77,6 +77,15 @@ class Mailbox:
         rank = self._in_hand = self._ranks.choose(self._waiting())
         return self._queues[rank].popleft(), rank
 
+    def take_all(self, but: Callable[[Work], bool]) -> list[Work]:
+        """Take out all that lie here but for some, the first ranks first; that is nobody's turn."""
+        taken = [work for work in self if not but(work)]
+        for queue in self._queues:
+            kept = [work for work in queue if but(work)]
+            queue.clear()
+            queue.extend(kept)
+        return taken
+
     def exchange(self, work: Work, rank: int) -> tuple[Work, int]:
         """Give one that is not urgent back to its place, for one that is; itself where there is none, or
         where so many urgent ones went before that it has its turn."""

@@ -10,9 +10,10 @@ from trio.testing import MockClock
 from engine.dial.choice import DidChoice
 from engine.dial.elsewhere import PATIENCE_S, STUCK_S
 from engine.dial.trunk import TrunkSettings
-from engine.model import Contact
+from engine.model import Contact, Priority
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
+from tests.engine.dial.office import dialer
 from tests.engine.made import EPOCH, did, flow
 from tests.engine.world import people, running
 
@@ -24,6 +25,11 @@ LONG_S = 2_000.0
 def first_is_long(request: CallRequest, _before: int) -> CallScript:
     """Whoever is called by the first DID talks on and on, by the other one shortly."""
     return CallScript(talk_s=LONG_S if request.caller == FULL else 1.0)
+
+
+def due_in(one: Contact, wait_s: float) -> Contact:
+    """The contact with a start time so long after the beginning."""
+    return msgspec.structs.replace(one, starttime=EPOCH + wait_s, due_at=EPOCH + wait_s)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +53,6 @@ async def test_whoever_lies_before_a_full_did_goes_by_one_that_is_free(
 async def test_whoever_lies_before_a_stuck_did_is_called_in_turn_though_the_others_are_never_idle(
     autojump_clock: MockClock,
 ) -> None:
-    def due_in(one: Contact, wait_s: float) -> Contact:
-        later = {"starttime": EPOCH + wait_s, "due_at": EPOCH + wait_s}
-        return msgspec.structs.replace(one, **later)
-
     dids = [did(number=FULL, channels=1), did(number=OTHER, cps=1)]
     stream = [due_in(one, max(0.0, n - 8.0)) for n, one in enumerate(people(308))]
     async with running(first_is_long, flows=[FLOW], dids=dids) as world:
@@ -61,6 +63,48 @@ async def test_whoever_lies_before_a_stuck_did_is_called_in_turn_though_the_othe
         times = [one.at for one in world.telephony.dialed if one.request.number in first]
         assert len(times) == 8
         assert STUCK_S < max(times) < STUCK_S + 30
+
+
+@pytest.mark.parametrize("priority", ["high", "low"])
+async def test_an_agent_who_is_kept_for_one_contact_before_a_stuck_did_holds_up_no_other(
+    autojump_clock: MockClock, priority: Priority
+) -> None:
+    """The contact lies there before the others or behind them, and is called when there is room."""
+    kept = msgspec.structs.replace(
+        dialer(first="customer", priority=priority),
+        id="flw_kept",
+        calls_list="lst_kept",
+        dids=(FULL,),
+    )
+    talk_s = 220.0
+    dids = [did(number=FULL, channels=2), did(number=OTHER, cps=1)]
+    stream = [due_in(one, max(0.0, n - 8.0)) for n, one in enumerate(people(228))]
+
+    def talk(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(talk_s=talk_s if request.caller == FULL else 1.0)
+
+    async with running(talk, flows=[FLOW, kept], dids=dids) as world:
+        world.telephony.set_duration("prm_hello", talk_s)
+        await world.add_list(stream[:8])
+        await trio.sleep(0.5)
+        call = people(1, flow="flw_kept", list="lst_kept")[0]
+        call = msgspec.structs.replace(
+            call, id="cnt_kept", tel=("+12125559999",), agent="+16285559999"
+        )
+        await world.store.accept_call(call)
+        world.engine._scheduler.open_list(call.account, call.flow, call.list, call.due_at)
+        await trio.sleep(0.5)
+        following = [msgspec.structs.replace(one, list="lst_2") for one in stream[8:]]
+        await world.add_list(following, "lst_2")
+        await trio.sleep(talk_s - 20)
+        first = {one.tel[0]: one.id for one in stream[:8]}
+        times = [one.at for one in world.telephony.dialed if one.request.number in first]
+        assert len(times) == 8
+        assert max(times) < STUCK_S + 30
+        await trio.sleep(40)
+        [kept_call] = [one for one in world.telephony.dialed if one.request.number == call.tel[0]]
+        assert kept_call.request.caller == FULL
+        assert talk_s <= kept_call.at < talk_s + 10
 
 
 async def test_those_who_wait_before_many_full_dids_look_at_the_others_once_a_second_together(
