@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from adapters.media.control import LATENESS_MS_MAX, PlaneStatistics
 from adapters.media.keeper import PlaneKeeper
+from adapters.media.plane_process import OPEN_WAIT_S
 from adapters.media.stream import PlaneStream
 from adapters.media.types import PlaneUnavailable
 
@@ -92,16 +93,19 @@ class RtpMediaPlane:
         return add_up([await process.ask_statistics() for process in processes if process])
 
     async def open_stream(self) -> PlaneStream:
-        """Reserve a port, without a round trip where a stream is ready. Raises `PlaneUnavailable`."""
+        """Reserve a port, without a round trip where a stream is ready, and within `OPEN_WAIT_S` on whichever
+        process. Raises `PlaneUnavailable`."""
         # Not a full checkpoint: a burst of calls ends by itself where the ready streams do.
         await trio.lowlevel.checkpoint_if_cancelled()
         refusal = PlaneUnavailable("the media plane is starting")
         left = [process for keeper in self._keepers if (process := keeper.ready)]
+        give_up_at = trio.current_time() + OPEN_WAIT_S
         while left:
             # All of them take from the same ports: one may have none where another keeps many ready.
             process = min(left, key=lambda one: (not one.has_ready, one.streams))
             try:
-                return await process.take_stream()
+                # What time there is they share: one that stands still leaves some to the others.
+                return await process.take_stream((give_up_at - trio.current_time()) / len(left))
             except PlaneUnavailable as error:
                 refusal = error
                 left.remove(process)

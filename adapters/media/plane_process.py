@@ -137,12 +137,12 @@ class PlaneProcess:
             ours.close()
             await self._end_process()
 
-    async def take_stream(self) -> PlaneStream:
-        """A stream, at once where one is ready. Raises `PlaneUnavailable`."""
+    async def take_stream(self, patience_s: float = OPEN_WAIT_S) -> PlaneStream:
+        """A stream, at once where one is ready, or within this time. Raises `PlaneUnavailable`."""
         if self._ready and not self._turn.locked():
             number, port = self._ready.popleft()
         else:
-            number, port = await self._wait_for_ready()
+            number, port = await self._wait_for_ready(patience_s)
         stream = PlaneStream(self._post, number, port, home=self)
         self._streams[number] = stream
         if len(self._ready) + self._asked < READY_STREAMS_MIN:
@@ -156,10 +156,10 @@ class PlaneProcess:
         await reported.wait()
         return self.statistics
 
-    async def _wait_for_ready(self) -> tuple[int, int]:
+    async def _wait_for_ready(self, patience_s: float) -> tuple[int, int]:
         """The number and the port of a stream, in the order in which they were asked for."""
         self._ask_for_streams()
-        with trio.move_on_after(OPEN_WAIT_S):
+        with trio.move_on_after(patience_s):
             async with self._turn:
                 while not self._ready:
                     if self._is_over:

@@ -18,8 +18,6 @@ from msgspec import Struct
 SAMPLE_RATE_HZ: Final = 8_000
 SAMPLE_BYTES: Final = 2
 HEADER_BYTES: Final = 44
-DATA_BYTES_MAX: Final = 0xFFFF_FFFF - HEADER_BYTES
-"""What a WAV file's header can tell of: 74 hours."""
 
 _RECORDING_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Neither a dot nor a slash: an id can never name a file elsewhere."""

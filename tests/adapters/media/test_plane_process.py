@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from adapters.media import control
-from adapters.media.plane_process import PlaneProcess
+from adapters.media.client import RtpMediaPlane
+from adapters.media.keeper import PlaneKeeper
+from adapters.media.plane_process import OPEN_WAIT_S, PlaneProcess
+from adapters.media.types import PlaneUnavailable
+
+HOST = "127.0.0.1"
+
+
+def make_plane(count: int) -> tuple[RtpMediaPlane, list[PlaneProcess]]:
+    """A plane of so many processes, which say nothing unless the test does."""
+    processes = []
+    keepers = []
+    for _ in range(count):
+        process = PlaneProcess(lambda: None, HOST)
+        process.is_ready = True
+        keeper = PlaneKeeper([], {}, HOST)
+        keeper.process = process
+        processes.append(process)
+        keepers.append(keeper)
+    return RtpMediaPlane(HOST, keepers), processes
 
 
 async def test_streams_go_to_calls_in_the_order_in_which_these_asked() -> None:
     """In a burst of calls one that lost every race for a stream would have failed after a second."""
-    process = PlaneProcess(lambda: None, "127.0.0.1")
+    process = PlaneProcess(lambda: None, HOST)
     got: list[tuple[int, int]] = []
 
     async def take(call: int) -> None:
@@ -27,3 +48,28 @@ async def test_streams_go_to_calls_in_the_order_in_which_these_asked() -> None:
                 process._take(control.Opened(one, 4_000 + 2 * one))
             await trio.testing.wait_all_tasks_blocked()
     assert got == [(number, number) for number in range(20)]
+
+
+async def test_a_call_waits_no_longer_for_several_planes_that_stand_still_than_for_one(
+    autojump_clock: MockClock,
+) -> None:
+    plane, _ = make_plane(4)
+    with pytest.raises(PlaneUnavailable, match="does not keep up"):
+        await plane.open_stream()
+    assert trio.current_time() == pytest.approx(OPEN_WAIT_S)
+
+
+async def test_a_plane_that_stands_still_leaves_time_for_another_to_open_a_stream(
+    autojump_clock: MockClock,
+) -> None:
+    plane, [still, other] = make_plane(2)
+    other._streams[99] = None  # type: ignore[assignment]  # it is asked last
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def answer() -> None:
+            await trio.sleep(0.9 * OPEN_WAIT_S)
+            other._take(control.Opened(1, 4_000))
+
+        assert (await plane.open_stream()).port == 4_000
+    assert (still.streams, other.streams) == (0, 2)
