@@ -119,7 +119,7 @@ async def answer_request(
             caller=caller,
             path=path,
             parameters=parameters,
-            accepted=asked.accept_mimetypes,
+            accepted=_accepted_by(asked),
             if_none_match=asked.headers.get("If-None-Match"),
             last_event_id=asked.headers.get("Last-Event-ID"),
             turn=asked.body.turn,
@@ -163,7 +163,7 @@ async def _answer_stream(
     that shows when all of it has come."""
     assert isinstance(asked.body, GatedBody)
     asked.body.open_stream(STREAM_BYTES_MAX)
-    exchange = Exchange(front, caller, path, parameters, asked.accept_mimetypes)
+    exchange = Exchange(front, caller, path, parameters, _accepted_by(asked))
     key = _read_key(route, asked)
     once = None
     if key is not None:
@@ -268,6 +268,11 @@ def _fingerprint(asked: Asked, exchange: Exchange) -> bytes:
     else:
         digest.update(exchange.file.name.encode() + b"\0" + exchange.file.data)
     return digest.digest()
+
+
+def _accepted_by(asked: Asked) -> MIMEAccept:
+    """What the caller wants to have, without parameters such as `charset`: nothing comes in several ways."""
+    return MIMEAccept([(one.partition(";")[0].strip(), q) for one, q in asked.accept_mimetypes])
 
 
 def _choose_media_type(asked: Asked, body: Body) -> str:

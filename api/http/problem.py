@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from engine.form import Invalid, escape
-from engine.intake.bodies import VARIABLE_PREFIX
+from engine.intake.bodies import VARIABLE_PREFIX, WHOLE_BODY
 from engine.intake.refused import Refused
 from engine.model import RowError
 from engine.ports.prompts import PromptRefused
@@ -236,12 +236,15 @@ def fault_of(error: Any) -> Fault:
 def point_at_call(error: Refused) -> Problem:
     """The problem for a single call that was refused: its body is one object, so that a mistake has a pointer
     and no row."""
-    faults = [Fault(each.code, each.detail, _pointer_to(each.column)) for each in error.errors]
+    faults = [Fault(each.code, each.detail, _pointer_to(each)) for each in error.errors]
     return Problem(error.code, error.detail, faults)
 
 
-def _pointer_to(column: str | None) -> str:
-    """A column of a call (`to`, `to[1]`, `variables.NAME`) as a JSON pointer; the whole body's is empty."""
+def _pointer_to(error: RowError) -> str:
+    """The column of a call (`to`, `to[1]`, `variables.NAME`) as a JSON pointer; the whole body's is empty."""
+    column = error.column
+    if column is not None and (error.row, error.code) == (WHOLE_BODY, "unknown_column"):
+        return f"/{escape(column)}"  # a caller may have named a field as if it were a place
     if not column:
         return ""
     if column.startswith(VARIABLE_PREFIX):

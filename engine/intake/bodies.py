@@ -19,6 +19,9 @@ BODY_BYTES_MAX: Final = 20_000_000
 """A JSON or NDJSON body, about 100,000 contacts with some variables each."""
 VARIABLE_PREFIX: Final = "variables."
 """What errors write before the name of a variable."""
+WHOLE_BODY: Final = 0
+"""The row of a mistake in a body that cannot be read at all. An unknown column is then a field of the body,
+whatever it is called."""
 
 T = TypeVar("T")
 Tel = str | int
@@ -253,7 +256,7 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        problem = _explain(0, str(error))
+        problem = _explain(WHOLE_BODY, str(error))
         detail = problem.detail if problem.column is None else f"{problem.column}: {problem.detail}"
         raise Refused("invalid_body", detail, [problem]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

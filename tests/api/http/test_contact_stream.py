@@ -122,6 +122,9 @@ async def test_a_stream_is_acknowledged_piece_by_piece(world: World, call: Call)
         ("application/json, application/x-ndjson", False),
         ("application/x-ndjson, */*", True),
         ("application/x-ndjson, application/json;q=0.5", True),
+        ("application/x-ndjson;charset=utf-8", True),
+        ("application/json;q=0.5, application/x-ndjson; charset=UTF-8; q=0.9", True),
+        ("application/json;charset=utf-8, application/x-ndjson;q=0.9", False),
     ],
 )
 async def test_only_who_asks_for_pieces_gets_more_than_one_document(
