@@ -217,6 +217,11 @@ class CallwheelClient:
         path = f"/v1/lists/{quote(call_list, safe='')}/forecast"
         return await self._send("POST", path, stated, Forecast)
 
+    async def get_forecast(self, /, call_list: str, **stated: float) -> bytes:
+        """As `forecast_list`: the JSON, as it came."""
+        path = f"/v1/lists/{quote(call_list, safe='')}/forecast"
+        return (await self._tell("POST", path, stated)).body
+
     async def get_results(self, call_list: str) -> bytes:
         """results.csv of a list, as it came."""
         answer = await self._request("GET", f"/v1/lists/{quote(call_list, safe='')}/results.csv")

@@ -64,6 +64,7 @@ class SyncCallwheelClient:
     change_list = _run(CallwheelClient.change_list)
     get_list = _run(CallwheelClient.get_list)
     forecast_list = _run(CallwheelClient.forecast_list)
+    get_forecast = _run(CallwheelClient.get_forecast)
     get_results = _run(CallwheelClient.get_results)
     list_contacts = _run(CallwheelClient.list_contacts)
     list_attempts = _run(CallwheelClient.list_attempts)

@@ -33,13 +33,19 @@ def add_arguments(parser: ArgumentParser) -> None:
             metavar="N",
             help=f"{meaning}; otherwise as the flow's calls were",
         )
+    parser.add_argument("--json", action="store_true", help="print it as the API tells it, as JSON")
     add_connection_arguments(parser)
 
 
 def print_forecast(args: Namespace) -> int:
     """Say when the list will end, and what holds it back."""
     stated = {name: value for name in STATED if (value := getattr(args, name)) is not None}
-    told = trio.run(partial(make_client(args).forecast_list, args.list, **stated))
+    client = make_client(args)
+    if args.json:
+        answer = trio.run(partial(client.get_forecast, args.list, **stated))
+        print(printable(answer.decode().strip()))
+        return 0
+    told = trio.run(partial(client.forecast_list, args.list, **stated))
     print(printable(say_forecast(told)))
     return 0
 

@@ -37,6 +37,17 @@ def test_forecast_says_when_a_list_ends_and_what_holds_it_back(
     )
 
 
+def test_forecast_prints_all_that_the_api_tells_as_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = {**FORECAST, "held_s": {"did_cps": 12.5}, "runs": 40}
+    with serve({"/v1/lists/lst_1/forecast": (200, told)}) as (url, seen):
+        options = ["--json", "--talk-s", "9", "--url", url, "--key", "k"]
+        assert run(["forecast", "lst_1", *options]) == 0
+    assert [json.loads(body) for body in seen.bodies] == [{"talk_s": 9.0}]
+    assert json.loads(capsys.readouterr().out) == told
+
+
 def test_forecast_of_a_list_that_cannot_end_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     endless = {"ends_at": None, "bottleneck": "no_trunk", "assumes": "One call each."}
     with serve({"/v1/lists/lst_1/forecast": (200, endless)}) as (url, _):
