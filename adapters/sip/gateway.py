@@ -60,6 +60,8 @@ class GatewayServices(Struct, frozen=True):
     """Told that `hosts` has changed."""
     cause_of_silence: Callable[[Hop, float], Cause]
     """Why nothing at all came from a hop since a moment."""
+    may_register: trio.Event
+    """Set once trunks may be registered with, as from then on they may send calls."""
 
 
 class Gateway:
@@ -158,6 +160,8 @@ class Gateway:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_located)
             nursery.start_soon(self._keep_well)
+            await self._services.may_register.wait()
+            self._nudge()
 
     async def wait_located(self) -> None:
         """Return when the servers have been looked for once."""
@@ -229,15 +233,15 @@ class Gateway:
 
     def _next_wake(self, now: float) -> float:
         wake = self._prober.next_wake
-        if self._registration is not None:
+        if self._registration is not None and self._services.may_register.is_set():
             wake = min(wake, self._registration.next_wake)
         if self._told[0] == "all servers down":
             wake = min(wake, self._table.until(now))
         return wake
 
     def _send_errands(self, now: float) -> None:
-        registration = self._registration
-        if registration is not None and registration.next_wake <= now:
+        registration, may_register = self._registration, self._services.may_register.is_set()
+        if registration is not None and may_register and registration.next_wake <= now:
             errand = registration.wake(now, self._server_to_ask(now))
             if errand is not None:
                 self._send_register(errand, now)

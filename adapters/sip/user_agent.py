@@ -85,6 +85,7 @@ class UserAgent:
         clock: WallClock | None,
         traces: Traces | None,
         make_secret: Callable[[int], bytes],
+        may_register: trio.Event,
     ) -> None:
         self._settings = settings
         self._media = media
@@ -120,6 +121,7 @@ class UserAgent:
             tell=self._tell_condition,
             hosts_changed=self._collect_hosts,
             cause_of_silence=self.pump.cause_of_silence,
+            may_register=may_register,
         )
         self.gateways = {trunk.name: Gateway(trunk, self._services) for trunk in settings.trunks}
 
@@ -340,24 +342,36 @@ async def open_user_agent(
     clock: WallClock | None = None,
     traces: Traces | None = None,
     make_secret: Callable[[int], bytes] = secrets.token_bytes,
+    may_register: trio.Event | None = None,
 ) -> AsyncIterator[UserAgent]:
     """A user agent on sockets of its own. Leaving the block ends what calls there are.
 
     It is there when the trunks' servers have been looked for once, or after `FIRST_LOOK_S_MAX`. `clock`
-    is needed by trunks that sign; `make_secret` makes the keys of SRTP. Raises `OSError` when a socket
-    cannot be bound or a certificate cannot be used, `CannotSign` for a trunk's key, and `UnsafeHeader`
-    for a trunk's identity.
+    is needed by trunks that sign; `make_secret` makes the keys of SRTP. No trunk is registered with
+    before `may_register` is set, if it is given. Raises `OSError` when a socket cannot be bound or a
+    certificate cannot be used, `CannotSign` for a trunk's key, and `UnsafeHeader` for a trunk's identity.
     """
     check_identities(settings.trunks)
     signers = open_signers(settings.trunks, clock)
     fault: OSError | None = None
+    if may_register is None:
+        may_register = trio.Event()
+        may_register.set()
     async with trio.open_nursery() as outer:
         nursery = await outer.start(_hold_nursery)
         # When everything around is cancelled, what ends calls and registrations is still to be sent.
         nursery.cancel_scope.shield = True
         try:
             agent = UserAgent(
-                settings, media, randomness, nursery, signers, clock, traces, make_secret
+                settings,
+                media,
+                randomness,
+                nursery,
+                signers,
+                clock,
+                traces,
+                make_secret,
+                may_register,
             )
         except OSError as error:
             # Out of a nursery it would come as a group of one.

@@ -108,6 +108,7 @@ async def _serve(
         await nursery.start(keep_running, "http", serve)
         sip_host, sip_port = parts.agent.address
         marks = await trio.to_thread.run_sync(read_marks, config)
+        parts.may_register.set()
         reload = partial(_reload, parts, certificate, config, marks)
         task_status.started(Started(url, f"{in_url(sip_host)}:{sip_port}", made_key, reload))
         await stopping.wait()

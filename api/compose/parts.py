@@ -95,6 +95,8 @@ class Parts(Struct, frozen=True):
     traces: TraceArchive
     recordings: RecordingArchive
     agent: UserAgent
+    may_register: trio.Event
+    """Set once calls can be carried: trunks that are registered with may send some."""
     watch: StoreWatch
 
 
@@ -121,7 +123,8 @@ async def open_parts(config: Config, hub: FeedHub) -> AsyncIterator[Parts]:
                 data / TRACES, config.sip.trace_keep_s, config.sip.trace_bytes_max, clock
             )
         )
-        agent = await _open_agent(config, plane, chance, clock, traces, stack)
+        may_register = trio.Event()
+        agent = await _open_agent(config, plane, chance, clock, traces, may_register, stack)
         engine = Engine(
             engine_settings(config),
             store=store,
@@ -165,6 +168,7 @@ async def open_parts(config: Config, hub: FeedHub) -> AsyncIterator[Parts]:
             traces,
             RecordingArchive(data / RECORDINGS),
             agent,
+            may_register,
             StoreWatch(store.statistics, store.prove_writable),
         )
 
@@ -190,6 +194,7 @@ async def _open_agent(
     chance: secrets.SystemRandom,
     clock: WallClock,
     traces: TraceArchive,
+    may_register: trio.Event,
     stack: AsyncExitStack,
 ) -> UserAgent:
     """Who makes calls, for as long as the stack. Raises `CannotStart`."""
@@ -202,6 +207,7 @@ async def _open_agent(
                 clock=clock,
                 traces=traces,
                 make_secret=secrets.token_bytes,
+                may_register=may_register,
             )
         )
     except (CannotSign, UnsafeHeader) as error:

@@ -73,6 +73,8 @@ class Office:
         self.hosts: list[frozenset[str]] = []
         """Each set of hosts that was told."""
         self.gateway: Gateway | None = None
+        self.may_register = trio.Event()
+        self.may_register.set()
 
     @property
     def now(self) -> float:
@@ -94,6 +96,7 @@ class Office:
             tell=self._tell,
             hosts_changed=self._note_hosts,
             cause_of_silence=lambda hop, _: self.causes.get(hop, Cause("timed_out")),
+            may_register=self.may_register,
         )
 
     async def locate(self, *_: object) -> Located:
@@ -154,12 +157,15 @@ async def open_gateway(
     trunk: Trunk | None = None,
     replies: dict[Hop, Reply] | None = None,
     unreachable: tuple[str, ...] = (),
+    may_register: trio.Event | None = None,
 ) -> AsyncIterator[tuple[Gateway, Office]]:
     """A gateway that runs, and has looked for its servers once."""
     async with trio.open_nursery() as nursery:
         office = Office(nursery, looks)
         office.replies.update(replies or {})
         office.unreachable.update(unreachable)
+        if may_register is not None:
+            office.may_register = may_register
         monkeypatch.setattr("adapters.sip.gateway.locate", office.locate)
         gateway = Gateway(trunk or Trunk("main", NAME), office.services())
         office.gateway = gateway

@@ -484,6 +484,36 @@ async def test_a_server_whose_registrar_asks_for_rest_gets_no_call_meanwhile(
         assert hop_of_next_call(gateway) == SECOND
 
 
+async def test_a_trunk_is_registered_with_once_it_may_be(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    may_register = trio.Event()
+    async with open_gateway(
+        monkeypatch,
+        located(FIRST),
+        trunk=REGISTERED,
+        replies={FIRST: GRANTED},
+        may_register=may_register,
+    ) as (gateway, office):
+        await trio.sleep(10.0)
+        assert office.asked == []
+        may_register.set()
+        await trio.sleep(1.0)
+        assert [(round(at), hop) for at, hop in office.asked] == [(10, FIRST)]
+        assert hop_of_next_call(gateway) == FIRST
+
+
+async def test_leaving_before_a_trunk_may_be_registered_with_sends_it_nothing(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with open_gateway(
+        monkeypatch, located(FIRST), trunk=REGISTERED, may_register=trio.Event()
+    ) as (gateway, office):
+        await gateway.leave()
+        await trio.sleep(10.0)
+        assert office.asked == []
+
+
 async def test_leaving_unregisters(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
