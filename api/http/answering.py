@@ -132,8 +132,7 @@ async def answer_request(
             await _wait_turn(front, caller, is_stream, stack)
         if is_stream:
             return await _answer_stream(front, route, caller, path, parameters, asked, stack)
-        asked.body.open(route.body.bytes_max)
-        body = await asked.body.read(BODY_TIMEOUT_S)
+        body = await _read_body(asked, route.body)
         file = None
         if route.body.is_form:
             file = read_uploaded_file(body, asked.headers["Content-Type"])
@@ -148,6 +147,17 @@ async def answer_request(
         )
         _note_body(exchange)
         return await _answer_once(route, asked, exchange)
+
+
+async def _read_body(asked: Asked, body: Body) -> bytes:
+    """All of it. Raises the problem `body_timeout`, and where there is too much of it the body's own."""
+    try:
+        asked.body.open(body.bytes_max)
+        return await asked.body.read(BODY_TIMEOUT_S)
+    except Problem as problem:
+        if problem.code != "body_too_large":
+            raise
+        raise Problem(body.too_large, problem.detail) from None
 
 
 async def _answer_stream(

@@ -233,15 +233,15 @@ def fault_of(error: Any) -> Fault:
     return Fault(error.code, error.detail, pointer=error.pointer)
 
 
-def point_at_call(error: Refused) -> Problem:
-    """The problem for a single call that was refused: its body is one object, so that a mistake has a pointer
-    and no row."""
+def point_at_body(error: Refused) -> Problem:
+    """The problem for a single call that was refused, or a body of contacts as a whole: it is one object, so
+    that a mistake has a pointer and no row."""
     faults = [Fault(each.code, each.detail, _pointer_to(each)) for each in error.errors]
     return Problem(error.code, error.detail, faults)
 
 
 def _pointer_to(error: RowError) -> str:
-    """The column of a call (`to`, `to[1]`, `variables.NAME`) as a JSON pointer; the whole body's is empty."""
+    """The column of a body (`to`, `to[1]`, `variables.NAME`) as a JSON pointer; the whole body's is empty."""
     column = error.column
     if column is not None and (error.row, error.code) == (WHOLE_BODY, "unknown_column"):
         return f"/{escape(column)}"  # a caller may have named a field as if it were a place

@@ -54,6 +54,8 @@ class Body(Struct, frozen=True):
     bytes_max: int
     streamed: tuple[str, ...] = ()
     """Those of the media types whose bodies the handler reads as they come."""
+    too_large: str = "body_too_large"
+    """The code of a problem with more than `bytes_max`."""
 
     @property
     def is_form(self) -> bool:
@@ -74,7 +76,7 @@ JSON: Final = Body(("application/json",), JSON_BYTES_MAX)
 CONTACTS: Final = Body(
     (JSON_TYPE, *contact_stream.MEDIA_TYPES), CONTACTS_BYTES_MAX, contact_stream.MEDIA_TYPES
 )
-UPLOAD: Final = Body(("multipart/form-data",), UPLOAD_BYTES_MAX)
+UPLOAD: Final = Body(("multipart/form-data",), UPLOAD_BYTES_MAX, too_large="file_too_large")
 RECORDING: Final = Body(("multipart/form-data",), RECORDING_BYTES_MAX)
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.dial.lifecycle import FINAL_STATUS
 from engine.disposition import Outcome
-from engine.events import Event, EventType
+from engine.events import Event, EventType, rfc3339
 from engine.model import Attempt, Contact, Flow, Media
 from engine.ports.dial_store import DialStore
 from engine.ports.telephony import MediaStatistics
@@ -51,7 +51,7 @@ def following_event(contact: Contact, at: float, reason: str | None = None) -> E
     data: dict[str, Any]
     if contact.state == "open":
         event_type: EventType = "contact.waiting"
-        data = {"blocker": contact.wait_code, "until": contact.due_at}
+        data = {"blocker": contact.wait_code, "until": rfc3339(contact.due_at)}
         if contact.detour is not None:
             data["redirected_to"] = contact.detour
     else:

@@ -331,7 +331,8 @@ def _validate_json(job: Submitted) -> Iterator[Piece | Verdict]:
         starttime = read_starttime(request.starttime, ZoneInfo(job.rules.timezone))
         if starttime is None:
             detail = "`starttime` is not a time as ISO 8601 writes it."
-            raise Refused("invalid_starttime", detail)
+            mistake = RowError(0, "starttime", "invalid_starttime", detail)
+            raise Refused("invalid_starttime", detail, [mistake])
     contacts = enumerate(request.contacts, start=1)
     return _validate_contacts(job, request.name or job.name, starttime, contacts)
 

@@ -234,7 +234,7 @@ class _Delivery:
         if mail.sender not in {one.lower() for one in self._flow.settings.email_senders}:
             # Anybody can write any sender: an answer would go to who never wrote.
             detail = "The flow's setting `email_senders` does not name its sender."
-            await self._refuse_mail("sender_not_listed", detail)
+            await self._refuse_mail("sender_not_allowed", detail)
             return
         if self._flow.settings.email_dkim:
             detail = await find_doubt(

@@ -68,7 +68,7 @@ TEXTS: Final[dict[str, str]] = {
 
 WHO_ASKS: Final = ("unauthenticated",)
 ALWAYS: Final = ("internal", "store_unavailable", "busy")
-OF_BODY: Final = ("body_too_large", "unsupported_media_type", "body_timeout")
+OF_BODY: Final = ("unsupported_media_type", "body_timeout")
 
 
 def make_document(
@@ -298,7 +298,7 @@ def _codes_of(route: Route, described: Described) -> list[str]:
     if "cursor" in route.query:
         codes.append("invalid_cursor")
     if route.body is not None:
-        codes += OF_BODY
+        codes += [route.body.too_large, *OF_BODY]
         codes += ["missing_file"] if route.body.is_form else ["invalid_json", "invalid_body"]
     if route.creates:
         codes.append("idempotency_mismatch")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.http.exchange import Answer, Exchange, answer
-from api.http.problem import point_at_call
+from api.http.problem import point_at_body
 from api.http.resources.contact_stream import take_stream
 from api.http.resources.flows import find_flow
 from api.http.views.calls import CallView
@@ -20,18 +20,21 @@ async def multicast(exchange: Exchange) -> Answer:
     taking, priority = _read_taking(exchange), exchange.parameters.read_priority()
     if exchange.stream is not None:
         return await take_stream(exchange, exchange.stream, flow, taking, priority)
-    return await exchange.make(
-        202,
-        show_multicast,
-        lambda remember: exchange.engine.intake.submit_contacts(
-            flow,
-            data=exchange.body,
-            name=exchange.parameters.read_text("name") or "",
-            taking=taking,
-            priority=priority,
-            answer_for=remember,
-        ),
-    )
+    try:
+        return await exchange.make(
+            202,
+            show_multicast,
+            lambda remember: exchange.engine.intake.submit_contacts(
+                flow,
+                data=exchange.body,
+                name=exchange.parameters.read_text("name") or "",
+                taking=taking,
+                priority=priority,
+                answer_for=remember,
+            ),
+        )
+    except Refused as error:
+        raise point_at_body(error) from error
 
 
 async def call(exchange: Exchange) -> Answer:
@@ -46,7 +49,7 @@ async def call(exchange: Exchange) -> Answer:
             ),
         )
     except Refused as error:
-        raise point_at_call(error) from error
+        raise point_at_body(error) from error
 
 
 async def upload(exchange: Exchange) -> Answer:

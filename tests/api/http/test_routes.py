@@ -47,7 +47,17 @@ async def test_a_body_beyond_its_limit_is_refused(world: World, route: Route) ->
         data=bytes(route.body.bytes_max + 1),
         content_type=route.body.media_types[0],
     )
-    assert reply.problem == (413, "body_too_large")
+    assert reply.problem == (413, route.body.too_large)
+
+
+async def test_a_call_list_beyond_what_is_read_at_all_is_called_too_large_a_file(
+    world: World,
+) -> None:
+    flow = await world.make_flow()
+    reply = await world.client("operator").upload(
+        f"/v1/flows/{flow}/lists", "people.csv", bytes(7_000_000)
+    )
+    assert reply.problem == (413, "file_too_large")
 
 
 @pytest.mark.parametrize(

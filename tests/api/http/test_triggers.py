@@ -307,3 +307,22 @@ async def test_a_large_multicast_is_taken_whole(world: World) -> None:
         "POST", f"/v1/flows/{flow}/multicast", data=data, content_type="application/json"
     )
     assert (reply.status, reply.json["accepted"]) == (202, 5_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"contacts": [], "zap": 1}, ["/zap"]),
+        ({"contacts": "+919876543210"}, ["/contacts"]),
+        ({"contacts": [{"tel": "+919876543210"}], "starttime": "soon"}, ["/starttime"]),
+        ({}, [""]),
+    ],
+)
+async def test_a_mistake_in_a_body_of_contacts_has_a_pointer_and_no_row(
+    world: World, body: dict[str, Any], pointers: list[str]
+) -> None:
+    flow = await world.make_flow()
+    reply = await world.client("operator").post(f"/v1/flows/{flow}/multicast", body)
+    assert reply.status == 422
+    assert [error.get("pointer") for error in reply.json["errors"]] == pointers
+    assert [error.get("row") for error in reply.json["errors"]] == [None] * len(pointers)

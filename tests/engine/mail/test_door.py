@@ -102,7 +102,7 @@ async def test_a_sender_who_is_not_listed_is_neither_heard_nor_answered(tmp_path
     await world.door.deal_with_due()
     assert (await world.lists(), await world.letters(), world.spooled()) == ([], [], [])
     [event] = world.events("door.mail_refused")
-    assert (event["code"], event["sender"]) == ("sender_not_listed", SENDER)
+    assert (event["code"], event["sender"]) == ("sender_not_allowed", SENDER)
 
 
 @pytest.mark.parametrize(
