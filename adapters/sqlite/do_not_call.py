@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
+from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.cursors import DO_NOT_CALL_CURSOR, PLACE_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.refusals import too_many_prefixes
@@ -23,7 +24,7 @@ from engine.do_not_call import (
     is_weaker,
     removed,
 )
-from engine.ports.stored import Page
+from engine.ports.stored import IdempotentAnswer, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -100,6 +101,18 @@ class SqliteDoNotCall(Connected):
             lambda unit: put_do_not_call(unit, account, entries), 2 * len(entries) + 1
         )
 
+    async def put_do_not_call_once(
+        self,
+        account: str,
+        entries: Sequence[DoNotCall],
+        answer_for: Callable[[int], IdempotentAnswer],
+    ) -> int | IdempotentAnswer:
+        """List numbers and ranges, unless that was answered before. Raises LookupError for an unknown
+        account."""
+        return await self._writer.submit(
+            lambda unit: _put_once(unit, account, entries, answer_for), 2 * len(entries) + 2
+        )
+
     async def remove_do_not_call(
         self, account: str, number: str, at: float, by: str | None = None
     ) -> bool:
@@ -159,6 +172,20 @@ class SqliteDoNotCall(Connected):
         if ranges:
             listed |= {number for number in numbers if number.startswith(ranges)}
         return listed.intersection(numbers)
+
+
+def _put_once(
+    unit: Unit,
+    account: str,
+    entries: Sequence[DoNotCall],
+    answer_for: Callable[[int], IdempotentAnswer],
+) -> int | IdempotentAnswer:
+    earlier = earlier_answer(unit, answer_for(0))
+    if earlier is not None:
+        return earlier
+    new = put_do_not_call(unit, account, entries)
+    keep_answer(unit, answer_for(new))
+    return new
 
 
 def put_do_not_call(unit: Unit, account: str, entries: Sequence[DoNotCall]) -> int:

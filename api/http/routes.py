@@ -265,7 +265,7 @@ ROUTES: Final = (
     ),
     Route("GET", "/v1/recordings", "viewer", recordings.list_recordings, query=("attempt", *PAGE)),
     Route("GET", "/v1/recordings/{recording}", "viewer", recordings.get_recording),
-    Route("POST", "/v1/dnc", "operator", dnc.add, JSON),
+    Route("POST", "/v1/dnc", "operator", dnc.add, JSON, creates=True),
     Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=PAGE),
     Route("GET", "/v1/dnc.csv", "viewer", dnc.get_csv),
     Route("GET", "/v1/dnc/audit", "viewer", dnc.list_changes, query=PAGE),

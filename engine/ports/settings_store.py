@@ -139,6 +139,15 @@ class SettingsStore(Protocol):
         listed so before: what is listed for as long or longer stays as it is. Raises
         `Conflict("too_many_prefixes")` with nothing changed."""
 
+    async def put_do_not_call_once(
+        self,
+        account: str,
+        entries: Sequence[DoNotCall],
+        answer_for: Callable[[int], IdempotentAnswer],
+    ) -> int | IdempotentAnswer:
+        """As `put_do_not_call`, with the answer to keep, which `answer_for` makes of how many were new. Where an
+        earlier answer stands for its key, nothing is listed, and that one comes back."""
+
     async def remove_do_not_call(
         self, account: str, number: str, at: float, by: str | None = None
     ) -> bool:

@@ -250,6 +250,22 @@ class MemorySettings:
         await trio.lowlevel.checkpoint()
         return self._tables.put_do_not_call(account, entries)
 
+    async def put_do_not_call_once(
+        self,
+        account: str,
+        entries: Sequence[DoNotCall],
+        answer_for: Callable[[int], IdempotentAnswer],
+    ) -> int | IdempotentAnswer:
+        """List numbers and ranges, unless that was answered before. Raises LookupError for an unknown
+        account."""
+        await trio.lowlevel.checkpoint()
+        earlier = self._tables.earlier_answer(answer_for(0))
+        if earlier is not None:
+            return earlier
+        new = self._tables.put_do_not_call(account, entries)
+        self._tables.keep_answer(answer_for(new))
+        return new
+
     async def remove_do_not_call(
         self, account: str, number: str, at: float, by: str | None = None
     ) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from engine.disposition import Disposition
 from engine.do_not_call import PREFIXES_MAX, DoNotCall, DoNotCallChange
 from engine.ports.intake_store import NewList
-from engine.ports.stored import Conflict
+from engine.ports.stored import Conflict, IdempotentAnswer
 from tests.contract.store_samples import (
     ACME,
     CALLS,
@@ -23,6 +23,7 @@ from tests.contract.store_samples import (
     a_new_list,
     about,
     all_pages,
+    an_answer,
     an_attempt,
     begin,
     completed,
@@ -106,6 +107,17 @@ async def test_listing_a_number_again_never_lets_it_be_called_sooner(kit: Kit) -
     for one, new in steps:
         assert await kit.store.put_do_not_call(ACME, [one]) == new
     assert (await kit.store.list_do_not_call(ACME, 10, None)).items == (steps[3][0],)
+
+
+async def test_numbers_are_listed_once_for_each_key(kit: Kit) -> None:
+    def answer_for(new: int) -> IdempotentAnswer:
+        return msgspec.structs.replace(an_answer(), body=str(new).encode())
+
+    first, second = [DoNotCall("+1", None, NOW)], [DoNotCall("+2", None, NOW)]
+    assert await kit.store.put_do_not_call_once(ACME, first, answer_for) == 1
+    assert await kit.store.put_do_not_call_once(ACME, second, answer_for) == answer_for(1)
+    assert (await kit.store.list_do_not_call(ACME, 10, None)).items == tuple(first)
+    assert await kit.store.get_answer(ACME, an_answer().key) == answer_for(1)
 
 
 async def test_who_listed_and_struck_off_is_kept_in_order(kit: Kit) -> None:

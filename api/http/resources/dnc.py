@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import trio
@@ -18,6 +19,7 @@ from engine.events import rfc3339
 from engine.form import read_form
 from engine.intake.answer import guard_cell
 from engine.model import REPORT_ERRORS_MAX, RowError
+from engine.ports.stored import IdempotentAnswer
 
 CHUNK: Final = 500
 """Rows of a file that are written down in one transaction."""
@@ -57,8 +59,16 @@ async def add(exchange: Exchange) -> Answer:
         DoNotCall(number, form.flow, exchange.now, expires_at, form.note, "api", _key(exchange))
         for number in numbers
     ]
-    added = await exchange.store.put_do_not_call(exchange.account.id, entries)
-    return answer({"added": added}, 201)
+    store, account = exchange.store, exchange.account.id
+
+    async def put(
+        answer_for: Callable[[int], IdempotentAnswer] | None,
+    ) -> int | IdempotentAnswer:
+        if answer_for is None:
+            return await store.put_do_not_call(account, entries)
+        return await store.put_do_not_call_once(account, entries, answer_for)
+
+    return await exchange.make(201, lambda added: {"added": added}, put)
 
 
 async def take_file(exchange: Exchange) -> Answer:

@@ -32,6 +32,11 @@ async def make_prompt(world: World, _flow: str, key: str) -> Reply:
     return await owner.upload("/v1/prompts", "hello.wav", bytes(8000), Idempotency_Key=key)
 
 
+async def list_numbers(world: World, _flow: str, key: str) -> Reply:
+    body = {"numbers": ["+919876543210", "+919876543211"]}
+    return await world.client("operator").post("/v1/dnc", body, Idempotency_Key=key)
+
+
 async def multicast(world: World, flow: str, key: str) -> Reply:
     body = {"contacts": [{"tel": ["+919876543210"]}]}
     path = f"/v1/flows/{flow}/multicast"
@@ -48,7 +53,7 @@ async def upload(world: World, flow: str, key: str) -> Reply:
 
 
 @pytest.mark.parametrize(
-    "send", [make_account, make_did, make_flow, make_prompt, multicast, call, upload]
+    "send", [make_account, make_did, make_flow, make_prompt, list_numbers, multicast, call, upload]
 )
 async def test_a_repeated_request_gets_the_first_answer_again(world: World, send: Send) -> None:
     flow = await world.make_flow()
@@ -75,6 +80,15 @@ async def test_the_same_key_for_another_request_is_a_conflict(world: World) -> N
         reply = await operator.post(other_path, body, Idempotency_Key="k1")
         assert reply.problem == (409, "idempotency_mismatch")
     assert len(world.engine.accepted) == 1
+
+
+async def test_a_key_of_listed_numbers_does_not_list_others(world: World) -> None:
+    operator = world.client("operator")
+    await list_numbers(world, "", "k1")
+    reply = await operator.post("/v1/dnc", {"numbers": ["+919876543212"]}, Idempotency_Key="k1")
+    assert reply.problem == (409, "idempotency_mismatch")
+    listed = (await operator.get("/v1/dnc")).json["items"]
+    assert [one["number"] for one in listed] == ["+919876543210", "+919876543211"]
 
 
 async def test_equal_requests_at_once_make_one_thing(world: World) -> None:
