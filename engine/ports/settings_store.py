@@ -145,8 +145,8 @@ class SettingsStore(Protocol):
         entries: Sequence[DoNotCall],
         answer_for: Callable[[int], IdempotentAnswer],
     ) -> int | IdempotentAnswer:
-        """As `put_do_not_call`, with the answer to keep, which `answer_for` makes of how many were new. Where an
-        earlier answer stands for its key, nothing is listed, and that one comes back."""
+        """As `put_do_not_call`, with the answer to keep, which `answer_for` makes of how many were new. Where
+        an earlier answer stands for its key, nothing is listed, and that one comes back."""
 
     async def remove_do_not_call(
         self, account: str, number: str, at: float, by: str | None = None
