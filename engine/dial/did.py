@@ -30,7 +30,7 @@ from engine.dial.blockers import (
 from engine.dial.clearance import clear
 from engine.dial.elsewhere import NOWHERE, PATIENCE_S, OtherDids, Place, is_kept, look_elsewhere
 from engine.dial.flow_desk import FlowDesk
-from engine.dial.limits import Block, Limits, limits_of_did
+from engine.dial.limits import ROUNDING_S, Block, Limits, limits_of_did
 from engine.dial.line import Patience
 from engine.dial.mailbox import Mailbox
 from engine.dial.route import Route
@@ -432,6 +432,9 @@ class DidActor:
 
     def _put_back(self, work: Work, block: Block, services: AttemptServices, now: float) -> None:
         """Only this contact, or its flow, is held back: the DID goes on with others."""
+        if work.contact.due_at > services.clock.now() + ROUNDING_S:
+            services.put_back(work, work.contact)  # it was due: the clock was set back since
+            return
         if block.code in LONG_WAITS:
             services.set_aside(work, opening_of(block, now, services.clock.now()), block.code)
             return

@@ -185,6 +185,10 @@ class Scheduler:
             return
         now = self._clock.now()
         waits = contact.due_at > now
+        if waits and contact.due_at <= work.contact.due_at:
+            # It was due when it was taken: the clock was set back since, and the store knows better.
+            self.open_list(feed.account, feed.flow, feed.call_list, -math.inf)
+            return
         has_room = not waits or feed.has_room_to_wait or contact.priority == "urgent"
         if not is_void and has_room and feed.may_hold(contact, now):
             self._take_in_hand(work.again(contact), waits=waits)

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from engine.dial.trunk import TrunkSettings
 from engine.events import Event
-from engine.model import Attempt, Cap, Contact, Did, Flow, FlowSettings, RetryRule
+from engine.model import Attempt, BlockerCode, Cap, Contact, Did, Flow, FlowSettings, RetryRule
 from engine.ports.dial_store import Refusal
 from engine.ports.intake_store import NewList
 from engine.ports.stored import StoreUnavailable
@@ -307,6 +307,25 @@ async def test_a_clock_that_is_set_back_brings_forward_whoever_was_set_aside_for
         clock.ahead_s = -7200.0
         await world.wait_done()
         assert world.dial_times() == [pytest.approx(dialled_s, abs=15)]
+
+
+@pytest.mark.parametrize("code", ["callee_cap", "calling_window", "engine_limit"])
+async def test_a_clock_that_is_set_back_does_not_hold_up_whoever_lies_before_a_did_and_had_waited_before(
+    autojump_clock: MockClock, code: BlockerCode
+) -> None:
+    clock = SetClock()
+    waited = people(3, starttime=EPOCH - 9000, due_at=EPOCH + 1, wait_code=code)
+    async with running(clock=clock, dids=[did(cps=0.8)]) as world:
+        await world.add_list(waited)
+        await trio.sleep(1.5)
+        assert len(world.telephony.dialed) == 1
+        clock.ahead_s = -7200.0
+        later = people(1, list="lst_2", starttime=EPOCH - 9000, due_at=EPOCH - 9000)
+        await world.add_list(
+            [msgspec.structs.replace(later[0], id="cnt_b", tel=("+12125550000",))], "lst_2"
+        )
+        await world.wait_done()
+        assert max(world.dial_times()) < 15
 
 
 async def test_a_clock_that_was_set_back_before_a_restart_does_not_stop_the_dialling(
