@@ -43,6 +43,8 @@ class Agent(Struct, frozen=True):
     presence_at: float
     """Since when."""
     created_at: float
+    presence_reason: str | None = None
+    """Why: as `agent.presence` told it; None until it was told once."""
 
 
 LegOutcome = Literal["answered", "busy", "no_answer", "failed", "canceled", "unknown"]

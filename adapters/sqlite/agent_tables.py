@@ -1,4 +1,4 @@
-"""The tables of agents, their legs and their days; a migration of `adapters.sqlite.schema`."""
+"""The tables of agents, their legs and their days; migrations of `adapters.sqlite.schema`."""
 
 from __future__ import annotations
 
@@ -53,3 +53,5 @@ AGENTS: Final = (
     ) WITHOUT ROWID
     """,
 )
+
+REASONS: Final = ("ALTER TABLE agents ADD COLUMN presence_reason TEXT",)

@@ -21,7 +21,7 @@ from engine.ports.stored import IdempotentAnswer, Page
 
 _AGENT: Final = (
     "SELECT g.id, a.id, f.id, g.number, g.name, g.wrap_up_s, g.presence, g.presence_at, "
-    "g.created_at"
+    "g.created_at, g.presence_reason"
 )
 _OF_FLOW: Final = "FROM agents g JOIN accounts a ON a.n = g.account JOIN flows f ON f.n = g.flow"
 GET_AGENT: Final = f"{_AGENT} {_OF_FLOW} WHERE g.id = ? AND f.id = ? AND a.id = ?"
@@ -218,8 +218,9 @@ def _delete_agent(unit: Unit, account: str, flow: str, agent: str, at: float) ->
 
 def _note_presence(unit: Unit, agent: str, presence: Presence, at: float, reason: str) -> bool:
     unit.execute(
-        "UPDATE agents SET presence = ?, presence_at = ? WHERE id = ? AND presence != ?",
-        (presence, at, agent, presence),
+        "UPDATE agents SET presence = ?, presence_at = ?, presence_reason = ? "
+        "WHERE id = ? AND presence != ?",
+        (presence, at, reason, agent, presence),
     )
     if not unit.rowcount:
         return False

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from adapters.sqlite.activation_tables import ACTIVATIONS
-from adapters.sqlite.agent_tables import AGENTS
+from adapters.sqlite.agent_tables import AGENTS, REASONS
 from adapters.sqlite.audit import AUDIT
 from adapters.sqlite.blocks import BLOCKS
 from adapters.sqlite.call_tables import (
@@ -110,6 +110,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration("0027 letters", LETTERS),
     Migration("0028 requests to activate listeners", ACTIVATIONS),
     Migration("0029 mails that stayed undone", MAILS_DONE),
+    Migration("0030 why agents are there or away", REASONS),
 )
 """In the order in which they run."""
 

@@ -19,6 +19,8 @@ class AgentView(Struct, frozen=True):
     name: str
     presence: Presence
     presence_at: str
+    presence_reason: str | None
+    """Why, as the event `agent.presence` told it; null until it was told once."""
     wrap_up_s: float | None
     """None is the flow's own."""
     created_at: str
@@ -72,6 +74,7 @@ def show_agent(agent: Agent) -> AgentView:
         name=agent.name,
         presence=agent.presence,
         presence_at=rfc3339(agent.presence_at),
+        presence_reason=agent.presence_reason,
         wrap_up_s=agent.wrap_up_s,
         created_at=rfc3339(agent.created_at),
     )

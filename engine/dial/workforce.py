@@ -117,7 +117,9 @@ class Workforce:
         """The agent with their presence as it is this moment."""
         seat = self._find_seat(agent)
         presence: Presence = "away" if seat is None else seat.presence
-        return msgspec.structs.replace(agent, presence=presence)
+        # What was told last may be of a moment ago: its reason is not that of what is true now.
+        reason = agent.presence_reason if presence == agent.presence else None
+        return msgspec.structs.replace(agent, presence=presence, presence_reason=reason)
 
     def refresh(self, agent: Agent) -> None:
         """An agent's name, number or wrap-up was changed; a telephone that is up stays so."""

@@ -174,7 +174,9 @@ class MemoryAgents:
         found = self._tables.agents.get(agent)
         if found is None or found.presence == presence:
             return False
-        changed = msgspec.structs.replace(found, presence=presence, presence_at=at)
+        changed = msgspec.structs.replace(
+            found, presence=presence, presence_at=at, presence_reason=reason
+        )
         self._tables.agents[agent] = changed
         calls_list = self._tables.flows[changed.flow].calls_list
         told = rules.agent_event("agent.presence", changed, calls_list, at, reason)

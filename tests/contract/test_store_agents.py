@@ -116,10 +116,11 @@ async def test_presence_is_told_when_it_changes_and_everybody_is_away_after_a_st
     assert not await kit.store.note_presence("agt_none", "busy", NOW + 3, "call")
     assert await kit.store.reset_presence(NOW + 9, "restart") == 2
     assert await kit.store.reset_presence(NOW + 9, "restart") == 0
-    assert [(one.presence, one.presence_at) for one in await agents(kit)] == [
-        ("away", NOW + 9),
-        ("away", NOW),
-        ("away", NOW + 9),
+    found = await agents(kit)
+    assert [(one.presence, one.presence_at, one.presence_reason) for one in found] == [
+        ("away", NOW + 9, "restart"),
+        ("away", NOW, None),
+        ("away", NOW + 9, "restart"),
     ]
     told = [event["data"] for event in kit.events_of("agent.presence")]
     assert [(one["agent"], one["presence"], one["reason"]) for one in told] == [

@@ -21,6 +21,7 @@ def shown(agent: str, flow: str, **changes: Any) -> dict[str, Any]:
         "name": "Ada",
         "presence": "away",
         "presence_at": AT,
+        "presence_reason": None,
         "wrap_up_s": None,
         "created_at": AT,
         **changes,

@@ -83,6 +83,9 @@ async def test_an_agent_is_called_once_for_a_whole_shift_and_goes_by_hanging_up(
         told = [(e["data"]["presence"], e["data"]["reason"]) for e in one.events("agent.presence")]
         assert told[0] == ("available", "asked")
         assert told[-1] == ("away", "hung_up")
+        stored = await one.world.store.get_agent(agent.account, agent.flow, agent.id)
+        assert stored is not None
+        assert one.at_work.show(stored).presence_reason == "hung_up"
 
 
 async def test_an_agent_who_does_not_answer_does_not_come(autojump_clock: MockClock) -> None:
