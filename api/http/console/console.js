@@ -18,7 +18,7 @@ const READINESS_MS = 10_000;
 const FLOWS_SHOWN = 100; // beside the view; the overview has all
 const VIEWS = [
   [/^#?\/?$/, showOverview],
-  [/^#\/flows\/([^/]+)(?:\/(configuration))?$/, showFlow],
+  [/^#\/flows\/([^/]+)(?:\/(configuration|agents))?$/, showFlow],
   [/^#\/lists\/([^/]+)$/, showList],
   [/^#\/new-flow$/, showNewFlow],
   [/^#\/numbers$/, showNumbers],

@@ -2,6 +2,7 @@
 
 import { download, get, put } from "./api.js";
 import { announce, doing, make, press, write } from "./dom.js";
+import { makeAgents } from "./agents.js";
 import { makeConfiguration } from "./configuration.js";
 import { makeCalls, makeListCards, pill } from "./parts.js";
 import { OPEN, known, loadFlows, loadLists, may, putFlow, watch } from "./state.js";
@@ -86,6 +87,7 @@ export async function showFlow(place, signal, id, tab = "lists") {
   const [flow, { next }] = await Promise.all([get(`/v1/flows/${encodeURIComponent(id)}`), loadLists({ flow: id })]);
   putFlow(flow);
   const title = make("h1", { tabindex: "-1" }, flow.name);
+  const hasAgents = flow.kind === "dialer";
   const head = make("header.page-head", {},
     make("div", {},
       make("div.with-button", {}, title, flow.paused_at ? pill("paused", "warn") : null),
@@ -95,9 +97,10 @@ export async function showFlow(place, signal, id, tab = "lists") {
     flow.name,
     [
       { key: "lists", title: "Call lists", panel: makeLists(id, next, signal) },
+      ...(hasAgents ? [{ key: "agents", title: "Agents", panel: makeAgents(id, signal) }] : []),
       { key: "configuration", title: "Configuration", panel: makeConfiguration(id, signal) },
     ],
-    tab,
+    tab === "agents" && !hasAgents ? "lists" : tab,
     (key) => history.replaceState(null, "", `#/flows/${id}${key === "lists" ? "" : `/${key}`}`),
   ));
   loadFlows().catch(() => {}); // what others changed meanwhile

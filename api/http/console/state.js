@@ -34,8 +34,8 @@ let ended = null; // attempts that ended while the open ones are asked for
 let callsTold = null;
 let aheadMs = Infinity; // by how much the reader's clock is ahead of the server's
 
-/** Be told of `flows`, `list` (with its id), `lists`, `calls`, `activations`, `door` (with its flow) or
- * `feed`, until the signal. */
+/** Be told of `flows`, `list` (with its id), `lists`, `calls`, `activations`, `door` or `agents` (with
+ * their flow) or `feed`, until the signal. */
 export function watch(topic, act, signal) {
   changes.addEventListener(topic, (event) => act(event.detail), { signal });
 }
@@ -201,6 +201,7 @@ function takeEvents(events) {
   for (const event of events) {
     if (event.list) stale.add(event.list);
     if (event.type.startsWith("activation.")) isAsked = true;
+    if (event.type.startsWith("agent.")) tell("agents", event.flow);
     if (event.type === "activation.confirmed") loadFlows().catch(() => {});
     if (event.type === "list.accepted" || event.type.startsWith("door.")) tell("door", event.flow);
     if (event.type === "attempt.initiated") {

@@ -179,6 +179,22 @@ export function plain(code) {
   return code.replaceAll("_", " ").replaceAll("-", " ");
 }
 
+/** What an agent does: its word and its tone. */
+export const PRESENCE = {
+  available: ["free", "good"],
+  busy: ["has a customer", "done"],
+  wrap_up: ["writes up a call", "warn"],
+  away: ["away", ""],
+};
+
+/** Why an agent is away who did not ask to be. */
+export const AWAY_REASON = {
+  hung_up: "hung up",
+  busy: "the telephone was busy",
+  no_answer: "the telephone was not answered",
+  restart: "the engine was started anew",
+};
+
 /** Why a number rests. */
 export const REST_REASON = {
   blocked: "too many of its calls were blocked",

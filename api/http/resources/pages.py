@@ -24,6 +24,7 @@ FILES: Final = (
     "page.css",
     "icon.svg",
     "activations.js",
+    "agents.js",
     "api.js",
     "configuration.js",
     "console.js",

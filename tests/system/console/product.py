@@ -54,14 +54,16 @@ class Product(Struct, frozen=True):
     watched: Path
     """Below it flows may watch folders."""
 
-    def post(self, path: str, body: Any) -> None:
-        """Ask for something that the client has no method for."""
+    def post(self, path: str, body: Any, method: str = "POST") -> Any:
+        """Ask for something that the client has no method for; the answer."""
         request = urllib.request.Request(
             self.url + path,
             json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.admin_key}", "Content-Type": "application/json"},
+            method=method,
         )
-        urllib.request.urlopen(request).close()
+        with urllib.request.urlopen(request) as answer:
+            return json.loads(answer.read() or b"null")
 
     def get(self, path: str) -> Any:
         """Read something that the client has no method for."""

@@ -325,6 +325,81 @@ def test_a_flow_is_configured_from_its_numbers_to_its_other_ways_in(
     ).to_be_visible()
 
 
+@pytest.fixture(scope="module")
+def callbacks(there: Set) -> str:
+    """A flow whose agents are there without being rung, with two of them; its id."""
+    product = there.product
+    flow = product.post(
+        "/v1/flows",
+        {
+            "name": "Callbacks",
+            "kind": "dialer",
+            "timezone": "Europe/Berlin",
+            "definition": {"start": "bye", "nodes": {"bye": {"type": "hangup"}}},
+            "settings": {"dialing": "preview"},
+        },
+    )["id"]
+    did = {"number": "+14155550150", "account": "default", "trunk": "main", "cps": 1, "channels": 1}
+    product.post("/v1/dids", did)
+    product.run(product.client.attach_dids, flow, ["+14155550150"])
+    product.run(product.client.activate_listener, flow)
+    for name, number in (("Ada Lovelace", "+16285550001"), ("Grace Hopper", "+16285550002")):
+        product.post(f"/v1/flows/{flow}/agents", {"name": name, "number": number})
+    return str(flow)
+
+
+def test_agents_are_shown_as_they_come_and_go(
+    there: Set, visit: Callable[[], Visit], callbacks: str
+) -> None:
+    product, agents = there.product, f"/v1/flows/{callbacks}/agents"
+    first = product.get(agents)["items"][0]["id"]
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.viewer)
+    tab.go(f"flows/{callbacks}", "Callbacks")
+    page.get_by_role("tab", name="Agents").click()
+    rows = page.get_by_role("table", name="Agents").get_by_role("row")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("Ada Lovelace+16285550001away")
+    product.post(f"{agents}/{first}", {"presence": "available"}, "PATCH")
+    expect(rows.nth(1)).to_contain_text("Ada Lovelace+16285550001free")
+    expect(page.get_by_text("1 free, 0 calls on the way to them.")).to_be_visible()
+    product.post(f"{agents}/{first}", {"presence": "away"}, "PATCH")
+    expect(rows.nth(1)).to_contain_text("Ada Lovelace+16285550001away")
+    page.goto(f"{product.url}/#/flows/{there.quick}/agents")
+    expect(page.get_by_role("tab", name="Call lists")).to_have_attribute("aria-selected", "true")
+    assert page.get_by_role("tab", name="Agents").count() == 0
+
+
+def test_an_agent_who_was_lost_is_shown_with_the_reason(
+    there: Set, visit: Callable[[], Visit], callbacks: str
+) -> None:
+    some = there.product.get(f"/v1/flows/{callbacks}/agents")["items"][0]
+    states = [
+        ("available", "asked", "free"),
+        ("busy", "call", "has a customer"),
+        ("wrap_up", "call", "writes up a call"),
+        ("away", "asked", "away"),
+        ("away", "hung_up", "away hung up"),
+        ("away", "busy", "away the telephone was busy"),
+        ("away", "no_answer", "away the telephone was not answered"),
+        ("away", "restart", "away the engine was started anew"),
+        ("away", None, "away"),
+    ]
+    shown = [
+        {**some, "name": f"Agent {place}", "presence": presence, "presence_reason": reason}
+        for place, (presence, reason, _) in enumerate(states)
+    ]
+    tab = visit()
+    page = tab.page
+    page.route("**/agents?*", lambda route: route.fulfill(json={"items": shown, "next": None}))
+    tab.sign_in(there.viewer)
+    tab.go(f"flows/{callbacks}/agents", "Callbacks")
+    cells = page.get_by_role("table", name="Agents").locator("td:nth-of-type(2)")
+    expect(cells).to_have_text([words for _, _, words in states])
+    look_around(tab)
+
+
 def test_a_flow_is_made_in_the_console_and_its_examples_are_taken_as_they_stand(
     there: Set, visit: Callable[[], Visit]
 ) -> None:
