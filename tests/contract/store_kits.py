@@ -10,6 +10,7 @@ from adapters.sqlite.store import open_sqlite_store
 from engine.events import StoredEvent
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import FixedClock, Kit
+from tests.new_database import lay_database
 
 
 @asynccontextmanager
@@ -24,5 +25,7 @@ async def open_kit(kind: str, folder: Path) -> AsyncIterator[Kit]:
     if kind == "memory":
         yield Kit(MemoryStore(keep, clock), clock, told)
     else:
-        async with open_sqlite_store(folder / "callwheel.db", keep, clock) as store:
+        path = folder / "callwheel.db"
+        lay_database(path)
+        async with open_sqlite_store(path, keep, clock) as store:
             yield Kit(store, clock, told)

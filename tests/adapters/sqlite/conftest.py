@@ -17,6 +17,7 @@ from adapters.sqlite.store import SqliteStore, open_sqlite_store
 from adapters.sqlite.unit import Unit
 from engine.events import StoredEvent
 from tests.contract.store_samples import FixedClock, furnish
+from tests.new_database import lay_database
 
 GATE_S = 30.0
 """How long a held writer waits before the test is given up."""
@@ -80,6 +81,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def opened(path: Path) -> AsyncIterator[Opened]:
+    lay_database(path)
     async with opened_at(path, busy_timeout_s=0.05, pending_max=50) as one:
         await furnish(one.store)
         yield one

@@ -55,6 +55,7 @@ from engine.schedule.outlet import Hold
 from engine.schedule.scheduler import Scheduler
 from engine.staffing import Staffing
 from sim.memory_store import MemoryStore
+from tests.new_database import lay_database
 
 EPOCH: Final = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -424,7 +425,9 @@ async def opened_world(folder: Path | None = None) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         store: Store = MemoryStore(hub.publish, clock)
         if folder is not None:
-            opening = open_sqlite_store(folder / "callwheel.db", hub.publish, clock)
+            path = folder / "callwheel.db"
+            lay_database(path)
+            opening = open_sqlite_store(path, hub.publish, clock)
             store = await stack.enter_async_context(opening)
         world = World(store, hub, clock)
         await world.furnish()
