@@ -26,11 +26,11 @@ class ApiFault(Struct, frozen=True):
     pointer: str | None = None
     """JSON pointer (RFC 6901) into the body."""
     row: int | None = None
-    """Counted from 1, below the header."""
+    """Counted from 1, below the header, which is 0."""
     column: str | None = None
 
     def __str__(self) -> str:
-        row = None if self.row is None else f"row {self.row}"
+        row = f"row {self.row}" if self.row else None if self.row is None else "header"
         place = " ".join(part for part in (row, self.column, self.pointer) if part)
         return f"{place}: {self.detail} ({self.code})" if place else f"{self.detail} ({self.code})"
 

@@ -34,8 +34,8 @@ def duplicate_list(earlier: CallList) -> DuplicateList:
     """What a file gets that came in for its flow already."""
     when = rfc3339(earlier.created_at)
     detail = (
-        f"The same file came in at {when} as the list {earlier.id} ({earlier.name!r}). Send it with"
-        " ?again=true if its people are to be called once more."
+        f"The same file came in at {when} as the list {earlier.id} ({earlier.name!r}). If its"
+        " people are to be called once more, insist: ?again=true over HTTP, --again in a terminal."
     )
     return DuplicateList(earlier.id, detail)
 

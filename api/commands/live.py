@@ -98,7 +98,16 @@ def make_line(progress: Progress) -> str:
         f"{progress.completed}/{progress.contacts} done, {progress.calls_up} up,"
         f" {progress.calls_dialing} dialing, {pace} calls/s, {progress.elapsed_s:.0f} s"
         + (f" | {dispositions}" if dispositions else "")
+        + (f" | waits: {waits}" if (waits := say_waits(progress)) else "")
     )
+
+
+def say_waits(progress: Progress) -> str:
+    """What the contacts wait for, where no call goes on; empty otherwise."""
+    if progress.has_ended or progress.calls_up or progress.calls_dialing:
+        return ""
+    most_first = sorted(progress.waits.items(), key=lambda item: (-item[1], item[0]))
+    return " ".join(f"{printable(code)}={count}" for code, count in most_first)
 
 
 def make_display(progress: Progress, title: str) -> RenderableType:
@@ -118,8 +127,10 @@ def make_display(progress: Progress, title: str) -> RenderableType:
         (f"{progress.attempts}", "bold"),
         f" attempts   {say_duration(progress.elapsed_s)} gone   {left} left",
     )
+    waits = say_waits(progress)
     tables = [_make_dispositions(progress), _make_paces(progress)]
-    return Group(bar, figures, "", Columns(tables, padding=(0, 6)))
+    why = [f"waits: {waits}"] if waits else []
+    return Group(bar, figures, *why, "", Columns(tables, padding=(0, 6)))
 
 
 def say_duration(seconds: float) -> str:

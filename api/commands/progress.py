@@ -36,6 +36,8 @@ class Progress:
         self._told: Counter[str] = Counter()
         self._counted: Counter[str] = Counter()
         self.has_ended = False
+        self.waits: dict[str, int] = {}
+        """How many contacts wait for what, by the codes of blockers, when it was last told."""
         self._answered: set[str] = set()
         self._dialing: set[str] = set()
         self._starts: dict[str, deque[datetime]] = {}
@@ -65,6 +67,9 @@ class Progress:
                 self._answered.discard(attempt)
             case "contact.completed":
                 self._told[str(event.data.get("disposition", "?"))] += 1
+            case "list.waiting":
+                waits = event.data.get("blocked")
+                self.waits = dict(waits) if isinstance(waits, dict) else {}
             case "list.completed":
                 self.has_ended = True
 
@@ -72,6 +77,7 @@ class Progress:
         """Take over the engine's own count where it is ahead: events of long ago may be gone."""
         self.contacts = max(self.contacts, view.counts.contacts)
         self._counted = Counter(view.dispositions)
+        self.waits = view.blocked
         self.has_ended = self.has_ended or view.has_ended
 
     @property

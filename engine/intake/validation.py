@@ -300,7 +300,10 @@ class _Tally:
     def close(self, name: str, header: tuple[str, ...]) -> Verdict:
         """What became of the list. Raises `Refused("no_rows")`."""
         if not self._rows:
-            raise Refused("no_rows", "The list has no contacts.")
+            detail = "The list has no contacts."
+            if any(one.code == "example_row" for one in self.warnings):
+                detail += " The template's example row is passed over: put a number into `tel1`."
+            raise Refused("no_rows", detail)
         warnings = (*self.warnings, *self._reader.warnings)[:REPORT_ERRORS_MAX]
         rejected = self._rows - self._accepted
         report = Report(self._rows, self._accepted, rejected, tuple(self._errors), warnings)

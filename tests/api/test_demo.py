@@ -246,6 +246,24 @@ def test_progress_takes_over_what_the_engine_knows_better() -> None:
     assert progress.has_ended
 
 
+def test_progress_says_what_is_waited_for_while_no_call_goes_on() -> None:
+    progress = Progress(4)
+    waits = {"calling_window": 1, "retry_wait": 2}
+    progress.take(tell(1, "list.waiting", 0.0, data={"blocked": waits}))
+    assert make_line(progress).endswith(" | waits: retry_wait=2 calling_window=1")
+    written = io.StringIO()
+    Console(width=100, file=written).print(make_display(progress, "demo.csv"))
+    assert "waits: retry_wait=2 calling_window=1" in written.getvalue()
+    progress.take(tell(2, "attempt.initiated", 1.0, attempt="a", data={"did": "+12"}))
+    assert "waits" not in make_line(progress)
+    view = ListView("lst_1", "flw_1", "n", "running", blocked={"list_paused": 3})
+    quiet = Progress(4)
+    quiet.adopt(view)
+    assert make_line(quiet).endswith(" | waits: list_paused=3")
+    quiet.adopt(msgspec.structs.replace(view, status="canceled"))
+    assert "waits" not in make_line(quiet)
+
+
 def test_progress_in_a_line_and_in_a_block() -> None:
     progress = make_progress()
     assert make_line(progress) == ("1/4 done, 1 up, 1 dialing, 2 calls/s, 1 s | answered=1")

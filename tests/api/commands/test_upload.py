@@ -75,3 +75,17 @@ def test_upload_of_a_file_that_is_not_there_asks_nobody(
     assert capsys.readouterr().err == (
         f"callwheel upload: {tmp_path}/x.csv cannot be read: No such file or directory.\n"
     )
+
+
+def test_a_mistake_in_the_header_is_told_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo.csv"
+    path.write_bytes(b"phone\n+1\n")
+    fault = {"code": "missing_tel", "detail": "Not there.", "row": 0, "column": "tel1"}
+    problem = {"code": "missing_tel", "detail": "No column tel1.", "errors": [fault]}
+    with serve({"/v1/flows/flw_1/lists": (422, problem)}) as (url, _):
+        assert run(["upload", "flw_1", str(path), "--url", url, "--key", "k"]) == 1
+    assert capsys.readouterr().err == (
+        "callwheel upload: No column tel1. (missing_tel)\n  header tel1: Not there. (missing_tel)\n"
+    )

@@ -174,6 +174,12 @@ def test_a_hopeless_file_is_refused(data: str, name: str, code: str) -> None:
     assert refusal_of("file", data, name)[0] == code
 
 
+def test_who_sends_the_template_back_as_it_is_hears_why_nobody_is_called() -> None:
+    code, detail = refusal_of("file", "tel1,name\nEXAMPLE,Ann\n", "a.csv")[:2]
+    assert code == "no_rows"
+    assert "example row is passed over" in detail
+
+
 def test_the_lists_of_an_archive_are_one_list_whose_rows_are_counted_on() -> None:
     data = pack(
         {
