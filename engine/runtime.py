@@ -47,7 +47,7 @@ from engine.running.settings import EngineSettings
 from engine.running.statistics import DidLoad, EngineStatistics, count_engine, find_problems
 from engine.schedule.feed import Work
 from engine.schedule.reopening import Reopening
-from engine.schedule.scheduler import Scheduler
+from engine.schedule.scheduler import CLOCK_BACK_S, Scheduler
 from engine.staffing import Staffing
 from engine.waiting_told import WaitingTeller
 
@@ -291,7 +291,9 @@ class Engine:
             dids = await find_dids(self.store)
             actors = [self._operation.add_did(did) for did in dids]
             await self.dids.recover(dids)
-            await restore_starts(self.store, self.clock, self._operation)
+            latest_at = await restore_starts(self.store, self.clock, self._operation)
+            if latest_at > self.clock.now() + CLOCK_BACK_S:
+                self._note_clock_back()  # while no engine ran
             for actor in actors:
                 start_actor(actor)
             nursery.start_soon(self.changes.run, start_actor)

@@ -61,17 +61,21 @@ async def find_dids(store: Store) -> list[Did]:
             return dids
 
 
-async def restore_starts(store: Store, clock: WallClock, operation: Operation) -> None:
+async def restore_starts(store: Store, clock: WallClock, operation: Operation) -> float:
     """Have the latest calls count in the sliding windows, a piece at a time: a single cap over a month asks
-    for all calls of a month."""
+    for all calls of a month. When the latest of them began: in the future where the clock was set back
+    meanwhile."""
     now = clock.now()
     since = max(0.0, now - operation.looks_back_s())
     step_s = max(RESTORE_S, (now - since) / RESTORE_STEPS_MAX)
+    latest_at = -math.inf
     while since <= now:
         until = since + step_s
         starts = await store.recent_starts(since, until if until <= now else math.inf)
         operation.restore(starts)
+        latest_at = max([latest_at, *(start.initiated_at for start in starts[-1:])])
         since = until
+    return latest_at
 
 
 async def recall_starts(store: Store, clock: WallClock, recent: RecentCalls) -> None:

@@ -344,6 +344,33 @@ async def test_a_clock_that_was_set_back_before_a_restart_does_not_stop_the_dial
         assert len(again.telephony.dialed) == 40 - before
 
 
+@pytest.mark.parametrize(("back_s", "dialled_s"), [(7200.0, 0.0), (0.0, 7200.0)])
+async def test_a_clock_that_was_set_back_before_a_restart_does_not_hold_up_whoever_was_set_aside(
+    autojump_clock: MockClock, back_s: float, dialled_s: float
+) -> None:
+    """The second was set aside for two hours, or for a moment of the time before the clock was set back, in
+    which the first was called."""
+    store = await slow_store()
+    async with running(store=store) as world:
+        await world.add_list(people(1))
+        await world.wait_done()
+    for attempt in list(store._tables.attempts.values()):
+        later = msgspec.structs.replace(attempt, initiated_at=attempt.initiated_at + back_s)
+        store._tables.attempts[attempt.id] = later
+    restarted_at = trio.current_time()
+    aside = {"starttime": EPOCH - 9000, "due_at": EPOCH + restarted_at + 7200}
+    async with running(store=store) as again:
+        second = people(1, list="lst_2", wait_code="callee_cap", **aside)
+        numbered = [
+            msgspec.structs.replace(one, id="cnt_2", tel=("+12125550000",)) for one in second
+        ]
+        await again.add_list(numbered, "lst_2")
+    async with running(store=store) as again:
+        await again.wait_done("lst_2")
+        [at] = again.dial_times()
+        assert at - restarted_at == pytest.approx(dialled_s, abs=60)
+
+
 async def test_a_cap_holds_over_a_restart_though_the_store_was_slow(
     autojump_clock: MockClock,
 ) -> None:
