@@ -134,6 +134,7 @@ class _AttemptRunner:
         request = CallRequest(attempt.id, attempt.number, attempt.did, attempt.trunk, presentation)
         try:
             async with self._services.telephony.prepare_call(request) as call:
+                self._assignment.call.mark_prepared()
                 if not await self._commit_intent():
                     return
                 ended, ending = await self._follow(call)

@@ -125,6 +125,7 @@ async def open_leg(
         dial_by = trio.current_time() + INTENT_MAX_S
         try:
             async with services.telephony.prepare_call(place) as call:
+                clearance.call.mark_prepared()
                 runner = _LegRunner(services, ways, clearance, leg, call)
                 await runner.commit_intent()
                 try:

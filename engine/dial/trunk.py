@@ -61,6 +61,8 @@ class Trunk:
         """What became of calls that left before says nothing of the limits as they are now."""
         self._unusable: str | None = None
         """Why its adapter says that it cannot be used."""
+        self.warnings = 0
+        """How often its adapter has said so."""
         self._silent_calls = 0
         """Rests since it last answered."""
         self._silent_at = -math.inf
@@ -107,6 +109,10 @@ class Trunk:
         """Why the trunk is down; None while it is up."""
         if self._unusable is not None:
             return Block("trunk_down", math.inf, None, self._unusable)
+        return self._silent_by(now)
+
+    def _silent_by(self, now: float) -> Block | None:
+        """Why nothing goes to the trunk for want of answers."""
         if self._down_until > now:
             return Block("trunk_down", self._down_until, None, REST_DETAIL)
         if self._trial is not None:
@@ -128,6 +134,7 @@ class Trunk:
         """Its adapter says whether it can be used. One that is said to have become well has answered
         something: nothing is left of earlier silence."""
         if not is_usable:
+            self.warnings += 1
             if self._unusable is None:
                 log.warning("a trunk cannot be used", trunk=self.name, detail=detail)
             self._unusable = detail or "The trunk cannot be used."
@@ -138,10 +145,14 @@ class Trunk:
             self.limits.look_again()
 
     def may_still_leave(self, call: TrunkCall, now: float) -> bool:
-        """Whether a call that was let go may leave, as nothing of this trunk has changed meanwhile."""
+        """Whether a call that was let go may leave, as nothing of this trunk has changed meanwhile. What was
+        said of it before the call was prepared does not count: perhaps this is the call that tries it out."""
         if self._pacer.not_before > now:
             return False
-        return self._trial is call or self.down_by(now) is None
+        if self._trial is call:
+            return True
+        is_spared = self._unusable is None or call.warnings == self.warnings
+        return is_spared and self._silent_by(now) is None
 
     def note_sent(self, call: TrunkCall, now: float) -> Mark:
         """An INVITE leaves."""
@@ -265,6 +276,12 @@ class TrunkCall:
         self._mark: Mark | None = None
         self._sent_at = math.inf
         self._was_heard = False
+        self.warnings = -1
+        """Of its trunk, when it was prepared."""
+
+    def mark_prepared(self) -> None:
+        """Its trunk has a server for it: whatever was said of the others by now."""
+        self.warnings = self.trunk.warnings
 
     def may_leave(self, now: float) -> bool:
         """Asked once more directly before the INVITE leaves."""

@@ -4,6 +4,8 @@ that was redirected is followed, and nobody is called who must not be. Virtual t
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +19,7 @@ from engine.disposition import read_outcome_table
 from engine.events import StoredEvent
 from engine.model import Attempt, Blocker, Contact, FlowSettings, PresentationSettings, RetryRule
 from engine.ports.read_store import AttemptFilter
-from engine.ports.telephony import CallRequest, Presentation
+from engine.ports.telephony import Call, CallRequest, Presentation
 from engine.schedule.retry import STALLS_MAX
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
@@ -213,6 +215,30 @@ async def test_a_trunk_that_its_adapter_gives_up_is_the_blocker_until_it_is_well
         await world.wait_done()
         assert world.engine.problems() == []
         assert world.dial_times()[0] - begun <= 1.1
+
+
+async def test_a_call_with_which_a_trunk_is_tried_out_is_not_kept_from_leaving_by_that(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """As long as the only server of a trunk is tried out with one call, there is none for others."""
+    async with running() as world:
+        telephony = world.telephony
+        prepare = telephony.prepare_call
+
+        @asynccontextmanager
+        async def try_out(request: CallRequest) -> AsyncIterator[Call]:
+            async with prepare(request) as call:
+                telephony.set_condition("main", False, "It is being tried again.")
+                try:
+                    yield call
+                finally:
+                    telephony.set_condition("main", True)
+
+        monkeypatch.setattr(telephony, "prepare_call", try_out)
+        await world.add_list(people(3))
+        with trio.fail_after(300):
+            await world.wait_done()
+        assert len(telephony.dialed) == 3
 
 
 async def test_the_condition_of_trunks_is_known_before_the_first_call(

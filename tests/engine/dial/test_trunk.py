@@ -57,6 +57,17 @@ def test_a_silent_trunk_rests_twice_as_long_each_time() -> None:
     assert rests == [BACKOFF_FIRST_S * 2**n for n in range(5)] + [BACKOFF_MAX_S] * 2
 
 
+def test_a_call_leaves_a_trunk_alone_that_fails_after_it_was_prepared() -> None:
+    trunk = a_trunk()
+    tried_out = trunk.admit("cnt_1")
+    trunk.note_condition(False, "Its only server is being tried again.")
+    tried_out.mark_prepared()
+    assert tried_out.may_leave(0)
+    assert not trunk.admit("cnt_2").may_leave(0)
+    trunk.note_condition(False, "It is not registered.")
+    assert not tried_out.may_leave(0)
+
+
 def test_many_calls_that_were_under_way_to_a_silent_trunk_count_once() -> None:
     trunk = a_trunk()
     calls = [send(trunk, n / 10) for n in range(40)]
