@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Final
 
@@ -13,6 +14,7 @@ from quart import Response, has_request_context, request, websocket
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import WebsocketMismatch
 
 from api.http.answering import answer_error, answer_request, make_headers
 from api.http.auth import Keyring, Tickets
@@ -45,6 +47,7 @@ STREAMS_MAX: Final = 32
 own: they must not keep others' bodies waiting."""
 STREAMS_OF_ONE_MAX: Final = 4
 """The same of one account."""
+NO_WEBSOCKET: Final = f"{FEED_PATH} is a websocket; GET /v1/events has the same events without one."
 
 
 class Application(QuartTrio):
@@ -155,7 +158,8 @@ def _make_refusal(front: Front) -> Callable[[HTTPException], Awaitable[Response]
     """What the framework refuses by itself (no such address, no such method), as a problem."""
 
     async def refuse(error: HTTPException) -> Response:
-        problem = problem_of_status(error.code or 500, error.description or "")
+        detail = NO_WEBSOCKET if isinstance(error, WebsocketMismatch) else error.description
+        problem = problem_of_status(error.code or 500, detail or "")
         kept = {name: value for name, value in error.get_headers() if name == "Allow"}
         problem.headers.update(kept)
         current = request if has_request_context() else websocket
@@ -168,4 +172,8 @@ def _make_response(
     front: Front, asked: Sent, answer: Answer, limits: Mapping[str, str] | None = None
 ) -> Response:
     headers = make_headers(front, asked, answer, limits or {})
-    return TrioResponse(answer.body, answer.status, headers, content_type=answer.content_type)
+    response = TrioResponse(answer.body, answer.status, headers, content_type=answer.content_type)
+    if answer.status == HTTPStatus.NOT_MODIFIED:
+        # It would be that of what is not sent again (RFC 9110 §8.6).
+        del response.headers["Content-Length"]
+    return response

@@ -39,6 +39,20 @@ async def test_a_body_that_does_not_come_to_its_end_is_given_up(
     assert problem_in(answer) == (408, "body_timeout")
 
 
+async def test_what_is_not_sent_again_is_not_said_to_be_empty(world: World) -> None:
+    flow = await world.make_flow()
+    tag = (await world.client("viewer").get(f"/v1/flows/{flow}")).headers["ETag"]
+    head = (
+        f"GET /v1/flows/{flow} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Bearer viewer-ours\r\nIf-None-Match: {tag}\r\n\r\n"
+    )
+    async with serving(world.app) as server:
+        answer = await server.exchange(head.encode())
+    assert answer.startswith(b"HTTP/1.1 304 ")
+    assert answer.endswith(b"\r\n\r\n")
+    assert b"content-length" not in answer.lower()
+
+
 async def test_a_body_that_grows_beyond_its_limit_is_refused(world: World) -> None:
     """It comes in chunks, so that nobody can know its length before."""
     flow = await world.make_flow()

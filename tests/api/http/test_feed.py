@@ -269,7 +269,9 @@ async def test_a_page_of_the_public_address_may_read_the_feed(world: World) -> N
 
 
 async def test_the_feed_is_asked_for_as_a_websocket(world: World) -> None:
-    assert (await world.client("viewer").get("/v1/feed")).problem == (400, "bad_request")
+    reply = await world.client("viewer").get("/v1/feed")
+    assert reply.problem == (400, "bad_request")
+    assert "GET /v1/events" in reply.json["detail"]
 
 
 async def wait_nobody_reads(hub: FeedHub) -> None:
