@@ -1,7 +1,7 @@
 // Caller numbers, how busy they are and how their calls are taken.
 
 import { getAll, post } from "./api.js";
-import { announce, make, press } from "./dom.js";
+import { announce, doing, make, press } from "./dom.js";
 import { card, makeRow, makeTable, pill } from "./parts.js";
 import { known, may } from "./state.js";
 import { REST_REASON, count, moment, percent } from "./words.js";
@@ -46,6 +46,35 @@ function makeNumber(did, refresh) {
   ]);
 }
 
+/** What an administrator adds a number of the account with. `onAdded()` is told. */
+function makeAdd(onAdded) {
+  const field = (id, text, attributes) => {
+    const input = make("input", { id, required: true, autocomplete: "off", ...attributes });
+    return { input, label: make("label", { for: id }, text) };
+  };
+  const number = field("did-number", "Number", { inputmode: "tel", placeholder: "+14155550100" });
+  const trunk = field("did-trunk", "Trunk or route", { placeholder: "main" });
+  const cps = field("did-cps", "Calls a second", { type: "number", min: "0.01", step: "any", value: "1" });
+  const channels = field("did-channels", "Calls at once", { type: "number", min: "1", value: "30" });
+  const fields = [number, trunk, cps, channels];
+  const send = doing(async () => {
+    const did = await post("/v1/dids", {
+      number: number.input.value.trim(), account: known.me.account, trunk: trunk.input.value.trim(),
+      cps: Number(cps.input.value), channels: Number(channels.input.value),
+    });
+    announce(`${did.number} was added.`);
+    number.input.value = "";
+    await onAdded();
+  });
+  return card("Add a number",
+    make("p.faint", {}, "A number that your carrier lets you show, the trunk or route of the configuration that its calls go by, ",
+      "and what the carrier allows it."),
+    make("form.fields", { onsubmit: (event) => {
+      event.preventDefault();
+      send(event);
+    } }, fields.map(({ input, label }) => make("div", {}, label, input)), make("button", {}, "Add")));
+}
+
 export async function showNumbers(place, signal) {
   const body = make("tbody");
   const about = make("p.faint");
@@ -55,7 +84,7 @@ export async function showNumbers(place, signal) {
     body.replaceChildren(...dids.slice(0, SHOWN).map((did) => makeNumber(did, load)));
     if (focused) body.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     about.textContent = dids.length === 0
-      ? "The account has no number to call from; an administrator gives it one (POST /v1/dids)."
+      ? "The account has no number to call from; an administrator adds one."
       : dids.length > SHOWN
         ? `The first ${SHOWN} of ${count(dids.length)}.`
         : "Of the last hour. A number whose calls are blocked too often rests by itself.";
@@ -66,5 +95,6 @@ export async function showNumbers(place, signal) {
   place.append(
     make("h1", { tabindex: "-1" }, "Caller numbers"),
     card("Health", about, makeTable("Caller numbers", HEADS, body)),
+    ...(may("administrator") ? [makeAdd(load)] : []),
   );
 }

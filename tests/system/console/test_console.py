@@ -576,6 +576,32 @@ def test_a_number_is_let_rest_and_a_prompt_is_uploaded(
     assert page.evaluate("navigator.clipboard.readText()").startswith("prm_")
 
 
+def test_an_administrator_adds_a_number_and_an_owner_is_not_offered_that(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.product.admin_key)
+    tab.go("numbers", "Caller numbers")
+    look_around(tab)
+    page.get_by_label("Trunk or route").fill("main")
+    page.get_by_label("Calls a second").fill("2")
+    page.get_by_label("Number", exact=True).fill("12")
+    tab.refusals_expected = [422]
+    button(page, "Add").click()
+    expect(page.locator("#notice")).to_contain_text("country code")
+    page.get_by_label("Number", exact=True).fill("+14155550140")
+    button(page, "Add").click()
+    row = page.get_by_role("row", name=re.compile("14155550140"))
+    expect(row).to_contain_text("0 of 30")
+    expect(row).to_contain_text("0 of 2")
+    owner = visit()
+    owner.sign_in(there.owner)
+    owner.go("numbers", "Caller numbers")
+    expect(owner.page.get_by_role("row", name=re.compile("14155550140"))).to_be_visible()
+    assert button(owner.page, "Add").count() == 0
+
+
 def test_an_administrator_goes_from_account_to_account(
     there: Set, visit: Callable[[], Visit]
 ) -> None:
