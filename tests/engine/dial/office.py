@@ -41,6 +41,12 @@ def is_agent(request: CallRequest) -> bool:
     return request.number.startswith(AGENT_PREFIX)
 
 
+def hangs_up_the_first_time(request: CallRequest, before: int) -> CallScript:
+    """An agent who has no patience at first; a flow's pace keeps the customer from being called meanwhile."""
+    is_impatient = is_agent(request) and before == 0
+    return CallScript(talk_s=1.0 if is_impatient else 60.0)
+
+
 def answering(talk_s: float = 30.0) -> Callable[[CallRequest, int], CallScript]:
     """Customers answer after two seconds and talk for so long; agents answer after one."""
 
