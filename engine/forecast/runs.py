@@ -32,7 +32,7 @@ COARSER: Final = 4.0
 COARSER_MAX: Final = 4
 EFFORT_TOGETHER: Final = 1_000_000
 """Of all runs: fewer are made where each is long, and the range is made as wide as `RUNS` would have it."""
-MARGIN: Final = 0.02
+MARGIN: Final = 0.01
 MARGIN_S: Final = 10.0
 """By what share of the time that is not spent waiting for a window or a start time, and by how much more, the
 range is wider than what the runs show: so close they come to the engine itself."""

@@ -9,7 +9,7 @@ from engine.forecast.alone import narrowed
 from engine.forecast.case import Behaviour, Case, Cohort, Ending
 from engine.forecast.chance import AROUND_S, Seeded
 from engine.forecast.making import CallingFlow, Installation, Waiting, make_case
-from engine.forecast.runs import STEPS_MAX, step_of
+from engine.forecast.runs import STEPS_MAX, step_of, tell
 from engine.forecast.simulate import Happened, Simulation
 from engine.model import FlowSettings
 from tests.engine.made import EPOCH, HOME_RULES, account, did, flow
@@ -52,6 +52,15 @@ def test_lines_carry_as_many_calls_in_long_steps_as_in_short_ones(contacts: int)
 def test_a_pace_lets_as_many_calls_go_in_long_steps_as_in_short_ones(contacts: int) -> None:
     happened = let_happen(case_of(contacts, dids=10, cps=1, channels=1_000, lines=None))
     assert happened.ended_s == pytest.approx(contacts / 10 * 1.02, rel=0.03, abs=25.0)
+
+
+def test_where_it_is_known_what_calls_come_to_the_range_is_a_few_per_cent_wide() -> None:
+    """Chance, and what a forecast itself is wrong by, are all that is left."""
+    told = tell(case_of(20_000, dids=20, cps=2, channels=30, lines=12), 1)
+    moments = told.earliest_at, told.ends_at, told.latest_at
+    earliest_s, middle_s, latest_s = ((at or 0.0) - EPOCH for at in moments)
+    assert earliest_s < middle_s < latest_s
+    assert 0.02 < (latest_s - earliest_s) / middle_s < 0.045
 
 
 def test_a_run_takes_no_more_for_a_long_list_than_for_a_short_one() -> None:

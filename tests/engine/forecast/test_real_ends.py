@@ -37,7 +37,8 @@ def is_within(seed: int, told: Forecast, dialled: Dialled) -> bool:
     print(
         f"seed {seed}: said {earliest} to {latest} s, most likely {middle}; ended {ended}"
         f" {'inside' if right else 'OUTSIDE'}; calls {told.attempts}, made {len(dialled.calls)};"
-        f" {told.bottleneck}, {told.runs} runs",
+        f" {told.bottleneck}, {told.runs} runs;"
+        f" the range is {(latest - earliest) / ended:.1%} of the time",
         flush=True,
     )
     return right
