@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Final
 
 from api.commands import REFUSED, Command, CommandFailed
@@ -65,6 +66,7 @@ def make_parser(commands: Iterable[Command]) -> ArgumentParser:
     parser = ArgumentParser(
         prog="callwheel", description="An outbound-calling engine that a company runs itself."
     )
+    parser.add_argument("--version", action="version", version=f"callwheel {version('callwheel')}")
     top = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     groups = {}
     for command in commands:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 from api.__main__ import COMMANDS, run
@@ -14,6 +16,13 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         run([*command.split(), "--help"])
     assert caught.value.code == 0
     assert f"usage: callwheel {command}" in capsys.readouterr().out
+
+
+def test_the_command_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"callwheel {version('callwheel')}\n"
 
 
 @pytest.mark.parametrize(
