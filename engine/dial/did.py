@@ -108,11 +108,12 @@ class DidActor:
         self._mail.close()
 
     def post(self, work: Work, desk: FlowDesk) -> None:
-        """Put a contact into the mailbox, which must have room."""
+        """Put a contact into the mailbox, which must have room; first where an agent is kept for it."""
         claimant = desk.claimant_of(work.contact)
         work.waits_since = min(work.waits_since, trio.current_time())
         self.turns.charge(claimant, {one.rank for one in self.hungry.values()})
-        self._mail.post(work, claimant.rank)
+        is_kept = work.claim is not None and work.claim.is_held
+        self._mail.post(work, URGENT if is_kept else claimant.rank)
         desk.posted += 1
 
     def note_hungry(self, claimant: Claimant) -> None:

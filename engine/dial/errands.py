@@ -97,7 +97,7 @@ class Errands:
                 async with open_leg(self._services, self._operation.ways_of, request) as line:
                     floor.lines[seat] = line
                     try:
-                        how = await self._stay(line, work, ticket)
+                        how = await self._stay(floor, line, work, ticket)
                         if how == "no_room":
                             # As long as the telephone is up, what its call takes is among the reasons.
                             await self._give_up(work)
@@ -120,9 +120,11 @@ class Errands:
                 else:
                     await self._end(work, "agent_not_reached")
 
-    async def _stay(self, line: Call, work: Work, ticket: Ticket) -> LetGo:
-        """Let the contact be called, and keep the agent's telephone up until that is over."""
+    async def _stay(self, floor: Floor, line: Call, work: Work, ticket: Ticket) -> LetGo:
+        """Let the contact be called, and keep the agent's telephone up until that is over, or until nothing
+        has come of a single call for long."""
         how: LetGo = "hung_up"
+        give_up_at = trio.current_time() + ROOM_MAX_S
         if work.contact.agent is not None:
             self._vain_rings.count(work.contact.id, trio.current_time())
         async with trio.open_nursery() as nursery:
@@ -134,7 +136,14 @@ class Errands:
             nursery.start_soon(watch)
             how = "posted" if await self._let_go(work) else "no_room"
             if how == "posted":
-                await ticket.closed.wait()
+                with trio.move_on_at(give_up_at):
+                    await ticket.closed.wait()
+                is_called = ticket.is_closed or work.is_calling
+                if work.contact.agent is None or is_called or ticket.seat is None:
+                    await ticket.closed.wait()
+                else:
+                    # It lies before a DID, which gives it back as soon as it sees that.
+                    floor.give_back(ticket.seat)
             nursery.cancel_scope.cancel()
         return how
 

@@ -18,7 +18,7 @@ from engine.dial.floor import Ticket
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.operation import Operation
 from engine.dial.parking import STICKY_WAIT_S
-from engine.dial.turns import RANKS, URGENT
+from engine.dial.turns import RANKS, URGENT, Claimant
 from engine.model import Contact
 from engine.ports.clock import WallClock
 from engine.schedule.feed import Work
@@ -167,6 +167,10 @@ class Router:
         if not pool.numbers and desk.callers.numbers:
             return Aside(wall_now + UNFIT_WAIT_S, "no_trunk")
         claimant = desk.claimant_of(work.contact)
+        # Whoever has an agent kept for them finds room before others do: the agent may be on the telephone.
+        is_kept = work.claim is not None and work.claim.is_held
+        if is_kept:
+            claimant = Claimant(claimant.flow, URGENT, claimant.weight)
         known = self._find_known(work, desk, pool)
         if known is not None and not self._choice.has_room(claimant.rank, known):
             if claimant.rank != URGENT and self._may_wait_for(known, work, desk, now):

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
-from engine.model import RetryRule
+from engine.events import StoredEvent
+from engine.model import Did, Flow, RetryRule
 from engine.ports.telephony import CallRequest
+from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.dial.office import AGENT_PREFIX, Office, answering, dialer, is_agent, office
-from tests.engine.made import did
+from tests.engine.made import did, flow
+from tests.engine.world import VirtualClock, furnish, people
 
 AGENT = f"{AGENT_PREFIX}9999"
+
+
+async def furnished(
+    flows: Sequence[Flow], dids: Sequence[Did]
+) -> tuple[MemoryStore, list[dict[str, Any]]]:
+    """A store with flows and DIDs, and what it tells."""
+    told: list[dict[str, Any]] = []
+
+    def hear(events: Sequence[StoredEvent]) -> None:
+        told.extend(msgspec.json.decode(event.body) for event in events)
+
+    store = MemoryStore(hear, VirtualClock())
+    await furnish(store, flows, dids)
+    return store, told
 
 
 def ring_times(one: Office) -> list[float]:
@@ -60,6 +80,36 @@ async def test_an_agent_whose_customer_a_did_gives_back_is_not_rung_again_at_onc
         [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
         assert blocker is not None
         assert blocker.code == "did_cps"
+
+
+async def test_an_agent_does_not_wait_without_end_for_a_did_that_their_own_call_fills(
+    autojump_clock: MockClock,
+) -> None:
+    """The contact lies before the DID, where nobody knows how long that takes."""
+    async with office(answering(talk_s=1_000.0), dialer(), dids=[did(channels=1)]) as one:
+        await one.call("cnt_x", agent=AGENT)
+        await one.until(lambda: bool(one.events("contact.completed")), 1_000)
+        await trio.sleep(1_000)
+        assert one.events("contact.completed")[0]["data"]["reason"] == "no_room"
+        assert len(ring_times(one)) == len(one.world.telephony.dialed) == RINGS_MAX
+        assert max(event["data"]["duration_s"] for event in one.events("leg.ended")) < 31
+
+
+async def test_agents_on_the_telephone_get_their_customers_though_a_list_keeps_the_did_busy(
+    autojump_clock: MockClock,
+) -> None:
+    busy = flow(id="flw_m", calls_list="lst_m")
+    store, told = await furnished([dialer(), busy], [did(cps=1, channels=500)])
+    async with office(answering(10.0), dialer(), store=store, told=told) as one:
+        await one.world.add_list(people(200, flow="flw_m", list="lst_x"), "lst_x")
+        await trio.sleep(10)
+        for place in range(4):
+            agent, callee = f"{AGENT_PREFIX}900{place}", f"+1212555999{place}"
+            await one.call(f"cnt_x{place}", agent=agent, tel=(callee,))
+        await trio.sleep(60)
+        called = [call.request.number for call in one.world.telephony.dialed]
+        assert sum("+1212555999" in number for number in called) == 4
+        assert len(ring_times(one)) == 4
 
 
 async def test_an_agent_waits_on_the_telephone_for_a_did_that_their_own_call_keeps_busy_for_a_moment(
