@@ -152,11 +152,13 @@ def read_planes(raw: object) -> int:
 
 
 def read_cps(raw: object) -> float:
-    """Calls a second, which may be less than one."""
+    """Calls a second: a whole number of them, or less than one. No sliding second holds 2.5 exactly."""
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise Refused("wrong_type", f"This is a number, not {say(raw)}.")
     if not 0 < raw <= CPS_MAX:
         raise Refused("out_of_range", f"This is more than 0 and at most {CPS_MAX}, not {say(raw)}.")
+    if raw > 1 and raw % 1:
+        raise Refused("invalid_cps", f"This is a whole number, or less than one, not {say(raw)}.")
     return raw
 
 

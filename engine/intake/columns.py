@@ -97,10 +97,11 @@ def make_template(variables: Collection[str]) -> tuple[str, ...]:
 
 def make_example(variables: Mapping[str, Variable]) -> tuple[str, ...]:
     """A row below `make_template`'s header that shows what belongs where. A list that still has it is read
-    without it: nobody is called `EXAMPLE_TEL`."""
+    without it: nobody is called `EXAMPLE_TEL`. It has no start time: whoever writes a number over it would be
+    called then."""
     others = ("",) * (TELS_MAX - 1)
     values = (one.default or _EXAMPLES[one.type] for one in variables.values())
-    return (EXAMPLE_TEL, *others, *values, "2030-12-31T09:30:00", "customer-1")
+    return (EXAMPLE_TEL, *others, *values, "", "customer-1")
 
 
 def is_example(tel1: str) -> bool:

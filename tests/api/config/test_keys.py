@@ -74,3 +74,26 @@ def test_planes_are_a_whole_number_of_processes(planes: str, code: str) -> None:
 )
 def test_a_choice_takes_only_what_there_is_to_choose(text: str, code: str) -> None:
     assert [found for _, found in find_mistakes(text)] == [code]
+
+
+@pytest.mark.parametrize("cps", ["2.5", "1.000001", "199.99"])
+def test_a_pace_that_no_second_can_hold_is_refused_and_not_cut_off(cps: str) -> None:
+    trunk = f'[[trunks]]\nname = "main"\nuri = "sip:10.0.0.1"\ncps = {cps}\n'
+    assert find_mistakes(f"limits.cps = {cps}\n{trunk}") == [
+        ("callwheel.toml, line 1: limits.cps", "invalid_cps"),
+        ("callwheel.toml, line 5: trunks.0.cps", "invalid_cps"),
+    ]
+    assert find_mistakes("", CALLWHEEL_LIMITS__CPS=cps) == [
+        ("environment: CALLWHEEL_LIMITS__CPS", "invalid_cps")
+    ]
+
+
+def test_a_refused_pace_is_told_with_what_would_have_been_right() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config("limits.cps = 2.5", {})
+    assert "This is a whole number, or less than one, not 2.5. (invalid_cps)" in str(caught.value)
+
+
+@pytest.mark.parametrize("cps", [0.4, 1.0, 3, 100_000])
+def test_a_pace_is_a_whole_number_of_calls_a_second_or_less_than_one(cps: float) -> None:
+    assert read_config(f"limits.cps = {cps}", {}).limits.cps == cps

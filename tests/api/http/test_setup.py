@@ -396,7 +396,7 @@ async def test_the_template_has_the_columns_of_the_flow(world: World) -> None:
     assert reply.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert reply.body == (
         b"tel1,tel2,tel3,tel4,tel5,tel6,tel7,tel8,tel9,tel10,$flow.name,starttime,reference\r\n"
-        b"EXAMPLE,,,,,,,,,,there,2030-12-31T09:30:00,customer-1\r\n"
+        b"EXAMPLE,,,,,,,,,,there,,customer-1\r\n"
     )
 
 
@@ -416,6 +416,19 @@ async def test_a_template_that_comes_back_untouched_calls_nobody(world: World) -
             "detail": "This is the template's example; nobody is called for it.",
         }
     ]
+
+
+async def test_whoever_writes_a_number_over_the_template_s_example_is_called_now(
+    world: World,
+) -> None:
+    flow = await world.make_flow()
+    template = (await world.client("viewer").get(f"/v1/flows/{flow}/template.csv")).body
+    mine = template.replace(b"EXAMPLE", b"+919876543210")
+    reply = await world.client("operator").upload(f"/v1/flows/{flow}/lists", "a.csv", mine)
+    assert reply.json["report"]["accepted"] == 1
+    contacts = await world.client("viewer").get(f"/v1/lists/{reply.json['id']}/contacts")
+    [contact] = contacts.json["items"]
+    assert contact["starttime"] == reply.json["created_at"]
 
 
 async def test_pages_follow_one_another_to_the_end(world: World) -> None:
