@@ -23,6 +23,7 @@ from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
 from engine.dial.seats import Seat
 from engine.dial.vain_rings import VainRings
+from engine.model import BlockerCode
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
 from engine.schedule.outlet import Aside
@@ -36,8 +37,8 @@ ROOM_WAIT_S: Final = 0.2
 ROOM_MAX_S: Final = 30.0
 """… and how long; then it waits again."""
 
-LetGo = Literal["posted", "hung_up", "no_room"]
-"""What became of a contact whose agent has answered. Unless it was `posted`, whoever asks has it in hand."""
+LetGo = Literal["posted", "hung_up", "no_room", "not_reached"]
+"""What became of a contact whose agent was called. Unless it was `posted`, whoever asks has it in hand."""
 
 
 class Errands:
@@ -69,7 +70,7 @@ class Errands:
                 if not await self._let_go(work):
                     self.put_back(work, BUSY_WAIT_S)
             elif trio.current_time() < self._vain_rings.find(work.contact.id).until:
-                await self._give_up(work)
+                await self._give_up(work, self._explainer.find_line(work.contact))
             else:
                 await self._call_agent(floor, work, ticket, ticket.seat)
         except Exception:
@@ -92,6 +93,8 @@ class Errands:
             agent=seat.agent.id or None,
             variables=contact.variables,
         )
+        how: LetGo | None = None
+        code: BlockerCode | None = None
         with self._services.live.follow(LiveCall(contact.account)):
             try:
                 async with open_leg(self._services, self._operation.ways_of, request) as line:
@@ -100,15 +103,15 @@ class Errands:
                         how = await self._stay(floor, line, work, ticket)
                         if how == "no_room":
                             # As long as the telephone is up, what its call takes is among the reasons.
-                            await self._give_up(work)
+                            code = self._explainer.find_line(contact)
+                            ticket.close()
                     finally:
                         floor.lines.pop(seat, None)
                         if not ticket.is_closed and seat.state == "taken":
                             # The agent hung up before there was a customer.
                             floor.lose(seat, "hung_up")
-                if how == "hung_up":
-                    await self._note_hung_up(work)
             except LegFailed as failed:
+                how = "not_reached"
                 log.info(
                     "an agent was not reached",
                     reason=failed.reason,
@@ -116,9 +119,26 @@ class Errands:
                 )
                 if contact.agent is None:
                     floor.lose(seat, failed.why)
-                    self.put_back(work, BUSY_WAIT_S)
-                else:
-                    await self._end(work, "agent_not_reached")
+        # What is written down is not broken off with the agent's call.
+        await self._go_on(work, ticket, how, code)
+
+    async def _go_on(
+        self, work: Work, ticket: Ticket, how: LetGo | None, code: BlockerCode | None
+    ) -> None:
+        """What becomes of a contact whose agent was called; `how` is None where that call was broken off."""
+        match how:
+            case "not_reached" if work.contact.agent is None:
+                self.put_back(work, BUSY_WAIT_S)
+            case "not_reached":
+                await self._end(work, "agent_not_reached")
+            case "hung_up":
+                await self._note_hung_up(work)
+            case "no_room":
+                await self._give_up(work, code)
+            case None if not (ticket.is_closed or work.is_calling):
+                # Nobody else has it in hand; or a DID has, for which it is void then.
+                self._vain_rings.find(work.contact.id).until = -math.inf
+                self.put_back(work, BUSY_WAIT_S)
 
     async def _stay(self, floor: Floor, line: Call, work: Work, ticket: Ticket) -> LetGo:
         """Let the contact be called, and keep the agent's telephone up until that is over, or until nothing
@@ -170,18 +190,18 @@ class Errands:
         ring.until = -math.inf  # who may have had enough of waiting is called again soon
         self.put_back(work, BUSY_WAIT_S)
 
-    async def _give_up(self, work: Work) -> None:
+    async def _give_up(self, work: Work, code: BlockerCode | None) -> None:
         """An agent has answered, and there was no room for their customer. That of a single call waits longer
-        each time, for whatever it was that barred it; the last time it ends."""
+        each time, for whatever it was that barred it (`code`); the last time it ends. What somebody has
+        stopped (None) goes on when they say so, and not by the time."""
         contact = work.contact
         ring = self._vain_rings.find(contact.id)
-        if contact.agent is None:
+        if contact.agent is None or code is None:
             self.put_back(work, BUSY_WAIT_S)
         elif ring.is_last:
             await self._end(work, "no_room")
         else:
             wait_s = ring.until - trio.current_time()
-            code = self._explainer.find_line(contact)
             due_at = max(contact.due_at, self._services.clock.now() + wait_s)
             self._services.set_aside(work, due_at, code)
 
@@ -189,10 +209,10 @@ class Errands:
         """Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to
         ask."""
         contact = work.contact
-        self._vain_rings.forget(contact.id)
         await self._services.store.complete_contacts(
             [contact.id], "skipped", self._services.clock.now(), reason
         )
+        self._vain_rings.forget(contact.id)
         self._services.finish(work)
 
     def put_back(self, work: Work, wait_s: float) -> None:

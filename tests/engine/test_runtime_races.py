@@ -23,7 +23,7 @@ from engine.ports.telephony import Call, CallRequest, TelephonyUnavailable
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.made import EPOCH, account, call_list, contact, did, flow
-from tests.engine.world import VirtualClock, World, furnish, no_events, people, running
+from tests.engine.world import SetClock, VirtualClock, World, furnish, no_events, people, running
 
 TWO_DIDS = ("+14155550100", "+14155550199")
 
@@ -70,15 +70,6 @@ class SlowStore(MemoryStore):
         if method in self.fails:
             raise self.fails[method]
         await trio.sleep(self.answers_after_s.get(method, 0))
-
-
-class SetClock(VirtualClock):
-    """A wall clock that is set by hand."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
 
 
 async def slow_store(flows: Sequence[Flow] = (), dids: Sequence[Did] = ()) -> SlowStore:

@@ -34,6 +34,15 @@ class VirtualClock:
         return EPOCH + trio.current_time()
 
 
+class SetClock(VirtualClock):
+    """A wall clock that is set by hand."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+
 class World:
     """An engine, what it stands on, and what a test asks of them."""
 

@@ -18,8 +18,8 @@ from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.dial.office import AGENT_PREFIX, Office, answering, dialer, is_agent, office
-from tests.engine.made import did, flow
-from tests.engine.world import VirtualClock, furnish, people
+from tests.engine.made import EPOCH, did, flow
+from tests.engine.world import SetClock, VirtualClock, furnish, people
 
 AGENT = f"{AGENT_PREFIX}9999"
 
@@ -140,6 +140,18 @@ async def test_an_agent_who_hangs_up_on_a_contact_that_lies_before_a_did_is_rung
         assert len(ring_times(one)) == RINGS_MAX
 
 
+async def test_a_contact_whose_agent_waited_in_vain_waits_no_longer_when_the_clock_is_set_back(
+    autojump_clock: MockClock,
+) -> None:
+    clock = SetClock()
+    async with office(answering(talk_s=1_000.0), dialer(channels=1), clock=clock) as one:
+        await one.call("cnt_x", agent=AGENT, starttime=EPOCH - 9_000, due_at=EPOCH - 9_000)
+        await trio.sleep(40)
+        clock.ahead_s = -7_200.0
+        await trio.sleep(WAITS_S[0])
+        assert len(ring_times(one)) == 2
+
+
 async def test_a_contact_that_was_called_counts_from_the_beginning(
     autojump_clock: MockClock,
 ) -> None:
@@ -165,3 +177,56 @@ def test_of_many_contacts_the_one_that_was_counted_first_is_forgotten() -> None:
         rings.count(f"cnt_{place}", 0.0)
     assert rings.find("cnt_0").count == 0
     assert rings.find("cnt_1").count == rings.find(f"cnt_{KEPT}").count == 1
+
+
+@pytest.mark.parametrize("after_s", [0.5, 5.0], ids=["while_they_ring", "while_they_wait"])
+async def test_a_contact_whose_agent_is_cut_off_with_the_account_waits_until_that_may_call_again(
+    autojump_clock: MockClock, after_s: float
+) -> None:
+    async with office(answering(talk_s=10.0), dialer(cps=0.1)) as one:
+        contact = await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(after_s)
+        await one.world.engine.holding.stop_account("acc_1")
+        await trio.sleep(100)
+        [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
+        assert blocker is not None
+        assert blocker.code == "account_stopped"
+        assert one.world.telephony.up == 0
+        await one.world.engine.holding.start_account("acc_1")
+        with trio.fail_after(100):
+            await one.until_told("contact.completed", 1)
+        assert one.events("contact.completed")[0]["data"]["disposition"] == "answered"
+        numbers = [call.request.number for call in one.world.telephony.dialed]
+        assert numbers == [AGENT, AGENT, contact.tel[0]]
+
+
+async def test_a_contact_that_talks_when_its_agent_is_cut_off_with_the_account_is_called_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(talk_s=60.0), dialer()) as one:
+        contact = await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(20)
+        await one.world.engine.holding.stop_account("acc_1")
+        await one.world.engine.holding.start_account("acc_1")
+        await trio.sleep(500)
+        numbers = [call.request.number for call in one.world.telephony.dialed]
+        assert numbers == [AGENT, contact.tel[0]]
+        assert len(one.events("contact.completed")) == 1
+
+
+async def test_a_contact_whose_agent_waited_in_vain_as_its_flow_was_paused_waits_for_nothing_else(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(talk_s=1_000.0), dialer(channels=1)) as one:
+        await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(25)
+        await one.world.engine.holding.pause_flow("acc_1", one.flow.id)
+        await trio.sleep(10)
+        [paused] = await one.world.engine.explain([await one.contact("cnt_x")])
+        await one.world.engine.holding.resume_flow("acc_1", one.flow.id)
+        await trio.sleep(1)
+        [resumed] = await one.world.engine.explain([await one.contact("cnt_x")])
+        assert paused is not None
+        assert resumed is not None
+        assert paused.code == "flow_paused"
+        assert resumed.code != "flow_paused"
