@@ -103,9 +103,11 @@ class RtpMediaPlane:
         while left:
             # All of them take from the same ports: one may have none where another keeps many ready.
             process = min(left, key=lambda one: (not one.has_ready, one.streams))
+            # What time there is they share: one that stands still leaves some to the others. None is left
+            # where we ourselves stood still.
+            left_s = max(0.0, give_up_at - trio.current_time())
             try:
-                # What time there is they share: one that stands still leaves some to the others.
-                return await process.take_stream((give_up_at - trio.current_time()) / len(left))
+                return await process.take_stream(left_s / len(left))
             except PlaneUnavailable as error:
                 refusal = error
                 left.remove(process)

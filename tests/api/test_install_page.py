@@ -41,6 +41,12 @@ def test_the_example_of_the_page_is_a_configuration() -> None:
     assert config.data_dir == f"/var/lib/{read_unit()['Service']['StateDirectory']}"
 
 
+def test_the_folder_of_the_configuration_is_made_before_anything_is_done_with_it() -> None:
+    [first, *others] = re.findall(r"sudo .*/etc/callwheel.*", PAGE.read_text(encoding="utf-8"))
+    assert "sudo mkdir -p /etc/callwheel " in first
+    assert len(others) > 3
+
+
 def test_the_service_waits_for_calls_and_gives_the_planes_what_they_ask_for() -> None:
     service = read_unit()["Service"]
     drain_s = read_config("", {}).drain_s

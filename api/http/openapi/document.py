@@ -69,6 +69,8 @@ TEXTS: Final[dict[str, str]] = {
 WHO_ASKS: Final = ("unauthenticated",)
 ALWAYS: Final = ("internal", "store_unavailable", "busy")
 OF_BODY: Final = ("unsupported_media_type", "body_timeout")
+OF_FORM: Final = ("missing_file", "body_too_large")  # which a form of too many parts is, too
+OF_JSON: Final = ("invalid_json", "invalid_body")
 
 
 def make_document(
@@ -299,7 +301,7 @@ def _codes_of(route: Route, described: Described) -> list[str]:
         codes.append("invalid_cursor")
     if route.body is not None:
         codes += [route.body.too_large, *OF_BODY]
-        codes += ["missing_file"] if route.body.is_form else ["invalid_json", "invalid_body"]
+        codes += OF_FORM if route.body.is_form else OF_JSON
     if route.creates:
         codes.append("idempotency_mismatch")
     if route.edits is not None and route.method != "GET":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 import trio
 import trio.testing
@@ -73,3 +75,17 @@ async def test_a_plane_that_stands_still_leaves_time_for_another_to_open_a_strea
 
         assert (await plane.open_stream()).port == 4_000
     assert (still.streams, other.streams) == (0, 2)
+
+
+async def test_a_call_whose_time_went_by_while_nothing_ran_is_told_so_by_the_planes_that_are_left(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    plane, [still, _] = make_plane(2)
+
+    async def take_late(_: float) -> NoReturn:
+        await trio.sleep(1.5 * OPEN_WAIT_S)
+        raise PlaneUnavailable("it came too late")
+
+    monkeypatch.setattr(still, "take_stream", take_late)
+    with pytest.raises(PlaneUnavailable, match="does not keep up"):
+        await plane.open_stream()

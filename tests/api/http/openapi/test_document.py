@@ -109,6 +109,22 @@ async def test_every_refusal_is_as_it_is_described(world: World) -> None:
                 assert f"`{reply.json['code']}`" in described["description"], (route, reply.body)
 
 
+async def test_a_form_of_too_many_parts_is_refused_as_it_is_described(world: World) -> None:
+    names = (await settle(world, "ours")).names
+    form = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' for _ in range(100)
+    )
+    for route in ROUTES:
+        if route.body is not None and route.body.is_form:
+            reply = await world.client("owner").send(
+                "POST",
+                route.path.format(**names),
+                data=form + b"--b--\r\n",
+                content_type="multipart/form-data; boundary=b",
+            )
+            assert f"`{reply.json['code']}`" in _statuses_of(route)["413"]["description"], route
+
+
 def _whole_problem() -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {**schema, "components": DOCUMENT["components"]}
