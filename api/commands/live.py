@@ -129,7 +129,7 @@ def make_display(progress: Progress, title: str) -> RenderableType:
     )
     waits = say_waits(progress)
     tables = [_make_dispositions(progress), _make_paces(progress)]
-    why = [f"waits: {waits}"] if waits else []
+    why = [Text(f"waits: {waits}")] if waits else []
     return Group(bar, figures, *why, "", Columns(tables, padding=(0, 6)))
 
 

@@ -33,12 +33,28 @@ export function makeAgents(id, signal) {
   const body = make("tbody");
   const about = make("p.faint");
   const table = makeTable("Agents", HEADS, body);
-  let isStale = true;
-  const load = async () => {
-    isStale = false;
-    const path = `/v1/flows/${encodeURIComponent(id)}`;
-    const [agents, floor] = await Promise.all([getAll(`${path}/agents`), get(`${path}/floor`)]);
-    body.replaceChildren(...agents.slice(0, SHOWN).map(makeAgent));
+  table.hidden = true; // until there is an answer
+  const path = `/v1/flows/${encodeURIComponent(id)}`;
+  const stale = new Set(["agents", "floor"]);
+  let isAsking = false; // no answer overtakes another
+  let agents = [];
+  const ask = async () => {
+    const asked = new Set(stale);
+    stale.clear();
+    isAsking = true;
+    try {
+      const [found, floor] = await Promise.all([asked.has("agents") ? getAll(`${path}/agents`) : agents, get(`${path}/floor`)]);
+      if (found !== agents) body.replaceChildren(...found.slice(0, SHOWN).map(makeAgent));
+      agents = found;
+      show(floor);
+    } catch (error) {
+      write(about, error.message);
+      if (error.status !== 403) asked.forEach((one) => stale.add(one)); // a key that is for other parts of the API
+    } finally {
+      isAsking = false;
+    }
+  };
+  const show = (floor) => {
     table.hidden = agents.length === 0;
     const more = agents.length > SHOWN ? ` The first ${SHOWN} of ${count(agents.length)} are shown.` : "";
     write(about, agents.length
@@ -46,13 +62,14 @@ export function makeAgents(id, signal) {
       : "The flow has no agent; an operator adds them over the API (POST /v1/flows/{flow}/agents).");
   };
   const refresh = () => {
-    if (isStale && !document.hidden && element.checkVisibility()) load().catch(() => (isStale = true));
+    if (stale.size && !isAsking && !document.hidden && element.checkVisibility()) ask();
   };
   const element = make("div.stack", {}, card("Agents", about, table));
   const ticking = setInterval(refresh, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(ticking));
-  watch("agents", (changed) => (isStale ||= changed === id), signal);
-  watch("feed", () => (isStale = true), signal); // what happened while it was broken off
-  load().catch(() => (isStale = true));
+  watch("agents", (changed) => changed === id && stale.add("agents"), signal);
+  watch("calls", () => stale.add("floor"), signal); // calls on the way are there before any agent is told of
+  watch("feed", () => stale.add("agents"), signal); // what happened while it was broken off
+  ask();
   return element;
 }

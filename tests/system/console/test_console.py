@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 
 import pytest
 from msgspec import Struct
-from playwright.sync_api import Browser, FilePayload, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, WebSocketRoute, expect
 
 from api.commands.demo_list import make_chime
 from engine.model import BlockerCode, ListStatus
@@ -369,6 +369,40 @@ def test_agents_are_shown_as_they_come_and_go(
     page.goto(f"{product.url}/#/flows/{there.quick}/agents")
     expect(page.get_by_role("tab", name="Call lists")).to_have_attribute("aria-selected", "true")
     assert page.get_by_role("tab", name="Agents").count() == 0
+
+
+def test_calls_on_the_way_to_agents_are_counted_anew_as_calls_go_on(
+    there: Set, visit: Callable[[], Visit], callbacks: str
+) -> None:
+    """Nothing is told of agents while the calls ring."""
+    floor = there.product.get(f"/v1/flows/{callbacks}/floor")
+    in_air = [0]
+
+    def tell(route: Route) -> None:
+        route.fulfill(json={**floor, "in_air": in_air[0]})
+
+    tab = visit()
+    page = tab.page
+    page.route("**/floor", tell)
+    tab.sign_in(there.viewer)
+    tab.go(f"flows/{callbacks}/agents", "Callbacks")
+    expect(page.get_by_text("0 calls on the way to them.")).to_be_visible()
+    in_air[0] = 3
+    there.product.post(f"/v1/flows/{there.quick}/calls", {"to": "+14155559180"})
+    expect(page.get_by_text("3 calls on the way to them.")).to_be_visible()
+
+
+def test_a_key_that_is_for_other_parts_than_agents_is_told_so(
+    there: Set, visit: Callable[[], Visit], callbacks: str
+) -> None:
+    parts = ["activations", "attempts", "dids", "feed", "flows", "lists"]
+    key = there.product.post("/v1/keys", {"role": "viewer", "account": "default", "scopes": parts})
+    tab = visit()
+    tab.sign_in(key["key"])
+    tab.refusals_expected = [403]
+    tab.go(f"flows/{callbacks}/agents", "Callbacks")
+    expect(tab.page.get_by_text("This takes the scope agents")).to_be_visible()
+    expect(tab.page.get_by_role("table", name="Agents")).to_be_hidden()
 
 
 def test_an_agent_who_was_lost_is_shown_with_the_reason(
