@@ -316,9 +316,10 @@ class DidActor:
             patience_s = _patience_of(work)
             if _is_long(block, now):
                 self._resting = True  # nobody else is taken in for as long
-            if _is_long(block, now, patience_s):
-                services.put_back(work, work.contact)
-                return work, None
+                if _is_long(block, now, patience_s):
+                    services.put_back(work, work.contact)
+                    return work, None
+                self._return_mail(services)
             if self._give_way(block, work, rank, desk, services):
                 return work, None
             has_better = self._watch_others(block, work, rank, desk)

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from engine.dial.choice import DidChoice
 from engine.dial.elsewhere import PATIENCE_S, STUCK_S
 from engine.dial.trunk import TrunkSettings
-from engine.model import Contact, Priority
+from engine.model import Cap, Contact, Priority
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.office import dialer
@@ -105,6 +105,37 @@ async def test_an_agent_who_is_kept_for_one_contact_before_a_stuck_did_holds_up_
         [kept_call] = [one for one in world.telephony.dialed if one.request.number == call.tel[0]]
         assert kept_call.request.caller == FULL
         assert talk_s <= kept_call.at < talk_s + 10
+
+
+async def test_nobody_waits_with_a_contact_for_whom_an_agent_is_kept_before_a_trunk_at_its_cap(
+    autojump_clock: MockClock,
+) -> None:
+    """The trunk's one call in a while is another DID's, and then all are due at once."""
+    first = flow(id="flw_first", calls_list="lst_f", dids=("+14155550102",))
+    kept = msgspec.structs.replace(
+        dialer(first="customer"), id="flw_kept", calls_list="lst_kept", dids=(FULL,)
+    )
+    dids = [
+        did(number=FULL, cps=5),
+        did(number=OTHER, cps=1, trunk="other"),
+        did(number=first.dids[0]),
+    ]
+    trunks = (
+        TrunkSettings("main", 100, 100, caps=(Cap(1, 25),)),
+        TrunkSettings("other", 100, 100),
+    )
+    async with running(flows=[FLOW, kept, first], dids=dids, trunks=trunks) as world:
+        await world.add_list(people(1, flow="flw_first", list="lst_f1"), "lst_f1")
+        [call] = people(1, flow="flw_kept", list="lst_kept", agent="+16285559999")
+        call = msgspec.structs.replace(due_in(call, 2), id="cnt_kept", tel=("+12125559999",))
+        await world.store.accept_call(call)
+        world.engine._scheduler.open_list(call.account, call.flow, call.list, call.due_at)
+        following = [due_in(one, 2) for one in people(8, list="lst_2")[1:]]
+        await world.add_list(following, "lst_2")
+        await trio.sleep(60)
+        times = {one.request.number: one.at for one in world.telephony.dialed}
+        assert max(times[one.tel[0]] for one in following) < 12
+        assert times[call.tel[0]] == pytest.approx(25, abs=1)
 
 
 async def test_those_who_wait_before_many_full_dids_look_at_the_others_once_a_second_together(
