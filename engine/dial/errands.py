@@ -64,7 +64,7 @@ class Errands:
         try:
             assert ticket.seat is not None, "an errand is for one agent"
             floor = self._operation.floor_of(work.contact.flow)
-            if floor is None:
+            if floor is None or work.is_void:
                 self._services.finish(work)
             elif floor.flow.settings.first == "customer" or ticket.seat in floor.lines:
                 if not await self._let_go(work):
@@ -126,6 +126,11 @@ class Errands:
         self, work: Work, ticket: Ticket, how: LetGo | None, code: BlockerCode | None
     ) -> None:
         """What becomes of a contact whose agent was called; `how` is None where that call was broken off."""
+        if how == "posted" or (how is None and (ticket.is_closed or work.is_calling)):
+            return  # somebody else has it in hand
+        if work.is_void:
+            self._services.finish(work)
+            return
         match how:
             case "not_reached" if work.contact.agent is None:
                 self.put_back(work, BUSY_WAIT_S)
@@ -135,8 +140,8 @@ class Errands:
                 await self._note_hung_up(work)
             case "no_room":
                 await self._give_up(work, code)
-            case None if not (ticket.is_closed or work.is_calling):
-                # Nobody else has it in hand; or a DID has, for which it is void then.
+            case None:
+                # If it lies before a DID, that finds it void from now on.
                 self._vain_rings.find(work.contact.id).until = -math.inf
                 self.put_back(work, BUSY_WAIT_S)
 

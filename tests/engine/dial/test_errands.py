@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
-from engine.events import StoredEvent
+from engine.events import StoredEvent, rfc3339
 from engine.model import Did, Flow, RetryRule
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
@@ -230,3 +230,21 @@ async def test_a_contact_whose_agent_waited_in_vain_as_its_flow_was_paused_waits
         assert resumed is not None
         assert paused.code == "flow_paused"
         assert resumed.code != "flow_paused"
+
+
+async def test_a_contact_that_was_given_another_start_time_does_not_end_with_its_agent_not_reached(
+    autojump_clock: MockClock,
+) -> None:
+    """The time is changed while the agent is rung, who declines."""
+
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(code=486, final_after_s=2.0) if is_agent(request) else CallScript()
+
+    async with office(choose, dialer()) as one:
+        await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(1)
+        later = {"starttime": rfc3339(one.world.clock.now() + 7_200)}
+        changed = await one.world.engine.rescheduling.change_contact("acc_1", "cnt_x", later)
+        await trio.sleep(3_600)
+        assert await one.contact("cnt_x") == changed
+        assert len(ring_times(one)) == 1
