@@ -47,6 +47,16 @@ def test_the_folder_of_the_configuration_is_made_before_anything_is_done_with_it
     assert len(others) > 3
 
 
+def test_the_packet_filter_of_the_page_lets_planes_speak_to_each_other() -> None:
+    """They do on media ports over the loopback interface, and the first rule that decides is the last."""
+    table = re.search(r"table inet.*?```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert table is not None
+    [first, *_] = [
+        line.strip() for line in table[0].splitlines() if re.search("accept$|drop$", line)
+    ]
+    assert first == 'iif "lo" accept'
+
+
 def test_the_service_waits_for_calls_and_gives_the_planes_what_they_ask_for() -> None:
     service = read_unit()["Service"]
     drain_s = read_config("", {}).drain_s
