@@ -23,7 +23,6 @@ from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
 from engine.dial.seats import Seat
 from engine.dial.vain_rings import VainRings
-from engine.model import BlockerCode
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
 from engine.schedule.outlet import Aside
@@ -70,7 +69,7 @@ class Errands:
                 if not await self._let_go(work):
                     self.put_back(work, BUSY_WAIT_S)
             elif trio.current_time() < self._vain_rings.find(work.contact.id).until:
-                await self._give_up(work, self._explainer.find_line(work.contact))
+                await self._give_up(work)
             else:
                 await self._call_agent(floor, work, ticket, ticket.seat)
         except Exception:
@@ -94,7 +93,6 @@ class Errands:
             variables=contact.variables,
         )
         how: LetGo | None = None
-        code: BlockerCode | None = None
         with self._services.live.follow(LiveCall(contact.account)):
             try:
                 async with open_leg(self._services, self._operation.ways_of, request) as line:
@@ -102,8 +100,6 @@ class Errands:
                     try:
                         how = await self._stay(floor, line, work, ticket)
                         if how == "no_room":
-                            # As long as the telephone is up, what its call takes is among the reasons.
-                            code = self._explainer.find_line(contact)
                             ticket.close()
                     finally:
                         floor.lines.pop(seat, None)
@@ -120,11 +116,9 @@ class Errands:
                 if contact.agent is None:
                     floor.lose(seat, failed.why)
         # What is written down is not broken off with the agent's call.
-        await self._go_on(work, ticket, how, code)
+        await self._go_on(work, ticket, how)
 
-    async def _go_on(
-        self, work: Work, ticket: Ticket, how: LetGo | None, code: BlockerCode | None
-    ) -> None:
+    async def _go_on(self, work: Work, ticket: Ticket, how: LetGo | None) -> None:
         """What becomes of a contact whose agent was called; `how` is None where that call was broken off."""
         if how == "posted" or (how is None and (ticket.is_closed or work.is_calling)):
             return  # somebody else has it in hand
@@ -139,7 +133,7 @@ class Errands:
             case "hung_up":
                 await self._note_hung_up(work)
             case "no_room":
-                await self._give_up(work, code)
+                await self._give_up(work)
             case None:
                 # If it lies before a DID, that finds it void from now on.
                 self._vain_rings.find(work.contact.id).until = -math.inf
@@ -195,20 +189,21 @@ class Errands:
         ring.until = -math.inf  # who may have had enough of waiting is called again soon
         self.put_back(work, BUSY_WAIT_S)
 
-    async def _give_up(self, work: Work, code: BlockerCode | None) -> None:
+    async def _give_up(self, work: Work) -> None:
         """An agent has answered, and there was no room for their customer. That of a single call waits longer
-        each time, for whatever it was that barred it (`code`); the last time it ends. What somebody has
-        stopped (None) goes on when they say so, and not by the time."""
+        each time until its agent is rung again; the last time it ends. What somebody has stopped goes on when
+        they say so, and not by the time."""
         contact = work.contact
         ring = self._vain_rings.find(contact.id)
-        if contact.agent is None or code is None:
+        is_stopped = self._explainer.find_hold(contact.flow, list_paused=False) is not None
+        if contact.agent is None or is_stopped:
             self.put_back(work, BUSY_WAIT_S)
         elif ring.is_last:
             await self._end(work, "no_room")
         else:
             wait_s = ring.until - trio.current_time()
             due_at = max(contact.due_at, self._services.clock.now() + wait_s)
-            self._services.set_aside(work, due_at, code)
+            self._services.set_aside(work, due_at, "agents_busy")
 
     async def _end(self, work: Work, reason: str) -> None:
         """Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to

@@ -70,16 +70,6 @@ class Explainer:
         held = UNKNOWN_FLOW if desk is None else find_hold(self._case_of(desk, list_paused))
         return None if held is None else held.code
 
-    def find_line(self, contact: Contact) -> BlockerCode | None:
-        """What kept a contact from being called for which an agent was there, and which nothing of its own
-        holds; None where somebody has stopped its flow."""
-        desk = self._desks.get(contact.flow)
-        if desk is None or find_hold(self._case_of(desk, list_paused=False)) is not None:
-            return None
-        if desk.is_full:
-            return "flow_limit"
-        return self._find_line(desk, contact.number, trio.current_time()).code
-
     def _find_block(
         self,
         contact: Contact,

@@ -25,15 +25,6 @@ SET_ASIDE_FOR: Final[tuple[BlockerCode, ...]] = (
     "callee_cap",
     "agents_busy",
     "engine_limit",
-    # Of contacts whose agents were rung in vain:
-    "flow_limit",
-    "did_cps",
-    "did_channels",
-    "did_cap",
-    "trunk_cps",
-    "trunk_channels",
-    "trunk_cap",
-    "trunk_down",
 )
 """What contacts wait for in the store that a change of their flow, or of the clock, may end."""
 STORE_RETRY_S: Final = 1.0

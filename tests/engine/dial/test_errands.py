@@ -52,7 +52,7 @@ async def test_an_agent_who_waits_in_vain_for_room_is_rung_ever_later_and_then_n
         await trio.sleep(60)
         [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
         assert blocker is not None
-        assert blocker.code == "flow_limit"
+        assert blocker.code == "agents_busy"
         assert blocker.until is not None
         await one.until(lambda: bool(one.events("contact.completed")), 1_000)
         await trio.sleep(2_000)
@@ -79,7 +79,7 @@ async def test_an_agent_whose_customer_a_did_gives_back_is_not_rung_again_at_onc
         assert len(ring_times(one)) == 1
         [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
         assert blocker is not None
-        assert blocker.code == "did_cps"
+        assert blocker.code == "agents_busy"
 
 
 async def test_an_agent_does_not_wait_without_end_for_a_did_that_their_own_call_fills(
