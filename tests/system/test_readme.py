@@ -37,18 +37,22 @@ def test_its_configuration_is_one_that_calls_the_simulated_carrier() -> None:
 
 
 def test_its_commands_lead_to_a_call_that_was_answered(tmp_path: Path) -> None:
+    """In a terminal of its own, which has heard of nothing but the key."""
     require("curl", "curl")
+    folders = os.environ["PATH"].split(":")
+    elsewhere = [one for one in folders if not (Path(one) / "callwheel").exists()]
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     with open_product(tmp_path) as product:
         typed = find_block("sh").replace("http://127.0.0.1:8080", product.url)
-        program = tmp_path / "callwheel"
+        program = tmp_path / ".venv" / "bin" / "callwheel"
+        program.parent.mkdir(parents=True)
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m api "$@"\n', encoding="utf-8")
         program.chmod(0o755)
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", typed],
             cwd=tmp_path,
             env={
-                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "PATH": ":".join(elsewhere),
                 "PYTHONPATH": str(ROOT),
                 "CALLWHEEL_KEY": product.admin_key,
                 "CALLWHEEL_URL": product.url,
