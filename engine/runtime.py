@@ -97,7 +97,9 @@ class Engine:
         self.dids = DidKeeper(
             store, clock, operation, settings.did_rests, self._scheduler.queues.offer_all
         )
-        self._reopening = Reopening(store, clock, self._scheduler.open_list)
+        self._reopening = Reopening(
+            store, clock, self._scheduler.open_list, self._scheduler.aside.turn
+        )
         self.changes = Changes(store, clock, operation, self._scheduler, self.dids, self._reopening)
         self._blocked = BlockedContacts(store, clock, explainer, self._scheduler.is_paused)
         self._waiting_teller = WaitingTeller(

@@ -39,11 +39,14 @@ class Reopening:
         store: DialStore,
         clock: WallClock,
         open_list: Callable[[str, str, str, float], None],
+        turn: trio.Lock,
     ) -> None:
-        """`open_list` tells the scheduler that a list (account, flow, list) has contacts due at a moment."""
+        """`open_list` tells the scheduler that a list (account, flow, list) has contacts due at a moment;
+        `turn` is held by whoever sets contacts aside."""
         self._store = store
         self._clock = clock
         self._open_list = open_list
+        self._turn = turn
         self._flows: dict[tuple[str, str], None] = {}
         self._woken = trio.Event()
 
@@ -61,10 +64,12 @@ class Reopening:
                 account, flow = next(iter(self._flows))
                 del self._flows[account, flow]  # before it is done: it may change again meanwhile
                 for code in SET_ASIDE_FOR:
-                    await self._bring_forward(account, flow, code)
+                    async with self._turn:
+                        await self._bring_forward(account, flow, code)
 
     async def _bring_forward(self, account: str, flow: str, code: BlockerCode) -> None:
-        """All that waits at this moment. What is set aside from here on goes by the new windows."""
+        """All that waits at this moment. What is set aside from here on goes by the new windows, and only
+        after this: it would be found here again, and brought forward without end."""
         now = self._clock.now()
         while True:
             try:

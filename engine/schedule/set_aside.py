@@ -33,6 +33,8 @@ class SettingAside:
         self._put_back = put_back
         self._waiting: deque[tuple[Work, Contact]] = deque()
         self._woken = trio.Event()
+        self.turn = trio.Lock()
+        """Held while some are written down. Whoever looks for those that were takes it."""
 
     def add(self, work: Work, due_at: float, code: BlockerCode) -> None:
         """Have a contact wait until `due_at`, seconds since the epoch, for the reason `code`."""
@@ -52,7 +54,8 @@ class SettingAside:
             await self._woken.wait()
             self._woken = trio.Event()
             while self._waiting:
-                await self._write_some()
+                async with self.turn:
+                    await self._write_some()
 
     async def _write_some(self) -> None:
         some = [self._waiting[place] for place in range(min(CHUNK, len(self._waiting)))]

@@ -166,6 +166,39 @@ async def test_a_window_that_is_changed_holds_for_those_who_wait_already(
         assert trio.current_time() < 400
 
 
+async def test_a_window_that_stays_closed_as_it_is_changed_has_each_contact_looked_at_once(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store takes its time, so that contacts are set aside again while others are brought forward."""
+    brought = []
+    store = make_store()
+    await furnish(store, [flow(settings=windowed(CallingWindow("20:00", "21:00")))], [did()])
+    bring_forward = store.bring_forward
+
+    async def bring_slowly(*args: Any) -> list[str]:
+        await trio.sleep(0.1)
+        lists = await bring_forward(*args)
+        brought.extend(lists)
+        return lists
+
+    monkeypatch.setattr(store, "bring_forward", bring_slowly)
+    async with running(store=store) as world:
+        await world.add_list([contact(tel=(ENGLAND.format(1),))])
+        await trio.sleep(1)
+        await world.store.add_prompt(Prompt("prm_hello", "acc_1", "hello", 5.0, EPOCH))
+        window = {"start": "19:00", "end": "21:00"}
+        raw = {
+            "name": "reminder",
+            "definition": flow().definition,
+            "settings": {"calling_window": window},
+        }
+        await world.engine.administration.change_flow(account(), "flw_1", raw)
+        await trio.sleep(60)
+        assert brought == ["lst_1"]
+        await world.wait_done(poll_s=60.0)
+        assert world.dial_times() == [pytest.approx(moment("2027-01-15T19:00"), abs=1)]
+
+
 async def test_an_account_window_that_is_lifted_lets_those_go_who_wait(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
