@@ -109,7 +109,7 @@ function findView() {
 // --- around the views
 
 function drawNavigation() {
-  const here = location.hash.replace(/\/configuration$/, "") || "#/";
+  const here = location.hash.replace(/\/(configuration|agents)$/, "") || "#/";
   const link = (href, ...children) =>
     make("li", {}, make("a", { href, "aria-current": here === href ? "page" : null }, children));
   const flows = [...known.flows.values()].slice(0, FLOWS_SHOWN);

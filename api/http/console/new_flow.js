@@ -3,7 +3,7 @@
 import { newIdempotencyKey, post } from "./api.js";
 import { announce, doing, make, prose } from "./dom.js";
 import { card } from "./parts.js";
-import { may, putFlow } from "./state.js";
+import { known, loadFlows, may, putFlow } from "./state.js";
 
 const FILE_BYTES_MAX = 1024 * 1024;
 const MISTAKES_SHOWN = 20;
@@ -31,7 +31,7 @@ function read(text) {
   }
 }
 
-export async function showNewFlow(place) {
+export async function showNewFlow(place, signal) {
   const wrong = make("div.wrong", { role: "alert" });
   const text = make("textarea.source", { id: "flow-source", rows: "22", spellcheck: "false", required: true });
   text.value = makeFirst();
@@ -60,6 +60,8 @@ export async function showNewFlow(place) {
       const body = read(text.value);
       if (!keys.has(text.value)) keys.set(text.value, newIdempotencyKey());
       const flow = await post("/v1/flows", body, { "Idempotency-Key": keys.get(text.value) });
+      // Who went elsewhere stays there, which may be another account.
+      if (signal.aborted) return known.me && (await loadFlows());
       putFlow(flow);
       announce(`${flow.name} was made.`);
       location.hash = `#/flows/${flow.id}/configuration`;

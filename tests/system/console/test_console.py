@@ -429,6 +429,8 @@ def test_an_agent_who_was_lost_is_shown_with_the_reason(
     page.route("**/agents?*", lambda route: route.fulfill(json={"items": shown, "next": None}))
     tab.sign_in(there.viewer)
     tab.go(f"flows/{callbacks}/agents", "Callbacks")
+    menu = page.locator("#navigation").get_by_role("link", name="Callbacks")
+    expect(menu).to_have_attribute("aria-current", "page")
     cells = page.get_by_role("table", name="Agents").locator("td:nth-of-type(2)")
     expect(cells).to_have_text([words for _, _, words in states])
     look_around(tab)
@@ -608,6 +610,30 @@ def test_a_number_is_let_rest_and_a_prompt_is_uploaded(
     expect(prompt).to_contain_text("0:01")
     prompt.get_by_role("button", name="Copy the id of greeting.wav").click()
     assert page.evaluate("navigator.clipboard.readText()").startswith("prm_")
+
+
+def test_whoever_has_gone_elsewhere_is_not_fetched_to_the_flow_that_was_made(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.owner)
+    tab.go("new-flow", "New flow")
+    held: list[Route] = []
+    page.route(
+        "**/v1/flows",
+        lambda one: held.append(one) if one.request.method == "POST" else one.fallback(),
+    )
+    with page.expect_request(lambda one: one.method == "POST"):
+        button(page, "Make the flow").click()
+    tab.go("numbers", "Caller numbers")
+    with page.expect_response(lambda one: one.request.method == "POST"):
+        held[0].continue_()
+    expect(
+        page.locator("#navigation").get_by_role("link", name="Confirmation").last
+    ).to_be_visible()
+    assert page.url.endswith("#/numbers")
+    expect(heading(page, "Caller numbers")).to_be_visible()
 
 
 def test_an_administrator_adds_a_number_and_an_owner_is_not_offered_that(
