@@ -15,6 +15,8 @@ from engine.number_form import find_number_mistakes, find_pace_mistakes
 
 NOTE_LENGTH_MAX: Final = 200
 """Characters."""
+TrunkName = Annotated[str, Meta(min_length=1, max_length=64)]
+"""As long as the configuration has it. One that is not configured yet is taken, and its calls wait for it."""
 
 
 class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +25,7 @@ class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
     number: str
     account: str
     """Name or id."""
-    trunk: str
+    trunk: TrunkName
     cps: CallsPerSecond = 1
     channels: Channels = 30
     caps: Caps = ()
@@ -33,7 +35,7 @@ class DidForm(Struct, frozen=True, forbid_unknown_fields=True):
 class DidChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be changed of a DID; what is not named stays."""
 
-    trunk: str = ""
+    trunk: TrunkName = ""
     cps: CallsPerSecond = 1
     channels: Channels = 30
     caps: Caps = ()

@@ -218,6 +218,8 @@ async def test_a_did_is_made_and_shown_with_its_load(world: World) -> None:
         ({"number": "+14155550101"}, 409, "did_exists", None),
         ({"account": "nobody"}, 422, "unknown_account", "/account"),
         ({"number": "911"}, 422, "invalid_body", "/number"),
+        ({"trunk": ""}, 422, "invalid_body", "/trunk"),
+        ({"trunk": "t" * 65}, 422, "invalid_body", "/trunk"),
         ({"cps": 2.5}, 422, "invalid_body", "/cps"),
         ({"cps": 0}, 422, "invalid_body", "/cps"),
         ({"channels": 0}, 422, "invalid_body", "/channels"),
