@@ -38,6 +38,8 @@ CALLEE_PORT: Final = 6000
 """Where every scenario's callee takes audio, unless it says otherwise."""
 NOW: Final = 1_767_225_600.0
 """2026-01-01T00:00:00Z: when all of this happens, by the clock on the wall."""
+PATIENT: Final = Timing(t1=2.0)
+"""Of scenarios that are not about time: where a machine stands still, nobody repeats anything."""
 SOME: Final = -1
 """For a count above 0 that depends on how busy the machine is."""
 TROUBLES: Final = ("retransmissions_sent", "parse_errors", "strays", "faults")
@@ -69,7 +71,7 @@ class Scenario(Struct, frozen=True):
     outcomes: OutcomeTable = AS_EVERYWHERE
     """What the operator says that the trunk's refusals mean."""
     presentation: Presentation = Presentation()
-    timing: Timing = Timing()
+    timing: Timing = PATIENT
     place: Place = Place()
     calls: int = 1
     options: tuple[str, ...] = ()
