@@ -92,6 +92,16 @@ async def wait_for_lists(engine: Installation, flow: str, count: int) -> list[st
         await trio.sleep(POLL_S)
 
 
+async def receive_subjects(mailbox: Mailbox, count: int) -> list[str]:
+    """Of so many letters. One that was sent again, as its sender was killed before it noted that it had been
+    taken, has the same Message-ID and is one letter."""
+    subjects: dict[str, str] = {}
+    while len(subjects) < count:
+        letter = await receive(mailbox)
+        subjects[str(letter["Message-ID"])] = str(letter["Subject"])
+    return list(subjects.values())
+
+
 async def test_a_mail_in_a_mailbox_is_dialled_once_and_answered_once_whatever_is_killed(
     server: Dovecot, mailbox: Mailbox, tmp_path: Path
 ) -> None:
@@ -116,13 +126,13 @@ async def test_a_mail_in_a_mailbox_is_dialled_once_and_answered_once_whatever_is
                 await trio.to_thread.run_sync(server.deliver, second)
                 lists = await wait_for_lists(engine, flow, 2)
                 dispositions = [await wait_completed(engine.client, one) for one in lists]
-                subjects = {str((await receive(mailbox))["Subject"]) for _ in range(2)}
+                subjects = await receive_subjects(mailbox, 2)
                 state = await get(engine, f"/v1/flows/{flow}/mailbox")
                 letters = (await get(engine, "/v1/letters"))["items"]
     assert address.startswith("lists+")
     assert len(lists) == 2
     assert sum(one.get("answered", 0) + one.get("unknown", 0) for one in dispositions) == 4
-    assert subjects == {"first.csv was taken", "leads.csv was taken"}
+    assert sorted(subjects) == ["first.csv was taken", "leads.csv was taken"]
     assert sorted(one["subject"] for one in letters) == sorted(subjects)
     assert (state["code"], state["place"], state["failures"]) == ("ok", address, 0)
     assert server.mails() == []
