@@ -23,6 +23,8 @@ T = TypeVar("T")
 DIGIT_BITS: Final = 10
 SLOTS: Final = 1 << DIGIT_BITS
 SLOT_MASK: Final = SLOTS - 1
+SECOND_LEVEL: Final = 1 << (2 * DIGIT_BITS)
+"""The ticks that the two lowest levels cover."""
 LEVELS: Final = 5
 """Five digits of ten bits: at 10 ms a tick, 357,000 years."""
 TICKS_MAX: Final = (1 << (DIGIT_BITS * LEVELS)) - 1
@@ -34,6 +36,10 @@ CANCELED_SPARE: Final = 4096
 """Canceled timers that may lie in the slots beyond as many as there are live ones."""
 
 _CANCELED: Final = object()
+"""The item of a timer that is over."""
+_NEVER: Final = TICKS_MAX + 1
+"""The due tick of one that was canceled: who moves timers need not fetch their items from memory, which is
+what a million of them spend their time with."""
 
 
 class Timer(Struct, gc=False):
@@ -61,20 +67,23 @@ class TimerWheel(Generic[T]):
 
     def schedule(self, due: float, item: T) -> Timer:
         """Hold `item` until `due`; what is overdue comes out with the next tick."""
+        now = self._tick
         tick = math.ceil((due - self._origin) / self._tick_s)
-        if tick <= self._tick:
-            tick = self._tick + 1
+        if tick <= now:
+            tick = now + 1
         elif tick > TICKS_MAX:
             tick = TICKS_MAX
         timer = Timer(tick, item)
         self._live += 1
-        if tick ^ self._tick < SLOTS:  # as `_place` would have it, for what is due soon
-            slot = self._levels[0][tick & SLOT_MASK]
-            if not slot:
-                self._occupied[0] |= 1 << (tick & SLOT_MASK)
-            slot.append(timer)
-        else:
+        if tick ^ now >= SECOND_LEVEL:
             self._place(timer, tick)
+            return timer
+        # As `_place` would have it, for what is due soon.
+        level, index = (0, tick) if tick ^ now < SLOTS else (1, tick >> DIGIT_BITS)
+        slot = self._levels[level][index & SLOT_MASK]
+        if not slot:
+            self._occupied[level] |= 1 << (index & SLOT_MASK)
+        slot.append(timer)
         return timer
 
     def cancel(self, timer: Timer) -> bool:
@@ -84,7 +93,7 @@ class TimerWheel(Generic[T]):
         """
         if timer.item is _CANCELED:
             return False
-        timer.item = _CANCELED
+        timer.item, timer.due_tick = _CANCELED, _NEVER
         self._live -= 1
         self._canceled += 1
         if self._canceled > self._live + CANCELED_SPARE:
@@ -101,7 +110,8 @@ class TimerWheel(Generic[T]):
         """Every item due at or before `now`, tick by tick."""
         target = math.floor((now - self._origin) / self._tick_s + ROUNDING_TICKS)
         due: list[T] = []
-        while (place := self._lowest()) is not None and place[2] <= target:
+        # All that it holds is due after the present tick.
+        while self._tick < target and (place := self._lowest()) and place[2] <= target:
             level, slot, self._tick = place
             slots = self._levels[level]
             timers, slots[slot] = slots[slot], []
@@ -156,20 +166,21 @@ class TimerWheel(Generic[T]):
 
     def _deal_out(self, timers: list[Timer], due: list[T]) -> None:
         """Move the timers of a higher level's slot down, now that the present tick has reached it."""
-        now, lowest, ready = self._tick, self._levels[0], []
+        now, lowest, occupied = self._tick, self._levels[0], self._occupied[0]
         for timer in timers:
             tick = timer.due_tick
-            if timer.item is _CANCELED:
-                self._canceled -= 1
-            elif tick == now:
-                ready.append(timer)
-            elif tick ^ now < SLOTS:  # as `_place` would have it, for all of the second level
+            if tick ^ now < SLOTS:  # as `_place` would have it, for all of the second level
                 slot = lowest[tick & SLOT_MASK]
                 if not slot:
-                    self._occupied[0] |= 1 << (tick & SLOT_MASK)
+                    occupied |= 1 << (tick & SLOT_MASK)
                 slot.append(timer)
+            elif tick == _NEVER:
+                self._canceled -= 1
             else:
                 self._place(timer, tick)
+        # A slot of a higher level begins with a slot 0 of the lowest, which has come with it.
+        ready, lowest[0] = lowest[0], []
+        self._occupied[0] = occupied & ~1
         self._fire(ready, due)
 
     def _sweep(self) -> None:
