@@ -23,18 +23,23 @@ from bench.installation import (
     Installation,
     find_sipp,
     make_config,
-    make_csv,
     make_flow,
     open_installation,
-    wait_completed,
 )
 from bench.media_far import Lateness
 from bench.media_rig import IN_TIME_SHARE_MIN as PACKETS_IN_TIME_SHARE_MIN
 from bench.media_rig import FarEnd, open_far_end
-from bench.processes import usage_alone
+from bench.ramp import WARM_UP, Search, best_of, find_rate
 from bench.scenario import Limit, Measurement, Scenario, Show, Size
 from bench.sipp_callee import write_callee
-from bench.timed import IN_TIME_SHARE_MIN, SippLog, Sustained, open_logging_sipp, sustain
+from bench.timed import (
+    IN_TIME_SHARE_MIN,
+    SippLog,
+    Sustained,
+    describe,
+    open_logging_sipp,
+    sustain,
+)
 from bench.trigger import Load, make_request, read_answer, send_load
 
 SHARE: Final = 0.5
@@ -50,14 +55,14 @@ CPS_MAX: Final = 2_000
 UPLOAD_EVERY_S: Final = 1.0
 MEASURE_S: Final = 1.0
 """One look at the sound; they follow each other until the last call is over."""
-TIMED_FIRST, TRIGGERED, UPLOADED = 1_000_000, 417, 2_000_000
+ALONE_FIRST, TIMED_FIRST, TRIGGERED, UPLOADED = 0, 1_000_000, 417, 2_000_000
 """Where the numbers of each begin, so that nobody is called twice."""
 
 
 class Plan(Struct, frozen=True):
     """How much of each."""
 
-    alone_calls: int
+    alone_calls: Search
     alone_triggers: int
     alone_rows: int
     readers: int
@@ -66,8 +71,8 @@ class Plan(Struct, frozen=True):
 
 
 PLANS: Final[dict[Size, Plan]] = {
-    "quick": Plan(150, 500, 20_000, 40, 5.0),
-    "full": Plan(1_500, 3_000, 100_000, 300, 30.0),
+    "quick": Plan(Search(50, 800, 1.5, 0.5, 4), 500, 20_000, 40, 5.0),
+    "full": Plan(Search(100, 1_600, 8.0, 0.15, 7), 3_000, 100_000, 300, 30.0),
 }
 
 
@@ -149,12 +154,25 @@ async def _measure_alone(site: _Site, flow: str, plan: Plan) -> Alone:
     begun = trio.current_time()
     await engine.client.upload_list(flow, "alone.csv", make_later_csv(plan.alone_rows, UPLOADED))
     rows_per_s = plan.alone_rows / (trio.current_time() - begun)
-    used = usage_alone(engine.child.pid)
-    view = await engine.client.upload_list(flow, "calls.csv", make_csv(plan.alone_calls))
-    await wait_completed(engine.client, view.id)
-    # What a core carries: how fast a handful begin tells nothing, as all of them may begin at once.
-    calls_per_s = plan.alone_calls / max(usage_alone(engine.child.pid).since(used), 0.01)
+    calls_per_s = await _find_calls_per_s(site, flow, plan.alone_calls)
     return Alone(timing.per_s, calls_per_s, rows_per_s, plan.readers)
+
+
+async def _find_calls_per_s(site: _Site, flow: str, search: Search) -> float:
+    """The highest rate that is held as `ramp` has it, with sound; 0 where none is."""
+    first = ALONE_FIRST
+
+    async def hold(cps: float) -> Sustained:
+        nonlocal first
+        calls = max(1, round(cps * search.step_s))
+        step = await sustain(site.engine, flow, site.log, (calls, cps, first), site.show)
+        first += calls
+        site.show(f"calls alone: {describe(step)}")
+        return step
+
+    await hold(WARM_UP[1])
+    best = best_of(await find_rate(search, hold))
+    return 0.0 if best is None else best.cps
 
 
 async def _run_together(

@@ -100,10 +100,14 @@ async def find_rate(
     return steps
 
 
+def best_of(steps: list[Sustained]) -> Sustained | None:
+    """The highest step that holds."""
+    return max((one for one in steps if one.holds), key=lambda one: one.cps, default=None)
+
+
 def figures_of(steps: list[Sustained]) -> dict[str, float]:
     """The highest step that holds, and beside it each step by its number."""
-    held = [one for one in steps if one.holds]
-    best = max(held, key=lambda one: one.cps, default=None)
+    best = best_of(steps)
     failed = [one.cps for one in steps if not one.holds]
     figures = {
         "sustained_cps": best.cps if best is not None else 0.0,
