@@ -43,7 +43,9 @@ class CallRecord(Struct, tag="call"):
     """Who ended it; None where nobody did."""
     acks: int = 0
     byes: int = 0
-    """The caller's."""
+    """The caller's, each as often as it came."""
+    bye_retransmissions: int = 0
+    """Of these, those that had come before."""
     cancels: int = 0
     invite_retransmissions: int = 0
     resent: int = 0
@@ -59,6 +61,8 @@ class LateRequest(Struct, tag="late"):
 
     call_id: str
     event: Literal["ack", "bye", "cancel", "invite"]
+    is_repeated: bool = False
+    """Whether it is a BYE that had come before."""
 
 
 class CarrierStatistics(Struct, tag="statistics"):
@@ -161,6 +165,7 @@ def _add_late(record: CallRecord, late: LateRequest) -> None:
         record.acks += 1
     elif late.event == "bye":
         record.byes += 1
+        record.bye_retransmissions += late.is_repeated
     elif late.event == "cancel":
         record.cancels += 1
     else:

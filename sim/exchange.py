@@ -259,7 +259,10 @@ class Exchange:
             self._counts.strays += 1
             self._reply(request, source, 481)
             return
-        self._happen(line, "bye", now, (request, source))
+        is_repeated = line.bye_branch is not None and request.branch == line.bye_branch
+        line.bye_branch = request.branch
+        line.bye_retransmissions += is_repeated
+        self._happen(line, "bye", now, (request, source), is_repeated=is_repeated)
 
     def _on_other(self, request: Request, cseq: int, source: Address, now: float) -> None:
         self._counts.others += 1
@@ -287,11 +290,13 @@ class Exchange:
         event: FromCaller,
         now: float,
         at_hand: tuple[Request, Address] | None = None,
+        *,
+        is_repeated: bool = False,
     ) -> None:
         """Feed what came to the callee, and do what it wants, a response to the CANCEL or BYE at
-        hand included."""
+        hand included. `is_repeated` says of a BYE that it had come before."""
         if line.dialog is None and event in _LATE:
-            self.finished.append(LateRequest(line.call_id_text, _LATE[event]))
+            self.finished.append(LateRequest(line.call_id_text, _LATE[event], is_repeated))
         for action in line.callee.step(event, now):
             if action in _REPLIES:
                 assert at_hand is not None

@@ -32,6 +32,9 @@ class Line(Struct, gc=False):
     remote: Remote | None = None
     """Where the caller wants its RTP."""
     stream: Stream | None = None
+    bye_branch: bytes | None = None
+    """Of the caller's latest BYE."""
+    bye_retransmissions: int = 0
     last: bytes = b""
     """What was sent last of what is repeated."""
     scheduled_at: float = inf
@@ -63,6 +66,7 @@ class Line(Struct, gc=False):
             by=callee.ended_by,
             acks=callee.acks,
             byes=callee.byes,
+            bye_retransmissions=self.bye_retransmissions,
             cancels=callee.cancels,
             invite_retransmissions=callee.invite_retransmissions,
             resent=callee.resent,

@@ -125,11 +125,27 @@ def test_retransmitted_requests_get_the_same_answers() -> None:
     first = line.messages
     line.send(caller.bye())
     assert line.messages == first
-    assert line.exchange.finished[1:] == [LateRequest(caller.call_id, "bye")]
+    line.send(caller.request("BYE", 3, "another"))
+    assert line.exchange.finished[1:] == [
+        LateRequest(caller.call_id, "bye", is_repeated=True), LateRequest(caller.call_id, "bye"),
+    ]  # fmt: skip
     statistics = line.exchange.statistics()
     assert (statistics.invites, statistics.invite_retransmissions, statistics.invites_repeated) == (
         1, 1, 0,
     )  # fmt: skip
+
+
+def test_a_bye_that_comes_again_while_the_callees_own_waits_is_told_from_a_second_one() -> None:
+    line, caller = Line(), Caller()
+    line.call(caller)
+    line.send(caller.ack())
+    assert line.wait(10.0) == ["BYE"]
+    [own] = line.messages
+    assert isinstance(own, Request)
+    for bye in (caller.bye(), caller.bye(), caller.request("BYE", 3, "another")):
+        assert line.send(bye) == ["200 BYE"]
+    line.send(caller.answer(own))
+    assert [(record.byes, record.bye_retransmissions) for record in line.records()] == [(3, 1)]
 
 
 def test_a_refusal_is_acknowledged_within_its_transaction() -> None:

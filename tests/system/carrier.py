@@ -56,3 +56,8 @@ def read_calls(folder: Path) -> list[CallRecord]:
     """Every call that the carrier saw, in the order of their INVITEs."""
     calls, _ = read_call_log(folder / "carrier.jsonl")
     return sorted(calls, key=lambda call: call.invite_at)
+
+
+def byes_of(call: CallRecord) -> int:
+    """How often the caller hung up. Where the machine stands still a BYE comes again, and is the same one."""
+    return call.byes - call.bye_retransmissions

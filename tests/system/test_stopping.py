@@ -17,7 +17,7 @@ from api.client import CallwheelClient
 from api.commands import serve
 from api.commands.children import clean_environment
 from bench.installation import POLL_S, make_config, make_csv, make_flow
-from tests.system.carrier import open_carrier, read_calls, write_profile
+from tests.system.carrier import byes_of, open_carrier, read_calls, write_profile
 
 CALLS = 3
 TALK_S = 600
@@ -102,5 +102,5 @@ async def test_a_second_signal_changes_nothing_and_every_call_gets_its_bye(
             await engine.wait()
             if engine.stdout is not None:
                 await engine.stdout.aclose()
-    ends = [(call.code, call.byes, call.by) for call in read_calls(tmp_path)]
+    ends = [(call.code, byes_of(call), call.by) for call in read_calls(tmp_path)]
     assert (code, ends) == (0, [(200, 1, "caller")] * CALLS)
