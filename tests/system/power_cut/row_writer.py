@@ -1,11 +1,12 @@
 """A process that commits a row after the other, and says of each that it is committed.
 
 `python row_writer.py DATABASE SYNCHRONOUS PAGES`: SQLite's word for how far it goes, and after how many
-pages of its log they are taken over into the database.
+pages of its log they are taken over into the database; 0 is never.
 """
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import sys
 
@@ -13,7 +14,8 @@ ROWS_MAX = 10_000
 
 
 def main(path: str, synchronous: str, pages: str) -> None:
-    """Write until killed, at most `ROWS_MAX` rows."""
+    """Write at most `ROWS_MAX` rows, and do nothing more until killed: a connection that is closed takes its
+    log over into the database."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -23,6 +25,7 @@ def main(path: str, synchronous: str, pages: str) -> None:
     for number in range(ROWS_MAX):
         connection.execute("INSERT INTO rows VALUES (?, ?)", (number, f"row {number} " * 20))
         print(number, flush=True)
+    signal.pause()
 
 
 if __name__ == "__main__":
