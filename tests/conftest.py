@@ -8,6 +8,9 @@ from hypothesis import settings
 
 from tests.own_network import enter_own_network
 from tests.sizes import size
+from tests.stillness import pytest_runtest_protocol, pytest_terminal_summary
+
+__all__ = ["pytest_runtest_protocol", "pytest_terminal_summary"]
 
 settings.register_profile("callwheel", derandomize=bool(size(1, 0)), deadline=None)
 settings.load_profile("callwheel")

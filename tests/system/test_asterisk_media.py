@@ -38,7 +38,7 @@ LEAD_SAMPLES = 8_000
 """What Asterisk may miss: it answers first, and begins its extension when it comes to it."""
 CORRELATION_MIN = 0.99
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 
 @pytest.fixture(scope="module")

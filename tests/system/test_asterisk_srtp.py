@@ -13,7 +13,7 @@ from tests.system.test_asterisk_media import answered_call, open_telephony, play
 
 CORRELATION_MIN = 0.95
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ QUIET = 100
 INEXACT_S = 0.3
 """By which the length of a tone may be off: slices at its edges, and the jitter buffer."""
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 
 class Media(Struct, frozen=True):

@@ -19,7 +19,7 @@ from tests.system.test_baresip import (
 
 TONES_HZ = {f"+1415555{3000 + n}": 400 + 40 * n for n in range(2)}
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 
 @pytest.mark.parametrize(

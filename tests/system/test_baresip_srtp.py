@@ -38,7 +38,7 @@ from tests.system.test_baresip import (
 
 TONES_HZ = {f"+1415555{3000 + n}": 400 + 40 * n for n in range(3)}
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 
 class Evening(Struct, frozen=True):

@@ -45,7 +45,7 @@ from tests.system.flow_world import (
     open_product,
 )
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 BEEP_LATE_S = 0.25
 """A beep counts as over a little before the sound of it has passed through every buffer."""

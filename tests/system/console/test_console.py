@@ -10,6 +10,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, get_args
 
 import pytest
@@ -131,6 +132,14 @@ def run_example(page: Page, curl: str, title: str, key: str) -> dict[str, Any]:
     return answer
 
 
+def wait_for(page: Page, has_happened: Callable[[], bool]) -> None:
+    """Let the page go on until something has happened that it does not show."""
+    until = monotonic() + PATIENCE_MS / 1000
+    while not has_happened():
+        assert monotonic() < until
+        page.wait_for_timeout(50)
+
+
 def look_around(tab: Visit) -> None:
     """Check what is shown on each screen."""
     for look in tab.looks():
@@ -244,15 +253,16 @@ def test_a_list_is_watched_paused_resumed_and_canceled_by_keyboard(
     tab.sign_in(there.owner)
     other.sign_in(there.owner)
     tab.go(f"flows/{there.quick}", "Appointment reminder")
-    text = make_list(400, 2000, "9.19E+11,Sheet", "+44 20 7946 0018,Abroad")
+    # It goes on for half a minute: a busy machine takes its time over what is done meanwhile.
+    text = make_list(900, 2000, "9.19E+11,Sheet", "+44 20 7946 0018,Abroad")
     tab.drop(".upload", "customers-june.csv", text)
-    expect(heading(page, "400 people would be called")).to_be_visible()
+    expect(heading(page, "900 people would be called")).to_be_visible()
     look_around(tab)
     take_pictures(tab, "phone", tmp_path)
-    button(page, "Call 400 people").press("Enter")
+    button(page, "Call 900 people").press("Enter")
     expect(heading(page, "customers-june.csv")).to_be_focused()
     expect(page.get_by_role("table", name="Calls going on now")).to_be_visible()
-    expect(page.get_by_text(re.compile("^[1-9][0-9]{2} of 400 done$"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^[1-9][0-9]{2} of 900 done$"))).to_be_visible()
     take_pictures(tab, "console", tmp_path)
     button(page, "Pause").press("Enter")
     expect(button(page, "Resume")).to_be_focused()
@@ -274,7 +284,7 @@ def test_a_list_is_watched_paused_resumed_and_canceled_by_keyboard(
     button(page, "Cancel the list").press("Enter")
     for one in (page, other.page):
         expect(one.locator(".page-head .pill")).to_have_text("canceled")
-        expect(one.get_by_text("400 of 400 done")).to_be_visible()
+        expect(one.get_by_text("900 of 900 done")).to_be_visible()
 
 
 def test_a_flow_is_configured_from_its_numbers_to_its_other_ways_in(
@@ -512,9 +522,12 @@ def test_what_waits_is_told_in_words_and_goes_on_when_the_feed_breaks_off(
     ).to_be_visible()
     expect(page.get_by_text(re.compile("their calls a second"))).to_be_visible()
     expect(page.locator("#live")).to_have_text("live")
+    before = len(feeds)
     feeds[-1].close()
-    expect(page.get_by_text("1 of 4 done")).to_be_visible()
+    wait_for(page, lambda: len(feeds) > before)
     assert "since=" in feeds[-1].url
+    # How many are done by the time that this is looked at depends on the machine.
+    expect(page.get_by_text(re.compile("^[1-3] of 4 done$"))).to_be_visible()
     expect(page.locator("#live")).to_have_text("live")
     assert page.evaluate(CHECKS) == []
     button(page, "Show who is on it").click()
