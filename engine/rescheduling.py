@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import trio
 from msgspec import Struct
 
+from engine.events import rfc3339
 from engine.form import Invalid, Mistake, read_form
 from engine.intake.starttime import LATE_S_MAX, read_starttime
 from engine.model import CallList, Contact, Priority
@@ -58,6 +59,8 @@ class Rescheduling:
             return None
         form = read_form(raw, ListChangeForm)
         if form.starttime is None and form.priority is None:
+            if "priority" in raw and found.priority is None:
+                return found  # it was shown so
             detail = "Name a `starttime`, a `priority`, or both."
             raise Invalid("invalid_body", detail, (Mistake("", "missing_field", detail),))
         starttime = None
@@ -82,6 +85,8 @@ class Rescheduling:
         if found is None:
             return None
         form = read_form(raw, StartForm)
+        if form.starttime == rfc3339(found.starttime):
+            return found  # as it was shown: nobody who sends that back wants a call sooner
         starttime = await self._read(account, found.flow, form.starttime)
         with trio.CancelScope(shield=True):
             changed = await self._store.reschedule_contact(account, contact, starttime)

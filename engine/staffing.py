@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import trio
 from msgspec import UNSET, Struct, UnsetType
 
 from engine import audit
-from engine.agent import Agent, AgentName, WrapUp
+from engine.agent import Agent, AgentName, Presence, WrapUp
 from engine.dial.floor import FloorGlance
 from engine.form import Invalid, Mistake, find_mistakes, read_form, require
 from engine.ids import IdSource
@@ -41,8 +41,8 @@ class AgentChange(Struct, frozen=True, forbid_unknown_fields=True):
     number: str | UnsetType = UNSET
     name: AgentName | UnsetType = UNSET
     wrap_up_s: WrapUp | UnsetType | None = UNSET
-    presence: Literal["available", "away"] | UnsetType = UNSET
-    """`available` also ends a wrap-up."""
+    presence: Presence | UnsetType = UNSET
+    """`available` also ends a wrap-up; `busy` and `wrap_up` only say what is."""
 
 
 class Arrival(Protocol):
@@ -128,6 +128,11 @@ class Staffing:
         Of those who ask at once, the last one has the last word."""
         require([*find_mistakes(raw, AgentChange), *_find_number_mistakes(raw)])
         form = read_form(raw, AgentChange)
+        if form.presence in ("busy", "wrap_up"):
+            found = await self._store.get_agent(flow.account, flow.id, agent)
+            if found is None:
+                return None
+            require(_find_presence_mistakes(form.presence, self.at_work.show(found).presence))
         wanted = {
             name: value
             for name, value in msgspec.structs.asdict(form).items()
@@ -182,6 +187,13 @@ class Staffing:
             # Who gave up waiting may come here late, when others have begun anew.
             if not turn.locked() and self._turns.get(agent) is turn:
                 del self._turns[agent]
+
+
+def _find_presence_mistakes(wanted: Presence, present: Presence) -> Iterator[Mistake]:
+    """A presence that nobody can ask for, unless the agent has it."""
+    if wanted != present:
+        detail = f"An agent is made `available` or `away`, and not `{wanted}`."
+        yield Mistake("/presence", "invalid_value", detail)
 
 
 def _read(text: str) -> str:

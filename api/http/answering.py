@@ -31,6 +31,7 @@ from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of
 from api.http.routes import STREAM_BYTES_MAX, Body, Route
 from api.http.secure_headers import secure_headers
+from api.http.shown import pass_over
 from api.http.uploads import read_uploaded_file
 from engine import audit, precondition
 from engine.audit import AuditEntry
@@ -146,6 +147,8 @@ async def answer_request(
             file=file,
         )
         _note_body(exchange)
+        if route.shown is not None:
+            exchange = await pass_over(route.shown, exchange)
         return await _answer_once(route, asked, exchange)
 
 

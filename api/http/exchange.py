@@ -168,6 +168,8 @@ class Exchange(Struct, frozen=True):
     file: UploadedFile | None = None
     """What a form brought."""
     once: Once | None = None
+    passed_over: frozenset[str] = frozenset()
+    """Fields of the body that are not looked at (`api.http.shown`)."""
     stream: BodyStream | None = None
     """A body that is read as it comes; `body` is empty then."""
     if_none_match: str | None = None
@@ -205,11 +207,14 @@ class Exchange(Struct, frozen=True):
         return self.front.engine.clock.now()
 
     def read_json(self) -> Any:
-        """The body. Raises the problem `invalid_json`."""
+        """The body, without what is passed over. Raises the problem `invalid_json`."""
         try:
-            return msgspec.json.decode(self.body)
+            raw = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Problem("invalid_json", f"The body is not JSON: {error}.") from None
+        if self.passed_over and isinstance(raw, dict):
+            return {name: value for name, value in raw.items() if name not in self.passed_over}
+        return raw
 
     async def make(
         self,

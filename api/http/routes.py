@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from msgspec import Struct
 
+from api.http.agent_views import AgentView
 from api.http.exchange import JSON_TYPE, Answer, Exchange
 from api.http.resources import (
     accounts,
@@ -41,7 +42,18 @@ from api.http.resources import (
     triggers,
     webhooks,
 )
+from api.http.shown import Shown
+from api.http.views.accounts import AccountView
+from api.http.views.calls import ContactView
+from api.http.views.dids import DidView
+from api.http.views.flows import FlowView
+from api.http.views.lists import ListView
+from engine.account_form import AccountChangeForm
+from engine.did_form import DidChangeForm
+from engine.flow_form import FlowForm
 from engine.model import Account, CallList, Did, Flow, Role, Scope
+from engine.rescheduling import ListChangeForm, StartForm
+from engine.staffing import AgentChange
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
 
@@ -106,6 +118,8 @@ class Route(Struct, frozen=True):
     """The parameters that may follow the question mark."""
     edits: type[Struct] | None = None
     """What it shows or changes that has an ETag (`api.http.etags`)."""
+    shown: Shown | None = None
+    """How what it changes is shown: a body may bring all of that."""
     takes_ticket: bool = False
     """Whether a ticket of the feed stands for a key, as `?ticket=`."""
     is_short: bool = False
@@ -146,11 +160,57 @@ ACTIVATION: Final = "/v1/activations/{activation}"
 DELIVERIES: Final = f"{HOOK}/deliveries"
 DELIVERY: Final = f"{DELIVERIES}/{{delivery}}"
 
+SHOWN_ACCOUNT: Final = Shown(AccountView, AccountChangeForm, accounts.get_account)
+SHOWN_DID: Final = Shown(
+    DidView, DidChangeForm, dids.get_did, frozenset(("load", "health", "rest"))
+)
+SHOWN_FLOW: Final = Shown(
+    FlowView,
+    FlowForm,
+    flows.get_flow,
+    frozenset(("version",)),
+    (("dids", f"PUT {FLOW}/dids"), ("listener", f"PUT {FLOW}/listener")),
+)
+SHOWN_AGENT: Final = Shown(
+    AgentView, AgentChange, agents.get_agent, frozenset(("presence_at", "presence_reason"))
+)
+SHOWN_LIST: Final = Shown(
+    ListView,
+    ListChangeForm,
+    lists.get_list,
+    frozenset(
+        (
+            "status",
+            "counts",
+            "dispositions",
+            "report",
+            "started_at",
+            "finished_at",
+            "blocked",
+            "blocked_until",
+        )
+    ),
+)
+SHOWN_CONTACT: Final = Shown(
+    ContactView,
+    StartForm,
+    contacts.get_contact,
+    frozenset(("status", "disposition", "completed_at", "blocker", "attempts")),
+)
+
 ROUTES: Final = (
     Route("POST", "/v1/accounts", "administrator", accounts.create_account, JSON, creates=True),
     Route("GET", "/v1/accounts", "administrator", accounts.list_accounts, query=PAGE),
     Route("GET", ACCOUNT, "administrator", accounts.get_account, edits=Account),
-    Route("PATCH", ACCOUNT, "administrator", accounts.change_account, JSON, edits=Account),
+    Route(
+        "PATCH",
+        ACCOUNT,
+        "administrator",
+        accounts.change_account,
+        JSON,
+        edits=Account,
+        shown=SHOWN_ACCOUNT,
+    ),
     Route("POST", "/v1/accounts/{account}/stop", "administrator", accounts.stop_account),
     Route("POST", "/v1/accounts/{account}/start", "administrator", accounts.start_account),
     Route("POST", "/v1/accounts/{account}/pause", "administrator", accounts.pause),
@@ -168,14 +228,22 @@ ROUTES: Final = (
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
     Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),
     Route("GET", "/v1/dids/{did}", "viewer", dids.get_did, edits=Did),
-    Route("PATCH", "/v1/dids/{did}", "administrator", dids.change_did, JSON, edits=Did),
+    Route(
+        "PATCH",
+        "/v1/dids/{did}",
+        "administrator",
+        dids.change_did,
+        JSON,
+        edits=Did,
+        shown=SHOWN_DID,
+    ),
     Route("DELETE", "/v1/dids/{did}", "administrator", dids.delete_did, edits=Did),
     Route("POST", "/v1/dids/{did}/rest", "operator", dids.rest, JSON),
     Route("POST", "/v1/dids/{did}/resume", "operator", dids.resume),
     Route("POST", "/v1/flows", "owner", flows.create_flow, JSON, creates=True),
     Route("GET", "/v1/flows", "viewer", flows.list_flows, query=PAGE),
     Route("GET", FLOW, "viewer", flows.get_flow, edits=Flow),
-    Route("PUT", FLOW, "owner", flows.change_flow, JSON, edits=Flow),
+    Route("PUT", FLOW, "owner", flows.change_flow, JSON, edits=Flow, shown=SHOWN_FLOW),
     Route("DELETE", FLOW, "owner", flows.delete_flow, edits=Flow),
     Route("PUT", f"{FLOW}/dids", "owner", flows.attach_dids, JSON, edits=Flow),
     Route("PUT", f"{FLOW}/listener", "operator", flows.set_listener, JSON, edits=Flow),
@@ -185,7 +253,7 @@ ROUTES: Final = (
     Route("POST", AGENTS, "operator", agents.create_agent, JSON, creates=True),
     Route("GET", AGENTS, "viewer", agents.list_agents, query=PAGE),
     Route("GET", AGENT, "viewer", agents.get_agent),
-    Route("PATCH", AGENT, "operator", agents.change_agent, JSON),
+    Route("PATCH", AGENT, "operator", agents.change_agent, JSON, shown=SHOWN_AGENT),
     Route("DELETE", AGENT, "operator", agents.delete_agent),
     Route("POST", f"{AGENT}/next", "operator", agents.show_next),
     Route("POST", f"{AGENT}/dial", "operator", agents.accept, JSON),
@@ -245,13 +313,23 @@ ROUTES: Final = (
     Route("GET", "/v1/lists/{list}/contacts", "viewer", lists.list_contacts, query=PAGE),
     Route("GET", "/v1/lists/{list}/results.csv", "viewer", lists.get_results),
     Route("GET", "/v1/lists/{list}/rejected.csv", "viewer", lists.get_rejected),
-    Route("PATCH", "/v1/lists/{list}", "operator", lists.change, JSON, edits=CallList),
+    Route(
+        "PATCH",
+        "/v1/lists/{list}",
+        "operator",
+        lists.change,
+        JSON,
+        edits=CallList,
+        shown=SHOWN_LIST,
+    ),
     Route("POST", "/v1/lists/{list}/forecast", "viewer", lists.forecast, JSON),
     Route("POST", "/v1/lists/{list}/pause", "operator", lists.pause),
     Route("POST", "/v1/lists/{list}/resume", "operator", lists.resume),
     Route("POST", "/v1/lists/{list}/cancel", "operator", lists.cancel),
     Route("GET", "/v1/contacts/{contact}", "viewer", contacts.get_contact),
-    Route("PATCH", "/v1/contacts/{contact}", "operator", contacts.change, JSON),
+    Route(
+        "PATCH", "/v1/contacts/{contact}", "operator", contacts.change, JSON, shown=SHOWN_CONTACT
+    ),
     Route("POST", "/v1/contacts/{contact}/cancel", "operator", contacts.cancel),
     Route("GET", "/v1/attempts", "viewer", attempts.list_attempts, query=(*RECORDS, *PAGE)),
     Route("GET", "/v1/attempts.csv", "viewer", attempts.get_attempts_csv, query=RECORDS),

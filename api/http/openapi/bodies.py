@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from api.http.views.calls import ContactView
+from engine.flow_form import Title
 from engine.intake.bodies import ContactRequest
+from engine.model import FlowKind, FlowSettings
 
 
 class MulticastBody(Struct, frozen=True):
@@ -18,6 +20,18 @@ class MulticastBody(Struct, frozen=True):
     name: str = ""
     starttime: str | None = None
     """Of the contacts that have none. ISO 8601; without an offset it is in the flow's time zone."""
+
+
+class FlowChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a flow is to be; what is left out becomes its default."""
+
+    name: Title
+    definition: dict[str, Any]
+    kind: FlowKind | UnsetType = UNSET
+    """The one that it has, which stays."""
+    timezone: str | None = None
+    """The account's where there is none."""
+    settings: FlowSettings = FlowSettings()
 
 
 class AddedView(Struct, frozen=True):

@@ -14,6 +14,7 @@ from api.http.openapi.described import JSON_TYPE, Described
 from api.http.openapi.field_docs import docs_of
 from api.http.problem import KINDS, PROBLEM_TYPE, ProblemBody
 from api.http.routes import Route
+from api.http.shown import Shown
 from engine.model import Account, Flow
 
 VERSION: Final = "3.1.0"
@@ -94,6 +95,9 @@ def make_document(
             if one is not None
         ]
     )
+    for route in routes:
+        if route.shown is not None:
+            schemas.take_back(route.shown, descriptions[route.method, route.path].takes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         described = descriptions[route.method, route.path]
@@ -131,6 +135,13 @@ class _Schemas:
     def of(self, type_: Any) -> Any:
         """The schema of a type, mostly a reference."""
         return _rename(self._schemas[type_])
+
+    def take_back(self, shown: Shown, taken: type[Struct]) -> None:
+        """Let a body have the fields that are only shown, and call these so on both sides."""
+        properties = self.components[_public(shown.view.__name__)]["properties"]
+        for name in sorted(shown.read_only):
+            properties[name]["readOnly"] = True
+            self.components[taken.__name__]["properties"][name] = dict(properties[name])
 
     def _find_structs(self, type_: Any) -> None:
         info = msgspec.inspect.type_info(type_)

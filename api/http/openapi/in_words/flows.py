@@ -7,6 +7,7 @@ from typing import Final
 from api.http.agent_views import AgentView, FloorView
 from api.http.openapi.bodies import (
     ChosenContactView,
+    FlowChangeForm,
     MulticastBody,
     NextContactView,
 )
@@ -76,7 +77,7 @@ FLOWS: Final[dict[tuple[str, str], Described]] = {
     ("PUT", FLOW): Described(
         "Replace a flow",
         FlowView,
-        takes=FlowForm,
+        takes=FlowChangeForm,
         example=FLOW_EXAMPLE,
         codes=("kind_fixed",),
         detail="What is left out becomes its default, but for the kind. Lists that are there go on with the "
