@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,7 +14,9 @@ from engine.ids import IdSource
 from engine.model import Account, ApiKey, Scope
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
-from engine.ports.stored import Conflict
+from engine.ports.stored import Conflict, IdempotentAnswer
+
+Remember = Callable[[ApiKey], IdempotentAnswer]
 
 NAME_MAX: Final = 100
 """Characters."""
@@ -51,13 +54,20 @@ class Keys:
         self._clock = clock
         self._ids = ids
 
-    async def create(self, acts_for: Account | None, form: KeyForm, sha256: bytes) -> ApiKey:
+    async def create(
+        self,
+        acts_for: Account | None,
+        form: KeyForm,
+        sha256: bytes,
+        remember: Remember | None = None,
+    ) -> ApiKey | IdempotentAnswer:
         """Keep the hash of a key for whom the form names. Raises `Invalid`, and
         `Conflict("too_many_keys")`.
 
         Args:
             acts_for: the account of whoever asks, who makes keys for no other; None for an administrator
                 who named none.
+            remember: as of `engine.administration`.
         """
         account = acts_for
         if form.account is not None:
@@ -79,12 +89,16 @@ class Keys:
             life_s=form.expires_in_s,
         )
         audit.note(key.id, account.id)
-        await self._store.add_key(key)
-        return key
+        return await self._store.add_key(key, remember(key) if remember else None) or key
 
     async def rotate(
-        self, key: ApiKey, form: RotationForm, sha256: bytes, not_after: float | None = None
-    ) -> ApiKey:
+        self,
+        key: ApiKey,
+        form: RotationForm,
+        sha256: bytes,
+        not_after: float | None = None,
+        remember: Remember | None = None,
+    ) -> ApiKey | IdempotentAnswer:
         """A key like this one, which itself ends after the overlap that the form says; or before, if it
         would have anyway. Both in one transaction. The new one has as long to live as the old one was made
         for, and no longer than to `not_after`, which is when the key ends that asks: nobody lives
@@ -110,9 +124,10 @@ class Keys:
 
         assert key.account is not None  # keys of the installation are not found here
         audit.note(fresh.id, key.account)
-        changed = await self._store.change_key(key.account, key.id, end, fresh)
+        answer = remember(fresh) if remember else None
+        changed = await self._store.change_key(key.account, key.id, end, fresh, answer)
         assert changed is not None  # keys are never forgotten
-        return fresh
+        return changed if isinstance(changed, IdempotentAnswer) else fresh
 
     async def revoke(self, key: ApiKey) -> None:
         """No request with this key is answered after this returns. Repeating it changes nothing."""

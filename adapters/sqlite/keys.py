@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.cursors import cursor_of
 from adapters.sqlite.paging import IN_ACCOUNT, of_account, of_all
@@ -14,7 +15,7 @@ from adapters.sqlite.setting_rows import KEY_COLUMNS, to_key
 from adapters.sqlite.unit import Unit
 from engine.model import ApiKey
 from engine.ports.settings_store import KEYS_MAX
-from engine.ports.stored import Page
+from engine.ports.stored import IdempotentAnswer, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 
@@ -31,9 +32,11 @@ COUNT_KEYS: Final = "SELECT count(*) FROM keys WHERE account = ? AND revoked_at 
 class SqliteKeys(Connected):
     """The methods for keys of `engine.ports.settings_store.SettingsStore` and `InstallationStore`."""
 
-    async def add_key(self, key: ApiKey) -> None:
+    async def add_key(
+        self, key: ApiKey, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
         """Keep a key's hash. Raises LookupError for an unknown account."""
-        await self._writer.submit(lambda unit: _add_key(unit, key))
+        return await self._writer.submit(lambda unit: _add_key(unit, key, answer))
 
     async def find_key(self, sha256: bytes) -> ApiKey | None:
         """The key with this hash."""
@@ -68,10 +71,11 @@ class SqliteKeys(Connected):
         key: str,
         change: Callable[[ApiKey], ApiKey],
         fresh: ApiKey | None = None,
-    ) -> ApiKey | None:
+        answer: IdempotentAnswer | None = None,
+    ) -> ApiKey | IdempotentAnswer | None:
         """Change when a key ends; `change` runs in the writer's thread and may run twice."""
         return await self._writer.submit(
-            lambda unit: _change_key(unit, account, key, change, fresh)
+            lambda unit: _change_key(unit, account, key, change, fresh, answer)
         )
 
     async def note_key_use(self, key: str, at: float) -> None:
@@ -80,7 +84,12 @@ class SqliteKeys(Connected):
         await self._writer.submit_step(lambda unit: unit.execute(sql, (at, key)) and None)
 
 
-def _add_key(unit: Unit, key: ApiKey) -> None:
+def _add_key(
+    unit: Unit, key: ApiKey, answer: IdempotentAnswer | None = None
+) -> IdempotentAnswer | None:
+    earlier = earlier_answer(unit, answer)
+    if earlier is not None:
+        return earlier
     account_n = None
     if key.account is not None:
         account_n = unit.account_n(key.account)
@@ -103,6 +112,8 @@ def _add_key(unit: Unit, key: ApiKey) -> None:
             key.life_s,
         ),
     )
+    keep_answer(unit, answer)
+    return None
 
 
 def _change_key(
@@ -111,7 +122,11 @@ def _change_key(
     key: str,
     change: Callable[[ApiKey], ApiKey],
     fresh: ApiKey | None,
-) -> ApiKey | None:
+    answer: IdempotentAnswer | None,
+) -> ApiKey | IdempotentAnswer | None:
+    earlier = earlier_answer(unit, answer)
+    if earlier is not None:
+        return earlier
     row = unit.row(GET_KEY, (key, account))
     if row is None:
         return None
@@ -122,4 +137,5 @@ def _change_key(
     )
     if fresh is not None:
         _add_key(unit, fresh)
+    keep_answer(unit, answer)
     return changed

@@ -15,7 +15,7 @@ import trio
 from msgspec import structs
 from werkzeug.datastructures import Headers, MIMEAccept, MultiDict
 
-from api.http.auth import Caller, require_role, require_scope
+from api.http.auth import Caller, read_bearer, require_role, require_scope
 from api.http.callers import Sent, find_caller, find_sender
 from api.http.exchange import (
     JSON_TYPE,
@@ -30,8 +30,9 @@ from api.http.gate import GatedBody, WholeBody
 from api.http.parameters import Parameters
 from api.http.problem import PROBLEM_TYPE, Problem, problem_of
 from api.http.routes import STREAM_BYTES_MAX, Body, Route
+from api.http.seals import seal_of
 from api.http.secure_headers import secure_headers
-from api.http.shown import pass_over
+from api.http.shown import answer_change
 from api.http.uploads import read_uploaded_file
 from engine import audit, precondition
 from engine.audit import AuditEntry
@@ -148,7 +149,7 @@ async def answer_request(
         )
         _note_body(exchange)
         if route.shown is not None:
-            exchange = await pass_over(route.shown, exchange)
+            return await answer_change(route.shown, exchange, route.handler)
         return await _answer_once(route, asked, exchange)
 
 
@@ -198,6 +199,7 @@ async def _answer_once(route: Route, asked: Asked, exchange: Exchange) -> Answer
         key=key,
         fingerprint=_fingerprint(asked, exchange),
         now=exchange.now,
+        seal=seal_of(read_bearer(asked.headers)) if route.gives_secret else None,
     )
     earlier = await exchange.store.get_answer(once.account, key)
     if earlier is not None:

@@ -128,7 +128,7 @@ class Keyring:
         """Who sent these headers, from this address. Raises the problems `unauthenticated`, `forbidden` for a
         key that acts for another account than its own, `not_found` for an account that is not there, and
         `rate_limited` where too many wrong keys came from the address."""
-        sha256 = hash_key(_read_bearer(headers.get("Authorization")))
+        sha256 = hash_key(read_bearer(headers))
         named = headers.get(ACCOUNT_HEADER)
         caller = self._callers.get((sha256, named))
         if caller is None:
@@ -271,8 +271,9 @@ def unauthenticated(detail: str, error: str | None = None) -> Problem:
     return Problem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})
 
 
-def _read_bearer(authorization: str | None) -> str:
-    scheme, _, key = (authorization or "").partition(" ")
+def read_bearer(headers: Headers) -> str:
+    """The key that a request brings. Raises the problem `unauthenticated`."""
+    scheme, _, key = (headers.get("Authorization") or "").partition(" ")
     key = key.strip()
     if scheme.lower() != "bearer" or not key:
         raise unauthenticated("Send your key as `Authorization: Bearer KEY`.")

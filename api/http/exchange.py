@@ -25,6 +25,7 @@ from api.http.gate import GatedBody
 from api.http.parameters import Parameters
 from api.http.problem import Problem
 from api.http.rates import Rates
+from api.http.seals import Seal
 from api.http.uploads import UploadedFile
 from api.http.views.encoding import encode
 from engine.activating import Activations
@@ -129,14 +130,25 @@ class Once(Struct, frozen=True):
     fingerprint: bytes
     """SHA-256 over method, path and body."""
     now: float
+    seal: Seal | None = None
+    """Under which the answer is kept; None for one without a secret in it."""
+
+    def keep(self, status: int, body: bytes) -> IdempotentAnswer:
+        """What the store is to keep of an answer."""
+        if self.seal is not None:
+            body = self.seal.close(body, self.fingerprint)
+        return IdempotentAnswer(self.account, self.key, self.fingerprint, status, body, self.now)
 
     def replay(self, earlier: IdempotentAnswer) -> Answer:
         """The first answer again. Raises the problem `idempotency_mismatch` when it was one to another
-        request."""
-        if earlier.fingerprint != self.fingerprint:
+        request, or has a secret and was one to another caller."""
+        body: bytes | None = earlier.body
+        if self.seal is not None:
+            body = self.seal.open(earlier.body, self.fingerprint)
+        if earlier.fingerprint != self.fingerprint or body is None:
             detail = "Take a new Idempotency-Key for each new request."
             raise Problem("idempotency_mismatch", detail)
-        return Answer(earlier.status, earlier.body, headers={"Idempotent-Replayed": "true"})
+        return Answer(earlier.status, body, headers={"Idempotent-Replayed": "true"})
 
 
 class BodyStream(Struct, frozen=True):
@@ -233,10 +245,7 @@ class Exchange(Struct, frozen=True):
 
         def remember(made: T) -> IdempotentAnswer:
             assert once is not None
-            body = encode(show(made))
-            return IdempotentAnswer(
-                once.account, once.key, once.fingerprint, status, body, once.now
-            )
+            return once.keep(status, encode(show(made)))
 
         made = await create(None if once is None else remember)
         if isinstance(made, IdempotentAnswer):

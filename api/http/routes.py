@@ -114,6 +114,8 @@ class Route(Struct, frozen=True):
     body: Body | None = None
     creates: bool = False
     """Whether an Idempotency-Key is taken."""
+    gives_secret: bool = False
+    """Whether its answer is for nobody but who asked, and is kept sealed (`api.http.seals`)."""
     query: tuple[str, ...] = ()
     """The parameters that may follow the question mark."""
     edits: type[Struct] | None = None
@@ -219,11 +221,19 @@ ROUTES: Final = (
     Route("GET", "/v1/audit", "owner", audit.list_entries, query=PAGE),
     Route("GET", "/v1/audit.csv", "owner", audit.get_csv),
     Route("GET", "/v1/audit.ndjson", "owner", audit.get_ndjson),
-    Route("POST", "/v1/keys", "owner", keys.create_key, JSON),
+    Route("POST", "/v1/keys", "owner", keys.create_key, JSON, creates=True, gives_secret=True),
     Route("GET", "/v1/keys", "owner", keys.list_keys, query=PAGE),
     Route("GET", "/v1/keys/{key}", "owner", keys.get_key),
     Route("DELETE", "/v1/keys/{key}", "owner", keys.revoke_key),
-    Route("POST", "/v1/keys/{key}/rotate", "owner", keys.rotate_key, JSON),
+    Route(
+        "POST",
+        "/v1/keys/{key}/rotate",
+        "owner",
+        keys.rotate_key,
+        JSON,
+        creates=True,
+        gives_secret=True,
+    ),
     Route("GET", "/v1/me", "viewer", keys.get_caller),
     Route("POST", "/v1/dids", "administrator", dids.create_did, JSON, creates=True),
     Route("GET", "/v1/dids", "viewer", dids.list_dids, query=PAGE),
@@ -347,7 +357,9 @@ ROUTES: Final = (
     Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=PAGE),
     Route("GET", "/v1/dnc.csv", "viewer", dnc.get_csv),
     Route("GET", "/v1/dnc/audit", "viewer", dnc.list_changes, query=PAGE),
-    Route("POST", "/v1/dnc/import", "operator", dnc.take_file, UPLOAD, query=("flow",)),
+    Route(
+        "POST", "/v1/dnc/import", "operator", dnc.take_file, UPLOAD, creates=True, query=("flow",)
+    ),
     Route("DELETE", "/v1/dnc/{number}", "owner", dnc.remove),
     Route("POST", "/v1/prompts", "owner", prompts.create_prompt, RECORDING, creates=True),
     Route("GET", "/v1/prompts", "viewer", prompts.list_prompts, query=PAGE),

@@ -6,14 +6,13 @@ Whoever reads a thing, changes one field of it and sends all of it back gets wha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 
 import msgspec
 from msgspec import Struct, structs
 
 from api.http.exchange import Answer, Exchange
-from engine.form import Mistake, escape, find_mistakes, require
+from engine.form import Invalid, Mistake, escape, require
 
 
 class Shown(Struct, frozen=True):
@@ -34,35 +33,45 @@ class Shown(Struct, frozen=True):
         return _fields_of(self.view) - _fields_of(self.form)
 
 
-async def pass_over(shown: Shown, exchange: Exchange) -> Exchange:
-    """The request without what is only shown. Raises `invalid_json`, `not_found`, and `Invalid` where it is
-    asked for: its value is not the present one, and it is none of `moving`, or nothing is named beside it
-    that could be changed."""
+async def answer_change(
+    shown: Shown, exchange: Exchange, change: Callable[[Exchange], Awaitable[Answer]]
+) -> Answer:
+    """What `change` answers to the request without what is only shown. What asks for another value of that is
+    left in, for `change` to refuse with all that is wrong beside: it is not the present one, and it is none
+    of `moving`, or nothing is named beside it that could be changed. Raises `invalid_json`, `not_found`."""
     raw = exchange.read_json()
     named = shown.read_only.intersection(raw) if isinstance(raw, dict) else frozenset()
     if not named:
-        return exchange
+        return await change(exchange)
     held = named
     if not _fields_of(shown.form).isdisjoint(raw):
         held = named - shown.moving
     answered = await shown.show(exchange)
     assert isinstance(answered.body, bytes)  # things that can be changed are no streams
-    mistakes = list(_find_mistakes(shown, held, raw, msgspec.json.decode(answered.body)))
-    if mistakes:
-        others = {name: value for name, value in raw.items() if name not in named}
-        require([*mistakes, *find_mistakes(others, shown.form)])
-    return structs.replace(exchange, passed_over=named)
+    present = msgspec.json.decode(answered.body)
+    wrong = {name for name in held if name not in present or present[name] != raw[name]}
+    try:
+        return await change(structs.replace(exchange, passed_over=named - wrong))
+    except Invalid as invalid:
+        if wrong:
+            require(list(_say_read_only(shown, wrong, invalid.errors)))
+        raise
 
 
-def _find_mistakes(
-    shown: Shown, held: frozenset[str], raw: dict[str, Any], present: dict[str, Any]
+def _say_read_only(
+    shown: Shown, wrong: Collection[str], mistakes: Iterable[Mistake]
 ) -> Iterator[Mistake]:
+    """The mistakes of a form that does not know these fields, whose author saw them."""
     routes = dict(shown.routes)
-    for name, value in raw.items():
-        if name in held and (name not in present or present[name] != value):
+    names = {f"/{escape(name)}": name for name in wrong}
+    for mistake in mistakes:
+        name = names.get(mistake.pointer)
+        if name is None:
+            yield mistake
+        else:
             detail = f"`{name}` is shown here and not changed"
             detail += f": {routes[name]} changes it." if name in routes else "."
-            yield Mistake(f"/{escape(name)}", "read_only_field", detail)
+            yield Mistake(mistake.pointer, "read_only_field", detail)
 
 
 def _fields_of(struct: type[Struct]) -> frozenset[str]:

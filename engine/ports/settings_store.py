@@ -37,7 +37,9 @@ class SettingsStore(Protocol):
     async def list_accounts(self, limit: int, cursor: str | None) -> Page[Account]:
         """In the order of their ids."""
 
-    async def add_key(self, key: ApiKey) -> None:
+    async def add_key(
+        self, key: ApiKey, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
         """Keep a key's hash. Raises `Conflict("too_many_keys")` when the account has `KEYS_MAX`."""
 
     async def get_key(self, account: str, key: str) -> ApiKey | None:
@@ -52,9 +54,11 @@ class SettingsStore(Protocol):
         key: str,
         change: Callable[[ApiKey], ApiKey],
         fresh: ApiKey | None = None,
-    ) -> ApiKey | None:
+        answer: IdempotentAnswer | None = None,
+    ) -> ApiKey | IdempotentAnswer | None:
         """Replace when a key ends (`expires_at`, `revoked_at`) as by `change_flow`, and keep `fresh`, the
-        key of the same account that takes its place, as by `add_key`."""
+        key of the same account that takes its place, as by `add_key`. An earlier answer comes back before
+        the key is looked at."""
 
     async def note_key_use(self, key: str, at: float) -> None:
         """Keep when a key was used last; a key that is gone is left alone."""

@@ -11,7 +11,7 @@ import trio
 from adapters.sqlite import cursors
 from engine import audit
 from engine.audit import AuditEntry
-from engine.ports.stored import Page
+from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.paging import page_of
 from sim.memory_store.tables import Tables
 
@@ -79,8 +79,12 @@ def audited(store: S) -> S:
         elif name == "put_do_not_call_once":
             setattr(store, name, _audit(getattr(store, name), lambda result: type(result) is int))
         elif name.startswith(CHANGERS):
-            setattr(store, name, _audit(getattr(store, name), bool))
+            setattr(store, name, _audit(getattr(store, name), _has_changed))
     return store
+
+
+def _has_changed(result: Any) -> bool:
+    return bool(result) and not isinstance(result, IdempotentAnswer)
 
 
 def _audit(

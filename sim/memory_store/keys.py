@@ -10,7 +10,7 @@ import trio
 from adapters.sqlite import refusals
 from engine.model import ApiKey
 from engine.ports.settings_store import KEYS_MAX
-from engine.ports.stored import Page
+from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.paging import page_by_text
 from sim.memory_store.tables import Tables
 
@@ -20,11 +20,18 @@ class MemoryKeys:
 
     _tables: Tables
 
-    async def add_key(self, key: ApiKey) -> None:
+    async def add_key(
+        self, key: ApiKey, answer: IdempotentAnswer | None = None
+    ) -> IdempotentAnswer | None:
         """Keep a key's hash. Raises LookupError for an unknown account."""
         await trio.lowlevel.checkpoint()
+        earlier = self._tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
         self._check_room(key)
         self._tables.keys[key.sha256] = key
+        self._tables.keep_answer(answer)
+        return None
 
     async def find_key(self, sha256: bytes) -> ApiKey | None:
         """The key with this hash."""
@@ -58,9 +65,13 @@ class MemoryKeys:
         key: str,
         change: Callable[[ApiKey], ApiKey],
         fresh: ApiKey | None = None,
-    ) -> ApiKey | None:
+        answer: IdempotentAnswer | None = None,
+    ) -> ApiKey | IdempotentAnswer | None:
         """Change when a key ends."""
         await trio.lowlevel.checkpoint()
+        earlier = self._tables.earlier_answer(answer)
+        if earlier is not None:
+            return earlier
         found = self._find_key(account, key)
         if found is None:
             return None
@@ -69,6 +80,7 @@ class MemoryKeys:
             self._check_room(fresh, ended=changed)
             self._tables.keys[fresh.sha256] = fresh
         self._tables.keys[changed.sha256] = changed
+        self._tables.keep_answer(answer)
         return changed
 
     async def note_key_use(self, key: str, at: float) -> None:

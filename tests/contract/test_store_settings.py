@@ -125,6 +125,24 @@ async def test_a_key_is_replaced_and_ended_in_one_transaction(kit: Kit) -> None:
     )
 
 
+async def test_a_key_is_replaced_once_for_each_idempotency_key(kit: Kit) -> None:
+    old = ApiKey("key_1", ACME, "owner", b"a" * 32, NOW)
+    fresh = msgspec.structs.replace(old, id="key_2", sha256=b"b" * 32)
+    another = msgspec.structs.replace(old, id="key_3", sha256=b"c" * 32)
+    await kit.store.add_key(old)
+
+    def end(key: ApiKey) -> ApiKey:
+        return msgspec.structs.replace(key, expires_at=NOW + 5)
+
+    def end_later(key: ApiKey) -> ApiKey:
+        return msgspec.structs.replace(key, expires_at=NOW + 9)
+
+    change = kit.store.change_key
+    assert await change(ACME, "key_1", end, fresh, an_answer()) == end(old)
+    assert await change(ACME, "key_1", end_later, another, an_answer(at=NOW + 1)) == an_answer()
+    assert (await kit.store.list_keys(ACME, 9, None)).items == (end(old), fresh)
+
+
 async def test_an_account_has_so_many_keys_and_revoked_ones_make_room(kit: Kit) -> None:
     made = [
         ApiKey(f"key_{n:04}", ACME, "viewer", n.to_bytes(32, "big"), NOW)
@@ -361,6 +379,9 @@ CREATIONS: dict[str, Creation] = {
     "account": lambda store, answer: store.add_account(an_account("acc_9", "nine"), answer),
     "did": lambda store, answer: store.add_did(a_did("+919"), answer),
     "flow": lambda store, answer: store.add_flow(a_flow("flw_9", calls="lst_0009"), answer),
+    "key": lambda store, answer: store.add_key(
+        ApiKey("key_9", ACME, "owner", b"9" * 32, NOW), answer
+    ),
     "prompt": lambda store, answer: store.add_prompt(Prompt("prm_9", ACME, "p", 1, NOW), answer),
     "list": lambda store, answer: store.accept_list(a_new_list(), answer),
     "call": lambda store, answer: store.accept_call(a_contact(1, CALLS), answer),
@@ -372,6 +393,7 @@ async def count_of_everything(store: Store) -> list[int]:
         await store.list_accounts(100, None),
         await store.list_all_dids(100, None),
         await store.list_all_flows(100, None),
+        await store.list_all_keys(100, None),
         await store.list_prompts(ACME, 100, None),
         await store.list_lists(ACME, None, 100, None),
         await store.list_contacts(ACME, CALLS, 100, None),

@@ -9,7 +9,7 @@ import trio
 from msgspec import Meta, Struct
 
 from api.http.csv_stream import stream_pages, stream_rows
-from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
+from api.http.exchange import NOTHING, Answer, Exchange, answer_page
 from api.http.problem import Problem, not_found
 from api.http.views.do_not_call import show_do_not_call, show_do_not_call_change
 from engine.administration import NUMBERS_MAX
@@ -74,13 +74,25 @@ async def add(exchange: Exchange) -> Answer:
 async def take_file(exchange: Exchange) -> Answer:
     """POST /v1/dnc/import: a CSV with the columns `number`, `expires_at`, `note`. Good rows are listed
     as they are read, whatever the others are."""
-    assert exchange.file is not None  # the route takes a form with one
     flow = exchange.parameters.read_text("flow")
     await _check_flow(exchange, flow)
+    return await exchange.make(
+        201, lambda made: made, lambda remember: _put_file(exchange, flow, remember)
+    )
+
+
+async def _put_file(
+    exchange: Exchange,
+    flow: str | None,
+    remember: Callable[[ImportView], IdempotentAnswer] | None,
+) -> ImportView | IdempotentAnswer:
+    """List the rows of the file, the last of them together with the answer that is kept."""
+    assert exchange.file is not None  # the route takes a form with one
+    store, account = exchange.store, exchange.account.id
     rows = added = rejected = 0
     errors: list[RowError] = []
     entries: list[DoNotCall] = []
-    account, key, now = exchange.account.id, _key(exchange), exchange.now
+    key, now = _key(exchange), exchange.now
     for found in read_do_not_call_file(exchange.file.name, exchange.file.data, flow, key, now):
         rows += 1
         if isinstance(found, DoNotCall):
@@ -90,13 +102,18 @@ async def take_file(exchange: Exchange) -> Answer:
             errors.append(found)
             del errors[REPORT_ERRORS_MAX:]
         if len(entries) == CHUNK:
-            added += await exchange.store.put_do_not_call(account, entries)
+            added += await store.put_do_not_call(account, entries)
             entries.clear()
         elif rows % CHUNK == 0:
             await trio.lowlevel.checkpoint()
-    if entries:
-        added += await exchange.store.put_do_not_call(account, entries)
-    return answer(ImportView(rows, added, rejected, tuple(errors)), 201)
+
+    def view(new: int) -> ImportView:
+        return ImportView(rows, added + new, rejected, tuple(errors))
+
+    if remember is None:
+        return view(await store.put_do_not_call(account, entries) if entries else 0)
+    put = await store.put_do_not_call_once(account, entries, lambda new: remember(view(new)))
+    return put if isinstance(put, IdempotentAnswer) else view(put)
 
 
 async def list_numbers(exchange: Exchange) -> Answer:

@@ -1,5 +1,4 @@
-"""Keys to accounts. Requests for one take no Idempotency-Key, since the answer, which holds the key, is
-kept nowhere."""
+"""Keys to accounts. The answer that holds one is kept for its Idempotency-Key, sealed."""
 
 from __future__ import annotations
 
@@ -18,8 +17,12 @@ async def create_key(exchange: Exchange) -> Answer:
     _require_within(exchange, form.scopes)
     _require_life(exchange, form.expires_in_s)
     acts_for = exchange.account if exchange.names_account else None
-    record = await exchange.engine.administration.keys.create(acts_for, form, hash_key(key))
-    return answer(show_new_key(record, key), 201)
+    keys = exchange.engine.administration.keys
+    return await exchange.make(
+        201,
+        lambda record: show_new_key(record, key),
+        lambda remember: keys.create(acts_for, form, hash_key(key), remember),
+    )
 
 
 async def list_keys(exchange: Exchange) -> Answer:
@@ -56,9 +59,14 @@ async def rotate_key(exchange: Exchange) -> Answer:
     _require_within(exchange, old.scopes)
     keys = exchange.engine.administration.keys
     assert exchange.caller is not None  # the route takes a key
-    fresh = await keys.rotate(old, form, hash_key(key), exchange.caller.expires_at)
+    not_after = exchange.caller.expires_at
+    made = await exchange.make(
+        201,
+        lambda fresh: show_new_key(fresh, key),
+        lambda remember: keys.rotate(old, form, hash_key(key), not_after, remember),
+    )
     await _forget(exchange, old)
-    return answer(show_new_key(fresh, key), 201)
+    return made
 
 
 async def revoke_key(exchange: Exchange) -> Answer:

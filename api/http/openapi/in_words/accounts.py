@@ -52,7 +52,8 @@ ACCOUNTS: Final[dict[tuple[str, str], Described]] = {
         KeyForm,
         {"account": "hospital", "role": "operator"},
         codes=("unknown_account",),
-        detail="The answer is the only place that shows it.",
+        detail="The answer is the only place that shows it. With an Idempotency-Key the same caller gets it "
+        "again for a day: it is kept under encryption with the key that asked.",
     ),
     ("GET", "/v1/keys"): Described("List keys", page_of(KeyView)),
     ("GET", "/v1/keys/{key}"): Described("Show a key, but for itself", KeyView),
