@@ -18,7 +18,7 @@ from typing import Final
 
 import trio
 
-from bench.installation import free_port
+from bench.free_ports import free_port
 from bench.processes import usage_alone
 from bench.scenario import Show
 

@@ -22,10 +22,10 @@ import trio
 from msgspec import Struct, field
 
 from adapters.media.codecs.g711 import SAMPLE_RATE_HZ
+from bench.free_ports import free_port
 from bench.installation import (
     Installation,
     find_sipp,
-    free_port,
     make_config,
     make_csv,
     make_flow,

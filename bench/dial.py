@@ -20,9 +20,9 @@ import trio
 from msgspec import Struct
 
 from bench.asterisk import measure_asterisk
+from bench.free_ports import free_port
 from bench.installation import (
     find_sipp,
-    free_port,
     make_config,
     make_csv,
     make_flow,

@@ -9,7 +9,6 @@ otherwise. The readers (`bench.feed_clients`) and the bare server run in process
 from __future__ import annotations
 
 import itertools
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,9 +23,9 @@ from msgspec import Struct
 
 from bench.dial import open_callee
 from bench.feed_clients import READY, Reading
+from bench.free_ports import free_port
 from bench.installation import (
     Installation,
-    free_port,
     make_config,
     make_csv,
     make_flow,
@@ -197,7 +196,7 @@ async def _open_program(module: str, *arguments: str) -> AsyncIterator[trio.Proc
 
 async def _read_bare(events_per_s: int, seconds: float) -> tuple[Reading, float]:
     """What clients of the bare server see, and its CPU seconds."""
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     async with _open_program("bench.bare_feed", str(port), str(events_per_s)) as server:
         await wait_listening(port)
         async with open_clients((f"http://127.0.0.1:{port}", "none", str(CLIENTS))) as clients:

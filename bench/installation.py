@@ -20,6 +20,7 @@ from api.client import CallwheelClient
 from api.commands import serve
 from api.commands.children import Child, ChildPlan, clean_environment, host_child
 from api.commands.demo_list import make_chime
+from bench.free_ports import free_port
 from bench.scenario import NotMeasured
 
 READY: Final = r"(?s)(http://\S+).*SIP +(\S+).*" + re.escape(serve.READY)
@@ -120,13 +121,6 @@ async def wait_completed(client: CallwheelClient, call_list: str) -> Mapping[str
 def make_csv(count: int, first: int = 0) -> bytes:
     """A call list of so many different numbers."""
     return b"tel1\n" + b"".join(b"+1415%07d\n" % number for number in range(first, first + count))
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port of 127.0.0.1 that nobody has just now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def find_sipp() -> str | None:

@@ -18,7 +18,8 @@ from typing import Final
 import trio
 
 from bench.asterisk import LOGIN, open_asterisk, open_group, open_manager
-from bench.installation import find_sipp, free_port
+from bench.free_ports import free_port
+from bench.installation import find_sipp
 from bench.media_rig import FarEnd, StolenTime, open_far_end
 from bench.processes import usage_alone
 from bench.sipp_callee import write_callee

@@ -18,7 +18,8 @@ import msgspec
 import trio
 
 from bench.dial import measure_sipp
-from bench.installation import find_sipp, free_port, open_sipp
+from bench.free_ports import free_port
+from bench.installation import find_sipp, open_sipp
 from bench.scenario import Measurement, Scenario, Show, Size
 from bench.sip_caller import Load, Tally
 

@@ -14,7 +14,8 @@ import trio
 from msgspec import Struct
 
 from api.compose import SystemClock
-from bench.installation import Installation, free_port, open_sipp, wait_completed
+from bench.free_ports import free_port
+from bench.installation import Installation, open_sipp, wait_completed
 from bench.processes import usage_alone, usage_of
 from bench.scenario import Show
 

@@ -5,7 +5,6 @@ ASGI, both in the server that ours runs in.
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,13 +15,8 @@ import trio
 from msgspec import Struct
 
 from bench.bare_front import APPLICATIONS
-from bench.installation import (
-    Installation,
-    free_port,
-    make_config,
-    make_flow,
-    open_installation,
-)
+from bench.free_ports import free_port
+from bench.installation import Installation, make_config, make_flow, open_installation
 from bench.processes import usage_alone
 from bench.scenario import Measurement, Scenario, Show, Size
 from bench.timed import BYE
@@ -118,7 +112,7 @@ async def _measure_one(load: Load, pid: int, show: Show) -> dict[str, float]:
 
 
 async def _measure_bare(kind: str, count: int, show: Show) -> dict[str, float]:
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     process = await trio.lowlevel.open_process(
         [sys.executable, "-P", "-m", "bench.bare_front", str(port), kind],
         stdout=subprocess.DEVNULL,

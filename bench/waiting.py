@@ -10,13 +10,8 @@ from typing import Final
 
 import trio
 
-from bench.installation import (
-    free_port,
-    make_config,
-    make_csv,
-    make_flow,
-    open_installation,
-)
+from bench.free_ports import free_port
+from bench.installation import make_config, make_csv, make_flow, open_installation
 from bench.processes import usage_alone
 from bench.scenario import Measurement, Scenario, Show, Size
 

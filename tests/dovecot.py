@@ -21,7 +21,7 @@ import trustme
 from imapclient import IMAPClient
 from msgspec import Struct
 
-from tests.sshd import free_port
+from bench.free_ports import free_port
 
 USER = "lists"
 PASSWORD = "open sesame"

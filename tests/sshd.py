@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bench.free_ports import free_port
 from engine.drop_settings import SftpSettings
 from tests.peers import require
 
@@ -162,13 +163,6 @@ def make_key(keygen: str, path: Path, kind: str = "ed25519") -> None:
     """A key pair, `path` and `path.pub`."""
     command = [keygen, "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)]
     subprocess.run(command, check=True)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _signal(processes: Iterable[int], which: signal.Signals) -> None:

@@ -19,6 +19,8 @@ from typing import Final
 import trio
 from msgspec import Struct
 
+from bench.free_ports import free_port
+
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 START_S_MAX: Final = 10.0
 LIFE_S_MAX: Final = 20
@@ -131,7 +133,7 @@ async def open_carrier(
     options: tuple[str, ...] = (),
 ) -> AsyncIterator[Carrier]:
     """Run `scenarios/NAME.xml` as a server until it has seen `calls` calls or the block is left."""
-    port = free_port(place)
+    port = free_port(place.host)
     command = [
         *(sipp, "-sf", str(SCENARIOS / f"{name}.xml"), "-m", str(calls), "-nr", "-nostdin"),
         *("-i", place.host, "-bind_local", "-p", str(port), "-mi", place.host, "-t", place.mode),
@@ -155,7 +157,7 @@ async def open_caller(
     options: tuple[str, ...] = (),
 ) -> AsyncIterator[Carrier]:
     """Run `scenarios/NAME.xml` as a client that calls `target`, once unless the options say otherwise."""
-    port = free_port(place)
+    port = free_port(place.host)
     command = [
         *(sipp, f"{target[0]}:{target[1]}", "-sf", str(SCENARIOS / f"{name}.xml"), "-m", "1"),
         *(
@@ -199,10 +201,3 @@ async def _run(command: list[str], folder: Path) -> AsyncIterator[trio.Process]:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-
-
-def free_port(place: Place) -> int:
-    """A port that nobody has just now."""
-    with socket.socket(place.family, place.kind) as probe:
-        probe.bind((place.host, 0))
-        return int(probe.getsockname()[1])

@@ -13,12 +13,13 @@ import trio
 
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from bench.free_ports import free_port
 from engine.ports.telephony import Answered, CallRequest, Ended, Progress
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
 from tests.adapters.sip.locate.dnsmasq import running_dnsmasq
 from tests.peers import require
-from tests.sipp.carrier import Carrier, Place, Verdict, free_port, open_carrier
+from tests.sipp.carrier import Carrier, Place, Verdict, open_carrier
 from tests.sipp.scenario import CALL_S_MAX, HUNG_UP
 
 pytestmark = pytest.mark.peer
@@ -105,7 +106,7 @@ async def test_a_busy_callee_says_nothing_against_the_server_before_him(
 async def test_the_call_after_one_to_where_nobody_listens_goes_to_the_other_server(
     sipp: str, dnsmasq: str, tmp_path: Path
 ) -> None:
-    nobody = free_port(Place())
+    nobody = free_port()
     async with (
         open_carrier(sipp, "server_in_reserve", tmp_path, Place()) as second,
         running_dnsmasq(dnsmasq, HERE, server(nobody, 10), server(second.port, 20)) as name,

@@ -15,10 +15,11 @@ from adapters.sip.call.transaction import Timing
 from adapters.sip.transport.sockets import TlsSettings
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgentSettings, open_user_agent
+from bench.free_ports import free_port
 from engine.ports.telephony import Answered, CallRequest, Ended, Presentation, Ringing
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
-from tests.sipp.carrier import Place, Verdict, free_port, open_carrier
+from tests.sipp.carrier import Place, Verdict, open_carrier
 from tests.sipp.door import open_door
 from tests.sipp.scenario import (
     CALL_S_MAX,
@@ -64,7 +65,7 @@ async def test_a_call_goes_over_the_transport_that_the_carrier_takes(
 async def test_a_bye_is_not_lost_with_the_connection_that_the_carrier_closed(
     sipp: str, tmp_path: Path
 ) -> None:
-    port = free_port(STREAM)
+    port = free_port(STREAM.host)
     settings = UserAgentSettings(trunks=(Trunk("main", HOST, port, transport="tcp"),))
     options = ("-key", "door", str(port))
     async with (
@@ -117,7 +118,7 @@ async def test_over_tls_the_carrier_must_be_who_it_says(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(papers.shown_for).configure_cert(context)
     known = str(tmp_path / "authority.pem") if papers.is_authority_known else None
-    port = free_port(STREAM)
+    port = free_port(STREAM.host)
     trunk = Trunk("main", HOST, port, transport="tls", tls_check=papers.is_checked)
     settings = UserAgentSettings(trunks=(trunk,), tls=TlsSettings(authorities=known))
     async with (

@@ -9,12 +9,11 @@ calls it before the next call.
 from __future__ import annotations
 
 import io
-import socket
 import subprocess
 import wave
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from adapters.media.codecs.g711 import SAMPLE_RATE_HZ, decode_ulaw
+from bench.free_ports import free_port
 from tests.peers import require
 
 RTP_PORTS = range(31_000, 31_400)
@@ -127,16 +127,6 @@ def read_recording(file: Path, *, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:
         return np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
 
 
-def _free_ports() -> int:
-    """A port that nobody has just now, as nobody has the next one: there baresip speaks TLS."""
-    while True:
-        with suppress(OSError, OverflowError), socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            second.bind(("127.0.0.1", port + 1))
-            return port
-
-
 @asynccontextmanager
 async def open_baresip(
     programs: Programs,
@@ -154,7 +144,7 @@ async def open_baresip(
     settings, recordings = folder / "baresip", folder / "recordings"
     settings.mkdir()
     recordings.mkdir()
-    baresip = Baresip(_free_ports(), recordings)
+    baresip = Baresip(free_port(), recordings)  # it speaks TLS at the next one
     config = CONFIG.format(
         port=baresip.port,
         # Nothing but the calls of the test comes, and none of them must be refused.

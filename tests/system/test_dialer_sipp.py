@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from adapters.http_client import HttpClient
-from bench.installation import Installation, free_port, make_config, open_installation, open_sipp
+from bench.free_ports import free_port
+from bench.installation import Installation, make_config, open_installation, open_sipp
 from tests.peers import require
 
 SCENARIO = Path(__file__).parent / "sipp" / "one_hangs_up.xml"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import smtplib
-import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -21,14 +20,8 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.compose import SystemClock
-from bench.installation import (
-    POLL_S,
-    Installation,
-    free_port,
-    make_config,
-    make_flow,
-    open_installation,
-)
+from bench.free_ports import free_port
+from bench.installation import POLL_S, Installation, make_config, make_flow, open_installation
 from sim.carrier import Carrier, CarrierSettings
 from sim.profile import BUILT_IN
 from tests.sizes import size
@@ -141,7 +134,7 @@ async def test_what_cannot_be_written_is_not_taken_nor_dialled_and_all_goes_on_b
     faults = faults[: size(2, 3)]
     leads = tmp_path / "mounted" / "leads"
     leads.parent.mkdir()
-    mail_port = free_port(socket.SOCK_STREAM)
+    mail_port = free_port()
     extra = (
         f'[[folders]]\naccount = "default"\npath = "{leads.parent}"\n'
         f'[mail]\nbind = "127.0.0.1:{mail_port}"\ndomain = "lists.example.net"\n'

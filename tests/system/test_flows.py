@@ -16,7 +16,8 @@ import trio
 from msgspec import Struct
 
 from adapters.media.codecs.g711 import SAMPLE_RATE_HZ
-from bench.installation import free_port, open_sipp
+from bench.free_ports import free_port
+from bench.installation import open_sipp
 from tests.peers import require
 from tests.system import flow_elsewhere, flow_examples, flow_nodes
 from tests.system.carrier import open_carrier

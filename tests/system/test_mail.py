@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -17,9 +16,9 @@ import pytest
 import trio
 import trustme
 
+from bench.free_ports import free_port
 from bench.installation import (
     Installation,
-    free_port,
     make_config,
     make_flow,
     open_installation,
@@ -48,12 +47,8 @@ class Post(msgspec.Struct):
 
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    with open_mailbox(free_tcp_port()) as mailbox:
+    with open_mailbox(free_port()) as mailbox:
         yield mailbox
-
-
-def free_tcp_port() -> int:
-    return free_port(socket.SOCK_STREAM)
 
 
 @asynccontextmanager
@@ -64,7 +59,7 @@ async def open_post(folder: Path, mailbox: Mailbox) -> AsyncIterator[Post]:
     certificate.private_key_pem.write_to_path(str(key))
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(str(chain), append=True)
-    port = free_tcp_port()
+    port = free_port()
     mail = [
         "[mail]",
         f'bind = "127.0.0.1:{port}"',

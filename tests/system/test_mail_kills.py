@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +22,8 @@ import pytest
 from adapters.mail.receiver_settings import ReceiverSettings
 from adapters.mail.spool import Envelope, make_spool, write_mail
 from adapters.sqlite.store import open_sqlite_store
-from bench.installation import free_port, make_csv
+from bench.free_ports import free_port
+from bench.installation import make_csv
 from engine.mail.address import address_of
 from tests.contract.store_samples import ACME, FixedClock
 from tests.sizes import size
@@ -84,7 +84,7 @@ def die_at_each(folder: Path, steps: Sequence[str], bring: Callable[[int], None]
     """Bring a mail for each step, kill whoever deals with it there, and bring it again; then let all be dealt
     with. The subjects of the letters that came of it."""
     with (
-        open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox,
+        open_mailbox(free_port()) as mailbox,
         open_lives(PROGRAM, str(folder), str(mailbox.port)) as live,
     ):
         assert live("") == 0

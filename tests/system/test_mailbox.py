@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from api.commands import CommandFailed
+from bench.free_ports import free_port
 from bench.installation import (
     Installation,
     make_config,
@@ -23,7 +24,7 @@ from tests.dovecot import HOST, PASSWORD, USER, Dovecot, open_dovecot
 from tests.peers import require
 from tests.system.carrier import open_carrier
 from tests.system.mailbox import Mailbox, open_mailbox
-from tests.system.test_mail import SENDER, free_tcp_port, get, receive, write_mail
+from tests.system.test_mail import SENDER, get, receive, write_mail
 
 pytestmark = pytest.mark.peer
 
@@ -40,7 +41,7 @@ def server() -> Iterator[Dovecot]:
 
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    with open_mailbox(free_tcp_port()) as mailbox:
+    with open_mailbox(free_port()) as mailbox:
         yield mailbox
 
 

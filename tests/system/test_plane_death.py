@@ -13,8 +13,8 @@ import trio
 
 from api.compose import SystemClock
 from bench.busy import make_noise
+from bench.free_ports import free_port
 from bench.installation import (
-    free_port,
     make_config,
     make_csv,
     make_flow,

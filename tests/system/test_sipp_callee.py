@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from bench.free_ports import free_port
 from bench.installation import (
-    free_port,
     make_config,
     make_csv,
     make_flow,

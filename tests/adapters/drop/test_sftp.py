@@ -16,6 +16,7 @@ import trio
 
 from adapters.address_guard import AddressGuard
 from adapters.drop.sftp import SftpDrops, open_sftp_drops
+from bench.free_ports import free_port
 from engine.drop_settings import SftpSettings
 from engine.ports.drops import DropFailed
 from tests.adapters.drop.password_server import (
@@ -27,7 +28,7 @@ from tests.adapters.drop.password_server import (
 from tests.adapters.drop.rooms import fill, small_room
 from tests.peers import require
 from tests.sftp_speaker import open_speaker, use_speaker
-from tests.sshd import Sshd, free_port, make_key, open_sshd
+from tests.sshd import Sshd, make_key, open_sshd
 
 ACCOUNT = "acc_1"
 DATA = b"tel1\n+14155550100\n"

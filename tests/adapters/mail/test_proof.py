@@ -8,9 +8,10 @@ import pytest
 
 from adapters.mail.proof import DkimProof, FindText, LookUpFailed, find_text
 from adapters.workers import InlineWorkers
+from bench.free_ports import free_port
 from engine.ports.proofs import Proof
 from tests.adapters.mail.test_signatures import MAIL, NAME, SENDER, make_rsa, sign
-from tests.adapters.sip.locate.dnsmasq import free_port, running_dnsmasq
+from tests.adapters.sip.locate.dnsmasq import running_dnsmasq
 from tests.peers import require
 
 

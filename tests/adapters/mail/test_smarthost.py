@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from msgspec import Struct
 
 from adapters.mail.smarthost import Encryption, SmarthostSettings, SmtpSmarthost
-from bench.installation import free_port
+from bench.free_ports import free_port
 from engine.ids import IdSource
 from engine.letter import FIRST_WAIT_S, Letter
 from engine.ports.letters import NotSent

@@ -17,11 +17,12 @@ from trio.testing import MockClock
 from adapters.sip.call.transaction import Timing
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from bench.free_ports import free_port
 from engine.ports.telephony import CallRequest, Ended
 from tests.adapters.sip.carrier import Carrier, open_udp_carrier
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
-from tests.adapters.sip.locate.dnsmasq import free_port, running_dnsmasq
+from tests.adapters.sip.locate.dnsmasq import running_dnsmasq
 from tests.peers import require
 
 pytestmark = pytest.mark.peer

@@ -14,6 +14,7 @@ import trio
 
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
+from bench.free_ports import free_port
 from engine.ports.telephony import Answered, CallRequest, Ended, Progress, Ringing
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
@@ -22,13 +23,6 @@ from tests.peers import require
 pytestmark = pytest.mark.peer
 
 CALLS = 50
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

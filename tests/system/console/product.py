@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from socket import SOCK_STREAM
 from typing import Any, Final, TypeVar
 
 import trio
@@ -17,7 +16,8 @@ from msgspec import Struct
 
 from api.client import CallwheelClient
 from api.commands.demo_list import make_chime
-from bench.installation import Installation, free_port, make_config, open_installation
+from bench.free_ports import free_port
+from bench.installation import Installation, make_config, open_installation
 from tests.system.carrier import open_carrier
 
 START_S_MAX: Final = 120.0
@@ -112,8 +112,7 @@ async def _host(
     (folder / WATCHED).mkdir()
     doors = [
         f'[[folders]]\naccount = "default"\npath = "{folder / WATCHED}"',
-        mail
-        or f'[mail]\nbind = "127.0.0.1:{free_port(SOCK_STREAM)}"\ndomain = "lists.example.com"',
+        mail or f'[mail]\nbind = "127.0.0.1:{free_port()}"\ndomain = "lists.example.com"',
     ]
     over = trio.Event()
     async with (

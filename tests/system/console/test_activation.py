@@ -4,7 +4,6 @@ real Chromium in which an operator decides, and the answers in the sender's mail
 from __future__ import annotations
 
 import smtplib
-import socket
 import ssl
 from email.message import EmailMessage
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import trustme
 from playwright.sync_api import Page, expect
 
-from bench.installation import free_port
+from bench.free_ports import free_port
 from tests.peers import require
 from tests.system.console.browser import PATIENCE_MS, Visit, open_browser
 from tests.system.console.product import make_flow, open_product
@@ -78,8 +77,8 @@ def test_a_flow_is_asked_for_by_mail_and_activated_by_an_operator_with_the_keybo
 ) -> None:
     program = require("chromium", "chromium")
     authority, tls = make_certificate(tmp_path)
-    port = free_port(socket.SOCK_STREAM)
-    with open_mailbox(free_port(socket.SOCK_STREAM)) as mailbox:
+    port = free_port()
+    with open_mailbox(free_port()) as mailbox:
         mail = ["[mail]", f'bind = "127.0.0.1:{port}"', f'domain = "{DOMAIN}"', *tls]
         mail.append(f'smarthost = "127.0.0.1:{mailbox.port}"')
         with (

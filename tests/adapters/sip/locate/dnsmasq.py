@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,23 +12,9 @@ import dns.exception
 import dns.message
 import trio
 
+from bench.free_ports import free_port
+
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    """A port that neither UDP nor TCP holds; dnsmasq takes both."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
-        ):
-            stream.bind((HOST, 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagram.bind((HOST, port))
-            except OSError:
-                continue
-            return port
 
 
 @asynccontextmanager
