@@ -20,6 +20,8 @@ from adapters.media.wire.rtp import Header, build_packet
 from tests.adapters.media.callee import HOST, Callee, open_callee
 from tests.adapters.media.planes import running_plane, write_prompt
 
+pytestmark = pytest.mark.punctual
+
 EVENT = 101
 FRAMES = 100
 CALLING = b"\x10" * 160
