@@ -18,6 +18,7 @@ carries, or leaves room for what else it does.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ from bench.installation import (
     open_installation,
 )
 from bench.processes import standing_of
-from bench.scenario import Limit, Measurement, Scenario, Show, Size
+from bench.scenario import Limit, Measurement, NotMeasured, Scenario, Show, Size
 from engine.dial.callees import NUMBERS_MAX
 from sim.carrier import CarrierSettings, run_carrier
 from sim.profile import BUILT_IN
@@ -59,6 +60,7 @@ LOOK_S: Final = 0.2
 """How often a list is asked for that should have ended."""
 READ_EVERY_S: Final = 0.5
 DIDS: Final = 10
+"""Numbers that are called from, at the most."""
 PAGES: Final = ("/v1/lists", "/v1/attempts", "/healthz", "/readyz")
 FIGURES: Final = (
     *("memory_mb", "memory_all_mb", "database_mb", "blocks", "descriptors", "descriptors_all"),
@@ -90,8 +92,8 @@ class Look(Struct, frozen=True):
 
 async def run(size: Size, show: Show) -> Measurement:
     """What each figure is at the end, and how it rose."""
-    duration_s = float(os.environ.get("CALLWHEEL_SOAK_S", DURATION_S[size]))
-    cps = float(os.environ.get("CALLWHEEL_SOAK_CPS", CPS[size]))
+    duration_s = read_figure("CALLWHEEL_SOAK_S", DURATION_S[size])
+    cps = read_figure("CALLWHEEL_SOAK_CPS", CPS[size])
     with tempfile.TemporaryDirectory(prefix="callwheel-bench-") as name:
         looks = await soak(Path(name), duration_s, cps, show)
     settled = settle(looks)
@@ -111,6 +113,30 @@ async def run(size: Size, show: Show) -> Measurement:
     if not limits:
         show(f"no verdict: that takes {JUDGED_CALLS_MIN:,} calls behind the first {FILL_CALLS:,}")
     return Measurement("soak", metrics, limits=limits)
+
+
+def read_figure(name: str, usual: float) -> float:
+    """What a variable of the environment says, or else the usual. Raises `NotMeasured`."""
+    text = os.environ.get(name)
+    if text is None:
+        return usual
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise NotMeasured(f"{name} is a number above 0, and not {text!r}.")
+    return value
+
+
+def share_out(cps: float) -> list[float]:
+    """The pace of each number, so that together they have this one. A number calls a whole number of times in
+    a second, or less than once."""
+    whole, rest = divmod(cps, 1)
+    numbers = min(DIDS - (rest > 0), int(whole))
+    each, more = divmod(whole, numbers) if numbers else (0.0, 0.0)
+    shares = [each + (n < more) for n in range(numbers)]
+    return [*shares, rest] if rest else shares
 
 
 def settle(looks: Sequence[Look]) -> list[Look]:
@@ -156,7 +182,7 @@ async def soak(folder: Path, duration_s: float, cps: float, show: Show) -> list[
         _, port = await nursery.start(run_carrier, carrier)
         config = make_config(folder / "data", f"sip:127.0.0.1:{port}", cps=int(cps * 4) + 1)
         async with open_installation(folder, config) as engine:
-            dids = {f"+1415555{n:04}": cps / DIDS for n in range(DIDS)}
+            dids = {f"+1415555{n:04}": share for n, share in enumerate(share_out(cps))}
             flow = await make_flow(engine.client, dids)
             show(f"{cps:g} calls a second for {duration_s:g} s")
             over = trio.Event()

@@ -67,6 +67,16 @@ def test_the_service_waits_for_calls_and_gives_the_planes_what_they_ask_for() ->
     assert {service[key].split()[0] for key in ("ExecStart", "ExecStartPre")} == {PROGRAM}
 
 
+def test_the_service_is_started_again_however_often_it_ends() -> None:
+    """systemd gives up after five starts within ten seconds, unless it is told not to count."""
+    unit = read_unit()
+    assert unit["Service"]["Restart"] == "always"
+    assert float(unit["Service"]["RestartSec"]) > 0
+    assert {key: value for key, value in unit["Unit"].items() if "StartLimit" in key} == {
+        "StartLimitIntervalSec": "0"
+    }
+
+
 def test_systemd_takes_the_unit_as_it_stands(tmp_path: Path) -> None:
     analyze = require("systemd-analyze", "systemd")
     program = tmp_path / "callwheel"

@@ -9,8 +9,10 @@ from random import Random
 import pytest
 import trio
 
+from api.__main__ import run as main
 from bench.scenario import Show
 from bench.soak import (
+    DIDS,
     FIGURES,
     FILL_CALLS,
     JUDGED_CALLS_MIN,
@@ -19,9 +21,11 @@ from bench.soak import (
     judge,
     rises_of,
     settle,
+    share_out,
     slope_of,
     soak,
 )
+from engine.number_form import find_pace_mistakes
 
 DURATION_S = 12.0
 WARM_S = 4.0
@@ -67,6 +71,25 @@ PLANTS = {"engine.dial.callees": leak, "adapters.sip.call.transaction": hurry}
 FLAG = os.path.join(os.path.dirname(__file__), "leaks")
 sys.meta_path.insert(0, Planter())
 """
+
+
+@pytest.mark.parametrize("cps", [1, 2.5, 7, 9.5, 20, 25, 60, 99, 0.5])
+def test_every_pace_is_shared_out_so_that_each_number_can_keep_its_part(cps: float) -> None:
+    shares = share_out(cps)
+    assert sum(shares) == cps
+    assert len(shares) <= DIDS
+    assert [list(find_pace_mistakes(share, "/cps")) for share in shares] == [[] for _ in shares]
+
+
+@pytest.mark.parametrize("name", ["CALLWHEEL_SOAK_CPS", "CALLWHEEL_SOAK_S"])
+@pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf", ""])
+def test_a_pace_or_a_time_that_is_none_is_refused_by_the_name_of_its_variable(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, text)
+    assert main(["bench", "soak"]) == 1
+    said = f"  NOT MEASURED: {name} is a number above 0, and not {text!r}."
+    assert said in capsys.readouterr().out.splitlines()
 
 
 def test_the_slope_is_that_of_the_line_that_fits_best() -> None:
