@@ -73,6 +73,9 @@ async function request(method, path, body, headers = {}) {
 export const get = async (path) => (await request("GET", path)).json();
 export const post = async (path, body, headers) => (await request("POST", path, body, headers)).json();
 export const put = async (path, body) => (await request("PUT", path, body)).json();
+export const patch = async (path, body) => (await request("PATCH", path, body)).json();
+/** For requests whose answer has no body. */
+export const send = async (method, path, body) => void (await request(method, path, body));
 
 /** Change a thing as it is now: `body(thing)` is asked again where somebody else was quicker. */
 export async function edit(path, part, body) {
