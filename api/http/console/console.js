@@ -9,7 +9,7 @@ import { showList } from "./list.js";
 import { showNewFlow } from "./new_flow.js";
 import { showNumbers } from "./numbers.js";
 import { showOverview } from "./overview.js";
-import { setPill } from "./parts.js";
+import { setPill, stateOf } from "./parts.js";
 import { showPrompts } from "./prompts.js";
 import { actFor, begin, known, may, stop, watch } from "./state.js";
 import { count } from "./words.js";
@@ -120,8 +120,8 @@ function drawNavigation() {
       link("#/requests", make("span", {}, "Requests"), badge)),
     make("p", { id: "nav-flows" }, "Flows"),
     make("ul", { "aria-labelledby": "nav-flows" }, may("owner") ? link("#/new-flow", "New flow") : null, flows.map((flow) =>
-      link(`#/flows/${flow.id}`, make(`i.dot.${flow.listener.active ? "on" : "off"}`, { "aria-hidden": "true" }), make("span", {}, flow.name),
-        flow.listener.active ? null : make("span.unseen", {}, " (not listening)")))),
+      link(`#/flows/${flow.id}`, make(`i.dot.${stateOf(flow)[1]}`, { "aria-hidden": "true" }), make("span", {}, flow.name),
+        stateOf(flow)[1] === "on" ? null : make("span.unseen", {}, ` (${stateOf(flow)[0]})`)))),
   );
 }
 

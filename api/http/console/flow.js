@@ -1,11 +1,11 @@
 // A flow: its lists, and how it is set up.
 
-import { download, get, put } from "./api.js";
+import { download, get, post, put } from "./api.js";
 import { announce, doing, make, press, write } from "./dom.js";
 import { makeAgents } from "./agents.js";
 import { makeConfiguration } from "./configuration.js";
-import { makeCalls, makeListCards, pill } from "./parts.js";
-import { OPEN, known, loadFlows, loadLists, may, putFlow, watch } from "./state.js";
+import { makeCalls, makeListCards, setPill } from "./parts.js";
+import { OPEN, known, loadFlows, loadLists, may, putFlow, refreshOpen, watch } from "./state.js";
 import { makeUpload } from "./upload.js";
 
 /** The switch that lets a flow take lists and call. */
@@ -27,6 +27,28 @@ export function makeListener(id, signal) {
   watch("flows", draw, signal);
   draw();
   return make("div.listener", {}, make("span", { id: "listener-label" }, "Listener"), knob, state);
+}
+
+/** Pause and resume of all calls of a flow: its lists, its single calls, and its transfers. */
+function makeHold(id, signal) {
+  const act = async (what, told) => {
+    const flow = await post(`/v1/flows/${id}/${what}`);
+    putFlow(flow);
+    refreshOpen();
+    announce(`${flow.name}: ${told}`);
+  };
+  const pause = press("Pause all calls", () => act("pause", "no call begins. Those that were answered go on."));
+  const resume = press("Resume all calls", () => act("resume", "calls begin again."), { tag: "button.primary" });
+  const draw = () => {
+    const isPaused = Boolean(known.flows.get(id)?.paused_at);
+    const hadFocus = [pause, resume].includes(document.activeElement);
+    pause.hidden = !may("operator") || isPaused;
+    resume.hidden = !may("operator") || !isPaused;
+    if (hadFocus) (isPaused ? resume : pause).focus();
+  };
+  watch("flows", draw, signal);
+  draw();
+  return make("div.actions", {}, pause, resume);
 }
 
 /** Tabs as the ARIA practices have them: one stop for Tab, arrows between them. */
@@ -88,11 +110,15 @@ export async function showFlow(place, signal, id, tab = "lists") {
   putFlow(flow);
   const title = make("h1", { tabindex: "-1" }, flow.name);
   const hasAgents = flow.kind === "dialer";
+  const state = make("span.pill");
+  const draw = () => setPill(state, known.flows.get(id)?.paused_at ? "paused" : "", "warn");
+  watch("flows", draw, signal);
+  draw();
   const head = make("header.page-head", {},
     make("div", {},
-      make("div.with-button", {}, title, flow.paused_at ? pill("paused", "warn") : null),
+      make("div.with-button", {}, title, state),
       make("p.faint", {}, `${flow.kind} flow, ${flow.timezone}`)),
-    makeListener(id, signal));
+    make("div.actions", {}, makeHold(id, signal), makeListener(id, signal)));
   place.append(head, ...makeTabs(
     flow.name,
     [

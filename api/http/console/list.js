@@ -2,9 +2,9 @@
 
 import { get, post } from "./api.js";
 import { announce, make, press, write } from "./dom.js";
-import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf } from "./parts.js";
+import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf, waitsOf } from "./parts.js";
 import { known, loadList, nameOf, watch } from "./state.js";
-import { CALL_STATE, count, ends, moment, plain, rows, waiting } from "./words.js";
+import { CALL_STATE, count, ends, moment, plain, rows } from "./words.js";
 
 const CONTACTS_PAGE = 25;
 const SOURCES = { api: "the API", upload: "an upload", email: "e-mail", sftp: "SFTP" };
@@ -15,9 +15,8 @@ function makeWaits() {
   return {
     element,
     update(list) {
-      const blocked = Object.entries(list.blocked ?? {}).sort((a, b) => b[1] - a[1]);
-      element.hidden = blocked.length === 0;
-      const texts = blocked.map(([code, number]) => waiting(code, number, list.blocked_until?.[code]));
+      const texts = waitsOf(list);
+      element.hidden = texts.length === 0;
       texts.forEach((text, place) => write(waits.children[place] ?? waits.appendChild(make("li")), text));
       while (waits.children.length > texts.length) waits.lastElementChild.remove();
     },

@@ -1,8 +1,8 @@
 // The first view: what goes on in the account.
 
 import { make, press } from "./dom.js";
-import { makeCalls, makeFigure, makeListCards } from "./parts.js";
-import { OPEN, known, loadLists, may, pace, watch } from "./state.js";
+import { makeCalls, makeFigure, makeListCards, stateOf } from "./parts.js";
+import { OPEN, known, loadFlows, loadLists, may, pace, watch } from "./state.js";
 import { count, percent } from "./words.js";
 
 const DAY_MS = 86_400_000;
@@ -34,17 +34,29 @@ function makeFigures(signal) {
   return make("section.figures", { "aria-label": "Figures" }, Object.values(figures).map((one) => one.element));
 }
 
-function makeFlows() {
-  const flows = [...known.flows.values()];
-  if (!flows.length) {
+function makeFlow(flow) {
+  const [word, tone] = stateOf(flow);
+  return make("li", {}, make("a.flow", { href: `#/flows/${flow.id}` },
+    make("b", {}, flow.name),
+    make("span.faint", {}, `${flow.kind}, ${flow.dids.length === 1 ? "1 number" : `${count(flow.dids.length)} numbers`}`),
+    make(`span.state.${tone}`, {}, word)));
+}
+
+function makeFlows(signal) {
+  if (!known.flows.size) {
     return make("p.empty", {}, "There is no flow yet. ",
       may("owner") ? make("a", { href: "#/new-flow" }, "Make the first one") : "An owner of the account makes one.");
   }
-  return make("ul.flows", { "aria-label": "Flows" }, flows.map((flow) =>
-    make("li", {}, make("a.flow", { href: `#/flows/${flow.id}` },
-      make("b", {}, flow.name),
-      make("span.faint", {}, `${flow.kind}, ${flow.dids.length === 1 ? "1 number" : `${count(flow.dids.length)} numbers`}`),
-      make(`span.state.${flow.listener.active ? "on" : "off"}`, {}, flow.listener.active ? "listening" : "not listening")))));
+  const shelf = make("ul.flows", { "aria-label": "Flows" });
+  const draw = () => {
+    const held = document.activeElement?.getAttribute("href");
+    const isInside = shelf.contains(document.activeElement);
+    shelf.replaceChildren(...[...known.flows.values()].map(makeFlow));
+    if (isInside) shelf.querySelector(`[href="${held}"]`)?.focus();
+  };
+  watch("flows", draw, signal);
+  draw();
+  return shelf;
 }
 
 export async function showOverview(place, signal) {
@@ -58,7 +70,7 @@ export async function showOverview(place, signal) {
   place.append(
     make("h1", { tabindex: "-1" }, "Overview"),
     makeFigures(signal),
-    make("section.part", { "aria-labelledby": "flows-title" }, make("h2", { id: "flows-title" }, "Flows"), makeFlows()),
+    make("section.part", { "aria-labelledby": "flows-title" }, make("h2", { id: "flows-title" }, "Flows"), makeFlows(signal)),
     make("section.part", { "aria-labelledby": "lists-title" },
       make("h2", { id: "lists-title" }, "Call lists"),
       makeListCards({
@@ -68,4 +80,5 @@ export async function showOverview(place, signal) {
       older),
     makeCalls({ isShown: () => true }, signal),
   );
+  loadFlows().catch(() => {}); // what others changed meanwhile
 }

@@ -3,9 +3,10 @@
 import { download, post } from "./api.js";
 import { announce, arrange, confirmed, make, press, prose, write } from "./dom.js";
 import { OPEN, isStanding, known, loadList, may, nameOf, putList, serverNow, watch } from "./state.js";
-import { CALL_STATE, STATUS, count, duration, moment, plain } from "./words.js";
+import { CALL_STATE, HELD, LONG_WAITS, STATUS, count, duration, moment, plain, waiting } from "./words.js";
 
 const CALLS_SHOWN = 12;
+const WAITS_SHOWN = 2; // on the card of a list; its page has all
 
 export function pill(text, tone = "") {
   return make(`span.pill${tone && `.${tone}`}`, {}, text);
@@ -100,9 +101,28 @@ export function makeLegend() {
   };
 }
 
-/** A list's status: its word and its tone. */
+/** What a flow does: its word, and the tone of its state. */
+export function stateOf(flow) {
+  if (flow.paused_at) return ["paused", "held"];
+  return flow.listener.active ? ["listening", "on"] : ["not listening", "off"];
+}
+
+/** A list's status: its word and its tone. A list of which nobody can be called just now does not call. */
 export function statusOf(list) {
-  return isStanding(list) && list.status !== "paused" ? ["single calls", ""] : STATUS[list.status];
+  if (list.status === "paused" || !OPEN.includes(list.status)) return STATUS[list.status];
+  const blockers = Object.keys(list.blocked ?? {});
+  const held = blockers.find((code) => HELD[code]);
+  if (held) return held === "flow_paused" && !known.flows.get(list.flow)?.paused_at ? ["listener off", "warn"] : HELD[held];
+  if (isStanding(list)) return ["single calls", ""];
+  const isCalling = list.counts.dialing > 0 || blockers.length === 0 || blockers.some((code) => !(code in LONG_WAITS));
+  if (list.status !== "running" || isCalling) return STATUS[list.status];
+  return LONG_WAITS[blockers.find((code) => LONG_WAITS[code])] ?? ["waiting", ""];
+}
+
+/** What a list's contacts wait for, a sentence each, the most of them first. */
+export function waitsOf(list) {
+  const blocked = Object.entries(list.blocked ?? {}).sort((a, b) => b[1] - a[1]);
+  return blocked.map(([code, number]) => waiting(code, number, list.blocked_until?.[code]));
 }
 
 // --- what can be done with a list
@@ -159,9 +179,9 @@ function makeListCard(id, withFlow) {
   const legend = makeLegend();
   const actions = makeActions({ id });
   const [name, state, about] = [make("a", { href: `#/lists/${id}` }), pill(""), make("span.faint")];
-  const title = make("h3", {}, name);
+  const [title, waits] = [make("h3", {}, name), make("p.faint")];
   const head = make("div.list-head", {}, make("div.list-title", {}, title, state, about), actions.element);
-  const element = make("li.list", {}, head, track.element, legend.element);
+  const element = make("li.list", {}, head, track.element, legend.element, waits);
   const update = (list) => {
     write(name, list.name);
     const [word, tone] = statusOf(list);
@@ -169,6 +189,9 @@ function makeListCard(id, withFlow) {
     const { counts } = list;
     const done = `${count(counts.completed)} of ${count(counts.contacts)} done`;
     write(about, `${withFlow ? `${nameOf(list.flow)} · ` : ""}${moment(list.created_at)} · ${done}`);
+    const why = OPEN.includes(list.status) ? waitsOf(list) : [];
+    waits.hidden = why.length === 0;
+    write(waits, why.length > WAITS_SHOWN ? `${why.slice(0, WAITS_SHOWN).join("; ")}; …` : why.join("; "));
     [track, legend, actions].forEach((part) => part.update(list));
   };
   return { element, update };

@@ -168,7 +168,8 @@ async function refreshStale() {
   isRefreshing = false;
 }
 
-function refreshOpen() {
+/** Ask for every open list again. */
+export function refreshOpen() {
   for (const list of known.lists.values()) if (OPEN.includes(list.status)) stale.add(list.id);
 }
 

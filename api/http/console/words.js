@@ -70,6 +70,27 @@ export const STATUS = {
 };
 /** Of a list: its word and its tone. */
 
+export const HELD = {
+  account_stopped: ["account stopped", "bad"],
+  account_paused: ["account paused", "warn"],
+  flow_paused: ["flow paused", "warn"],
+};
+/** What lets nobody of a list be called, whatever its status says: word and tone. */
+
+export const LONG_WAITS = {
+  trunk_down: ["trunk down", "bad"],
+  no_trunk: ["no trunk", "bad"],
+  starttime: null,
+  calling_window: null,
+  retry_wait: null,
+  did_cap: null,
+  trunk_cap: null,
+  callee_cap: null,
+  account_limit: null,
+  agents_busy: null,
+};
+/** What lasts longer than until a call ends. A list of which all wait for these waits, or has this word and tone. */
+
 export const CALL_STATE = {
   initiated: "dialling",
   ringing: "ringing",

@@ -1,0 +1,104 @@
+"""What the console says of flows and lists that do not call, and how a flow is held and let go on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.peers import require
+from tests.system.console.browser import PATIENCE_MS, Visit, open_browser
+from tests.system.console.product import Product, make_flow, open_product
+
+pytestmark = pytest.mark.peer
+
+CHECKS: Final = (Path(__file__).parent / "checks.js").read_text(encoding="utf-8")
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with open_product(tmp_path_factory.mktemp("product")) as product:
+        yield product
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser(require("chromium", "chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(product: Product, browser: Browser) -> Iterator[Visit]:
+    """A tab of an operator, in which nothing may go wrong."""
+    visit = Visit(browser, product.url)
+    visit.sign_in(product.run(product.client.create_key, "default", "operator").key)
+    yield visit
+    visit.close()
+
+
+def send(product: Product, flow: str, name: str, first: int, people: int) -> None:
+    """A list of so many people, over the API."""
+    contacts = [{"tel": [f"+1415555{number:04}"]} for number in range(first, first + people)]
+    product.post(f"/v1/flows/{flow}/multicast", {"name": name, "contacts": contacts})
+
+
+def find_card(tab: Visit, name: str) -> Locator:
+    link = tab.page.get_by_role("link", name=name, exact=True)
+    return tab.page.get_by_role("listitem").filter(has=link)
+
+
+def test_a_flow_is_held_and_goes_on_and_its_lists_say_so_meanwhile(
+    product: Product, tab: Visit
+) -> None:
+    page = tab.page
+    flow = product.run(make_flow, product.client, "Flood warning", ["+14155550120"], 0.2)
+    product.run(product.client.activate_listener, flow)
+    send(product, flow, "Riverside", 4000, 50)
+    tab.go(f"flows/{flow}", "Flood warning")
+    page.get_by_role("button", name="Pause all calls").press("Enter")
+    expect(page.get_by_role("button", name="Resume all calls")).to_be_focused()
+    expect(page.locator(".page-head .pill")).to_have_text("paused")
+    expect(find_card(tab, "Riverside").locator(".pill")).to_have_text("flow paused")
+    assert page.evaluate(CHECKS) == []
+    tab.go("", "Overview")
+    card = find_card(tab, "Riverside")
+    expect(card.locator(".pill")).to_have_text("flow paused")
+    expect(card.get_by_text(re.compile("^[0-9]+ wait, as the flow is paused"))).to_be_visible()
+    expect(page.get_by_role("link", name="Flood warning (paused)")).to_be_visible()
+    expect(page.locator(".flow", has_text="Flood warning")).to_contain_text("paused")
+    assert page.evaluate(CHECKS) == []
+    tab.go(f"flows/{flow}", "Flood warning")
+    page.get_by_role("button", name="Resume all calls").click()
+    expect(page.locator(".page-head .pill")).to_have_text("")
+    expect(find_card(tab, "Riverside").locator(".pill")).to_have_text("calling")
+    page.get_by_role("switch").click()
+    expect(find_card(tab, "Riverside").locator(".pill")).to_have_text("listener off")
+
+
+def test_a_list_that_waits_for_its_window_is_not_said_to_call(product: Product, tab: Visit) -> None:
+    day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
+    settings = {"calling_window": {"start": "09:00", "end": "10:00", "days": [day]}}
+    flow = product.run(make_flow, product.client, "Payments", ["+14155550121"], 5, settings)
+    product.run(product.client.activate_listener, flow)
+    send(product, flow, "June", 4100, 2)
+    tab.go("", "Overview")
+    card = find_card(tab, "June")
+    expect(card.locator(".pill")).to_have_text("waiting")
+    expect(card.get_by_text(re.compile("^2 wait for the calling window until "))).to_be_visible()
+
+
+def test_a_viewer_is_not_offered_to_hold_a_flow(product: Product, browser: Browser) -> None:
+    flow = product.run(make_flow, product.client, "Survey", ["+14155550122"], 5)
+    visit = Visit(browser, product.url)
+    visit.sign_in(product.run(product.client.create_key, "default", "viewer").key)
+    visit.go(f"flows/{flow}", "Survey")
+    expect(visit.page.get_by_role("switch")).to_be_disabled()
+    expect(visit.page.get_by_role("button", name=re.compile("all calls"))).to_have_count(0)
+    visit.close()
