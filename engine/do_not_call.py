@@ -68,6 +68,12 @@ def read_prefix(text: str) -> str | None:
     return bare if _PREFIX.fullmatch(bare) else None
 
 
+def names_of(number: str) -> tuple[str, ...]:
+    """What a number (E.164) may be listed as: itself, and each range that it lies in."""
+    ranges = [f"{number[:length]}*" for length in range(2, min(len(number), PREFIX_LENGTH_MAX) + 1)]
+    return (number, *ranges)
+
+
 def is_prefix(number: str) -> bool:
     """Whether a listed number is a range."""
     return number.endswith("*")

@@ -22,6 +22,7 @@ from engine.do_not_call import (
     entries_of,
     is_prefix,
     is_weaker,
+    names_of,
     removed,
 )
 from engine.ports.stored import IdempotentAnswer, Page
@@ -120,15 +121,14 @@ class SqliteDoNotCall(Connected):
         return await self._writer.submit(lambda unit: _remove(unit, account, number, at, by))
 
     async def list_do_not_call(
-        self, account: str, limit: int, cursor: str | None
+        self, account: str, limit: int, cursor: str | None, number: str | None = None
     ) -> Page[DoNotCall]:
         """In the order of the numbers, and for one number that of the flows, the whole account first."""
         after = read_cursor(cursor, DO_NOT_CALL_CURSOR) if cursor is not None else ("", None)
+        names = () if number is None else names_of(number)
         return await self._readers.page(
-            f"SELECT {_COLUMNS} FROM do_not_call d "
-            f"WHERE d.account = {_ACCOUNT} AND (d.number, d.flow) > (?, ?) "
-            "ORDER BY d.number, d.flow LIMIT ?",
-            (account, after[0], after[1] or ""),
+            do_not_call_question(names),
+            (account, *names, after[0], after[1] or ""),
             limit,
             _to_entry,
             lambda one: cursor_of(one.number, one.flow),
@@ -186,6 +186,18 @@ def _put_once(
     new = put_do_not_call(unit, account, entries)
     keep_answer(unit, answer_for(new))
     return new
+
+
+def do_not_call_question(names: Sequence[str]) -> str:
+    """The statement of a page of what is listed, of all or by one of these names."""
+    if not names:
+        which = "(d.number, d.flow) > (?, ?)"
+    else:  # a plus keeps the cursor from being searched by, over all numbers behind it
+        which = f"d.number IN ({', '.join('?' * len(names))}) AND (+d.number, d.flow) > (?, ?)"
+    return (
+        f"SELECT {_COLUMNS} FROM do_not_call d WHERE d.account = {_ACCOUNT} AND {which} "
+        "ORDER BY d.number, d.flow LIMIT ?"
+    )
 
 
 def put_do_not_call(unit: Unit, account: str, entries: Sequence[DoNotCall]) -> int:

@@ -293,6 +293,10 @@ def attempts_question(account: str, which: AttemptFilter, cursor: str | None) ->
             ask_for("+t.ended_at IS NULL")
     elif which.is_open:
         ask_for(f"t.account = {_ACCOUNT} AND t.ended_at IS NULL", account)
+    if which.number is not None and terms:
+        ask_for("+t.number = ?", which.number)
+    elif which.number is not None:
+        ask_for(f"t.account = {_ACCOUNT} AND t.number = ?", account, which.number)
     for column, table, value in (("list", "lists", which.list), ("flow", "flows", which.flow)):
         if value is not None:
             plus = "+" if terms else ""
@@ -311,9 +315,11 @@ def attempts_question(account: str, which: AttemptFilter, cursor: str | None) ->
         ask_for(_LAST_BEFORE, account, which.to_at)
         ask_for("t.initiated_at < ?", which.to_at)
     select = _SELECT_ATTEMPT
+    # Left to itself SQLite goes by the primary key: over all that have ended, or all other numbers.
     if which.is_open and which.contact is None:
-        # Left to itself SQLite goes by the primary key, over all that have ended.
         select = select.replace("attempts t", "attempts t INDEXED BY attempts_open")
+    elif which.number is not None and which.contact is None:
+        select = select.replace("attempts t", "attempts t INDEXED BY attempts_by_number")
     return f"{select} WHERE {' AND '.join(terms)} ORDER BY t.id LIMIT ?", tuple(parameters)
 
 

@@ -9,6 +9,8 @@ from typing import Final
 from msgspec import Struct
 
 from api.http.problem import Problem
+from engine.do_not_call_file import ANYWHERE
+from engine.intake.numbers import NumberProblem, read_number
 from engine.model import PRIORITIES, Priority
 from engine.ports.stored import PAGE_MAX
 
@@ -39,6 +41,16 @@ class Parameters(Struct, frozen=True):
     def read_text(self, name: str) -> str | None:
         """A text, or None where there is none."""
         return self.values.get(name) or None
+
+    def read_number(self, name: str) -> str | None:
+        """A number in E.164, or None where there is none."""
+        text = self.read_text(name)
+        if text is None:
+            return None
+        number = read_number(text, ANYWHERE)
+        if isinstance(number, NumberProblem):
+            raise Problem("invalid_parameter", f"`{name}`: {number.detail}")
+        return number
 
     def read_flag(self, name: str) -> bool:
         """`true` or `false`; false where there is none."""

@@ -148,7 +148,7 @@ class Route(Struct, frozen=True):
 
 
 PAGE: Final = ("limit", "cursor")
-RECORDS: Final = ("flow", "list", "contact", "from", "to", "open")
+RECORDS: Final = ("flow", "list", "contact", "number", "from", "to", "open")
 
 ACCOUNT: Final = "/v1/accounts/{account}"
 FLOW: Final = "/v1/flows/{flow}"
@@ -354,7 +354,7 @@ ROUTES: Final = (
     Route("GET", "/v1/recordings", "viewer", recordings.list_recordings, query=("attempt", *PAGE)),
     Route("GET", "/v1/recordings/{recording}", "viewer", recordings.get_recording),
     Route("POST", "/v1/dnc", "operator", dnc.add, JSON, creates=True),
-    Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=PAGE),
+    Route("GET", "/v1/dnc", "viewer", dnc.list_numbers, query=("number", *PAGE)),
     Route("GET", "/v1/dnc.csv", "viewer", dnc.get_csv),
     Route("GET", "/v1/dnc/audit", "viewer", dnc.list_changes, query=PAGE),
     Route(

@@ -17,6 +17,8 @@ class AttemptFilter(Struct, frozen=True):
     flow: str | None = None
     list: str | None = None
     contact: str | None = None
+    number: str | None = None
+    """E.164, as it was called."""
     from_at: float | None = None
     """Initiated at or after, seconds since the epoch."""
     to_at: float | None = None

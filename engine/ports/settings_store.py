@@ -158,9 +158,10 @@ class SettingsStore(Protocol):
         """Whether it was listed, account-wide or for any flow. Who struck it off is written down."""
 
     async def list_do_not_call(
-        self, account: str, limit: int, cursor: str | None
+        self, account: str, limit: int, cursor: str | None, number: str | None = None
     ) -> Page[DoNotCall]:
-        """In the order of the numbers; those that have expired, too."""
+        """In the order of the numbers; those that have expired, too. Of a `number` (E.164) its own entries
+        and the ranges that it lies in."""
 
     async def list_do_not_call_changes(
         self, account: str, limit: int, cursor: str | None

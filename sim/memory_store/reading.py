@@ -198,6 +198,7 @@ def _is_asked_for(attempt: Attempt, which: AttemptFilter) -> bool:
     return (
         which.flow in (None, attempt.flow)
         and which.list in (None, attempt.list)
+        and which.number in (None, attempt.number)
         and (not which.is_open or attempt.ended_at is None)
         and (which.from_at is None or attempt.initiated_at >= which.from_at)
         and (which.to_at is None or attempt.initiated_at < which.to_at)

@@ -9,7 +9,7 @@ import trio
 
 from adapters.sqlite import cursors, refusals, rules
 from engine import precondition
-from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, removed
+from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, names_of, removed
 from engine.events import Event
 from engine.model import Account, Did, Flow, Prompt
 from engine.ports.stored import IdempotentAnswer, Page
@@ -279,17 +279,18 @@ class MemorySettings:
         return bool(struck)
 
     async def list_do_not_call(
-        self, account: str, limit: int, cursor: str | None
+        self, account: str, limit: int, cursor: str | None, number: str | None = None
     ) -> Page[DoNotCall]:
         """In the order of the numbers, and for one number that of the flows, the whole account first."""
         await trio.lowlevel.checkpoint()
         after = None
         if cursor is not None:
-            number, of_flow = cursors.read_cursor(cursor, cursors.DO_NOT_CALL_CURSOR)
-            after = (number, of_flow or "")
+            last, of_flow = cursors.read_cursor(cursor, cursors.DO_NOT_CALL_CURSOR)
+            after = (last, of_flow or "")
         listed = self._tables.do_not_call.get(account, {})
+        names = None if number is None else names_of(number)
         return page_of(
-            [listed[key] for key in sorted(listed)],
+            [listed[key] for key in sorted(listed) if names is None or key[0] in names],
             after,
             limit,
             lambda one: (one.number, one.flow or ""),

@@ -241,6 +241,13 @@ FILTERS: list[tuple[AttemptFilter, list[int]]] = [
     (AttemptFilter(from_at=NOW + 999), []),
     (AttemptFilter(to_at=NOW), []),
     (AttemptFilter(flow=OTHER_FLOW), []),
+    (AttemptFilter(number=a_contact(1).tel[0]), [0, 1, 3]),
+    (AttemptFilter(number=a_contact(1).tel[0], flow=FLOW), [0, 3]),
+    (AttemptFilter(number=a_contact(1).tel[0], is_open=True), [1, 3]),
+    (AttemptFilter(number=a_contact(1).tel[0], contact=a_contact(1).id), [0, 3]),
+    (AttemptFilter(number=a_contact(1).tel[0], contact=a_contact(2).id), []),
+    (AttemptFilter(number=a_contact(1).tel[0], from_at=NOW + 60), [1, 3]),
+    (AttemptFilter(number="+91980000000"), []),
 ]
 
 

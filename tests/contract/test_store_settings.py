@@ -362,6 +362,28 @@ async def test_do_not_call_counts_what_was_new(kit: Kit) -> None:
         assert [(one.number, one.flow) for one in found] == listed
 
 
+async def test_what_bars_a_number_is_found_by_it_its_own_entries_and_the_ranges_it_lies_in(
+    kit: Kit,
+) -> None:
+    store = kit.store
+    await store.add_do_not_call(ACME, ["+1900*", "+19*", "+1800*", "+19005550100"], None, NOW)
+    await store.add_do_not_call(ACME, ["+19005550100", "+19005550101"], FLOW, NOW)
+    await store.add_do_not_call(OTHER, ["+19005550100"], None, NOW)
+
+    async def find(number: str, limit: int) -> list[tuple[str, str | None]]:
+        async def ask(limit: int, cursor: str | None) -> Page[DoNotCall]:
+            return await store.list_do_not_call(ACME, limit, cursor, number)
+
+        return [(one.number, one.flow) for one in await all_pages(ask, limit)]
+
+    ranges: list[tuple[str, str | None]] = [("+19*", None), ("+1900*", None)]
+    for limit in (1, 2, 9):
+        own = [("+19005550100", None), ("+19005550100", FLOW)]
+        assert await find("+19005550100", limit) == [*ranges, *own]
+        assert await find("+19005550101", limit) == [*ranges, ("+19005550101", FLOW)]
+        assert await find("+15550100", limit) == []
+
+
 async def test_a_struck_number_is_off_for_the_account_and_all_its_flows(kit: Kit) -> None:
     store = kit.store
     await store.add_do_not_call(ACME, ["+1"], None, NOW)

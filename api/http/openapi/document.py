@@ -40,6 +40,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "cursor": ({"type": "string", "maxLength": 500}, "`next` of the page before."),
     "from": ({"type": "string", "format": "date-time"}, "Initiated at or after."),
     "to": ({"type": "string", "format": "date-time"}, "Initiated before."),
+    "number": ({"type": "string"}, "Only of this number, with its country code."),
     "open": ({"type": "boolean", "default": False}, "Only calls that go on."),
     "strict": ({"type": "boolean", "default": False}, "Take all or nothing."),
     "dry_run": ({"type": "boolean", "default": False}, "Say what would be taken, and dial nobody."),

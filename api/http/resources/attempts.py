@@ -86,6 +86,7 @@ def _read_filter(exchange: Exchange) -> AttemptFilter:
         flow=parameters.read_text("flow"),
         list=parameters.read_text("list"),
         contact=parameters.read_text("contact"),
+        number=parameters.read_number("number"),
         from_at=parameters.read_time("from"),
         to_at=parameters.read_time("to"),
         is_open=parameters.read_flag("open"),

@@ -118,9 +118,9 @@ async def _put_file(
 
 async def list_numbers(exchange: Exchange) -> Answer:
     """GET /v1/dnc"""
-    page = await exchange.store.list_do_not_call(
-        exchange.account.id, *exchange.parameters.read_page()
-    )
+    number = exchange.parameters.read_number("number")
+    limit, cursor = exchange.parameters.read_page()
+    page = await exchange.store.list_do_not_call(exchange.account.id, limit, cursor, number)
     return answer_page(page, show_do_not_call)
 
 

@@ -15,6 +15,7 @@ from adapters.sqlite import (
     answers,
     attempts,
     dialing,
+    do_not_call,
     flows,
     keys,
     moving,
@@ -119,6 +120,10 @@ SEARCHES = [
     (AttemptFilter(contact="c", is_open=True), "INDEX attempts_by_contact (contact=?"),
     (AttemptFilter(contact="c"), "INDEX attempts_by_contact (contact=?"),
     (AttemptFilter(contact="c", list="l", flow="f"), "INDEX attempts_by_contact (contact=?"),
+    (AttemptFilter(number="+1"), "INDEX attempts_by_number (account=? AND number=?"),
+    (AttemptFilter(number="+1", list="l"), "INDEX attempts_by_number (account=? AND number=?"),
+    (AttemptFilter(number="+1", is_open=True), "INDEX attempts_open (account=?"),
+    (AttemptFilter(number="+1", contact="c"), "INDEX attempts_by_contact (contact=?"),
 ]
 
 
@@ -141,6 +146,11 @@ def test_a_page_of_attempts_goes_by_the_narrowest_index_and_starts_at_its_key(
     upper = " AND id<?" if to_at is not None else ""
     assert f"SEARCH t USING {search}{lower}{upper})" in plan
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan)
+
+
+def test_what_bars_one_number_is_looked_up_by_its_names_alone(database: sqlite3.Connection) -> None:
+    plan = plan_of(database, do_not_call.do_not_call_question(["+19005550100", "+1900*"]))
+    assert any("PRIMARY KEY (account=? AND number=?)" in step for step in plan), plan
 
 
 @pytest.mark.parametrize("statement", [agents.IS_LISTED, dialing.LISTED_CONTACTS])

@@ -45,7 +45,7 @@ def test_every_example_is_good_and_can_be_drawn(
 def test_a_warning_rings_again_whoever_a_crash_has_cut_off_and_goes_before_other_calls() -> None:
     [file] = [file for file in EXAMPLES if file.stem == "emergency-broadcast"]
     settings = json.loads(file.read_text())["settings"]
-    assert ("retry", "high") == (settings.get("on_unknown"), settings.get("priority"))
+    assert (settings.get("on_unknown"), settings.get("priority")) == ("retry", "high")
 
 
 def test_a_bare_definition_is_checked_and_drawn_too(

@@ -53,6 +53,14 @@ async def test_a_range_is_listed_for_a_time_and_who_did_what_is_kept(world: Worl
     assert (await world.client("viewer", "theirs").get("/v1/dnc/audit")).json["items"] == []
 
 
+async def test_what_bars_one_number_is_looked_up(world: World) -> None:
+    operator = world.client("operator")
+    numbers = ["+9198*", "+1900*", "+919876543210", "+919876543211"]
+    await operator.post("/v1/dnc", {"numbers": numbers})
+    found = await world.client("viewer").get("/v1/dnc?number=+91 98765 43210")
+    assert [one["number"] for one in found.json["items"]] == ["+9198*", "+919876543210"]
+
+
 @pytest.mark.parametrize(
     "number", ["*", "+*", "+0*", "1900*", "+1900**", "+1*9", "+12345678901234567*"]
 )

@@ -220,6 +220,9 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
         ("list={list}&open=true", 0),
         ("flow=flw_0", 0),
         ("list={list}", 1),
+        ("number={number}", 1),
+        ("number={number}&list={list}", 1),
+        ("number=91 98-00 00 00 01", 0),
         ("contact={contact}&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z", 1),
         ("from=2026-01-01T05:30:00+05:30", 1),
         ("from=2026-01-01T00:00:01%2B00:00", 0),
@@ -231,7 +234,8 @@ async def test_attempts_are_filtered(world: World, query: str, count: int) -> No
     call_list = await world.make_list(flow)
     [contact] = await world.contacts(call_list)
     await finish(world, contact)
-    query = query.format(flow=flow, list=call_list, contact=contact.id)
+    number = contact.tel[0].replace("+", "%2B")
+    query = query.format(flow=flow, list=call_list, contact=contact.id, number=number)
     viewer = world.client("viewer")
     assert len((await viewer.get(f"/v1/attempts?{query}")).json["items"]) == count
     assert len(rows_of(await viewer.get(f"/v1/attempts.csv?{query}"))) == count

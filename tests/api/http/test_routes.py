@@ -124,6 +124,8 @@ async def test_every_answer_forbids_guessing_its_type_and_keeping_it(world: Worl
         "/v1/flows?limit=-1",
         "/v1/flows?limit=99999999999999999999",
         "/v1/attempts?from=yesterday",
+        "/v1/attempts?number=nobody",
+        "/v1/dnc?number=1900*",
         "/v1/attempts?to=2026-01-01T00:00:00",
         f"/v1/flows?cursor={'x' * 501}",
     ],

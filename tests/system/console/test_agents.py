@@ -41,7 +41,13 @@ def test_an_operator_adds_an_agent_who_logs_in_talks_wraps_up_and_is_removed(
     ):
         client = product.client
         flow = product.post("/v1/flows", FLOW)["id"]
-        number = {"number": "+14155550160", "account": "default", "trunk": "main", "cps": 5, "channels": 9}
+        number = {
+            "number": "+14155550160",
+            "account": "default",
+            "trunk": "main",
+            "cps": 5,
+            "channels": 9,
+        }
         product.post("/v1/dids", number)
         product.run(client.attach_dids, flow, ["+14155550160"])
         product.run(client.activate_listener, flow)
@@ -63,9 +69,7 @@ def test_an_operator_adds_an_agent_who_logs_in_talks_wraps_up_and_is_removed(
         sent = {"name": "June", "contacts": [{"tel": ["+14155559180"]}]}
         product.post(f"/v1/flows/{flow}/multicast", sent)
         shown = product.post(f"/v1/flows/{flow}/agents/{agent}/next", None)
-        product.post(
-            f"/v1/flows/{flow}/agents/{agent}/dial", {"contact": shown["contact"]["id"]}
-        )
+        product.post(f"/v1/flows/{flow}/agents/{agent}/dial", {"contact": shown["contact"]["id"]})
         expect(row.locator(".pill")).to_have_text("has a customer")
         expect(row.locator(".pill")).to_have_text("writes up a call")
         page.get_by_role("button", name="End wrap-up: Ada Lovelace").click()
