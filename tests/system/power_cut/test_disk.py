@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -39,7 +40,7 @@ def write_and_cut(
 
 
 def read_rows(folder: Path) -> list[int]:
-    with sqlite3.connect(folder / "disk" / "rows.db") as connection:
+    with closing(sqlite3.connect(folder / "disk" / "rows.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return [row for (row,) in connection.execute("SELECT id FROM rows ORDER BY id")]
 
