@@ -27,6 +27,8 @@ from tests.bench.site import QUIET, SLOWED_MIN, Site, burn, check, check_all, pl
 from tests.bench.slowing import Slower
 from tests.sizes import size
 
+pytestmark = pytest.mark.punctual
+
 LONG = pytest.mark.skipif(size(0, 1) == 0, reason="it starts many processes: make test-long")
 
 

@@ -17,6 +17,8 @@ from tests.bench.site import QUIET, burn, check, check_all, slow_within
 from tests.bench.slowing import PLANE, Slower
 from tests.sizes import size
 
+pytestmark = pytest.mark.punctual
+
 HUMAN = (silence(400), voice(500), silence(4_000))
 MACHINE = (silence(400), syllables(40), silence(400), tone(400, 1000), silence(2_000))
 

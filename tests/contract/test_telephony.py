@@ -37,6 +37,8 @@ from sim.carrier import CarrierSettings, run_carrier
 from sim.profile import Profile, always
 from sim.telephony import CallScript, SimulatedTelephony
 
+pytestmark = pytest.mark.punctual
+
 PROMPT_S = 0.2
 TALK_S = 0.6
 

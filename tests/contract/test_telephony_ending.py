@@ -11,6 +11,8 @@ import trio
 from engine.ports.telephony import Call, CallEnded, Telephony
 from tests.contract.test_telephony_hearing import TALK_S, answered, telephony
 
+pytestmark = pytest.mark.punctual
+
 __all__ = ["telephony"]
 
 LATER_S: Final = 0.2

@@ -21,6 +21,8 @@ from sim.profile import Profile, always
 from sim.telephony import SimulatedTelephony
 from tests.contract.test_telephony import PROMPT_S, request_to, sip_network
 
+pytestmark = pytest.mark.punctual
+
 GREETING_S = 0.4
 TALK_S = 2.0
 MACHINE_GREETING_S = 3.0

@@ -22,8 +22,8 @@ from msgspec import Struct
 from bench.free_ports import free_port
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
-START_S_MAX: Final = 10.0
-LIFE_S_MAX: Final = 20
+START_S_MAX: Final = 60.0
+LIFE_S_MAX: Final = 120
 """After this sipp gives up by itself, and says so."""
 POLL_S: Final = 0.01
 HARMLESS: Final = ("The following events occurred:", "jumping to label", "Overload warning:")

@@ -30,9 +30,9 @@ from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane, FakeStream
 from tests.sipp.carrier import Carrier, Place, Verdict, open_carrier
 
-CALL_S_MAX: Final = 10.0
+CALL_S_MAX: Final = 50.0
 """No call takes longer. One that does is compared as it stands then, and fails."""
-CARRIER_S_MAX: Final = 4.0
+CARRIER_S_MAX: Final = 50.0
 """How long sipp may go on when our calls have ended."""
 CALLEE_PORT: Final = 6000
 """Where every scenario's callee takes audio, unless it says otherwise."""

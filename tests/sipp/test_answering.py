@@ -11,7 +11,7 @@ from adapters.sip.call.transaction import Timing
 from engine.ports.telephony import Answered, Ended, Ringing
 from tests.sipp.scenario import BY_CALLEE, HUNG_UP, NO_MEDIA, SOME, Scenario, expected, play
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 ANSWERED = Scenario((Answered(), HUNG_UP), "answered")
 RUNG_AND_ANSWERED = Scenario((Ringing(), Answered(), HUNG_UP), "answered")

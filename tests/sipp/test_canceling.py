@@ -11,7 +11,7 @@ from adapters.sip.call.transaction import Timing
 from engine.ports.telephony import Ended, Ringing
 from tests.sipp.scenario import CANCELED, HUNG_UP, Scenario, expected, play
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     "only_100_trying": Scenario((CANCELED,), "no-answer", hang_up=0.2),

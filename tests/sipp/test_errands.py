@@ -21,9 +21,9 @@ from engine.ports.telephony import TrunkCondition
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
 from tests.sipp.carrier import POLL_S, Carrier, Place, Verdict, open_carrier
-from tests.sipp.scenario import CALL_S_MAX, CARRIER_S_MAX
+from tests.sipp.scenario import CALL_S_MAX, CARRIER_S_MAX, PATIENT
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 
 class Watched(Struct, frozen=True):
@@ -76,7 +76,7 @@ async def watch(carrier: Carrier, watched: Watched) -> list[tuple[bool, str]]:
     """What a user agent tells of its trunk until it has had its answers; then it is closed."""
     told: list[TrunkCondition] = []
     trunk = structs.replace(watched.trunk, port=carrier.port)
-    settings = UserAgentSettings(trunks=(trunk,))
+    settings = UserAgentSettings(trunks=(trunk,), timing=PATIENT)
     async with open_user_agent(settings, FakePlane(), Dice()) as agent:
         agent.watch_trunks(told.append)
         with trio.move_on_after(CALL_S_MAX):

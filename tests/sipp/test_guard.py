@@ -18,12 +18,12 @@ from engine.ports.telephony import Answered, CallRequest, Ringing
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
 from tests.sipp.carrier import Carrier, Place, Verdict, open_caller, open_carrier
-from tests.sipp.scenario import HUNG_UP
+from tests.sipp.scenario import HUNG_UP, PATIENT
 
 pytestmark = pytest.mark.peer
 
 STRANGER: Final = Place("127.0.0.2")
-SIPP_S_MAX: Final = 15.0
+SIPP_S_MAX: Final = 60.0
 COUNTERS: Final = (
     "calls_kept",
     "retransmissions_sent",
@@ -74,7 +74,7 @@ async def test_who_calls_us_hears_what_the_scenario_says(
     name: str, sipp: str, tmp_path: Path
 ) -> None:
     accosted = SCENARIOS[name]
-    settings = UserAgentSettings(trunks=(TRUNK,))
+    settings = UserAgentSettings(trunks=(TRUNK,), timing=PATIENT)
     async with (
         open_user_agent(settings, FakePlane(), Dice()) as agent,
         open_caller(sipp, name, tmp_path, accosted.place, agent.address) as caller,
@@ -89,7 +89,9 @@ async def test_a_stranger_who_floods_us_is_answered_a_few_times_and_then_not(
 ) -> None:
     flood = 60
     async with (
-        open_user_agent(UserAgentSettings(trunks=(TRUNK,)), FakePlane(), Dice()) as agent,
+        open_user_agent(
+            UserAgentSettings(trunks=(TRUNK,), timing=PATIENT), FakePlane(), Dice()
+        ) as agent,
         open_caller(
             sipp,
             "stranger_floods_us",
@@ -114,7 +116,9 @@ async def test_a_stranger_who_knows_the_call_id_cannot_end_a_call(
     for name in ("carrier", "stranger"):
         (tmp_path / name).mkdir()
     async with open_carrier(sipp, "answers", tmp_path / "carrier", Place()) as carrier:
-        settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", carrier.port),))
+        settings = UserAgentSettings(
+            trunks=(Trunk("main", "127.0.0.1", carrier.port),), timing=PATIENT
+        )
         async with (
             open_user_agent(settings, FakePlane(), Dice()) as agent,
             agent.prepare_call(request) as call,

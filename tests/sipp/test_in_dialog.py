@@ -11,7 +11,7 @@ from adapters.sip.call.transaction import Timing
 from engine.ports.telephony import Answered, Ended, Ringing
 from tests.sipp.scenario import BY_CALLEE, HUNG_UP, SOME, Scenario, expected, play
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 GOES_ON = Scenario((Ringing(), Answered(), BY_CALLEE), "answered", hang_up="never")
 """Whatever the callee asked for, the call stands until the callee ends it."""

@@ -20,7 +20,7 @@ from tests.adapters.sip.fake_media import FakePlane
 from tests.adapters.sip.locate.dnsmasq import running_dnsmasq
 from tests.peers import require
 from tests.sipp.carrier import Carrier, Place, Verdict, open_carrier
-from tests.sipp.scenario import CALL_S_MAX, HUNG_UP
+from tests.sipp.scenario import CALL_S_MAX, HUNG_UP, PATIENT
 
 pytestmark = pytest.mark.peer
 
@@ -73,7 +73,7 @@ async def test_a_server_without_room_is_left_alone_and_the_next_call_goes_to_the
         open_carrier(sipp, "server_in_reserve", folder(tmp_path, "2"), Place()) as second,
         running_dnsmasq(dnsmasq, HERE, server(first.port, 10), server(second.port, 20)) as name,
     ):
-        settings = UserAgentSettings(trunks=(TRUNK,), nameservers=(name,))
+        settings = UserAgentSettings(trunks=(TRUNK,), nameservers=(name,), timing=PATIENT)
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
             histories = [await place(agent), await place(agent)]
             verdicts = [await verdict_of(first), await verdict_of(second)]
@@ -93,7 +93,7 @@ async def test_a_busy_callee_says_nothing_against_the_server_before_him(
         open_carrier(sipp, "server_in_reserve", folder(tmp_path, "2"), Place()) as second,
         running_dnsmasq(dnsmasq, HERE, server(first.port, 10), server(second.port, 20)) as name,
     ):
-        settings = UserAgentSettings(trunks=(TRUNK,), nameservers=(name,))
+        settings = UserAgentSettings(trunks=(TRUNK,), nameservers=(name,), timing=PATIENT)
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
             histories = [await place(agent) for _ in range(3)]
             verdict = await verdict_of(first)
@@ -111,7 +111,7 @@ async def test_the_call_after_one_to_where_nobody_listens_goes_to_the_other_serv
         open_carrier(sipp, "server_in_reserve", tmp_path, Place()) as second,
         running_dnsmasq(dnsmasq, HERE, server(nobody, 10), server(second.port, 20)) as name,
     ):
-        settings = UserAgentSettings(trunks=(TRUNK,), nameservers=(name,))
+        settings = UserAgentSettings(trunks=(TRUNK,), nameservers=(name,), timing=PATIENT)
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
             histories = [await place(agent), await place(agent)]
             verdict = await verdict_of(second)

@@ -11,7 +11,7 @@ from adapters.sip.call.transaction import Timing
 from engine.ports.telephony import Answered, Ringing
 from tests.sipp.scenario import CANCELED, HUNG_UP, Scenario, expected, play
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 RUNG_AND_ANSWERED = Scenario((Ringing(), Answered(), HUNG_UP), "answered")
 

@@ -10,7 +10,7 @@ import pytest
 from engine.ports.telephony import Answered, Ended
 from tests.sipp.scenario import BY_CALLEE, HUNG_UP, Scenario, expected, play
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 GOES_ON = Scenario((Answered(), BY_CALLEE), "answered", hang_up="never")
 LOST = Scenario((Answered(), Ended("lost", 200, "OK")), "failed", hang_up="never")

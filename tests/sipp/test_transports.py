@@ -25,13 +25,14 @@ from tests.sipp.scenario import (
     CALL_S_MAX,
     CARRIER_S_MAX,
     HUNG_UP,
+    PATIENT,
     Scenario,
     expected,
     play,
     play_against,
 )
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 HOST: Final = "127.0.0.1"
 STREAM: Final = Place(mode="t1")
@@ -66,7 +67,8 @@ async def test_a_bye_is_not_lost_with_the_connection_that_the_carrier_closed(
     sipp: str, tmp_path: Path
 ) -> None:
     port = free_port(STREAM.host)
-    settings = UserAgentSettings(trunks=(Trunk("main", HOST, port, transport="tcp"),))
+    trunk = Trunk("main", HOST, port, transport="tcp")
+    settings = UserAgentSettings(trunks=(trunk,), timing=PATIENT)
     options = ("-key", "door", str(port))
     async with (
         open_carrier(sipp, "closes_the_connection", tmp_path, STREAM, options=options) as carrier,
@@ -120,7 +122,9 @@ async def test_over_tls_the_carrier_must_be_who_it_says(
     known = str(tmp_path / "authority.pem") if papers.is_authority_known else None
     port = free_port(STREAM.host)
     trunk = Trunk("main", HOST, port, transport="tls", tls_check=papers.is_checked)
-    settings = UserAgentSettings(trunks=(trunk,), tls=TlsSettings(authorities=known))
+    settings = UserAgentSettings(
+        trunks=(trunk,), tls=TlsSettings(authorities=known), timing=PATIENT
+    )
     async with (
         open_carrier(
             sipp, "over_tls", tmp_path, STREAM, options=("-key", "door", str(port))

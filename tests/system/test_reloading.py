@@ -50,7 +50,8 @@ class Engine:
         self._file.write_text(text, encoding="utf-8")
         self.process.send_signal(signal.SIGHUP)
         while True:
-            entries = [json.loads(line) for line in self._log.read_text().splitlines()]
+            whole, _, _ = self._log.read_text().rpartition("\n")  # it may be writing the last line
+            entries = [json.loads(line) for line in whole.splitlines()]
             told = [one for one in entries if str(one["event"]).startswith("configuration_")]
             if len(told) > self._told:
                 self._told = len(told)

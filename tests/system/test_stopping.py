@@ -21,7 +21,7 @@ from tests.system.carrier import byes_of, open_carrier, read_calls, write_profil
 
 CALLS = 3
 TALK_S = 600
-PATIENCE_S = 30
+PATIENCE_S = 120
 RATE_HZ = 8000
 
 

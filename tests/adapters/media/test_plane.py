@@ -18,6 +18,8 @@ from engine.ports.telephony import MediaStatistics
 from tests.adapters.media.callee import HOST, SILENCE, Callee, continuous, open_callee
 from tests.adapters.media.planes import running_plane, write_prompt
 
+pytestmark = pytest.mark.punctual
+
 
 async def test_the_plane_and_its_streams_are_what_the_sip_room_expects(tmp_path: Path) -> None:
     async with running_plane(tmp_path) as plane:

@@ -14,6 +14,8 @@ from adapters.media.types import PlaneUnavailable, Stream, StreamLost
 from tests.adapters.media.callee import Callee, open_callee
 from tests.adapters.media.planes import running_plane, write_prompt
 
+pytestmark = pytest.mark.punctual
+
 CALLS = 200
 
 

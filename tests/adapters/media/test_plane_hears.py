@@ -18,6 +18,8 @@ from adapters.media.wire.rtp import Header, build_packet
 from tests.adapters.media.callee import HOST, open_callee
 from tests.adapters.media.planes import WAYS, running_plane, write_prompt
 
+pytestmark = pytest.mark.punctual
+
 EVENT = 101
 KEYS = "0123456789*#ABCD"
 

@@ -21,6 +21,8 @@ from adapters.media.types import PlaneUnavailable
 from tests.adapters.media.callee import HOST, open_callee
 from tests.adapters.media.planes import GUARD_S, running_plane
 
+pytestmark = pytest.mark.punctual
+
 
 def bind_all(stack: ExitStack, ports: Iterable[int]) -> list[int]:
     """Bind a socket to each port until the stack is closed. Raises `OSError` if one is taken."""

@@ -31,6 +31,8 @@ from tests.adapters.media.sounds import Samples, silence, syllables, through_g71
 from tests.adapters.media.test_plane_hears import key
 from tests.sizes import size
 
+pytestmark = pytest.mark.punctual
+
 EVENT = 101
 ALL_KEYS = "".join(KEYS)
 

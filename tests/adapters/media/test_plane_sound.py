@@ -17,6 +17,8 @@ from adapters.media.prompts.library import PromptLibrary
 from tests.adapters.media.callee import continuous, open_callee
 from tests.adapters.media.planes import running_plane
 
+pytestmark = pytest.mark.punctual
+
 RATE_HZ = 8_000
 LIKENESS_MIN = 0.999
 """Correlation; the noise of G.711's steps takes it from 1."""
