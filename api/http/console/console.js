@@ -6,6 +6,7 @@ import { onKeyEnded, session } from "./api.js";
 import { $, arrange, make, notify, write } from "./dom.js";
 import { showFlow } from "./flow.js";
 import { showList } from "./list.js";
+import { showLookUp } from "./look_up.js";
 import { showNewFlow } from "./new_flow.js";
 import { showNumbers } from "./numbers.js";
 import { showOverview } from "./overview.js";
@@ -24,6 +25,7 @@ const VIEWS = [
   [/^#\/numbers$/, showNumbers],
   [/^#\/requests$/, showActivations],
   [/^#\/prompts$/, showPrompts],
+  [/^#\/look-up(?:\/([^/]+))?$/, showLookUp],
 ];
 
 let leaving = new AbortController(); // of the view that is shown
@@ -109,7 +111,7 @@ function findView() {
 // --- around the views
 
 function drawNavigation() {
-  const here = location.hash.replace(/\/(configuration|agents)$/, "") || "#/";
+  const here = location.hash.replace(/\/(configuration|agents)$/, "").replace(/^#\/look-up\/.*/, "#/look-up") || "#/";
   const link = (href, ...children) =>
     make("li", {}, make("a", { href, "aria-current": here === href ? "page" : null }, children));
   const flows = [...known.flows.values()].slice(0, FLOWS_SHOWN);
@@ -117,6 +119,7 @@ function drawNavigation() {
   const badge = asked ? make("span.badge", {}, count(asked), make("span.unseen", {}, " waiting")) : null;
   $("navigation").replaceChildren(
     make("ul", {}, link("#/", "Overview"), link("#/numbers", "Caller numbers"), link("#/prompts", "Prompts"),
+      link("#/look-up", "Look up"),
       link("#/requests", make("span", {}, "Requests"), badge)),
     make("p", { id: "nav-flows" }, "Flows"),
     make("ul", { "aria-labelledby": "nav-flows" }, may("owner") ? link("#/new-flow", "New flow") : null, flows.map((flow) =>

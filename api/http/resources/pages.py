@@ -33,6 +33,7 @@ FILES: Final = (
     "feed.js",
     "flow.js",
     "list.js",
+    "look_up.js",
     "new_flow.js",
     "numbers.js",
     "overview.js",
