@@ -11,6 +11,7 @@ from pathlib import Path
 from api.backup import BackupFailed, Manifest, make_backup, restore_backup
 from api.commands import Command, CommandFailed
 from api.commands.config_file import add_config_argument, load_config
+from api.commands.wording import count
 
 
 def add_backup_arguments(parser: ArgumentParser) -> None:
@@ -44,7 +45,8 @@ def backup(args: Namespace) -> int:
     except (BackupFailed, OSError, sqlite3.Error) as error:
         raise CommandFailed(_say(error)) from error
     size = args.file.stat().st_size
-    print(f"{args.file}: {len(manifest.files)} files, {size:,} bytes, {_say_when(manifest)}.")
+    files = count(len(manifest.files), "file")
+    print(f"{args.file}: {files}, {count(size, 'byte')}, {_say_when(manifest)}.")
     return 0
 
 
@@ -57,7 +59,7 @@ def restore(args: Namespace) -> int:
         )
     except (BackupFailed, OSError, sqlite3.Error) as error:
         raise CommandFailed(_say(error)) from error
-    print(f"{data} is as it was {_say_when(manifest)}: {len(manifest.files)} files.")
+    print(f"{data} is as it was {_say_when(manifest)}: {count(len(manifest.files), 'file')}.")
     if aside is not None:
         print(f"  What was there before is in {aside}; remove it when you do not need it.")
     if not args.unpaused:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from api.commands import CommandFailed
+from api.commands.wording import count
 from api.config import Config, ConfigError, read_config
 from api.config.files import find_mistakes_in_files
 
@@ -35,8 +36,7 @@ def load_config(path: Path | None) -> Config:
             find_more=find_mistakes_in_files,
         )
     except ConfigError as error:
-        count = len(error.mistakes)
-        lines = [f"the configuration has {count} mistake{'s' if count > 1 else ''}."]
+        lines = [f"the configuration has {count(len(error.mistakes), 'mistake')}."]
         raise CommandFailed("\n  ".join([*lines, *map(str, error.mistakes)])) from None
 
 

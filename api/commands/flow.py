@@ -15,6 +15,7 @@ import msgspec
 
 from api.commands import Command, CommandFailed
 from api.commands.terminal import printable, say
+from api.commands.wording import count
 from api.json_places import find_lines
 from engine.flow.definition import Definition, read_definition
 from engine.flow.drawing import draw
@@ -41,8 +42,9 @@ def check_flow(args: Namespace) -> int:
     """Say that a flow is good, or all that is wrong with it."""
     raw, definition = _read(args.file)
     name = f" {printable(raw['name'])!r}" if "definition" in raw else ""
-    count, variables = len(definition.nodes), len(definition.variables)
-    print(f"{args.file}: the flow{name} is good: {count} nodes, {variables} variables.")
+    nodes = count(len(definition.nodes), "node")
+    variables = count(len(definition.variables), "variable")
+    print(f"{args.file}: the flow{name} is good: {nodes}, {variables}.")
     return 0
 
 
@@ -57,7 +59,7 @@ def draw_flow(args: Namespace) -> int:
         Path(args.output).write_text(picture, encoding="utf-8")
     except OSError as error:
         raise CommandFailed(f"{args.output} cannot be written: {error.strerror}.") from None
-    say(f"{args.output}: {len(definition.nodes)} nodes.")
+    say(f"{args.output}: {count(len(definition.nodes), 'node')}.")
     return 0
 
 
@@ -95,8 +97,7 @@ def _read_text(file: Path) -> str:
 
 def _refuse(file: Path, text: str, mistakes: list[Mistake]) -> CommandFailed:
     lines = find_lines(text)
-    count = len(mistakes)
-    told = [f"the flow has {count} mistake{'s' if count > 1 else ''}."]
+    told = [f"the flow has {count(len(mistakes), 'mistake')}."]
     for mistake in mistakes:
         line = _line_of(mistake.pointer, lines)
         place = f"{file}, line {line}: {mistake.pointer or 'the whole'}"

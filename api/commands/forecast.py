@@ -12,6 +12,7 @@ from api.answers import Forecast
 from api.commands import Command
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.terminal import printable
+from api.commands.wording import count, say_blocker, say_moment, say_pace
 
 STATED = {
     "answer_rate": "share of calls that are answered, 0 to 1",
@@ -55,19 +56,30 @@ def say_forecast(told: Forecast) -> str:
     if told.ends_at is not None and not told.contacts:
         return "Nobody of it is left to be called."
     if told.ends_at is None:
-        said = [f"No end is in sight: {told.bottleneck or 'nothing'} stands in the way."]
+        said = ["No end is in sight."]
+        if told.bottleneck is not None:
+            said.append(f"What stands in the way: {say_blocker(told.bottleneck)}.")
     else:
-        said = [f"It ends at {told.ends_at}, at {told.calls_per_s:g} calls a second."]
-        if told.earliest_at is not None:
-            latest = f", and not after {told.latest_at}" if told.latest_at else ""
-            said.append(f"Not before {told.earliest_at}{latest}.")
+        ends = say_moment(told.ends_at) + _say_range(told, told.ends_at)
+        said = [f"It ends about {ends}, at {say_pace(told.calls_per_s)}."]
         if told.bottleneck is not None:
             without = told.without_bottleneck_at
-            more = f"; without that it would end at {without}" if without else ""
-            said.append(f"What holds it back most is {told.bottleneck}{more}.")
+            sooner = "" if without is None else say_moment(without, told.ends_at)
+            more = f"; without that it would end about {sooner}" if sooner else ""
+            said.append(f"What holds it back most: {say_blocker(told.bottleneck)}{more}.")
     if told.contacts:
-        said.append(f"Still to be called: {told.contacts}, in about {told.attempts} calls.")
+        contacts, calls = count(told.contacts, "contact"), count(told.attempts, "call")
+        said.append(f"Still to be called: {contacts}, in about {calls}.")
     return " ".join([*said, told.assumes])
+
+
+def _say_range(told: Forecast, ends_at: str) -> str:
+    if told.earliest_at is None:
+        return ""
+    earliest = say_moment(told.earliest_at, ends_at)
+    if told.latest_at is None:
+        return f" (not before {earliest})"
+    return f" (between {earliest} and {say_moment(told.latest_at, ends_at)})"
 
 
 def _not_negative(text: str) -> float:

@@ -12,6 +12,7 @@ from api.client import CallwheelClient
 from api.commands import Command
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.terminal import printable, say
+from api.commands.wording import say_moment
 from engine.keys import LIFE_S_MAX, OVERLAP_S, OVERLAP_S_MAX
 from engine.model import Scope
 
@@ -90,7 +91,7 @@ def list_keys(args: Namespace) -> int:
             key.account or "-",
             key.role,
             _describe_state(key),
-            f"used {key.last_used_at}" if key.last_used_at else "never used",
+            f"used {say_moment(key.last_used_at)}" if key.last_used_at else "never used",
             ",".join(key.scopes) or "all",
             printable(key.name),
         )
@@ -101,8 +102,9 @@ def list_keys(args: Namespace) -> int:
 def rotate_key(args: Namespace) -> int:
     """Print the new key alone on standard output, as `create_key`."""
     made = trio.run(_client(args).rotate_key, args.id, args.overlap * HOUR_S)
+    hours = "1 hour" if args.overlap == 1 else f"{args.overlap:g} hours"
     say(
-        f"{made.id} is there in the place of {args.id}, which stays good for {args.overlap:g} hours. "
+        f"{made.id} is there in the place of {args.id}, which stays good for {hours}. "
         "It is shown this once; keep it."
     )
     print(made.key)
@@ -122,8 +124,8 @@ def _client(args: Namespace) -> CallwheelClient:
 
 def _describe_state(key: KeyView) -> str:
     if key.revoked_at:
-        return f"revoked {key.revoked_at}"
-    return f"until {key.expires_at}" if key.expires_at else "good"
+        return f"revoked {say_moment(key.revoked_at)}"
+    return f"good until {say_moment(key.expires_at)}" if key.expires_at else "good"
 
 
 COMMAND = Command("keys create", "make a key and print it once", add_create_arguments, create_key)

@@ -121,11 +121,12 @@ def make_display(progress: Progress, title: str) -> RenderableType:
     left = "…" if progress.left_s is None else say_duration(progress.left_s)
     figures = Text.assemble(
         (f"{progress.calls_up}", "bold green"),
-        " calls up   ",
+        " call up   " if progress.calls_up == 1 else " calls up   ",
         (f"{progress.calls_dialing}", "bold"),
         " dialing   ",
         (f"{progress.attempts}", "bold"),
-        f" attempts   {say_duration(progress.elapsed_s)} gone   {left} left",
+        f" attempt{'' if progress.attempts == 1 else 's'}   ",
+        f"{say_duration(progress.elapsed_s)} gone   {left} left",
     )
     waits = say_waits(progress)
     tables = [_make_dispositions(progress), _make_paces(progress)]

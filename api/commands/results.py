@@ -11,6 +11,7 @@ import trio
 from api.commands import Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.terminal import say
+from api.commands.wording import count
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def print_results(args: Namespace) -> int:
         args.output.write_bytes(content)
     except OSError as error:
         raise CommandFailed(f"{args.output} cannot be written: {error.strerror}.") from None
-    say(f"{args.output}: {len(content)} bytes.")
+    say(f"{args.output}: {count(len(content), 'byte')}.")
     return 0
 
 

@@ -9,6 +9,7 @@ import trio
 
 from api.commands import REFUSED, Command, CommandFailed
 from api.commands.stopping import open_stoppable_nursery
+from api.commands.wording import count
 from sim.carrier import Carrier, CarrierSettings
 from sim.profile import BUILT_IN, ProfileError, load_profile
 from sim.world.judge import judge
@@ -60,7 +61,8 @@ def simulate(args: Namespace) -> int:
         raise CommandFailed(f"{error}.") from None
     trio.run(_simulate, carrier, args.profile)
     statistics = carrier.statistics()
-    print(f"The simulated carrier has stopped after {statistics.invites} calls.", flush=True)
+    calls = count(statistics.invites, "call")
+    print(f"The simulated carrier has stopped after {calls}.", flush=True)
     return 0
 
 

@@ -13,6 +13,7 @@ import trio
 from api.commands import Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.terminal import printable, say
+from api.commands.wording import count
 
 STANDARD_OUTPUT: Final = "-"
 """The file name that stands for standard output."""
@@ -57,7 +58,7 @@ def _write_capture(name: str, capture: bytes, mode: str) -> None:
         raise CommandFailed(f"{name} is there already; --force writes over it.") from None
     except OSError as error:
         raise CommandFailed(f"{name} cannot be written: {error.strerror}.") from None
-    say(f"{name}: {len(capture)} bytes.")
+    say(f"{name}: {count(len(capture), 'byte')}.")
 
 
 def _write_out(content: bytes) -> None:

@@ -14,6 +14,7 @@ from api.commands import Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.forecast import say_forecast
 from api.commands.terminal import make_console, make_row_table, printable
+from api.commands.wording import count
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 """Far above what an engine takes: it is the engine that says what is too much."""
@@ -54,8 +55,8 @@ def show_report(console: Console, view: ListView) -> None:
     """What was taken and what was not, with the reasons."""
     report = view.report
     console.print(
-        f"{printable(view.name)}: {report.rows} rows, {report.accepted} accepted,"
-        f" {report.rejected} rejected."
+        f"{printable(view.name)}: {count(report.rows, 'row')}, {report.accepted:,} accepted,"
+        f" {report.rejected:,} rejected."
     )
     if report.errors:
         console.print(make_row_table("What was not taken", report.errors, report.rejected))
@@ -67,12 +68,16 @@ def show_report(console: Console, view: ListView) -> None:
 
 def _show_preflight(console: Console, preflight: Preflight) -> None:
     """What the list would come to."""
-    countries = ", ".join(f"{name} {count}" for name, count in preflight.countries.items())
-    console.print(f"{preflight.numbers} numbers: {printable(countries) or 'none'}.")
+    countries = ", ".join(f"{name} {some:,}" for name, some in preflight.countries.items())
+    told = f": {printable(countries)}" if countries else ""
+    console.print(f"{count(preflight.numbers, 'number')}{told}.")
     hits = preflight.do_not_call
     if hits.numbers:
+        are = "is" if hits.numbers == 1 else "are"
+        have = "has" if hits.contacts == 1 else "have"
         console.print(
-            f"{hits.numbers} numbers are on the do-not-call list; {hits.contacts} contacts have no other."
+            f"Of these, {hits.numbers:,} {are} on the do-not-call list;"
+            f" {count(hits.contacts, 'contact')} {have} no other."
         )
     if preflight.forecast is not None:
         console.print(printable(say_forecast(preflight.forecast)))

@@ -31,11 +31,12 @@ def test_every_example_is_good_and_can_be_drawn(
 ) -> None:
     flow = json.loads(file.read_text())
     count, variables = len(flow["definition"]["nodes"]), len(flow["definition"]["variables"])
+    told = "1 variable" if variables == 1 else f"{variables} variables"
     picture = tmp_path / "flow.svg"
     assert run(["flow", "check", str(file)]) == 0
     assert run(["flow", "draw", str(file), "-o", str(picture)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == (
-        f"{file}: the flow {flow['name']!r} is good: {count} nodes, {variables} variables."
+        f"{file}: the flow {flow['name']!r} is good: {count} nodes, {told}."
     )
     drawn = ET.fromstring(picture.read_text())
     names = [text.text for text in drawn.findall(".//{*}text") if text.get("class") == "name"]
@@ -56,7 +57,7 @@ def test_a_bare_definition_is_checked_and_drawn_too(
     assert run(["flow", "check", str(file)]) == 0
     assert run(["flow", "draw", str(file)]) == 0
     first, *picture = capsys.readouterr().out.splitlines()
-    assert first == f"{file}: the flow is good: 1 nodes, 0 variables."
+    assert first == f"{file}: the flow is good: 1 node, 0 variables."
     assert ET.fromstring("\n".join(picture)).tag.endswith("svg")
 
 

@@ -9,6 +9,8 @@ import pytest
 from api.__main__ import run
 from tests.api.commands.answering import serve
 
+pytestmark = pytest.mark.usefixtures("in_india")
+
 FORECAST = {
     "ends_at": "2030-07-01T09:30:00.000Z",
     "earliest_at": "2030-07-01T09:20:00.000Z",
@@ -30,10 +32,10 @@ def test_forecast_says_when_a_list_ends_and_what_holds_it_back(
         assert run(["forecast", "lst_1", *options]) == 0
     assert [json.loads(body) for body in seen.bodies] == [{"answer_rate": 0.4}]
     assert capsys.readouterr().out == (
-        "It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second."
-        " Not before 2030-07-01T09:20:00.000Z, and not after 2030-07-01T09:45:00.000Z."
-        " What holds it back most is did_cps; without that it would end at 2030-07-01T09:10:00.000Z."
-        " Still to be called: 500, in about 800 calls. One call each.\n"
+        "It ends about Mon 1 July 2030, 15:00 IST (between 14:50 and 15:15), at 2 calls a second."
+        " What holds it back most: the calls a second of the caller numbers (did_cps);"
+        " without that it would end about 14:40."
+        " Still to be called: 500 contacts, in about 800 calls. One call each.\n"
     )
 
 
@@ -53,7 +55,7 @@ def test_forecast_of_a_list_that_cannot_end_says_why(capsys: pytest.CaptureFixtu
     with serve({"/v1/lists/lst_1/forecast": (200, endless)}) as (url, _):
         assert run(["forecast", "lst_1", "--url", url, "--key", "k"]) == 0
     assert capsys.readouterr().out == (
-        "No end is in sight: no_trunk stands in the way. One call each.\n"
+        "No end is in sight. What stands in the way: no trunk is set up (no_trunk). One call each.\n"
     )
 
 
@@ -64,9 +66,8 @@ def test_forecast_of_a_list_whose_latest_end_is_in_no_sight_says_the_earliest_al
     with serve({"/v1/lists/lst_1/forecast": (200, endless)}) as (url, _):
         assert run(["forecast", "lst_1", "--url", url, "--key", "k"]) == 0
     assert capsys.readouterr().out == (
-        "It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second."
-        " Not before 2030-07-01T09:20:00.000Z."
-        " Still to be called: 500, in about 800 calls. One call each.\n"
+        "It ends about Mon 1 July 2030, 15:00 IST (not before 14:50), at 2 calls a second."
+        " Still to be called: 500 contacts, in about 800 calls. One call each.\n"
     )
 
 

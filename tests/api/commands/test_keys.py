@@ -32,6 +32,27 @@ def test_keys_are_listed_replaced_and_revoked(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == f"{listed}cw_x\n"
 
 
+@pytest.mark.usefixtures("in_india")
+def test_the_moments_of_a_key_are_those_of_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    key = {"id": "key_1", "account": "acc_1", "role": "owner"}
+    at = {"last_used_at": "2030-07-01T09:30:00.000Z", "expires_at": "2030-08-01T09:30:00.000Z"}
+    revoked = {"id": "key_2", "revoked_at": "2030-07-01T09:30:00.000Z"}
+    items = [{**key, **at}, {**key, **revoked}]
+    answers = {
+        "/v1/keys?limit=1000": (200, {"items": items, "next": None}),
+        "/v1/keys/key_1/rotate": (201, {**key, "id": "key_3", "key": "cw_x"}),
+    }
+    with serve(answers) as (url, _):
+        assert run(["keys", "list", "--url", url, "--key", "cw_k"]) == 0
+        assert run(["keys", "rotate", "key_1", "--overlap", "1", "--url", url, "--key", "k"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[3:5] for line in out.splitlines()[:2]] == [
+        ["good until Thu 1 August 2030, 15:00 IST", "used Mon 1 July 2030, 15:00 IST"],
+        ["revoked Mon 1 July 2030, 15:00 IST", "never used"],
+    ]
+    assert "which stays good for 1 hour. " in err
+
+
 def test_keys_create_prints_the_key_alone(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ PREFLIGHT = {
 }
 
 
+@pytest.mark.usefixtures("in_india")
 def test_upload_shows_what_was_taken_and_what_was_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,9 +49,10 @@ def test_upload_shows_what_was_taken_and_what_was_not(
     assert first.endswith("\nList lst_1\n")
     told = " ".join(second.split())
     assert told.endswith(
-        "3 numbers: IN 2, US 1. 1 numbers are on the do-not-call list; 0 contacts have no other."
-        " It ends at 2030-07-01T09:30:00.000Z, at 2 calls a second. What holds it back most is did_cps."
-        " Still to be called: 2, in about 2 calls. One call each."
+        "3 numbers: IN 2, US 1. Of these, 1 is on the do-not-call list; 0 contacts have no other."
+        " It ends about Mon 1 July 2030, 15:00 IST, at 2 calls a second."
+        " What holds it back most: the calls a second of the caller numbers (did_cps)."
+        " Still to be called: 2 contacts, in about 2 calls. One call each."
         " Nobody is called: this was a dry run."
     )
 
@@ -63,7 +65,7 @@ def test_upload_of_a_list_with_nothing_good_is_exit_code_1(
     rejected = {**LIST, "status": "rejected", "report": {"rows": 1, "accepted": 0, "rejected": 1}}
     with serve({"/v1/flows/flw_1/lists": (202, rejected)}) as (url, _):
         assert run(["upload", "flw_1", str(path), "--url", url, "--key", "k"]) == 1
-    assert capsys.readouterr().out == "demo.csv: 1 rows, 0 accepted, 1 rejected.\n"
+    assert capsys.readouterr().out == "demo.csv: 1 row, 0 accepted, 1 rejected.\n"
 
 
 def test_upload_of_a_file_that_is_not_there_asks_nobody(
