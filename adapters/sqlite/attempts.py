@@ -189,7 +189,7 @@ def _end_attempt(unit: Unit, attempt: Attempt, contact: Contact, events: Sequenc
     settled = rules.settle(contact, row.state, at)
     unit.execute(END_CONTACT, (*contact_progress_row(settled), contact.id))
     state = unit.change(row)
-    unit.tell(rules.told_of_end(settled, state, events))
+    unit.tell(rules.told_of_end(settled, state, events, attempt))
     if settled.disposition is None:
         rules.reopen(state)
     else:

@@ -30,6 +30,8 @@ from engine.ports.stored import (
 ANSWER_KEPT_S: Final = 24 * 3600.0
 """How long an Idempotency-Key brings its first answer back."""
 
+RESULT_BYTES_TOLD_MAX: Final = 8192
+"""Of what a call has set, as JSON, that is told with its contact's completion."""
 VERSIONS_KEPT: Final = 50
 """Graphs of a flow, the newest, that are kept whether anybody needs them or not."""
 VERSIONS_MAX: Final = 2 * VERSIONS_KEPT
@@ -249,9 +251,11 @@ def settle(contact: Contact, row: ListState, at: float) -> Contact:
     return contact
 
 
-def told_of_end(contact: Contact, row: ListState, events: Sequence[Event]) -> list[Event]:
+def told_of_end(
+    contact: Contact, row: ListState, events: Sequence[Event], attempt: Attempt | None = None
+) -> list[Event]:
     """The events of an attempt's end: those of the caller, without a wait that does not happen, and the
-    contact's completion where the caller did not tell of it."""
+    contact's completion where the caller did not tell of it, with what the attempt brought to light."""
     if contact.state != "completed":
         return list(events)
     kept = [one for one in events if one.type != "contact.waiting" or one.contact != contact.id]
@@ -259,12 +263,23 @@ def told_of_end(contact: Contact, row: ListState, events: Sequence[Event]) -> li
         return kept
     assert contact.disposition is not None
     assert contact.completed_at is not None
-    kept.append(
-        contact_completed(
-            row, contact.id, contact.reference, contact.disposition, contact.completed_at
-        )
+    told = contact_completed(
+        row, contact.id, contact.reference, contact.disposition, contact.completed_at
     )
+    if attempt is not None:
+        told.data.update(_said_on(attempt))
+    kept.append(told)
     return kept
+
+
+def _said_on(attempt: Attempt) -> dict[str, Any]:
+    """What a contact's completion tells of its last call: whoever hears of it need not ask what was said."""
+    said: dict[str, Any] = {"number": attempt.number}
+    if attempt.digits:
+        said["digits"] = attempt.digits
+    if attempt.result and len(msgspec.json.encode(attempt.result)) <= RESULT_BYTES_TOLD_MAX:
+        said["result"] = dict(attempt.result)
+    return said
 
 
 def told_of_deferrals(events: Sequence[Event], asked: set[str], moved: set[str]) -> list[Event]:

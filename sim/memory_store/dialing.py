@@ -140,7 +140,7 @@ class MemoryDialing:
         entry = tables.lists[contact.list]
         settled = rules.settle(contact, entry.state, at)
         tables.contacts[contact.id] = _progressed(tables.contacts[contact.id], settled)
-        tables.tell(rules.told_of_end(settled, entry.state, events))
+        tables.tell(rules.told_of_end(settled, entry.state, events, attempt))
         if settled.disposition is None:
             rules.reopen(entry.state)
             tables.push_due(entry, tables.contacts[contact.id])

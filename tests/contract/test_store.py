@@ -526,10 +526,38 @@ async def test_a_completed_contact_is_told_once_whether_by_the_caller_or_not(kit
     events = [about(second, "attempt.ended", NOW + 9), own]
     assert await store.end_attempt(ended(second), completed(a_contact(2)), events)
     assert [(event["contact"], event["data"]) for event in kit.events_of("contact.completed")] == [
-        (a_contact(1).id, {"disposition": "busy", "reference": "ref-1"}),
+        (
+            a_contact(1).id,
+            {
+                "disposition": "busy",
+                "reference": "ref-1",
+                "number": a_contact(1).tel[0],
+                "result": {"choice": "1"},
+            },
+        ),
         (a_contact(2).id, {"own": True}),
     ]
     assert await store.get_contact(ACME, a_contact(1).id) == completed(a_contact(1), "busy")
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"choice": "1", "name": "Ada"}, {"result": {"choice": "1", "name": "Ada"}}),
+        ({"essay": "x" * 9000}, {}),
+        ({}, {}),
+    ],
+)
+async def test_a_completed_contact_is_told_with_what_was_said_on_its_last_call(
+    kit: Kit, result: dict[str, str], told: dict[str, Any]
+) -> None:
+    await kit.store.accept_list(a_new_list(1))
+    attempt = await begin(kit.store, a_contact(1))
+    over = msgspec.structs.replace(ended(attempt), digits="1", result=result)
+    assert await kit.store.end_attempt(over, completed(a_contact(1)), [])
+    [event] = kit.events_of("contact.completed")
+    said = {"number": attempt.number, "digits": "1", **told}
+    assert event["data"] == {"disposition": "answered", "reference": "ref-1", **said}
 
 
 async def test_a_contact_that_waits_again_is_due_then(kit: Kit) -> None:
