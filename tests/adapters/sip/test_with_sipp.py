@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from adapters.sip.call.transaction import Timing
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
 from bench.free_ports import free_port
@@ -23,6 +24,7 @@ from tests.peers import require
 pytestmark = pytest.mark.peer
 
 CALLS = 50
+GUARD_S = 60
 
 
 @pytest.fixture
@@ -32,14 +34,14 @@ def sipp() -> str:
 
 @asynccontextmanager
 async def sipp_uas(sipp: str, folder: Path) -> AsyncIterator[int]:
-    """A running `sipp -sn uas`; its port."""
+    """A running `sipp -sn uas`, which repeats nothing where it hears nothing; its port."""
     port = free_port()
     command = [sipp, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mp", str(free_port())]
     process = await trio.lowlevel.open_process(
-        [*command, "-nostdin"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+        [*command, "-nr", "-nostdin"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
     )
     try:
-        with trio.fail_after(10):
+        with trio.fail_after(GUARD_S):
             await wait_until_bound(port, process)
         yield port
     finally:
@@ -74,10 +76,12 @@ async def attempt(agent: UserAgent, number: int, histories: list[list[Progress]]
 
 async def test_sipp_answers_every_call_and_nothing_is_sent_twice(sipp: str, tmp_path: Path) -> None:
     async with sipp_uas(sipp, tmp_path) as port:
-        settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
+        # Nor do we, where the machine stands still for a moment.
+        trunk, timing = Trunk("main", "127.0.0.1", port), Timing(t1=2.0)
+        settings = UserAgentSettings(trunks=(trunk,), timing=timing)
         histories: list[list[Progress]] = []
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
-            with trio.fail_after(30):
+            with trio.fail_after(GUARD_S):
                 async with trio.open_nursery() as nursery:
                     for number in range(CALLS):
                         nursery.start_soon(attempt, agent, number, histories)
@@ -94,7 +98,7 @@ async def test_sipp_that_is_gone_is_unreachable(sipp: str, tmp_path: Path) -> No
     settings = UserAgentSettings(trunks=(Trunk("main", "127.0.0.1", port),))
     histories: list[list[Progress]] = []
     async with open_user_agent(settings, FakePlane(), Dice()) as agent:
-        with trio.fail_after(10):
+        with trio.fail_after(GUARD_S):
             await attempt(agent, 1, histories)
     assert histories == [[Ended("unreachable")]]
     assert os.listdir(tmp_path) == []
