@@ -141,14 +141,17 @@ function drawAccount() {
 }
 
 async function chooseAccount() {
+  leaving.abort(); // what is shown would ask the other account for what it has not
   try {
     await actFor($("account").value);
-    drawAccount();
-    if (["", "#/"].includes(location.hash)) await showView();
-    else location.hash = "#/";
   } catch (error) {
     notify(error.message);
+    drawAccount();
+    return showView(false);
   }
+  drawAccount();
+  if (["", "#/"].includes(location.hash)) await showView();
+  else location.hash = "#/";
 }
 
 function closeMenu() {

@@ -29,6 +29,7 @@ let feed = null;
 let timers = [];
 const stale = new Set(); // lists that have changed
 let isRefreshing = false;
+let visit = 0; // changes with the account: what was asked of one is nothing to the next
 let starts = []; // when calls began, milliseconds
 let ended = null; // attempts that ended while the open ones are asked for
 let callsTold = null;
@@ -52,9 +53,13 @@ export function may(role) {
 /** Begin with the account that the session names. Throws where the key is not good. */
 export async function begin() {
   stop();
-  known.me = await get("/v1/me");
+  const asked = visit;
+  const me = await get("/v1/me");
+  if (asked !== visit) return;
+  known.me = me;
   known.accounts = may("administrator") ? await getAll("/v1/accounts") : [];
   await Promise.all([loadFlows(), loadActivations()]);
+  if (asked !== visit) return;
   feed = new Feed({ onEvents: takeEvents, onState: setLive, onGap: catchUp });
   timers = [setInterval(refreshStale, REFRESH_MS), setInterval(refreshOpen, OPEN_REFRESH_MS)];
 }
@@ -64,6 +69,9 @@ export function stop() {
   feed?.close();
   timers.forEach(clearInterval);
   feed = null;
+  visit++;
+  isRefreshing = false;
+  ended = null;
   known.me = null;
   timers = [];
   starts = [];
@@ -88,7 +96,9 @@ export async function actFor(account) {
 // --- flows
 
 export async function loadFlows() {
+  const asked = visit;
   const flows = await getAll("/v1/flows");
+  if (asked !== visit) return;
   known.flows.clear();
   flows.forEach((flow) => known.flows.set(flow.id, flow));
   tell("flows");
@@ -96,12 +106,14 @@ export async function loadFlows() {
 
 /** Requests that wait. A key that is for other parts of the API sees none. */
 export async function loadActivations() {
+  const asked = visit;
   let pending = [];
   try {
     pending = await getAll("/v1/activations?status=pending");
   } catch (error) {
     if (error.status !== 403) throw error;
   }
+  if (asked !== visit) return;
   known.activations.clear();
   pending.reverse().forEach((one) => known.activations.set(one.id, one));
   tell("activations");
@@ -142,12 +154,18 @@ function forgetList() {
   known.lists.delete((over ?? known.lists.values().next().value).id);
 }
 
-export const loadList = async (id) => putList(await get(`/v1/lists/${encodeURIComponent(id)}`));
+export async function loadList(id) {
+  const asked = visit;
+  const list = await get(`/v1/lists/${encodeURIComponent(id)}`);
+  return asked === visit ? putList(list) : list;
+}
 
 /** A page of lists, of one flow or of all; gives the cursor of the next. */
 export async function loadLists({ flow = "", cursor = "", limit = 20 } = {}) {
   const query = new URLSearchParams({ limit, ...(flow && { flow }), ...(cursor && { cursor }) });
+  const asked = visit;
   const page = await get(`/v1/lists?${query}`);
+  if (asked !== visit) return { lists: page.items, next: page.next };
   const lists = page.items.map(putList);
   lists.filter((list) => OPEN.includes(list.status)).forEach((list) => stale.add(list.id));
   return { lists, next: page.next };
@@ -156,14 +174,16 @@ export async function loadLists({ flow = "", cursor = "", limit = 20 } = {}) {
 async function refreshStale() {
   if (document.hidden || isRefreshing) return;
   isRefreshing = true;
+  const asked = visit;
   const due = [...stale];
   stale.clear();
   for (const id of due) {
     try {
       await loadList(id);
     } catch (error) {
-      if (error.status !== 404) stale.add(id);
+      if (error.status !== 404 && asked === visit) stale.add(id);
     }
+    if (asked !== visit) return;
   }
   isRefreshing = false;
 }
@@ -235,9 +255,11 @@ function setLive(isLive) {
 /** Ask anew for what events did not tell. */
 async function catchUp() {
   refreshOpen();
+  const asked = visit;
   ended = new Set();
   try {
     const open = await getAll("/v1/attempts?open=true");
+    if (asked !== visit) return;
     known.calls.clear();
     for (const one of open.filter((attempt) => !ended.has(attempt.id))) {
       const { id, flow, list, number, did, status } = one;
@@ -246,9 +268,9 @@ async function catchUp() {
     await Promise.all([loadLists(), loadActivations()]);
   } catch {
     // The feed goes on, and whoever looks at a list asks for it.
-  } finally {
-    ended = null;
   }
+  if (asked !== visit) return;
+  ended = null;
   tellCalls();
   tell("lists");
 }

@@ -690,6 +690,30 @@ def test_an_administrator_goes_from_account_to_account(
     expect(flows).to_contain_text("Customer survey")
 
 
+def test_what_was_asked_of_one_account_is_neither_asked_of_the_next_nor_shown_there(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    """Two lists are asked for, one after the other, when an administrator turns to another account."""
+    there.product.run(there.product.client.create_account, "clinic", "UTC", "it@clinic.example")
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.product.admin_key)
+    expect(page.locator("#live")).to_have_text("live")
+    held: list[Route] = []
+    page.route("**/v1/lists/lst_*", lambda one: one.fallback() if held else held.append(one))
+    for flow in (there.quick, there.slow):
+        there.product.post(f"/v1/flows/{flow}/calls", {"to": "+14155559180"})
+    wait_for(page, lambda: bool(held))
+    page.get_by_label("Account").select_option("clinic")
+    expect(page.get_by_text("There is no flow yet.")).to_be_visible()
+    with page.expect_response(lambda one: "/v1/lists/lst_" in one.url):
+        held[0].continue_()
+    page.get_by_label("Account").select_option("hospital")
+    page.get_by_label("Account").select_option("clinic")
+    expect(page.get_by_text("There is no flow yet.")).to_be_visible()
+    expect(page.get_by_text("Nobody to call yet")).to_be_visible()
+
+
 def test_a_key_that_ends_ends_the_visit(there: Set, visit: Callable[[], Visit]) -> None:
     key = there.product.run(there.product.client.create_key, "default", "operator")
     tab = visit()
