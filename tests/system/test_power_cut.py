@@ -27,11 +27,10 @@ async def test_after_power_cuts_whatever_was_accepted_is_there_and_nobody_is_cal
     seed: int, tmp_path: Path, disk: ForgetfulDisk
 ) -> None:
     chance = Random(seed)
-    lost = []
 
     def cut() -> None:
-        lost.append(disk.cut(chance.choice(WAYS), chance))
+        disk.cut(chance.choice(WAYS), chance)
 
     judge(await run_and_kill(tmp_path, seed, CUTS, disk.environment, cut))
-    # Were nothing ever lost, the disk would not have been in the way at all.
-    assert any(lost)
+    # It was in the way; whether a cut finds anything that it can lose is chance.
+    assert tmp_path / "data" / "callwheel.db" in disk.written

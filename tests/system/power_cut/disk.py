@@ -42,6 +42,8 @@ class ForgetfulDisk:
         self.folder = folder
         self._undo = workshop / "undo"
         self._fault = workshop / "fault"
+        self.written: set[Path] = set()
+        """Files that were open for writing at a cut."""
         self._undo.mkdir(parents=True)
         folder.mkdir(exist_ok=True)
         self._shim = workshop / "shim.so"
@@ -76,6 +78,7 @@ class ForgetfulDisk:
         lost = 0
         for log in self._undo.iterdir():
             path = Path(log.name.replace("%", "/"))
+            self.written.add(path)
             replaced = list(_read(log))
             log.unlink()
             if replaced and path.exists():
