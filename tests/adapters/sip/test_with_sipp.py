@@ -38,7 +38,10 @@ async def sipp_uas(sipp: str, folder: Path) -> AsyncIterator[int]:
     port = free_port()
     command = [sipp, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mp", str(free_port())]
     process = await trio.lowlevel.open_process(
-        [*command, "-nr", "-nostdin"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+        [*command, "-nr", "-nostdin"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
     )
     try:
         with trio.fail_after(GUARD_S):
