@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import trio
+from msgspec import Struct
 
-from engine.dial.blockers import LIST_CANCELED, describe
+from engine.dial.blockers import DETAILS, LIST_CANCELED, describe
 from engine.dial.explaining import Explainer
 from engine.model import Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
@@ -25,6 +26,14 @@ ASKED_MAX: Final = 200
 
 Blocked = dict[BlockerCode, int]
 """How many open contacts each blocker keeps from being dialled; none of them is 0."""
+
+
+class BlockedList(Struct, frozen=True):
+    """What the contacts of a list wait for."""
+
+    contacts: Blocked
+    details: dict[BlockerCode, str]
+    """What is said of a blocker beyond what it always says, as of the first contact that it keeps."""
 
 
 class BlockedContacts:
@@ -65,28 +74,32 @@ class BlockedContacts:
             found_blockers.append(canceled if is_canceled else blocker)
         return found_blockers
 
-    async def sum_up(self, call_list: CallList, counts: ListCounts) -> Blocked:
+    async def sum_up(self, call_list: CallList, counts: ListCounts) -> BlockedList:
         """What the contacts of a list wait for that are `scheduled` or `waiting` in `counts`: each of them
         is counted once. Raises `StoreUnavailable`."""
         waiting = counts.scheduled + counts.waiting
         if not waiting:
-            return {}
+            return BlockedList({}, {})
         if call_list.status == "canceled":
-            return {LIST_CANCELED.code: waiting}
+            return BlockedList({LIST_CANCELED.code: waiting}, {})
         is_paused = call_list.status == "paused" or self._is_paused(call_list.id)
         held = self._explainer.find_hold(call_list.flow, is_paused)
         if held is not None:
-            return {held: waiting}
+            return BlockedList({held: waiting}, {})
         now = self._clock.now()
         blocked = await self._store.count_waits(call_list.account, call_list.id, now)
         due = waiting - sum(blocked.values())
         if due <= 0:
-            return blocked
+            return BlockedList(blocked, {})
         asked = await self._store.due_contacts(call_list.id, now, ASKED_MAX)
         explained = self._explainer.explain(asked, ())
         for code, contacts in share_out(due, Counter(one.code for one in explained)).items():
             blocked[code] = blocked.get(code, 0) + contacts
-        return blocked
+        details: dict[BlockerCode, str] = {}
+        for one in explained:
+            if one.code in blocked and one.detail != DETAILS[one.code]:
+                details.setdefault(one.code, one.detail)
+        return BlockedList(blocked, details)
 
 
 def share_out(total: int, seen: Mapping[BlockerCode, int]) -> Blocked:

@@ -12,7 +12,7 @@ import trio
 from msgspec import structs
 
 from engine.administration import Administration
-from engine.blocked import Blocked, BlockedContacts
+from engine.blocked import BlockedContacts, BlockedList
 from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
 from engine.dial.did import DidActor
@@ -230,7 +230,7 @@ class Engine:
         """Why each contact is not dialled now; None for those that are being dialled or are done."""
         return await self._blocked.explain(contacts)
 
-    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> Blocked:
+    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> BlockedList:
         """What the contacts of a list wait for; see `BlockedContacts.sum_up`."""
         return await self._blocked.sum_up(call_list, counts)
 

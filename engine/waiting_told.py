@@ -62,7 +62,7 @@ class WaitingTeller:
         counts = await self._store.count_list(account, name, now)
         if call_list is None or counts is None:
             return
-        blocked = await self._blocked.sum_up(call_list, counts)
+        blocked = (await self._blocked.sum_up(call_list, counts)).contacts
         if blocked == self._told.get(name, {}):
             return
         data = {

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.administration import Administration
+from engine.blocked import BlockedList
 from engine.dial.did_keeper import DidKeeper
 from engine.forecaster import Forecaster
 from engine.holding import Holding
 from engine.intake.submission import Intake
-from engine.model import Blocker, BlockerCode, CallList, Contact, ListCounts
+from engine.model import Blocker, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
 from engine.rescheduling import Rescheduling
@@ -86,7 +87,7 @@ class EngineFront(Protocol):
     async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
         """Why each is not dialled now; None for those that are being dialled or completed."""
 
-    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> dict[BlockerCode, int]:
+    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> BlockedList:
         """What the contacts of a list wait for that `counts` has as scheduled or waiting."""
 
     def did_load(self, number: str) -> DidLoad:

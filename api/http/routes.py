@@ -190,6 +190,7 @@ SHOWN_LIST: Final = Shown(
             "finished_at",
             "blocked",
             "blocked_until",
+            "blocked_detail",
         )
     ),
 )

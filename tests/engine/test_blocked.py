@@ -28,8 +28,8 @@ async def sum_of(world: World, list_id: str = "lst_1") -> dict[BlockerCode, int]
     assert counts is not None
     summed = await world.engine.sum_blockers(call_list, counts)
     each = await world.engine.explain(await world.contacts(list_id))
-    assert summed == Counter(one.code for one in each if one is not None)
-    return summed
+    assert summed.contacts == Counter(one.code for one in each if one is not None)
+    return summed.contacts
 
 
 def nobody_is_there(_request: CallRequest, _before: int) -> CallScript:
@@ -66,6 +66,25 @@ async def test_of_many_that_are_due_the_first_speak_for_the_others(
         assert await sum_of(world) == {"calling_window": 5_000}
 
 
+async def test_what_is_particular_about_a_wait_is_told_of_a_list_too(
+    autojump_clock: MockClock,
+) -> None:
+    """Its only number rests; that its cap is reached, as the code says, would lead nowhere."""
+    async with running(dids=[did()]) as world:
+        await world.engine.dids.rest("acc_1", did().number, {"note": "asked by the carrier"})
+        await world.add_list(people(3))
+        await trio.sleep(1)
+        call_list = await world.store.get_list("acc_1", "lst_1")
+        counts = await world.store.count_list("acc_1", "lst_1", world.clock.now())
+        assert call_list is not None
+        assert counts is not None
+        summed = await world.engine.sum_blockers(call_list, counts)
+        [one, *_] = await world.engine.explain(await world.contacts("lst_1"))
+        assert one is not None
+        assert (summed.contacts, summed.details) == ({"did_cap": 3}, {"did_cap": one.detail})
+        assert "asked by the carrier" in one.detail
+
+
 async def test_a_canceled_list_waits_for_nothing_but_its_end(autojump_clock: MockClock) -> None:
     async with running(dids=[did(cps=0.001)]) as world:
         await world.add_list(people(3_000))
@@ -77,7 +96,7 @@ async def test_a_canceled_list_waits_for_nothing_but_its_end(autojump_clock: Moc
         assert counts is not None
         assert 0 < counts.waiting < 3_000
         summed = await world.engine.sum_blockers(canceled, counts)
-        assert summed == {"list_canceled": counts.waiting}
+        assert summed.contacts == {"list_canceled": counts.waiting}
         each = await world.engine.explain(some)
         assert {one.code for one in each if one is not None} == {"list_canceled"}
         await trio.sleep(10)

@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { announce, make, press, write } from "./dom.js";
-import { card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf, waitsOf } from "./parts.js";
+import { ROWS_COUNTED, card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf, waitsOf } from "./parts.js";
 import { known, loadList, nameOf, watch } from "./state.js";
 import { CALL_STATE, count, ends, moment, plain, rows } from "./words.js";
 
@@ -23,14 +23,15 @@ function makeWaits() {
   };
 }
 
-function makeRejected({ report }) {
+function makeRejected(list) {
+  const { report } = list;
   if (!report.rejected) return null;
   const more = report.rejected > report.errors.length
     ? ` The first ${count(report.errors.length)} of them are shown; “Rejected rows” has all.`
     : "";
   return card(
     "Rejected rows",
-    make("p.faint", {}, `${rows(report.rejected)} of ${count(report.rows)} could not be taken.${more}`),
+    make("p.faint", {}, `${rows(report.rejected)} of ${count(report.rows)} could not be taken.${more} ${list.source === "api" ? "" : ROWS_COUNTED}`),
     makeFaults("Rejected rows", report.errors),
   );
 }

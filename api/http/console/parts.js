@@ -47,10 +47,12 @@ export function makeTable(caption, heads, body) {
     make("table", { role: "table", "aria-label": caption }, make("thead", { role: "rowgroup" }, head), body));
 }
 
+export const ROWS_COUNTED = "Row 1 is the one below the header, which is line 2 of a spreadsheet.";
+
 /** Rows that were not taken, with what is wrong with them. */
 export function makeFaults(caption, errors) {
   const heads = ["Row", "Column", "Reason", "What is wrong"];
-  const rows = errors.map((one) => makeRow(heads, [String(one.row), one.column, plain(one.code), make("span", {}, prose(one.detail))]));
+  const rows = errors.map((one) => makeRow(heads, [one.row ? String(one.row) : "header", one.column, plain(one.code), make("span", {}, prose(one.detail))]));
   return makeTable(caption, heads, make("tbody", {}, rows));
 }
 
@@ -122,7 +124,7 @@ export function statusOf(list) {
 /** What a list's contacts wait for, a sentence each, the most of them first. */
 export function waitsOf(list) {
   const blocked = Object.entries(list.blocked ?? {}).sort((a, b) => b[1] - a[1]);
-  return blocked.map(([code, number]) => waiting(code, number, list.blocked_until?.[code]));
+  return blocked.map(([code, number]) => waiting(code, number, list.blocked_until?.[code], list.blocked_detail?.[code]));
 }
 
 // --- what can be done with a list

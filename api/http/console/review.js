@@ -1,7 +1,7 @@
 // What a list would come to, before anybody is called.
 
 import { make } from "./dom.js";
-import { makeFaults } from "./parts.js";
+import { ROWS_COUNTED, makeFaults } from "./parts.js";
 import { known, loadList } from "./state.js";
 import { count, country, ends, moment, people, rows } from "./words.js";
 
@@ -60,7 +60,7 @@ function faults(report) {
     make("h4", {}, `Not taken: ${rows(report.rejected)}`),
     make("p.faint", {},
       "Everybody else can be called all the same. Once the list is sent, these rows can be downloaded, corrected and ",
-      `sent as a list of their own.${more}`),
+      `sent as a list of their own.${more} ${ROWS_COUNTED}`),
     makeFaults("Rows that are not taken", report.errors),
   );
 }

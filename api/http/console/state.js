@@ -143,7 +143,7 @@ export function nameOf(flow) {
 /** Keep what an answer said of a list. Pages of lists leave out what their contacts wait for. */
 export function putList(list) {
   const before = known.lists.get(list.id);
-  known.lists.set(list.id, { ...(list.blocked ? {} : { blocked: before?.blocked, blocked_until: before?.blocked_until }), ...list });
+  known.lists.set(list.id, { ...(list.blocked ? {} : { blocked: before?.blocked, blocked_until: before?.blocked_until, blocked_detail: before?.blocked_detail }), ...list });
   if (known.lists.size > LISTS_MAX) forgetList();
   tell("list", list.id);
   return known.lists.get(list.id) ?? list;

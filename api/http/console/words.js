@@ -158,12 +158,12 @@ const WAITS = {
   list_canceled: ["is about to be canceled", "are about to be canceled", "until"],
 };
 
-/** "812 wait for the calling window until 09:00" */
-export function waiting(code, number, until) {
+/** "812 wait for the calling window until 09:00", and what is particular about it, a sentence of the server's. */
+export function waiting(code, number, until, detail) {
   const [one, many, before] = WAITS[code] ?? [`waits (${code})`, `wait (${code})`, "until"];
   const sentence = `${count(number)} ${number === 1 ? one : many}`;
-  if (!until) return sentence;
-  return before === "until" ? `${sentence} until ${moment(until)}` : `${sentence}, ${before} ${moment(until)}`;
+  const when = !until ? "" : before === "until" ? ` until ${moment(until)}` : `, ${before} ${moment(until)}`;
+  return `${sentence}${when}${detail ? `. ${detail.replace(/\.$/, "")}` : ""}`;
 }
 
 /** What a forecast says holds calls back; null is nothing. */

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import UNSET, Struct, UnsetType
 
 from api.http.views.encoding import show_time
+from engine.blocked import BlockedList
 from engine.disposition import Disposition
 from engine.events import rfc3339
 from engine.forecast.behaviour import RatesFrom
@@ -125,6 +126,9 @@ class ListView(Struct, frozen=True):
     """What the contacts that are scheduled or waiting wait for; not shown where there are many lists."""
     blocked_until: dict[BlockerCode, str] | UnsetType = UNSET
     """When the first of those goes on whose moment is known, to the minute; shown where `blocked` is."""
+    blocked_detail: dict[BlockerCode, str] | UnsetType = UNSET
+    """What is particular about one of those, as that a trunk refuses calls and is given fewer for now; shown
+    where `blocked` is."""
     dry_run: bool | UnsetType = UNSET
     preflight: PreflightView | UnsetType = UNSET
     """Of a list that was only tried."""
@@ -142,13 +146,14 @@ class MulticastView(Struct, frozen=True):
 def show_list(
     call_list: CallList,
     counts: ListCounts,
-    blocked: dict[BlockerCode, int] | UnsetType = UNSET,
+    blocked: BlockedList | None = None,
     first_waits: Mapping[BlockerCode, float] | None = None,
 ) -> ListView:
     """A call list as the API shows it. `first_waits` goes with `blocked`: seconds since the epoch."""
     until: dict[BlockerCode, str] | UnsetType = UNSET
-    if not isinstance(blocked, UnsetType):
-        until = {code: rfc3339(at) for code, at in (first_waits or {}).items() if code in blocked}
+    if blocked is not None:
+        firsts = (first_waits or {}).items()
+        until = {code: rfc3339(at) for code, at in firsts if code in blocked.contacts}
     return ListView(
         id=call_list.id,
         flow=call_list.flow,
@@ -168,8 +173,9 @@ def show_list(
         started_at=show_time(call_list.started_at),
         finished_at=show_time(call_list.finished_at),
         priority=call_list.priority,
-        blocked=blocked,
+        blocked=UNSET if blocked is None else blocked.contacts,
         blocked_until=until,
+        blocked_detail=UNSET if blocked is None else blocked.details,
     )
 
 

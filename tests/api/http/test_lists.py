@@ -58,8 +58,14 @@ async def test_lists_are_shown_newest_first_and_by_flow(world: World) -> None:
     of_flow = (await viewer.get(f"/v1/lists?flow={flow}")).json["items"]
     assert [item["id"] for item in of_flow] == [made[2], made[0]]
     world.engine.blocked = {"did_cps": 2}
+    world.engine.blocked_detail = {"did_cps": "It rests."}
     one = (await viewer.get(f"/v1/lists/{made[0]}")).json
-    assert {**of_flow[1], "blocked": {"did_cps": 2}, "blocked_until": {}} == one
+    assert {
+        **of_flow[1],
+        "blocked": {"did_cps": 2},
+        "blocked_until": {},
+        "blocked_detail": {"did_cps": "It rests."},
+    } == one
 
 
 async def test_a_list_tells_when_the_first_of_those_that_wait_goes_on(world: World) -> None:

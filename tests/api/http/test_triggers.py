@@ -153,7 +153,7 @@ async def test_an_upload_answers_with_the_list_and_its_report(world: World) -> N
         "priority": None,
     }
     shown = (await world.client("viewer").get(f"/v1/lists/{call_list}")).json
-    assert shown == {**reply.json, "blocked": {}, "blocked_until": {}}
+    assert shown == {**reply.json, "blocked": {}, "blocked_until": {}, "blocked_detail": {}}
 
 
 async def test_a_dry_run_reports_and_keeps_nothing(world: World) -> None:

@@ -23,6 +23,7 @@ from api.http.feed import FeedHub
 from engine.activating import Activations
 from engine.administration import Administration
 from engine.agent import Agent, Presence
+from engine.blocked import BlockedList
 from engine.dial.did_keeper import DidKeeper
 from engine.dial.floor import FloorGlance
 from engine.dial.limits import limits_of_engine
@@ -160,6 +161,7 @@ class StillEngine:
         self.accepted: list[str] = []
         self.blocker: Blocker | None = None
         self.blocked: dict[BlockerCode, int] = {}
+        self.blocked_detail: dict[BlockerCode, str] = {}
         self.obstacles: list[str] = []
         self.intake = Intake(
             store=store,
@@ -219,8 +221,8 @@ class StillEngine:
     async def explain(self, contacts: Sequence[Contact]) -> list[Blocker | None]:
         return [self.blocker if contact.state == "open" else None for contact in contacts]
 
-    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> dict[BlockerCode, int]:
-        return self.blocked
+    async def sum_blockers(self, call_list: CallList, counts: ListCounts) -> BlockedList:
+        return BlockedList(self.blocked, self.blocked_detail)
 
     def did_load(self, number: str) -> Load:
         return Load(channels_in_use=3, calls_last_s=2)

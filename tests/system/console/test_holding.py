@@ -103,3 +103,27 @@ def test_a_viewer_is_not_offered_to_hold_a_flow(product: Product, browser: Brows
     expect(visit.page.get_by_role("switch")).to_be_disabled()
     expect(visit.page.get_by_role("button", name=re.compile("all calls"))).to_have_count(0)
     visit.close()
+
+
+def test_a_list_whose_number_rests_says_why_it_does(product: Product, tab: Visit) -> None:
+    number = "+14155550123"
+    flow = product.run(make_flow, product.client, "Offers", [number], 5)
+    product.run(product.client.activate_listener, flow)
+    product.post(f"/v1/dids/{number}/rest", {"note": "asked by the carrier"})
+    send(product, flow, "July", 4200, 3)
+    tab.go("", "Overview")
+    card = find_card(tab, "July")
+    expect(card.locator(".pill")).to_have_text("waiting")
+    expect(card).to_contain_text("3 wait, as the caller numbers have made as many calls")
+    expect(card).to_contain_text("asked by the carrier")
+
+
+def test_rows_that_were_not_taken_are_found_in_the_file(product: Product, tab: Visit) -> None:
+    flow = product.run(make_flow, product.client, "Invoices", ["+14155550124"], 5)
+    product.run(product.client.activate_listener, flow)
+    file = b"tel1,name,branch\n+14155554300,Ada,North\n12,Bob,South\n"
+    made = product.run(product.client.upload_list, flow, "august.csv", file)
+    tab.go(f"lists/{made.id}", "august.csv")
+    rejected = tab.page.get_by_role("table", name="Rejected rows").get_by_role("rowheader")
+    expect(rejected).to_have_text(["header", "2"])
+    expect(tab.page.get_by_text("Row 1 is the one below the header")).to_be_visible()
