@@ -16,8 +16,8 @@ from playwright.sync_api import Page, expect
 from bench.free_ports import free_port
 from tests.peers import require
 from tests.system.console.browser import PATIENCE_MS, Visit, open_browser
+from tests.system.console.doing import CHECKS, button
 from tests.system.console.product import make_flow, open_product
-from tests.system.console.test_console import CHECKS, button
 from tests.system.mailbox import Mailbox, open_mailbox
 
 pytestmark = pytest.mark.peer
