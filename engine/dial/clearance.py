@@ -26,7 +26,6 @@ def clear(
     case: Case,
     did: Did,
     number: str,
-    caller: str,
     now: float,
     refused_by: Sequence[str] = (),
     callee: Taken | None = None,
@@ -36,14 +35,13 @@ def clear(
     Args:
         case: what was just asked about, of this DID.
         number: whom it is to.
-        caller: id of the contact or the leg that it is for.
         refused_by: as of `Route.choose`.
         callee: what it takes of the caps on its callee, if it counts there.
     """
     route = case.route
     assert route is not None
     trunk = route.choose(now, refused_by)
-    call = trunk.admit(caller)
+    call = trunk.admit(number)
     parties = (case.did, trunk.limits, *case.shared)
     moment = max(now, *(limits.earliest() for limits in parties))
     assert moment - now < 1.0, "a slot is reserved only when it is near"

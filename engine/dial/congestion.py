@@ -3,10 +3,13 @@
 A trunk that refuses calls for want of capacity gets fewer: there is a ceiling on calls a second and one on
 calls at once, both below what is configured (`engine.dial.ceiling` says how one grows back).
 
-- **Evidence.** One refusal says little, as the far end of one call may be full; two among the latest calls
-  lower a ceiling, or one that asks for a pause (Retry-After). A trunk that refuses some calls however
-  slowly it is called gains nothing from being called more slowly still: its usual share of refusals is
-  learnt, well below the limit that is known, and only more than that is evidence.
+- **Evidence.** What one callee is refused may be for want of room at the far end, as ITU-T E.412 tells a
+  destination that is hard to reach from a trunk group that is full. So a callee counts once until a ceiling
+  is lowered, and it takes two of them among the latest calls; where a pause was asked for (Retry-After), one
+  more is enough. A callee that is refused again and again, while others are taken, counts no more.
+- **Usual refusals.** A trunk that refuses some calls however slowly it is called gains nothing from being
+  called more slowly still: its usual share of refusals is learnt, well below the limit that is known, and only
+  more than that is evidence.
 - **One burst counts once.** Calls that left before a ceiling was lowered are no evidence any more.
 - **The pace** is lowered to nine tenths of what the trunk took of it.
 - **Calls at once** are lowered to what was in use when the trunk refused, minus a step. A trunk
@@ -39,6 +42,10 @@ CALLS_KEPT: Final = 1000
 """Calls that are remembered: enough for those whose refusal may still be on its way."""
 CALLS_WEIGHED: Final = 100
 """Refusals are counted among so many calls, the latest that was refused being the last of them."""
+CALLEES_LEAST: Final = 2
+"""Refusals that lower a ceiling are of as many callees, be it that one of them was heeded before."""
+HARD_AFTER: Final = 2
+"""A callee that was refused so often in a row, and the trunk took others each time, is hard to reach."""
 CUT: Final = 0.9
 """What is left of the limit that was found when the ceiling of the pace is lowered."""
 TAKEN_LEAST: Final = 0.5
@@ -62,13 +69,16 @@ class Mark(Struct, gc=False):
 
     serial: int
     """Of the trunk's calls, from 1."""
+    callee: str
+    """The number that was called."""
     at: float
     others: int
     """Calls in use beside it, without those that turned out to be refused."""
     is_lesson: bool
     """Whether it left when the ceiling of the pace was well below the limit that is known."""
     was_taken: bool = False
-    refused: Limited | None = None
+    refused: Limited | Literal["callee"] | None = None
+    """What the refusal is held against."""
 
 
 class Congestion:
@@ -98,11 +108,11 @@ class Congestion:
         """The ceiling of calls at once."""
         return int(self._ceilings["channels"].value)
 
-    def note_sent(self, now: float, others: int) -> Mark:
-        """A call leaves while `others` are in use."""
+    def note_sent(self, callee: str, now: float, others: int) -> Mark:
+        """A call to a number leaves while `others` are in use."""
         self._serial += 1
         self._sent.append(now)
-        mark = Mark(self._serial, now, others, self._ceilings["pace"].is_lesson)
+        mark = Mark(self._serial, callee, now, others, self._ceilings["pace"].is_lesson)
         self._latest.append(mark)
         return mark
 
@@ -122,25 +132,54 @@ class Congestion:
     ) -> None:
         """The trunk refused the call for want of capacity."""
         self._discount(mark)
-        mark.refused = limited = self._what_is_limited(mark, kind)
         pause_s = min(max(retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)
         if retry_after_s is not None:
             self.not_before = max(self.not_before, now + pause_s)
-        ceiling = self._ceilings[limited]
-        if mark.serial > ceiling.since:
-            if limited == "pace":
-                ceiling.pause_s = max(ceiling.pause_s, pause_s)
-                if mark.is_lesson:
-                    ceiling.learn(1)
-            self._heed(limited, now)
+        if self._is_hard_to_reach(mark):
+            mark.refused = "callee"
+        else:
+            mark.refused = limited = self._what_is_limited(mark, kind)
+            self._weigh_in(mark, limited, pause_s, now)
         if retry_after_s is not None:
             self._measure_anew(self.not_before)
+
+    def _weigh_in(self, mark: Mark, limited: Limited, pause_s: float, now: float) -> None:
+        ceiling = self._ceilings[limited]
+        if mark.serial <= ceiling.since:
+            return
+        if limited == "pace":
+            ceiling.pause_s = max(ceiling.pause_s, pause_s)
+            if mark.is_lesson and self._is_first(mark, ceiling.since):
+                ceiling.learn(1)
+        self._heed(limited, now)
+
+    def _is_hard_to_reach(self, mark: Mark) -> bool:
+        """Whether the callee was refused again and again, while the trunk took calls to others."""
+        refusals, has_taken = 0, False
+        for one in reversed(self._latest):
+            if one.serial >= mark.serial:
+                continue
+            if one.callee != mark.callee:
+                has_taken = has_taken or one.was_taken
+            elif one.refused is None:
+                break
+            elif has_taken:
+                refusals, has_taken = refusals + 1, False
+        return refusals >= HARD_AFTER
 
     def disregard(self, mark: Mark) -> None:
         """What became of the call says nothing of what the trunk takes."""
         self._discount(mark)
         if mark in self._latest:
             self._latest.remove(mark)
+
+    def _is_first(self, mark: Mark, since: int) -> bool:
+        """Whether no earlier call of its callee, after that of a serial, was refused as this one was."""
+        return not any(
+            one.callee == mark.callee and one.refused == mark.refused
+            for one in self._latest
+            if since < one.serial < mark.serial
+        )
 
     def _discount(self, mark: Mark) -> None:
         """A call that was counted among the others of later ones took no channel."""
@@ -172,6 +211,9 @@ class Congestion:
         ceiling = self._ceilings[limited]
         if not refused or not ceiling.is_enough(len(refused), len(calls)):
             return
+        callees = {mark.callee for mark in self._latest if mark.refused in self._ceilings}
+        if len(callees) < CALLEES_LEAST:
+            return  # it may be the far end that is full
         taken = 1 - len(refused) / len(calls)
         if limited == "channels":
             limit: float = min(mark.others for mark in refused)
@@ -186,12 +228,18 @@ class Congestion:
             ceiling.lower(limit, value, taken, self._serial, now)
 
     def _weigh(self, limited: Limited) -> tuple[list[Mark], list[Mark]]:
-        """The latest calls up to the last that was refused, and the refusals among them that count."""
+        """The latest calls up to the last that was refused, and the refusals among them that count: of each
+        callee the first, as if the others had not been made."""
         since = self._ceilings[limited].since
-        calls = [mark for mark in self._latest if mark.serial > since]
+        calls = [one for one in self._latest if one.serial > since and one.refused != "callee"]
         latest = max((mark.serial for mark in calls if mark.refused == limited), default=0)
         calls = [mark for mark in calls if latest - CALLS_WEIGHED < mark.serial <= latest]
-        refused = [mark for mark in calls if mark.refused == limited]
+        first: dict[str, Mark] = {}
+        for mark in calls:
+            if mark.refused == limited:
+                first.setdefault(mark.callee, mark)
+        refused = [*first.values()]
+        calls = [mark for mark in calls if mark.refused != limited or first[mark.callee] is mark]
         if limited == "channels":
             # A call that left before the last refused one, and was not refused by now, was taken.
             taken = [mark for mark in calls if mark.refused is None]

@@ -390,7 +390,7 @@ class DidActor:
         number = work.contact.number
         attempt = (work.claim and work.claim.attempt) or services.ids.new("att")
         callee = desk.callees.take(number, attempt)
-        clearance = clear(case, self.did, number, work.contact.id, now, work.refused_by, callee)
+        clearance = clear(case, self.did, number, now, work.refused_by, callee)
         self._note_caller(work)
         call = clearance.call
 

@@ -105,7 +105,7 @@ async def open_leg(
     if isinstance(number, NumberProblem):
         raise LegFailed("no_answer", number.detail)
     leg_id = services.ids.new("leg")
-    clearance, desk = await _wait_clearance(services, ways, request, number, leg_id)
+    clearance, desk = await _wait_clearance(services, ways, request, number)
     try:
         leg = Leg(
             id=leg_id,
@@ -150,7 +150,7 @@ async def end_interrupted_legs(services: AttemptServices) -> list[Leg]:
 
 
 async def _wait_clearance(
-    services: AttemptServices, ways: Ways, request: LegRequest, number: str, leg: str
+    services: AttemptServices, ways: Ways, request: LegRequest, number: str
 ) -> tuple[Clearance, FlowDesk]:
     deadline = trio.current_time() + PATIENCE_S
     while True:
@@ -160,7 +160,7 @@ async def _wait_clearance(
             case = actor.case_of(False, desk)
             block = find_leg_blocker(number, case, now, services.clock.now())
             if block is None:
-                return clear(case, actor.did, number, leg, now), desk
+                return clear(case, actor.did, number, now), desk
             if soonest is None or block.until < soonest.until:
                 soonest = block
         if soonest is None:

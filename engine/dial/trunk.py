@@ -72,7 +72,7 @@ class Trunk:
         self._taken_at = -math.inf
         """When the latest call left that it took."""
         self._refused: list[tuple[str, float]] = []
-        """The latest contacts whose calls it refused, two at the most, and when the latest of each left."""
+        """The latest callees whose calls it refused, two at the most, and when the latest of each left."""
         self._down_until = -math.inf
         self._trial: TrunkCall | None = None
         self._unheard: dict[TrunkCall, float] = {}
@@ -123,9 +123,9 @@ class Trunk:
                 return Block("trunk_down", math.inf, None, _describe_unheard(len(self._unheard)))
         return None
 
-    def admit(self, contact: str) -> TrunkCall:
-        """One call of a contact is going to this trunk, which nothing blocks: the trial, where one is due."""
-        call = TrunkCall(self, contact)
+    def admit(self, callee: str) -> TrunkCall:
+        """One call to a number is going to this trunk, which nothing blocks: the trial, where one is due."""
+        call = TrunkCall(self, callee)
         if self._silent_calls:
             self._trial = call
         return call
@@ -157,7 +157,7 @@ class Trunk:
     def note_sent(self, call: TrunkCall, now: float) -> Mark:
         """An INVITE leaves."""
         self._unheard[call] = now
-        return self._congestion.note_sent(now, self.limits.in_use - 1)
+        return self._congestion.note_sent(call.callee, now, self.limits.in_use - 1)
 
     def note_answer(self, mark: Mark, now: float) -> None:
         """The trunk took a call: some answer came that is not a refusal for want of capacity."""
@@ -175,15 +175,13 @@ class Trunk:
         if mark.at >= self._learns_since:
             self._congestion.note_refused(mark, kind, retry_after_s, now)
             self._set_ceilings()
+        others = [one for one in self._refused if one[0] != mark.callee]
+        self._refused = [*others[-1:], (mark.callee, mark.at)]
         self._note_heard(now)
         after = self._congestion.cps, self._congestion.channels
         if after != before:
             log.info("a trunk is slowed down", trunk=self.name, cps=after[0], channels=after[1])
 
-    def note_refused_contact(self, contact: str, mark: Mark) -> None:
-        """Whose call it was that was refused."""
-        others = [one for one in self._refused if one[0] != contact]
-        self._refused = [*others[-1:], (contact, mark.at)]
 
     def note_server_refusal(self, mark: Mark, now: float) -> None:
         """One of the trunk's servers refused a call, and another takes calls."""
@@ -195,10 +193,10 @@ class Trunk:
         """Whether it has answered any call since."""
         return self._heard_at > moment
 
-    def takes_others(self, contact: str, since: float) -> bool:
-        """Whether the latest call of another contact, of those that say how full it is, was taken, and left
+    def takes_others(self, callee: str, since: float) -> bool:
+        """Whether the latest call to another callee, of those that say how full it is, was taken, and left
         since a moment and since the end of the trunk's last pause."""
-        refused_at = max((at for one, at in self._refused if one != contact), default=-math.inf)
+        refused_at = max((at for one, at in self._refused if one != callee), default=-math.inf)
         return self._taken_at > max(since, refused_at, self._congestion.not_before)
 
     def note_silence(self, sent_at: float, now: float) -> None:
@@ -270,9 +268,10 @@ def _describe_unheard(calls: int) -> str:
 class TrunkCall:
     """What one call tells its trunk: that it left, and what became of it there."""
 
-    def __init__(self, trunk: Trunk, contact: str) -> None:
+    def __init__(self, trunk: Trunk, callee: str) -> None:
         self.trunk = trunk
-        self._contact = contact
+        self.callee = callee
+        """The number that it is to."""
         self._mark: Mark | None = None
         self._sent_at = math.inf
         self._was_heard = False
@@ -302,7 +301,6 @@ class TrunkCall:
         """The trunk refused it for want of capacity."""
         if self._mark is not None:
             self.trunk.note_refusal(self._mark, kind, retry_after_s, now)
-            self.trunk.note_refused_contact(self._contact, self._mark)
 
     def note_repeated_refusal(
         self, kind: CongestionKind, retry_after_s: float | None, now: float
@@ -318,8 +316,8 @@ class TrunkCall:
             self.trunk.note_server_refusal(self._mark, now)
 
     def takes_others(self, since: float) -> bool:
-        """Whether the trunk takes the calls of other contacts, and took one that left since a moment."""
-        return self.trunk.takes_others(self._contact, since)
+        """Whether the trunk takes the calls to other callees, and took one that left since a moment."""
+        return self.trunk.takes_others(self.callee, since)
 
     def is_outlived(self) -> bool:
         """Whether the trunk has answered other calls since this one left."""

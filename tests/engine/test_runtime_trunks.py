@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -352,6 +353,30 @@ async def test_a_callee_whose_network_is_always_full_is_not_called_without_end(
         assert set(calls.values()) == {1}
         [full, *_] = await world.contacts()
         assert (full.state, full.spent) == ("open", 0)
+
+
+@pytest.mark.parametrize("dead", [1, 2, 10])
+async def test_numbers_that_are_always_full_do_not_slow_down_the_trunk_for_a_list_that_comes(
+    autojump_clock: MockClock, dead: int
+) -> None:
+    full = {f"+1415000000{n}" for n in range(dead)}
+
+    def some_are_full(request: CallRequest, _before: int) -> CallScript:
+        return quick(503) if request.number in full else CallScript(talk_s=20)
+
+    async with running(some_are_full) as world:
+        await world.add_list([contact(id=f"cnt_{one}", tel=(one,)) for one in full])
+        trickle = [msgspec.structs.replace(one, list="lst_2") for one in one_every(30, 32)[12:]]
+        await world.add_list(trickle, "lst_2")
+        await trio.sleep(970)
+        came = [contact(id=f"n{n}", list="lst_3", tel=(f"+1415200{n:04}",)) for n in range(60)]
+        begun = trio.current_time()
+        await world.add_list(came, "lst_3")
+        await trio.sleep(60)
+        numbers = {one.tel[0] for one in came}
+        late = [one.at - begun for one in world.telephony.dialed if one.request.number in numbers]
+        assert len(late) == 60
+        assert max(late) < 20
 
 
 def one_every(seconds: float, count: int) -> list[Contact]:

@@ -94,7 +94,7 @@ class _Caller:
             else:
                 now = self.latest = next_at
                 self.run_.sent.append(now)
-                mark = congestion.note_sent(now, self.in_use)
+                mark = congestion.note_sent(f"+1{len(self.run_.sent)}", now, self.in_use)
                 self.in_use += 1
                 self.run_.up_max = max(self.run_.up_max, self.in_use)
                 self.expect(now + self.carrier.round_trip_s / 2, "arrives", mark)

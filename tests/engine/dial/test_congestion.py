@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.dial.congestion import CPS_LEAST, RETRY_AFTER_MAX_S, Congestion
+from engine.dial.congestion import CPS_LEAST, RETRY_AFTER_MAX_S, Congestion, Mark
 from engine.disposition import CongestionKind
 from tests.engine.dial.hidden_carrier import Capacity, Carrier, Run, run_calls
 from tests.sizes import size
@@ -170,7 +170,7 @@ def test_the_configured_limits_are_never_exceeded(
 
 def test_many_refusals_of_one_burst_count_once() -> None:
     congestion = Congestion(100, 1000)
-    marks = [congestion.note_sent(n / 100, n) for n in range(60)]
+    marks = [congestion.note_sent(f"+{n}", n / 100, n) for n in range(60)]
     for mark in marks[:10]:
         congestion.note_taken(mark, 1.0)
     ceilings = []
@@ -184,7 +184,7 @@ def test_many_refusals_of_one_burst_count_once() -> None:
 
 def test_channels_become_what_was_in_use_minus_a_step() -> None:
     congestion = Congestion(100, 1000)
-    marks = [congestion.note_sent(n / 100, n) for n in range(44)]
+    marks = [congestion.note_sent(f"+{n}", n / 100, n) for n in range(44)]
     for mark in marks[40:42]:
         congestion.note_refused(mark, "channels", None, 1.0)
     assert (congestion.cps, congestion.channels) == (None, 38)
@@ -193,7 +193,7 @@ def test_channels_become_what_was_in_use_minus_a_step() -> None:
 def test_a_refusal_while_nothing_of_ours_is_in_use_is_none_of_channels() -> None:
     congestion = Congestion(100, 1000)
     for n in range(9):
-        mark = congestion.note_sent(float(n), 0)
+        mark = congestion.note_sent(f"+{n}", float(n), 0)
         congestion.note_refused(mark, "channels", None, n + 0.1)
     assert congestion.channels == 1000
     assert congestion.cps is not None
@@ -204,14 +204,93 @@ def test_a_refusal_while_nothing_of_ours_is_in_use_is_none_of_channels() -> None
 )
 def test_retry_after_bars_the_trunk_as_long_as_it_asks(asked_s: float, kept_s: float) -> None:
     congestion = Congestion(100, 1000)
-    mark = congestion.note_sent(1.0, 0)
+    mark = congestion.note_sent("+1", 1.0, 0)
     congestion.note_refused(mark, "either", asked_s, 2.0)
     assert congestion.not_before == 2.0 + kept_s
 
 
 def test_the_longest_retry_after_of_a_burst_holds() -> None:
     congestion = Congestion(100, 1000)
-    marks = [congestion.note_sent(n / 10, n) for n in range(3)]
+    marks = [congestion.note_sent(f"+{n}", n / 10, n) for n in range(3)]
     for mark, asked_s in zip(marks, (5.0, 60.0, 1.0), strict=True):
         congestion.note_refused(mark, "pace", asked_s, 1.0)
     assert congestion.not_before == 61.0
+
+
+def call(congestion: Congestion, callee: str, now: float, others: int = 0) -> Mark:
+    """A call to a number, and nothing is heard of it yet."""
+    return congestion.note_sent(callee, now, others)
+
+
+def take(congestion: Congestion, callee: str, now: float) -> None:
+    """A call that is taken at once."""
+    congestion.note_taken(call(congestion, callee, now), now + 0.1)
+
+
+@pytest.mark.parametrize("says", ["pace", "channels", "either"])
+@pytest.mark.parametrize("retry_after_s", [None, 1.0])
+@pytest.mark.parametrize("others", [0, 3])
+def test_one_callee_that_is_always_refused_slows_nobody_down(
+    says: CongestionKind, retry_after_s: float | None, others: int
+) -> None:
+    congestion = Congestion(100, 1000)
+    for n in range(60):
+        mark = call(congestion, "+1", n * 5.0, others)
+        congestion.note_refused(mark, says, retry_after_s, n * 5.0 + 0.1)
+    assert (congestion.cps, congestion.channels) == (None, 1000)
+
+
+def busy_hour() -> Congestion:
+    """A trunk that has just taken twenty calls a second."""
+    congestion = Congestion(100, 1000)
+    for n in range(100):
+        take(congestion, f"+9{n}", n / 20 - 5)
+    return congestion
+
+
+def refuse(congestion: Congestion, callee: str, now: float) -> float:
+    """A call is refused for the pace; the pace that is left."""
+    congestion.note_refused(call(congestion, callee, now), "pace", None, now)
+    return congestion.cps or 100
+
+
+def test_a_callee_counts_once_until_the_trunk_is_slowed_down() -> None:
+    congestion = busy_hour()
+    paces = [refuse(congestion, callee, 0.1) for callee in ("+1", "+1", "+2")]
+    assert paces[:2] == [100, 100]
+    slowed = paces[2]
+    assert slowed < 100
+    paces = [refuse(congestion, callee, 0.2) for callee in ("+1", "+1", "+2")]
+    assert paces[:2] == [slowed, slowed]
+    assert paces[2] < slowed
+
+
+def test_a_pause_that_another_callee_asks_for_as_well_lowers_the_pace() -> None:
+    congestion = Congestion(100, 1000)
+    for n, (callee, is_slowed) in enumerate((("+1", False), ("+1", False), ("+2", True))):
+        congestion.note_refused(call(congestion, callee, 2.0 * n), "pace", 1.0, 2.0 * n + 0.1)
+        assert (congestion.cps is not None) == is_slowed
+
+
+def test_callees_who_are_hard_to_reach_do_not_slow_down_those_who_are_taken() -> None:
+    """Ten dead numbers beside a trickle of calls: each is noticed twice, and then the trunk recovers."""
+    congestion = Congestion(50, 1000)
+    for n in range(600):
+        now = 6.0 * n
+        congestion.note_refused(call(congestion, f"+{n % 10}", now, 1), "either", None, now + 0.1)
+        if n % 5 == 0:
+            take(congestion, f"+1{n}", now + 1)
+    assert (congestion.cps, congestion.channels) == (None, 1000)
+
+
+def test_a_callee_who_was_hard_to_reach_counts_again_once_a_call_is_taken() -> None:
+    congestion, paces = busy_hour(), []
+    for n in range(6):
+        paces.append([refuse(congestion, callee, 9.0 * n) for callee in ("+1", "+2")])
+        for other in range(90):
+            take(congestion, f"+3{n}{other}", 9.0 * n + 1 + other / 20)
+    assert [before == after for before, after in paces] == [False, False, True, True, True, True]
+    for callee in ("+1", "+2"):
+        take(congestion, callee, 60.0)
+    before, after = [refuse(congestion, callee, 61.0) for callee in ("+1", "+2")]
+    assert after < before

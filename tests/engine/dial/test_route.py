@@ -28,7 +28,7 @@ def route_over(*groups: str) -> tuple[Route, dict[str, Trunk]]:
 
 
 def send(trunk: Trunk, now: float) -> tuple[Permit, TrunkCall]:
-    permit, call = Permit((trunk.limits,), now), trunk.admit("cnt_1")
+    permit, call = Permit((trunk.limits,), now), trunk.admit("+11")
     permit.mark_sent(now)
     call.mark_sent(now)
     return permit, call
@@ -170,7 +170,7 @@ def put_into(trunk: Trunk, state: str) -> None:
             send(trunk, 0.999)
     if state == "trial":
         trunk._down_until = 0.9
-        trunk.admit("cnt_1")
+        trunk.admit("+11")
 
 
 @given(States, st.sampled_from([1.0, 1.5, 60.0]))

@@ -30,7 +30,7 @@ def work(stalls: int | None = None) -> Work:
     return Work(contact(tries=tries), ListFeed("acc_1", "flw_1", "lst_1"))
 
 
-def send(trunk: Trunk, now: float, who: str = "cnt_1") -> TrunkCall:
+def send(trunk: Trunk, now: float, who: str = "+11") -> TrunkCall:
     """A call that is let go and leaves, and takes no channel for long."""
     call, permit = trunk.admit(who), Permit((trunk.limits,), now)
     permit.mark_sent(now)
@@ -41,7 +41,7 @@ def send(trunk: Trunk, now: float, who: str = "cnt_1") -> TrunkCall:
 
 def take(trunk: Trunk, now: float) -> None:
     """A call of somebody else's that is taken."""
-    send(trunk, now, "cnt_2").note_answer(now + 0.1)
+    send(trunk, now, "+12").note_answer(now + 0.1)
 
 
 def test_silence_is_the_numbers_where_the_trunk_has_answered_another_call_since() -> None:
@@ -76,7 +76,7 @@ def test_a_refusal_is_the_numbers_where_the_trunk_took_the_latest_call_of_anothe
     assert [stalls_after(20.0), stalls_after(9.0 + MEANWHILE_S)] == [4, 4]
     assert stalls_after(11.0 + MEANWHILE_S) == 3
     take(trunk, 500.0)
-    send(trunk, 501.0, "cnt_3").note_refusal("either", None, 501.1)
+    send(trunk, 501.0, "+13").note_refusal("either", None, 501.1)
     assert stalls_after(502.0) == 3
     take(trunk, 503.0)
     assert stalls_after(504.0) == 4
@@ -96,7 +96,7 @@ def test_a_pause_is_the_trunks_unless_one_contact_alone_brings_it_again() -> Non
     assert pause_after(trunk, 302.0, 1) == 300.0, "nothing was taken since the last pause"
     take(trunk, 603.0)
     assert pause_after(trunk, 605.0, 1) == 0.0
-    send(trunk, 606.0, "cnt_3").note_refusal("either", None, 606.1)
+    send(trunk, 606.0, "+13").note_refusal("either", None, 606.1)
     assert pause_after(trunk, 608.0, 1) == 300.0, "it comes with another's refusal"
 
 

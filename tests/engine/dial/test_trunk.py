@@ -25,9 +25,9 @@ def a_trunk(cps: float = 100, channels: int = 1000) -> Trunk:
 
 
 def send(trunk: Trunk, now: float) -> TrunkCall:
-    """A call that is let go and leaves."""
+    """A call that is let go and leaves, each to another callee."""
     assert trunk.blocked_by(now) is None
-    call = trunk.admit("cnt_1")
+    call = trunk.admit(f"+1{now}")
     Permit((trunk.limits,), now).mark_sent(now)
     call.mark_sent(now)
     return call
@@ -59,11 +59,11 @@ def test_a_silent_trunk_rests_twice_as_long_each_time() -> None:
 
 def test_a_call_leaves_a_trunk_alone_that_fails_after_it_was_prepared() -> None:
     trunk = a_trunk()
-    tried_out = trunk.admit("cnt_1")
+    tried_out = trunk.admit("+11")
     trunk.note_condition(False, "Its only server is being tried again.")
     tried_out.mark_prepared()
     assert tried_out.may_leave(0)
-    assert not trunk.admit("cnt_2").may_leave(0)
+    assert not trunk.admit("+12").may_leave(0)
     trunk.note_condition(False, "It is not registered.")
     assert not tried_out.may_leave(0)
 
@@ -93,7 +93,7 @@ def test_after_its_rest_a_trunk_gets_one_call_at_a_time_until_an_answer_comes() 
 def test_a_trial_that_never_leaves_makes_room_for_another() -> None:
     trunk = a_trunk()
     now = fail(trunk, 0.0)
-    trunk.admit("cnt_1").close()
+    trunk.admit("+11").close()
     assert trunk.blocked_by(now) is None
     send(trunk, now)
     assert code(trunk.blocked_by(now)) == "trunk_down"
@@ -173,7 +173,7 @@ def test_a_trunk_that_cannot_be_used_is_down_until_it_is_said_to_be_well() -> No
     assert trunk.blocked_by(1e9) == Block(
         "trunk_down", math.inf, None, "Its registration was refused (403)."
     )
-    send_late = trunk.admit("cnt_1")
+    send_late = trunk.admit("+11")
     assert not send_late.may_leave(0.0)
     trunk.note_condition(True, "It is registered.")
     assert trunk.blocked_by(0.0) is None
@@ -198,7 +198,7 @@ def test_a_trunk_that_was_never_unusable_is_not_brought_up_by_being_well() -> No
 
 def test_retry_after_is_the_blocker_with_its_end_and_its_reason() -> None:
     trunk = a_trunk()
-    let_go = trunk.admit("cnt_1")
+    let_go = trunk.admit("+11")
     send(trunk, 0.0).note_refusal("either", 7.0, 1.0)
     block = trunk.blocked_by(2.0)
     assert block is not None
