@@ -8,8 +8,8 @@ calls at once, both below what is configured (`engine.dial.ceiling` says how one
   is lowered, and it takes two of them among the latest calls; where a pause was asked for (Retry-After), one
   more is enough. A callee that is refused again and again, while others are taken, counts no more.
 - **Usual refusals.** A trunk that refuses some calls however slowly it is called gains nothing from being
-  called more slowly still: its usual share of refusals is learnt, well below the limit that is known, and only
-  more than that is evidence.
+  called more slowly still: its usual share of refusals is learnt, well below the limit that is known, and
+  only more than that is evidence.
 - **One burst counts once.** Calls that left before a ceiling was lowered are no evidence any more.
 - **The pace** is lowered to nine tenths of what the trunk took of it.
 - **Calls at once** are lowered to what was in use when the trunk refused, minus a step. A trunk

@@ -17,12 +17,14 @@ from engine.dial import log_names
 from engine.dial.assignment import AttemptServices
 from engine.dial.explaining import Explainer
 from engine.dial.floor import Floor, Ticket
-from engine.dial.leg import LegFailed, LegRequest, open_leg
+from engine.dial.leg import LegFailed, LegHeld, LegRequest, open_leg
+from engine.dial.limits import Block
 from engine.dial.live import LiveCall
 from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
 from engine.dial.seats import Seat
 from engine.dial.vain_rings import VainRings
+from engine.model import BlockerCode
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
 from engine.schedule.outlet import Aside
@@ -36,7 +38,13 @@ ROOM_WAIT_S: Final = 0.2
 ROOM_MAX_S: Final = 30.0
 """… and how long; then it waits again."""
 
-LetGo = Literal["posted", "hung_up", "no_room", "not_reached"]
+HELD_MAX_S: Final = 60.0
+"""How long a contact waits at the most before its agent's call is tried again that limits have held."""
+
+STOPPED: Final = ("account_stopped", "account_paused", "flow_paused")
+"""What somebody has stopped."""
+
+LetGo = Literal["posted", "hung_up", "no_room", "not_reached", "held"]
 """What became of a contact whose agent was called. Unless it was `posted`, whoever asks has it in hand."""
 
 
@@ -93,9 +101,11 @@ class Errands:
             variables=contact.variables,
         )
         how: LetGo | None = None
+        held: Block | None = None
         with self._services.live.follow(LiveCall(contact.account)):
             try:
-                async with open_leg(self._services, self._operation.ways_of, request) as line:
+                ways, note_held = self._operation.ways_of, ticket.note_held
+                async with open_leg(self._services, ways, request, note_held) as line:
                     floor.lines[seat] = line
                     try:
                         how = await self._stay(floor, line, work, ticket)
@@ -106,6 +116,8 @@ class Errands:
                         if not ticket.is_closed and seat.state == "taken":
                             # The agent hung up before there was a customer.
                             floor.lose(seat, "hung_up")
+            except LegHeld as failed:
+                how, held = "held", failed.block
             except LegFailed as failed:
                 how = "not_reached"
                 log.info(
@@ -116,7 +128,19 @@ class Errands:
                 if contact.agent is None:
                     floor.lose(seat, failed.why)
         # What is written down is not broken off with the agent's call.
-        await self._go_on(work, ticket, how)
+        if held is not None and not work.is_void:
+            self._wait_for(work, held)
+        else:
+            await self._go_on(work, ticket, how)
+
+    def _wait_for(self, work: Work, block: Block) -> None:
+        """Our own limits kept the agent's call from leaving: that is nobody's fault, and takes as long as it
+        takes."""
+        if block.code in STOPPED:
+            self._services.put_back(work, work.contact)  # it goes on when they say so
+            return
+        wait_s = block.until - trio.current_time() if math.isfinite(block.until) else 0.0
+        self.put_back(work, min(max(wait_s, BUSY_WAIT_S), HELD_MAX_S), block.code)
 
     async def _go_on(self, work: Work, ticket: Ticket, how: LetGo | None) -> None:
         """What becomes of a contact whose agent was called; `how` is None where that call was broken off."""
@@ -215,8 +239,8 @@ class Errands:
         self._vain_rings.forget(contact.id)
         self._services.finish(work)
 
-    def put_back(self, work: Work, wait_s: float) -> None:
-        """Have a contact wait for agents, for so long at the least."""
+    def put_back(self, work: Work, wait_s: float, code: BlockerCode = "agents_busy") -> None:
+        """Have a contact wait for agents, or for what else there is, for so long at the least."""
         due_at = max(work.contact.due_at, self._services.clock.now() + wait_s)
-        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="agents_busy")
+        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code=code)
         self._services.put_back(work, waiting)

@@ -50,6 +50,8 @@ class Ticket:
         """The agent it is meant for; None takes whoever is free when it answers."""
         self.attempt: str | None = None
         """The id that its attempt is to have, where a leg that was made before it names it."""
+        self.held_by: Block | None = None
+        """What keeps the agent's own call from leaving."""
         self.is_closed = False
         self.closed = trio.Event()
         self._floor = floor
@@ -64,6 +66,10 @@ class Ticket:
     def is_void(self) -> bool:
         """Whether the agent that it was meant for has gone."""
         return self.seat is not None and self.seat.customer != self.work.contact.id
+
+    def note_held(self, block: Block | None) -> None:
+        """What keeps the agent's own call from leaving, or nothing does any more."""
+        self.held_by = block
 
     def land(self) -> None:
         """It is not in the air any more: an agent has its customer, or there is none."""
@@ -151,9 +157,12 @@ class Floor:
         return Tally(sum(day.answered for day in days), sum(day.abandoned for day in days))
 
     def blocked_by(self, contact: Contact) -> Block | None:
-        """Why this contact, which holds no ticket, waits for agents."""
+        """Why this contact, which has no call yet, waits for agents, or what its agent's call waits for."""
         if self.flow.kind != "dialer":
             return None
+        ticket = self.tickets.get(contact.id)
+        if ticket is not None and ticket.held_by is not None:
+            return ticket.held_by
         if contact.agent is not None:
             seat = self.seat_at(contact.agent)
             is_free = seat is None or (seat.state == "free" and not seat.is_leaving)

@@ -52,6 +52,9 @@ FAREWELL_S: Final = 3.0
 END_RETRY_S: Final = 0.5
 """How soon the end of a leg is offered again to a store that did not take it."""
 
+NO_DID_DETAIL: Final = "No caller number of the flow is in operation."
+LATE_DETAIL: Final = "The installation was too slow to let it leave in time."
+
 Why = Literal["busy", "no_answer"]
 REFUSALS: Final[dict[Disposition | None, LegOutcome]] = {
     "busy": "busy",
@@ -71,6 +74,14 @@ class LegFailed(Exception):
         super().__init__(why, reason)
         self.why = why
         self.reason = reason
+
+
+class LegHeld(LegFailed):
+    """Nobody was called, as limits or rules of ours kept the call from leaving; `block` says which."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__("no_answer", f"it may not leave: {block.code}")
+        self.block = block
 
 
 class LegRequest(Struct, frozen=True):
@@ -95,17 +106,27 @@ Ways = Callable[[str, str | None], Sequence[tuple[DidActor, FlowDesk]]]
 """The DIDs in operation that calls of a flow may go by: all of them, or the one that is named."""
 
 
+Held = Callable[[Block | None], None]
+"""Told what keeps a leg from leaving while it waits; None when it waits no more."""
+
+
 @asynccontextmanager
 async def open_leg(
-    services: AttemptServices, ways: Ways, request: LegRequest
+    services: AttemptServices,
+    ways: Ways,
+    request: LegRequest,
+    note_held: Held = lambda block: None,
 ) -> AsyncIterator[Call]:
     """Call somebody; the block runs once they have answered, and leaving it hangs up. However it ends, what
-    became of it is written down. Raises `LegFailed`."""
+    became of it is written down. Raises `LegFailed`; `LegHeld` where nobody was called."""
     number = read_number(request.number, services.destinations)
     if isinstance(number, NumberProblem):
         raise LegFailed("no_answer", number.detail)
     leg_id = services.ids.new("leg")
-    clearance, desk = await _wait_clearance(services, ways, request, number)
+    try:
+        clearance, desk = await _wait_clearance(services, ways, request, number, note_held)
+    finally:
+        note_held(None)
     try:
         leg = Leg(
             id=leg_id,
@@ -134,7 +155,7 @@ async def open_leg(
                 finally:
                     await runner.end()
         except TelephonyUnavailable as error:
-            raise LegFailed("no_answer", str(error)) from error
+            raise LegHeld(Block("engine_limit", math.inf, detail=str(error))) from error
     finally:
         clearance.permit.release()
         clearance.call.close()
@@ -150,7 +171,7 @@ async def end_interrupted_legs(services: AttemptServices) -> list[Leg]:
 
 
 async def _wait_clearance(
-    services: AttemptServices, ways: Ways, request: LegRequest, number: str
+    services: AttemptServices, ways: Ways, request: LegRequest, number: str, note_held: Held
 ) -> tuple[Clearance, FlowDesk]:
     deadline = trio.current_time() + PATIENCE_S
     while True:
@@ -164,11 +185,12 @@ async def _wait_clearance(
             if soonest is None or block.until < soonest.until:
                 soonest = block
         if soonest is None:
-            raise LegFailed("no_answer", "no caller number of the flow is in operation")
+            raise LegHeld(Block("no_trunk", math.inf, detail=NO_DID_DETAIL))
         left_s = deadline - now
         is_too_long = math.isfinite(soonest.until) and soonest.until - now > left_s
         if left_s <= 0 or is_too_long:
-            raise LegFailed("no_answer", f"it may not leave: {soonest.code}")
+            raise LegHeld(soonest)
+        note_held(soonest)
         with trio.move_on_after(min(CHECK_S, left_s)):
             if soonest.line is None:
                 await trio.sleep_forever()
@@ -194,7 +216,7 @@ class _LegRunner:
             with trio.CancelScope(shield=True):
                 refusal = await self._services.store.begin_leg(self._leg)
         except StoreUnavailable as error:
-            raise LegFailed("no_answer", str(error)) from error
+            raise LegHeld(Block("engine_limit", math.inf, detail=str(error))) from error
         if refusal is not None:
             raise LegFailed("no_answer", refusal)
 
@@ -203,8 +225,13 @@ class _LegRunner:
         permit, trunk_call, call = self._clearance.permit, self._clearance.call, self._call
         await trio.sleep_until(permit.at)
         now = trio.current_time()
-        if now > dial_by or not trunk_call.may_leave(now) or self._is_banned(now):
-            raise LegFailed("no_answer", "it could not leave in time")
+        block = self._find_ban(now)
+        if block is None and now > dial_by:
+            block = Block("engine_limit", math.inf, detail=LATE_DETAIL)
+        if block is None and not trunk_call.may_leave(now):
+            block = Block("trunk_down", math.inf)
+        if block is not None:
+            raise LegHeld(block)
         self._dialed = True
         trunk_call.mark_sent(now)
         try:
@@ -225,15 +252,15 @@ class _LegRunner:
         self._outcome = "no_answer"
         raise LegFailed("no_answer", "it was not answered in time")
 
-    def _is_banned(self, now: float) -> bool:
+    def _find_ban(self, now: float) -> Block | None:
         """The limits were taken with the permit; what else may have changed meanwhile is asked again."""
         leg = self._leg
         found = self._ways(leg.flow, leg.did)
         if not found:
-            return True
+            return Block("no_trunk", math.inf, detail=NO_DID_DETAIL)
         [(actor, desk)] = found
         case, wall_now = actor.case_of(False, desk), self._services.clock.now()
-        return find_ban(leg.number, case, now, wall_now) is not None
+        return find_ban(leg.number, case, now, wall_now)
 
     def _fail(self, ended: Ended) -> LegFailed:
         """What an end before the answer means."""

@@ -182,7 +182,6 @@ class Trunk:
         if after != before:
             log.info("a trunk is slowed down", trunk=self.name, cps=after[0], channels=after[1])
 
-
     def note_server_refusal(self, mark: Mark, now: float) -> None:
         """One of the trunk's servers refused a call, and another takes calls."""
         if mark.at >= self._learns_since:

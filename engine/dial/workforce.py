@@ -16,10 +16,12 @@ import trio
 from engine.agent import ABANDONED_DAYS, Agent, Presence, day_of
 from engine.dial import log_names
 from engine.dial.assignment import AttemptServices
+from engine.dial.blockers import DETAILS
 from engine.dial.conversation import LegsOrder
 from engine.dial.errands import Errands
 from engine.dial.floor import Floor, FloorGlance, Ticket
-from engine.dial.leg import LegFailed, LegRequest, end_interrupted_legs, open_leg
+from engine.dial.leg import LegFailed, LegHeld, LegRequest, end_interrupted_legs, open_leg
+from engine.dial.limits import Block
 from engine.dial.live import LiveCall
 from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
@@ -309,6 +311,8 @@ class Workforce:
                 while seat.state == "talking":
                     await floor.wait_change(seat)
         except LegFailed as failed:
+            if isinstance(failed, LegHeld):
+                seat.refusal = _explain_held(failed.block)
             log.info("an agent was not reached", reason=failed.reason, **log_names.of_agent(agent))
             return failed.why
         return lost[0] if lost else "asked"
@@ -351,6 +355,12 @@ class Workforce:
         if held is not None and held[1] is ticket:
             del self._previews[contact]
             self._errands.put_back(held[0], 0.0)
+
+
+def _explain_held(block: Block) -> Conflict:
+    """What an agent is told whose telephone could not be called."""
+    reason = block.detail or DETAILS[block.code]
+    return Conflict("agent_unreached", f"The agent's telephone could not be called: {reason}")
 
 
 def _find_refusal(floor: Floor, agent: Agent) -> Conflict | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -14,11 +14,12 @@ from trio.testing import MockClock
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
 from engine.events import StoredEvent, rfc3339
 from engine.model import Did, Flow, RetryRule
+from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
 from tests.engine.dial.office import AGENT_PREFIX, Office, answering, dialer, is_agent, office
-from tests.engine.made import EPOCH, did, flow
+from tests.engine.made import EPOCH, contact, did, flow
 from tests.engine.world import SetClock, VirtualClock, furnish, people
 
 AGENT = f"{AGENT_PREFIX}9999"
@@ -248,3 +249,79 @@ async def test_a_contact_that_was_given_another_start_time_does_not_end_with_its
         await trio.sleep(3_600)
         assert await one.contact("cnt_x") == changed
         assert len(ring_times(one)) == 1
+
+
+LONG: Final[dict[str, Any]] = {
+    "start": "wait",
+    "nodes": {
+        "wait": {"type": "wait", "duration_s": 300, "next": "bye"},
+        "bye": {"type": "hangup"},
+    },
+}
+"""The graph of a call that lasts until the callee hangs up."""
+
+
+async def fill_did(one: Office, tel: str = "+12125550000") -> None:
+    """Another flow's call takes the one channel of the DID."""
+    await one.world.add_list([contact(id="cnt_m", flow="flw_m", list="lst_x", tel=(tel,))], "lst_x")
+    await trio.sleep(5)
+    assert one.world.telephony.up == 1
+
+
+@pytest.mark.parametrize("lasts_s", [25.0, 200.0])
+async def test_an_agent_whose_call_waits_for_a_full_did_is_called_when_there_is_room(
+    autojump_clock: MockClock, lasts_s: float
+) -> None:
+    def choose(request: CallRequest, before: int) -> CallScript:
+        return CallScript(talk_s=lasts_s if request.number == "+12125550000" else 10.0)
+
+    multicast = flow(id="flw_m", calls_list="lst_m", definition=LONG)
+    full = did(channels=1)
+    free_later = dialer(first="agent")
+    store, told = await furnished([free_later, multicast], [full])
+    async with office(choose, free_later, store=store, told=told) as one:
+        await fill_did(one)
+        await one.call("cnt_x", agent=AGENT)
+        for _ in range(4):
+            await trio.sleep(4)
+            [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
+            assert blocker is not None
+            assert blocker.code == "did_channels"
+        assert ring_times(one) == []
+        await one.until(lambda: bool(ring_times(one)), lasts_s + 30)
+        assert "cnt_x" not in [event["contact"] for event in one.events("contact.completed")]
+
+
+async def test_an_agent_who_looks_at_a_contact_stays_where_limits_hold_their_call(
+    autojump_clock: MockClock,
+) -> None:
+    multicast = flow(id="flw_m", calls_list="lst_m", definition=LONG)
+    preview = dialer(dialing="preview")
+    store, told = await furnished([preview, multicast], [did(channels=1)])
+    async with office(answering(60.0), preview, store=store, told=told) as one:
+        [agent] = await one.seat(1)
+        await fill_did(one)
+        await one.world.add_list(people(1), "lst_1")
+        shown = await one.at_work.show_next(agent)
+        assert shown is not None
+        one.at_work.accept(agent, shown.id)
+        await trio.sleep(8)
+        [blocker] = await one.world.engine.explain([await one.contact(shown.id)])
+        assert blocker is not None
+        assert blocker.code == "did_channels"
+        await trio.sleep(4)
+        assert one.at_work.show(agent).presence == "available"
+
+
+async def test_an_agent_who_cannot_be_called_for_our_limits_is_told_so(
+    autojump_clock: MockClock,
+) -> None:
+    multicast = flow(id="flw_m", calls_list="lst_m", definition=LONG)
+    store, told = await furnished([dialer(), multicast], [did(channels=1)])
+    async with office(answering(60.0), dialer(), store=store, told=told) as one:
+        [agent] = await one.hire(1)
+        await fill_did(one)
+        with pytest.raises(
+            Conflict, match="could not be called: The caller number is at its calls"
+        ):
+            await one.set_presence(agent, "available")
