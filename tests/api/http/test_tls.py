@@ -100,7 +100,7 @@ async def test_a_websocket_goes_over_tls(office: Office) -> None:
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
         await stream.send_all(b"\x81\x82\x00\x00\x00\x00hi")
         received = b""
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while b"\x81\x02hi" not in received:  # a ping may come before
                 received += await stream.receive_some()
 
@@ -146,7 +146,7 @@ async def test_a_handshake_that_does_not_end_is_ended(
 ) -> None:
     monkeypatch.setattr(guard, "HANDSHAKE_TIMEOUT_S", 0.2)
     async with serving_tls(office) as server, await server.connect() as wire:
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             assert await read_to_end(wire) == b""
         assert server.tally.stalled == 1
 
@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_without_a_goodbye_is_no_error(office: Office
 
 async def wait_for(office: Office, server: Server, name: str) -> None:
     """Until new connections see the certificate for this name."""
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while True:
             try:
                 (await office.connect(server, name)).transport_stream.socket.close()

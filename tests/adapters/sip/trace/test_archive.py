@@ -160,7 +160,7 @@ async def test_the_archive_writes_by_itself(
     monkeypatch.setattr(TraceDatabase, "write", write_and_tell)
     async with opened(file, clock) as traces:
         call(traces, "att_1")
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await is_written.wait()
         assert rows(file) == ["att_1"]
 
