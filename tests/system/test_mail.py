@@ -18,6 +18,7 @@ import trustme
 
 from bench.free_ports import free_port
 from bench.installation import (
+    POLL_S,
     Installation,
     make_config,
     make_flow,
@@ -109,6 +110,16 @@ def send(post: Post, message: EmailMessage) -> None:
         client.send_message(message, from_addr=SENDER, to_addrs=[post.address])
 
 
+async def wait_for_letter(engine: Installation, subject: str, state: str) -> None:
+    """Until the product knows what became of a letter, which it does after the mail server."""
+    while True:
+        letters = (await get(engine, "/v1/letters"))["items"]
+        if (subject, state) in [(one["subject"], one["state"]) for one in letters]:
+            return
+        # Another process has no event to wait for.
+        await trio.sleep(POLL_S)
+
+
 async def receive(mailbox: Mailbox) -> EmailMessage:
     return await trio.to_thread.run_sync(lambda: mailbox.letters.get(timeout=60))
 
@@ -119,11 +130,13 @@ async def test_a_mailed_list_is_dialled_and_its_sender_gets_a_receipt_with_the_r
     async with open_post(tmp_path, mailbox) as post:
         mailbox.refusals.append("550 5.7.1 Not today")
         await trio.to_thread.run_sync(send, post, write_mail(post.address, "first.csv", b"tel1\n"))
+        await wait_for_letter(post.engine, "first.csv was refused", "given_up")
         await trio.to_thread.run_sync(send, post, write_mail(post.address))
         receipt = await receive(mailbox)
         lists = await get(post.engine, f"/v1/lists?flow={post.flow}")
         [mailed] = [one for one in lists["items"] if one["source"] == "email"]
         dispositions = await wait_completed(post.engine.client, mailed["id"])
+        await wait_for_letter(post.engine, "leads.csv was taken", "sent")
         letters = await get(post.engine, "/v1/letters")
     assert (mailed["name"], dispositions) == ("leads.csv", {"answered": 2})
     assert receipt["To"] == SENDER
