@@ -1,5 +1,6 @@
 // One list: how far it is, what the others wait for, and what was not taken.
 
+import { makeAnswers } from "./answers.js";
 import { get, post } from "./api.js";
 import { announce, make, press, write } from "./dom.js";
 import { ROWS_COUNTED, card, facts, makeActions, makeCalls, makeLegend, makeFaults, makeRow, makeTable, makeTrack, setPill, statusOf, waitsOf } from "./parts.js";
@@ -102,7 +103,7 @@ export async function showList(place, signal, id) {
   const list = await loadList(id);
   const [state, done] = [make("span.pill"), make("p.score", {}, make("b"), make("span.faint"))];
   const [track, legend, actions, waits] = [makeTrack(), makeLegend(), makeActions(list), makeWaits()];
-  const end = makeForecast(id);
+  const [end, answers] = [makeForecast(id), makeAnswers(list)];
   const times = make("div");
   const draw = () => {
     const now = known.lists.get(id);
@@ -112,7 +113,7 @@ export async function showList(place, signal, id) {
     setPill(state, word, tone);
     write(done.firstElementChild, count(now.counts.completed));
     write(done.lastElementChild, ` of ${count(now.counts.contacts)} done`);
-    [track, legend, actions, waits, end].forEach((part) => part.update(now));
+    [track, legend, actions, waits, end, answers].forEach((part) => part.update(now));
     const shown = [
       ["Came in by", SOURCES[now.source] ?? now.source],
       ["At", moment(now.created_at)],
@@ -133,6 +134,7 @@ export async function showList(place, signal, id) {
     make("section.card", { "aria-label": "Progress" }, done, track.element, legend.element, times),
     end.element,
     waits.element,
+    answers.element,
     makeCalls({ isShown: (call) => call.list === id, withList: false, hidesEmpty: true }, signal),
     ...[makeRejected(list), makeContacts(id)].filter(Boolean),
   );

@@ -25,6 +25,7 @@ FILES: Final = (
     "icon.svg",
     "activations.js",
     "agents.js",
+    "answers.js",
     "api.js",
     "configuration.js",
     "console.js",

@@ -118,6 +118,36 @@ def test_a_list_whose_number_rests_says_why_it_does(product: Product, tab: Visit
     expect(card).to_contain_text("asked by the carrier")
 
 
+def test_answers_are_counted_by_question_with_what_follows_each(
+    product: Product, tab: Visit
+) -> None:
+    """The last word of each person counts, and no recording is an answer."""
+    flow = product.run(make_flow, product.client, "Surgery", ["+14155550125"], 5)
+    ask = {"type": "gather", "prompt": {"say": "1 or 2?"}, "digits": 1, "variable": "answer"}
+    ask |= {"branches": {"1": "confirmed", "2": "cannot_come"}, "otherwise": "cannot_come"}
+    nodes = {"ask": ask, "confirmed": {"type": "hangup"}, "cannot_come": {"type": "hangup"}}
+    shown = product.get(f"/v1/flows/{flow}")
+    body = {name: shown[name] for name in ("name", "kind", "timezone", "settings")}
+    product.post(
+        f"/v1/flows/{flow}", {**body, "definition": {"start": "ask", "nodes": nodes}}, "PUT"
+    )
+    product.run(product.client.activate_listener, flow)
+    send(product, flow, "Monday", 4400, 1)
+    results = [("a", "2"), ("a", "1"), ("b", "1"), ("c", "2"), ("d", "")]
+    calls = [{"contact": one, "result": {"answer": key, "words": "rec_1"}} for one, key in results]
+    asked = re.compile("/v1/attempts[?]list=")
+    tab.page.route(asked, lambda route: route.fulfill(json={"items": calls, "next": None}))
+    tab.go("", "Overview")
+    find_card(tab, "Monday").get_by_role("link").click()
+    tab.page.get_by_role("button", name="Count the answers").press("Enter")
+    rows = tab.page.get_by_role("table", name="Answers").get_by_role("row")
+    expect(rows).to_have_text(
+        [re.compile("Question"), "answer1, confirmed267 %", "answer2, cannot come133 %"]
+    )
+    expect(tab.page.get_by_text("4 people called so far.")).to_be_visible()
+    assert tab.page.evaluate(CHECKS) == []
+
+
 def test_rows_that_were_not_taken_are_found_in_the_file(product: Product, tab: Visit) -> None:
     flow = product.run(make_flow, product.client, "Invoices", ["+14155550124"], 5)
     product.run(product.client.activate_listener, flow)
