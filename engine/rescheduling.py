@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import trio
 from msgspec import Struct
 
+from engine import precondition
 from engine.events import rfc3339
 from engine.form import Invalid, Mistake, read_form
 from engine.intake.starttime import LATE_S_MAX, read_starttime
@@ -59,6 +60,7 @@ class Rescheduling:
             return None
         form = read_form(raw, ListChangeForm)
         if form.starttime is None and form.priority is None:
+            precondition.checking(CallList)(found)
             if "priority" in raw and found.priority is None:
                 return found  # it was shown so
             detail = "Name a `starttime`, a `priority`, or both."

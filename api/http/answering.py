@@ -147,9 +147,9 @@ async def answer_request(
             body=body,
             file=file,
         )
-        _note_body(exchange)
         if route.shown is not None:
             return await answer_change(route.shown, exchange, route.handler)
+        _note_body(exchange)
         return await _answer_once(route, asked, exchange)
 
 

@@ -7,11 +7,13 @@ Whoever reads a thing, changes one field of it and sends all of it back gets wha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, structs
 
 from api.http.exchange import Answer, Exchange
+from engine import audit
 from engine.form import Invalid, Mistake, escape, require
 
 
@@ -42,7 +44,7 @@ async def answer_change(
     raw = exchange.read_json()
     named = shown.read_only.intersection(raw) if isinstance(raw, dict) else frozenset()
     if not named:
-        return await change(exchange)
+        return await _change(exchange, change)
     held = named
     if not _fields_of(shown.form).isdisjoint(raw):
         held = named - shown.moving
@@ -51,11 +53,20 @@ async def answer_change(
     present = msgspec.json.decode(answered.body)
     wrong = {name for name in held if name not in present or present[name] != raw[name]}
     try:
-        return await change(structs.replace(exchange, passed_over=named - wrong))
+        return await _change(structs.replace(exchange, passed_over=named - wrong), change)
     except Invalid as invalid:
         if wrong:
             require(list(_say_read_only(shown, wrong, invalid.errors)))
         raise
+
+
+async def _change(exchange: Exchange, change: Callable[[Exchange], Awaitable[Answer]]) -> Answer:
+    """What `change` answers, with a note of what it was asked for; what is passed over is no part of that."""
+    auditing = audit.current()
+    if auditing is not None:
+        with suppress(RecursionError):  # what is nested so deep is no change of anything
+            auditing.note_sent(audit.hide_secrets(exchange.read_json()))
+    return await change(exchange)
 
 
 def _say_read_only(

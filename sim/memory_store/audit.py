@@ -33,11 +33,13 @@ CHANGERS: Final = (
     "complete_contacts",
     "decide_",
     "delete_",
+    "edit_",
     "enable_",
     "move_contacts",
     "put_do_not_call",
     "remove_",
     "replay_",
+    "reschedule_",
     "set_",
 )
 """Of those that have changed something when they give something back."""

@@ -53,6 +53,27 @@ async def test_a_change_is_written_down_with_who_made_it_from_where_and_what_it_
     assert changed["detail"]["changed"] == {"name": ["reminder", "recall"]}
 
 
+async def test_what_a_change_passed_over_hides_nothing_of_it_and_is_not_kept(world: World) -> None:
+    """People's numbers, and whatever else is only shown of a thing, are no part of its change; and who sends
+    much of it cannot keep the change itself out of the log."""
+    call_list = await world.make_list(await world.make_flow(), {"tel": ["+919876543210"]})
+    [contact] = await world.contacts(call_list)
+    operator = world.client("operator")
+    path = f"/v1/contacts/{contact.id}"
+    moved = {**(await operator.get(path)).json, "starttime": "2026-01-02T09:00:00.000Z"}
+    replies = [
+        await operator.patch(
+            f"/v1/lists/{call_list}", {"priority": "high", "report": "x" * 20_000}
+        ),
+        await operator.patch(path, moved),
+    ]
+    assert [reply.status for reply in replies] == [200, 200]
+    assert [entry["detail"] for entry in (await read(world))[-2:]] == [
+        {"sent": {"priority": "high"}},
+        {"sent": {"starttime": "2026-01-02T09:00:00.000Z"}},
+    ]
+
+
 async def test_what_changed_nothing_leaves_no_entry(world: World) -> None:
     flow = await world.make_flow()
     before = await actions(world)

@@ -54,6 +54,17 @@ async def test_an_edit_of_what_was_changed_meanwhile_is_refused_and_changes_noth
         assert (shown.json, shown.headers["ETag"]) == (first.json, first.headers["ETag"]), path
 
 
+async def test_a_list_that_is_sent_back_as_it_was_shown_is_held_to_its_tag(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow(), {"tel": ["+919876543210"]})
+    path = f"/v1/lists/{call_list}"
+    read = await send(world, "GET", path)
+    tag = read.headers["ETag"]
+    assert (await send(world, "PATCH", path, read.json, If_Match=tag)).status == 200
+    assert (await send(world, "PATCH", path, {"priority": "high"}, If_Match=tag)).status == 200
+    reply = await send(world, "PATCH", path, read.json, If_Match=tag)
+    assert reply.problem == (412, "precondition_failed")
+
+
 async def test_a_star_or_one_of_several_tags_lets_an_edit_pass(world: World) -> None:
     for path, (method, body) in (await edited(world)).items():
         read = (await send(world, "GET", path)).headers["ETag"]

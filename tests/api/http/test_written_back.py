@@ -154,6 +154,15 @@ async def test_a_change_of_nothing_but_what_changes_by_itself_is_refused(
         assert f"/{name}" in [one["pointer"] for one in reply.json["errors"]]
 
 
+async def test_what_is_nested_without_end_is_refused_and_not_a_fault_of_ours(world: World) -> None:
+    flow = await world.make_flow()
+    path, owner = f"/v1/flows/{flow}", world.client("owner")
+    for depth in (300, 450, 600, 5_000):
+        body = b'{"name": ' + b"[" * depth + b"]" * depth + b"}"
+        reply = await owner.send("PUT", path, data=body)
+        assert reply.status in (400, 422), (depth, reply.body)
+
+
 async def test_a_field_that_has_a_route_of_its_own_names_it_when_it_is_refused(
     world: World,
 ) -> None:
