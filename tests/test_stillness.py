@@ -55,13 +55,28 @@ def watcher() -> Iterator[Watcher]:
 
 def test_a_pause_is_noticed_once(watcher: Watcher) -> None:
     watcher.ask()
-    os.kill(watcher.process.pid, signal.SIGSTOP)
+    os.kill(watcher.process_id, signal.SIGSTOP)
     began = monotonic()
     sleep(3 * STILL_S)  # this is the pause
-    os.kill(watcher.process.pid, signal.SIGCONT)
+    os.kill(watcher.process_id, signal.SIGCONT)
     assert STILL_S <= watcher.ask() <= monotonic() - began
     asked = [watcher.ask() for _ in range(5)]
     assert min(asked) < STILL_S
+
+
+def test_the_watcher_is_not_a_child_of_the_tests_and_ends_with_its_pipe(watcher: Watcher) -> None:
+    def state_and_parent() -> tuple[str, int]:
+        try:
+            status = Path(f"/proc/{watcher.process_id}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return "Z", 0
+        state, parent, *_ = status.rpartition(")")[2].split()
+        return state, int(parent)
+
+    assert state_and_parent()[1] not in (0, os.getpid())
+    watcher.close()
+    while state_and_parent()[0] != "Z":
+        sleep(0.01)  # nobody tells when it has ended
 
 
 @pytest.mark.parametrize(
