@@ -110,10 +110,10 @@ def read_contact(
         request = _CONTACT.decode(contact)
     except msgspec.ValidationError as error:
         return [_explain(row, str(error))]
-    except UnicodeDecodeError:
-        detail = "The contact is not UTF-8."
-        return [RowError(row, None, "invalid_encoding", detail)]
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Which of them stands for octets that are no text differs from one release of msgspec to the next.
+        if not _is_utf8(bytes(contact)):
+            return [RowError(row, None, "invalid_encoding", "The contact is not UTF-8.")]
         return [RowError(row, None, "invalid_json", "The contact is not JSON.")]
     tels = _as_list(request.tel)
     errors = _find_errors(row, tels, request.variables, variables)
@@ -250,6 +250,14 @@ def _check_size(body: bytes) -> None:
     if len(body) > BODY_BYTES_MAX:
         size = f"{BODY_BYTES_MAX // 1_000_000} MB"
         raise Refused("body_too_large", f"The body is larger than {size}; send it in parts.")
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
