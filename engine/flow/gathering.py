@@ -24,13 +24,15 @@ async def gather(talk: Talk, name: str, node: Gather) -> Passed:
             unheard += not await _ask(talk, node, keys)
         finally:
             # Also where the callee hangs up in the middle of an answer: what was pressed was pressed.
-            if keys:
+            if keys and not node.private:
                 talk.services.note_digits(name, "".join(keys))
         answer = "".join(keys)
         if not answer:
             outcome = "no_input"
             continue
-        if node.variable is not None:
+        if node.variable is not None and node.private:
+            talk.set_private_value(node.variable, answer)
+        elif node.variable is not None:
             talk.set_value(node.variable, answer)
         if not node.branches:
             return Passed(node.next, "answered", _data(unheard))

@@ -83,6 +83,8 @@ class Gather(NodeStruct, frozen=True, tag="gather"):
     """Whether a key stops the prompt; if not, keys pressed during it count for nothing."""
     variable: Name | None = None
     """Takes the answer."""
+    private: bool = False
+    """Whether the answer, as a PIN, is for the call alone: it is in no event and no record."""
     branches: Annotated[dict[str, str], Meta(max_length=BRANCHES_MAX)] = field(default_factory=dict)
     """Answer → node."""
     otherwise: str | None = None

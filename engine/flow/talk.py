@@ -74,6 +74,11 @@ class Talk:
             log.warning("a value was cut", variable=name, characters=len(value), **self.names)
         self.values[name] = self.result[name] = kept
 
+    def set_private_value(self, name: str, value: str) -> None:
+        """Give a variable a value that is there for the call alone, and told nobody."""
+        self.values[name] = value
+        self.result.pop(name, None)
+
     def fill_in(self, text: str) -> str:
         """A text that nobody hears, with the values of its variables as they are."""
         return render_plain(text, self.values)

@@ -48,6 +48,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
                 node["digits"] = draw(st.integers(1, 3))
                 node["tries"] = draw(st.integers(1, 3))
                 node["barge_in"] = draw(st.booleans())
+                node["private"] = draw(st.booleans())
                 node["variable"] = "v"
                 answers = st.text(
                     st.sampled_from("0123456789*"), min_size=1, max_size=node["digits"]

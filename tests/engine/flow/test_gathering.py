@@ -62,6 +62,34 @@ async def test_a_key_stops_the_prompt_and_its_branch_is_taken_at_once(
     )
 
 
+@pytest.mark.parametrize("keys", ["4711", "47"])
+async def test_what_is_private_is_there_for_the_call_and_nobody_is_told_of_it(
+    keys: str, autojump_clock: MockClock
+) -> None:
+    """However the callee presses it, and though the variable had a value before that may be told."""
+    pin = {"type": "gather", "digits": 4, "timeout_s": 1, "variable": "choice", "private": True}
+    nodes = {
+        "a": {"type": "set", "variables": {"choice": "none"}, "next": "pin"},
+        "pin": {**pin, "next": "is_it"},
+        "is_it": {"type": "branch", "on": "choice", "cases": {keys: "right"}, "otherwise": "else"},
+        "right": {"type": "hangup"},
+        "else": {"type": "hangup"},
+    }
+    outcome = await asked(nodes, pressing(keys, Moment(0.5)))
+    assert [name for name, _ in outcome.path] == ["a", "pin", "is_it", "right"]
+    assert (outcome.result, outcome.digits) == ({}, [])
+    assert keys not in repr(outcome)
+
+
+async def test_private_keys_of_a_callee_who_hangs_up_among_them_are_not_told(
+    autojump_clock: MockClock,
+) -> None:
+    script = CallScript(None, 0.0, keys=press("47", Moment(1.0)), talk_s=2.0)
+    outcome = await asked(ask(digits=4, private=True), script)
+    assert outcome.path == [("a", "call_ended")]
+    assert (outcome.result, outcome.digits) == ({}, [])
+
+
 async def test_a_key_after_the_prompt_is_waited_for(autojump_clock: MockClock) -> None:
     outcome = await asked(ask(), pressing("1", Moment(2.0, ENDS)))
     assert (outcome.path, outcome.took_s) == (
