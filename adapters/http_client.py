@@ -36,6 +36,8 @@ TIMEOUT_S: Final = 60.0
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 """The longest answer that is read unless its caller says otherwise."""
 USER_AGENT: Final = "callwheel"
+NO_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""As OpenSSL calls an answer that is no TLS, by its version."""
 
 Failure = Literal["invalid_url", "unreachable", "timeout", "broken_answer", "answer_too_large"]
 
@@ -129,6 +131,9 @@ class HttpClient:
             detail = f"{host} did not answer within {self._timeout_s:g} s."
             raise HttpFailed("timeout", detail) from None
         except ssl.SSLError as error:
+            if error.reason in NO_TLS:
+                detail = f"{host} does not speak TLS: its address may be one with http://."
+                raise HttpFailed("unreachable", detail) from error
             reason = getattr(error, "verify_message", None) or error.reason or "handshake failed"
             raise HttpFailed("unreachable", f"{host} cannot be trusted: {reason}.") from error
         except OSError as error:

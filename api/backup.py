@@ -54,6 +54,10 @@ class BackupFailed(Exception):
     """Nothing was done; the text says why, in a sentence."""
 
 
+class NoInstallation(BackupFailed):
+    """There is nothing to be kept."""
+
+
 class Manifest(Struct, frozen=True):
     """What an archive holds."""
 
@@ -70,7 +74,7 @@ def make_backup(data: Path, file: Path, made_at: float, *, with_recordings: bool
     already is replaced at the end, and not before. Raises `BackupFailed`, `OSError` and `sqlite3.Error`."""
     database = data / DATABASE
     if not database.is_file():
-        raise BackupFailed(f"There is no installation in {data}.")
+        raise NoInstallation(f"There is no installation in {data}.")
     if file.exists() and not _is_backup(file):
         raise BackupFailed(f"{file} is there, and is no backup: take another name, or remove it.")
     part, copy = (file.with_name(f".{file.name}.{suffix}") for suffix in ("part", "database"))

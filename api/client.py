@@ -93,7 +93,7 @@ class CallwheelClient:
         it."""
         more = {"name": name, "scopes": list(scopes), "expires_in_s": expires_in_s}
         body: dict[str, Any] = {"account": account, "role": role}
-        body |= {field: value for field, value in more.items() if value}
+        body |= {field: value for field, value in more.items() if value not in ("", [], None)}
         return await self._send("POST", "/v1/keys", body, KeyView)
 
     async def list_keys(self) -> list[KeyView]:
@@ -146,6 +146,10 @@ class CallwheelClient:
             "settings": settings or {},
         }
         return await self._send("POST", "/v1/flows", body, FlowView)
+
+    async def get_flow(self, flow: str) -> FlowView:
+        """One flow."""
+        return await self._send("GET", f"/v1/flows/{quote(flow, safe='')}", None, FlowView)
 
     async def attach_dids(self, flow: str, numbers: Sequence[str]) -> None:
         """Say which DIDs the flow calls from; those that it had before are replaced."""

@@ -52,6 +52,7 @@ class SyncCallwheelClient:
     revoke_key = _run(CallwheelClient.revoke_key)
     create_did = _run(CallwheelClient.create_did)
     create_flow = _run(CallwheelClient.create_flow)
+    get_flow = _run(CallwheelClient.get_flow)
     attach_dids = _run(CallwheelClient.attach_dids)
     activate_listener = _run(CallwheelClient.activate_listener)
     list_activations = _run(CallwheelClient.list_activations)

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.backup import BackupFailed, Manifest, make_backup, restore_backup
+from api.backup import BackupFailed, Manifest, NoInstallation, make_backup, restore_backup
 from api.commands import Command, CommandFailed
 from api.commands.config_file import add_config_argument, load_config
 from api.commands.wording import count
@@ -42,6 +42,9 @@ def backup(args: Namespace) -> int:
     data = Path(load_config(args.config).data_dir)
     try:
         manifest = make_backup(data, args.file, _now(), with_recordings=args.recordings)
+    except NoInstallation as error:
+        hint = " Give the configuration whose data_dir is meant: --config FILE."
+        raise CommandFailed(f"{error}{hint if args.config is None else ''}") from error
     except (BackupFailed, OSError, sqlite3.Error) as error:
         raise CommandFailed(_say(error)) from error
     size = args.file.stat().st_size

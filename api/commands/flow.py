@@ -6,6 +6,7 @@ only the engine knows.
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -25,6 +26,8 @@ from engine.form import Mistake
 FILE_BYTES_MAX: Final = 1_000_000
 """As much as an engine takes."""
 STANDARD_OUTPUT: Final = "-"
+NO_JSON: Final = re.compile(r"JSON is malformed: (?P<why>.*) \(byte (?P<byte>\d+)\)")
+"""As msgspec tells it."""
 
 
 def _add_file(parser: ArgumentParser) -> None:
@@ -69,7 +72,7 @@ def _read(file: Path) -> tuple[dict[str, Any], Definition]:
     try:
         raw = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise CommandFailed(f"{file} is not JSON: {error}.") from None
+        raise CommandFailed(_say_no_json(file, text, str(error))) from None
     if isinstance(raw, dict) and "definition" in raw:
         mistakes = find_flow_mistakes(raw)
         if mistakes:
@@ -79,6 +82,16 @@ def _read(file: Path) -> tuple[dict[str, Any], Definition]:
     if mistakes:
         raise _refuse(file, text, mistakes)
     return raw, read_definition(raw)
+
+
+def _say_no_json(file: Path, text: str, reason: str) -> str:
+    """Where it stops being JSON, as an editor counts, and why."""
+    found = NO_JSON.fullmatch(reason)
+    if found is None:
+        return f"{file}: this is not JSON: {reason}."
+    before = text.encode()[: int(found["byte"])].decode(errors="ignore")
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    return f"{file}, line {line}, column {column}: this is not JSON: {found['why']}."
 
 
 def _read_text(file: Path) -> str:

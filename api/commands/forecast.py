@@ -11,6 +11,7 @@ import trio
 from api.answers import Forecast
 from api.commands import Command
 from api.commands.connection import add_connection_arguments, make_client
+from api.commands.numbers import read_float
 from api.commands.terminal import printable
 from api.commands.wording import count, say_blocker, say_moment, say_pace
 
@@ -30,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     for name, meaning in STATED.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=_not_negative,
+            type=_share if name.endswith("_rate") else _not_negative,
             metavar="N",
             help=f"{meaning}; otherwise as the flow's calls were",
         )
@@ -83,12 +84,16 @@ def _say_range(told: Forecast, ends_at: str) -> str:
 
 
 def _not_negative(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = read_float(text)
     if not 0 <= value < math.inf:
-        raise ArgumentTypeError(f"{text} is not a number from 0 on")
+        raise ArgumentTypeError(f"a number from 0 on, not {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = read_float(text)
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f"a number from 0 to 1, not {text!r}")
     return value
 
 

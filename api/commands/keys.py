@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Final, get_args
 
 import trio
@@ -11,12 +11,14 @@ from api.answers import KeyView
 from api.client import CallwheelClient
 from api.commands import Command
 from api.commands.connection import add_connection_arguments, make_client
+from api.commands.numbers import read_float
 from api.commands.terminal import printable, say
 from api.commands.wording import say_moment
 from engine.keys import LIFE_S_MAX, OVERLAP_S, OVERLAP_S_MAX
 from engine.model import Scope
 
 ROLES: Final = ("owner", "operator", "viewer")
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 DAY_S: Final = 86_400
 HOUR_S: Final = 3600
 
@@ -30,13 +32,15 @@ def add_create_arguments(parser: ArgumentParser) -> None:
         "--scope",
         action="append",
         default=[],
-        choices=get_args(Scope),
+        choices=SCOPES,
         dest="scopes",
-        help="a part of the API that it is for; may be given several times (all)",
+        metavar="PART",
+        help="a part of the API that it is for; may be given several times (all). There are: "
+        + ", ".join(SCOPES),
     )
     parser.add_argument(
         "--expires",
-        type=float,
+        type=_days,
         metavar="DAYS",
         help=f"for how long it is good, up to {LIFE_S_MAX // DAY_S} days (for good)",
     )
@@ -53,7 +57,7 @@ def add_rotate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("id", help="the key's id, as `callwheel keys list` shows it")
     parser.add_argument(
         "--overlap",
-        type=float,
+        type=_hours,
         default=OVERLAP_S / HOUR_S,
         metavar="HOURS",
         help=f"how long the old one stays good, up to {OVERLAP_S_MAX // HOUR_S} (%(default)g)",
@@ -85,7 +89,10 @@ def create_key(args: Namespace) -> int:
 
 def list_keys(args: Namespace) -> int:
     """A key a line: id, account, role, state, last use, scopes and name, with tabs between."""
-    for key in trio.run(_client(args).list_keys):
+    keys = trio.run(_client(args).list_keys)
+    if not keys:
+        say("There are no keys.")
+    for key in keys:
         fields = (
             key.id,
             key.account or "-",
@@ -116,6 +123,20 @@ def revoke_key(args: Namespace) -> int:
     trio.run(_client(args).revoke_key, args.id)
     say(f"{args.id} is no key any more.")
     return 0
+
+
+def _days(text: str) -> float:
+    value, most = read_float(text), LIFE_S_MAX // DAY_S
+    if not 0 < value <= most:
+        raise ArgumentTypeError(f"more than 0 and at most {most} days, not {text!r}")
+    return value
+
+
+def _hours(text: str) -> float:
+    value, most = read_float(text), OVERLAP_S_MAX // HOUR_S
+    if not 0 <= value <= most:
+        raise ArgumentTypeError(f"0 to {most} hours, not {text!r}")
+    return value
 
 
 def _client(args: Namespace) -> CallwheelClient:

@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     further = parser.add_subparsers(title="commands", metavar="COMMAND")
     world = further.add_parser("world", help=WORLD.summary, description=WORLD.summary)
     WORLD.add_arguments(world)
-    world.set_defaults(command=WORLD)
+    world.set_defaults(command=WORLD, parser=world)
 
 
 def simulate(args: Namespace) -> int:
@@ -59,19 +59,21 @@ def simulate(args: Namespace) -> int:
         carrier = Carrier(settings)
     except (ProfileError, ValueError) as error:
         raise CommandFailed(f"{error}.") from None
-    trio.run(_simulate, carrier, args.profile)
+    trio.run(_simulate, carrier, args.bind, args.profile)
     statistics = carrier.statistics()
     calls = count(statistics.invites, "call")
     print(f"The simulated carrier has stopped after {calls}.", flush=True)
     return 0
 
 
-async def _simulate(carrier: Carrier, profile: str) -> None:
+async def _simulate(carrier: Carrier, bind: str, profile: str) -> None:
     async with open_stoppable_nursery() as nursery:
         try:
             host, port = await nursery.start(carrier.run)
         except OSError as error:
-            raise CommandFailed(f"the carrier cannot run: {error}.") from None
+            place = f" ({error.filename})" if error.filename else f" ({bind}); --bind names another"
+            said = f"the carrier cannot run: {error.strerror or error}{place}."
+            raise CommandFailed(said) from None
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         print(f"The simulated carrier takes calls at sip:{place} (profile {profile}).", flush=True)
 
@@ -100,9 +102,9 @@ def simulate_world(args: Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
-        raise ArgumentTypeError("at least 1")
+        raise ArgumentTypeError(f"a whole number from 1 on, not {text!r}")
     return value
 
 

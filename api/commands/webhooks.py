@@ -14,7 +14,7 @@ import trio
 
 from adapters.http_client import HttpClient, HttpFailed
 from adapters.webhook import make_headers
-from api.answers import SentEvent
+from api.answers import ApiError, SentEvent
 from api.client import CallwheelClient
 from api.commands import USAGE, Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
@@ -48,12 +48,15 @@ def listen(args: Namespace) -> int:
             )
     hook = {"url": args.forward, "secret": args.secret}
     for mistake in find_webhook_mistakes(hook, ""):
-        raise CommandFailed(mistake.detail, USAGE)
+        said = mistake.detail.replace("`url`", "--forward").replace("`secret`", "--secret")
+        raise CommandFailed(said, USAGE)
     trio.run(_listen, make_client(args), args)
     return 0
 
 
 async def _listen(client: CallwheelClient, args: Namespace) -> None:
+    if args.flow is not None:
+        await _require_flow(client, args.flow)
     say("Waiting for events; Ctrl-C ends it.")
     sender = HttpClient(timeout_s=FORWARD_TIMEOUT_S) if args.forward else None
     left = args.count
@@ -68,6 +71,15 @@ async def _listen(client: CallwheelClient, args: Namespace) -> None:
             left = None if left is None else left - 1
             if left == 0:
                 return
+
+
+async def _require_flow(client: CallwheelClient, flow: str) -> None:
+    """A flow that is not there has no events, and would be waited for without end. Raises `ApiError`."""
+    try:
+        await client.get_flow(flow)
+    except ApiError as error:
+        if error.code != "forbidden":  # a key for the feed alone
+            raise
 
 
 def _make_request(event: SentEvent, secret: str | None) -> tuple[dict[str, str], bytes]:

@@ -303,6 +303,26 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Pat
     assert seen == []
 
 
+async def test_a_server_without_tls_is_told_as_one() -> None:
+    """Whoever wrote https for http is not told of a wrong version."""
+
+    async def refuse(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            await stream.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        [listener] = await nursery.start(partial(trio.serve_tcp, refuse, 0, host="127.0.0.1"))
+        host = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+        failure = await get_failure(HttpClient().request("GET", f"https://{host}/"))
+        nursery.cancel_scope.cancel()
+    assert failure == (
+        "unreachable",
+        f"{host} does not speak TLS: its address may be one with http://.",
+    )
+
+
 async def test_a_certificate_that_is_trusted_is_taken(certificate: Path) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)

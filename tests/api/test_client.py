@@ -92,6 +92,19 @@ async def serve(answer: Callable[[Request], Answer]) -> AsyncIterator[CallwheelC
         nursery.cancel_scope.cancel()
 
 
+async def test_a_key_that_is_to_end_at_once_is_not_asked_for_as_one_for_good() -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> Answer:
+        seen.append(request)
+        return 201, {"id": "key_1", "key": "cw_x", "account": "a", "role": "owner"}
+
+    async with serve(answer) as client:
+        await client.create_key("a", "owner", expires_in_s=0)
+    [(_, _, _, body)] = seen
+    assert json.loads(body) == {"account": "a", "role": "owner", "expires_in_s": 0}
+
+
 async def test_each_call_sends_the_request_of_the_contract() -> None:
     seen: list[Request] = []
 

@@ -66,6 +66,7 @@ def test_an_engine_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixtu
     host = url.removeprefix("http://")
     assert capsys.readouterr().err == (
         f"callwheel watch: {host} cannot be reached: Connection refused.\n"
+        f"  The engine was looked for at {url}, as --url says.\n"
     )
 
 
