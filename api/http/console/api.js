@@ -72,18 +72,23 @@ async function request(method, path, body, headers = {}) {
 
 export const get = async (path) => (await request("GET", path)).json();
 export const post = async (path, body, headers) => (await request("POST", path, body, headers)).json();
-export const put = async (path, body) => (await request("PUT", path, body)).json();
+export const put = async (path, body, headers) => (await request("PUT", path, body, headers)).json();
 export const patch = async (path, body) => (await request("PATCH", path, body)).json();
 /** For requests whose answer has no body. */
 export const send = async (method, path, body) => void (await request(method, path, body));
 
+/** A thing with its tag, for an edit that is made only while nobody else has changed it. */
+export async function getTagged(path) {
+  const answer = await request("GET", path);
+  return { body: await answer.json(), tag: answer.headers.get("ETag") ?? "*" };
+}
+
 /** Change a thing as it is now: `body(thing)` is asked again where somebody else was quicker. */
 export async function edit(path, part, body) {
   for (let tries = 1; ; tries++) {
-    const answer = await request("GET", path);
-    const unchanged = { "If-Match": answer.headers.get("ETag") ?? "*" };
+    const { body: thing, tag } = await getTagged(path);
     try {
-      return await (await request("PUT", path + part, body(await answer.json()), unchanged)).json();
+      return await put(path + part, body(thing), { "If-Match": tag });
     } catch (error) {
       if (error.code !== "precondition_failed" || tries === EDIT_TRIES) throw error;
     }

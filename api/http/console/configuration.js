@@ -5,6 +5,7 @@ import { announce, copyable, doing, make, press } from "./dom.js";
 import { makeDoors } from "./doors.js";
 import { card } from "./parts.js";
 import { makeHealth } from "./numbers.js";
+import { makeRules } from "./source.js";
 import { known, may, putFlow, watch } from "./state.js";
 import { count } from "./words.js";
 
@@ -112,5 +113,5 @@ function makeEndpoints(flow) {
 /** The configuration tab. */
 export function makeConfiguration(id, signal) {
   const flow = known.flows.get(id);
-  return make("div.stack", {}, makeNumbers(id, signal), makeEndpoints(flow), makeDoors(id, signal));
+  return make("div.stack", {}, makeNumbers(id, signal), makeRules(id, signal), makeEndpoints(flow), makeDoors(id, signal));
 }

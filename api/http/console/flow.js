@@ -111,14 +111,18 @@ export async function showFlow(place, signal, id, tab = "lists") {
   const title = make("h1", { tabindex: "-1" }, flow.name);
   const hasAgents = flow.kind === "dialer";
   const state = make("span.pill");
-  const draw = () => setPill(state, known.flows.get(id)?.paused_at ? "paused" : "", "warn");
+  const draw = () => {
+    const now = known.flows.get(id) ?? flow;
+    write(title, now.name);
+    setPill(state, now.paused_at ? "paused" : "", "warn");
+  };
   watch("flows", draw, signal);
   draw();
   const head = make("header.page-head", {},
     make("div", {},
       make("div.with-button", {}, title, state),
       make("p.faint", {}, `${flow.kind} flow, ${flow.timezone}`)),
-    make("div.actions", {}, makeHold(id, signal), makeListener(id, signal)));
+    make("div.actions.apart", {}, makeHold(id, signal), makeListener(id, signal)));
   place.append(head, ...makeTabs(
     flow.name,
     [

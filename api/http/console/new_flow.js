@@ -1,12 +1,12 @@
 // A new flow, from its JSON: chosen as a file, or written here.
 
 import { newIdempotencyKey, post } from "./api.js";
-import { announce, doing, make, prose } from "./dom.js";
+import { announce, doing, make } from "./dom.js";
 import { card } from "./parts.js";
+import { readSource, sayMistakes } from "./source.js";
 import { known, loadFlows, may, putFlow } from "./state.js";
 
 const FILE_BYTES_MAX = 1024 * 1024;
-const MISTAKES_SHOWN = 20;
 
 /** A flow to begin with, in the reader's own time zone. */
 function makeFirst() {
@@ -23,25 +23,10 @@ function makeFirst() {
   return JSON.stringify({ name: "Confirmation", timezone, definition, settings: { attempts_max: 3 } }, null, 2);
 }
 
-function read(text) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Error(`This is not JSON: ${error.message}`);
-  }
-}
-
 export async function showNewFlow(place, signal) {
   const wrong = make("div.wrong", { role: "alert" });
   const text = make("textarea.source", { id: "flow-source", rows: "22", spellcheck: "false", required: true });
   text.value = makeFirst();
-  const fail = (error) => {
-    const said = (one) => make("li", {}, one.pointer ? [make("code", {}, one.pointer), " "] : null, prose(one.detail));
-    const mistakes = (error.errors ?? []).slice(0, MISTAKES_SHOWN).map(said);
-    wrong.replaceChildren(mistakes.length
-      ? make("div", {}, make("p", {}, "The flow was not made:"), make("ul.plain", {}, mistakes))
-      : make("p", {}, error.message));
-  };
   const input = make("input.unseen", { type: "file", id: "flow-file", accept: ".json,application/json", onchange: doing(async () => {
     const [file] = input.files;
     input.value = "";
@@ -57,7 +42,7 @@ export async function showNewFlow(place, signal) {
   const send = async () => {
     wrong.replaceChildren();
     try {
-      const body = read(text.value);
+      const body = readSource(text.value);
       if (!keys.has(text.value)) keys.set(text.value, newIdempotencyKey());
       const flow = await post("/v1/flows", body, { "Idempotency-Key": keys.get(text.value) });
       // Who went elsewhere stays there, which may be another account.
@@ -66,7 +51,7 @@ export async function showNewFlow(place, signal) {
       announce(`${flow.name} was made.`);
       location.hash = `#/flows/${flow.id}/configuration`;
     } catch (error) {
-      fail(error);
+      wrong.replaceChildren(sayMistakes("The flow was not made:", error));
     }
   };
   place.append(

@@ -50,6 +50,12 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
+/** A time to wait, as short as it can be told: "30 s", "5 min", "24 h". */
+export function span(seconds) {
+  const [number, unit] = seconds < 120 ? [seconds, "s"] : seconds < 7200 ? [seconds / 60, "min"] : [seconds / 3600, "h"];
+  return `${number.toLocaleString("en", { maximumFractionDigits: 1 })} ${unit}`;
+}
+
 /** The name of a region of ISO 3166; 001 is the whole world. */
 export function country(region) {
   if (region === "001") return "no country";

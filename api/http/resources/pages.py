@@ -41,6 +41,7 @@ FILES: Final = (
     "parts.js",
     "prompts.js",
     "review.js",
+    "source.js",
     "state.js",
     "upload.js",
     "words.js",
