@@ -206,7 +206,7 @@ class _Visit:
         def make(receipt: Receipt) -> Pickup:
             call_list = receipt.call_list
             pickup = structs.replace(
-                self._make_pickup(mark, write_receipt(receipt)),
+                self._make_pickup(mark, write_receipt(receipt, self._flow.timezone)),
                 list=call_list.id,
                 rejected=call_list.report.rejected,
             )

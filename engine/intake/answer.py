@@ -6,14 +6,16 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from engine.events import rfc3339
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
 from engine.model import RejectedRow, RowError
 from engine.ports.stored import Conflict
 
+ROWS_COUNTED: Final = "(row 1 is the one below the header)"
 SHOWN_MAX: Final = 20
 """Errors, and warnings, that are told in words; the CSV has all."""
 REJECTED_COLUMNS: Final = ("row", "column", "code", "detail")
@@ -24,8 +26,8 @@ _HARMLESS: Final = re.compile(r"""\+[0-9]{1,15} | ="[^"]*" """, re.VERBOSE)
 """A number in E.164, and a text in the spelling that keeps a spreadsheet from taking it for a number."""
 
 
-def write_receipt(receipt: Receipt) -> str:
-    """What became of a list that was stored."""
+def write_receipt(receipt: Receipt, timezone: str) -> str:
+    """What became of a list that was stored, with its moments on the clock of the flow's time zone."""
     call_list, report = receipt.call_list, receipt.call_list.report
     lines = [
         f"{call_list.name}: {report.accepted} of {report.rows} rows were taken, as the list"
@@ -34,7 +36,8 @@ def write_receipt(receipt: Receipt) -> str:
     if receipt.earliest_due_at is None:
         lines = [f"{call_list.name}: none of {report.rows} rows was taken; nobody is called."]
     elif call_list.status == "scheduled":
-        lines.append(f"The first call is due at {rfc3339(receipt.earliest_due_at)}.")
+        due = datetime.fromtimestamp(receipt.earliest_due_at, ZoneInfo(timezone))
+        lines.append(f"The first call is due on {due:%Y-%m-%d} at {due:%H:%M}, {timezone}.")
     lines += _write_errors("What was not taken", report.errors, report.rejected)
     lines += _write_errors("What was odd", report.warnings, 0)
     return "\n".join(lines) + "\n"
@@ -81,7 +84,8 @@ def guard_cell(text: str) -> str:
 def _write_errors(title: str, errors: Sequence[RowError], rows: int) -> list[str]:
     if not errors:
         return []
-    lines = ["", f"{title}:"]
+    hint = f" {ROWS_COUNTED}" if any(one.row for one in errors) else ""
+    lines = ["", f"{title}{hint}:"]
     for one in errors[:SHOWN_MAX]:
         place = f"row {one.row}, " if one.row else ""
         column = f"{one.column}: " if one.column else ""

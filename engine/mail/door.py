@@ -268,7 +268,7 @@ class _Delivery:
         def make(receipt: Receipt) -> Pickup:
             call_list = receipt.call_list
             pickup = structs.replace(
-                self._make_pickup(place, mark, write_receipt(receipt)),
+                self._make_pickup(place, mark, write_receipt(receipt, flow.timezone)),
                 list=call_list.id,
                 rejected=call_list.report.rejected,
             )

@@ -17,18 +17,18 @@ ODD = RowError(0, None, "sheet_not_read", "The sheet 'B' was not read.")
 
 def test_a_receipt_says_what_was_taken_and_what_was_not() -> None:
     report = Report(30, 5, 25, (ERROR,) * 25, (ODD,))
-    told = write_receipt(Receipt(a_list(report=report, status="scheduled"), NOW))
+    told = write_receipt(Receipt(a_list(report=report, status="scheduled"), NOW), "Asia/Kolkata")
     line = "- row 2, tel1: '12' is not a phone number. (invalid_number)\n"
     assert told == (
         "january: 5 of 30 rows were taken, as the list lst_1000.\n"
-        "The first call is due at 2026-01-01T00:00:00.250Z.\n"
-        f"\nWhat was not taken:\n{line * 20}- … and 5 more.\n"
+        "The first call is due on 2026-01-01 at 05:30, Asia/Kolkata.\n"
+        f"\nWhat was not taken (row 1 is the one below the header):\n{line * 20}- … and 5 more.\n"
         "\nWhat was odd:\n- The sheet 'B' was not read. (sheet_not_read)\n"
     )
 
 
 def test_a_receipt_says_when_nothing_was_taken() -> None:
-    told = write_receipt(Receipt(a_list(report=Report(1, 0, 1), status="rejected"), None))
+    told = write_receipt(Receipt(a_list(report=Report(1, 0, 1), status="rejected"), None), "UTC")
     assert told == "january: none of 1 rows was taken; nobody is called.\n"
 
 
@@ -36,7 +36,8 @@ def test_a_refusal_says_why() -> None:
     refused = Refused("missing_tel", "The header has no column tel1.", [ERROR])
     assert write_refusal("a.csv", refused) == (
         "a.csv: nothing was taken. The header has no column tel1. (missing_tel)\n"
-        "\nIn detail:\n- row 2, tel1: '12' is not a phone number. (invalid_number)\n"
+        "\nIn detail (row 1 is the one below the header):\n"
+        "- row 2, tel1: '12' is not a phone number. (invalid_number)\n"
     )
     duplicate = DuplicateList("lst_1", "It came in already.")
     assert write_refusal("a.csv", duplicate) == (
