@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from api.commands.terminal import printable
 from engine.model import BlockerCode
 
 SECONDS_OF: Final = (("a second", 1), ("a minute", 60), ("an hour", 3_600), ("a day", 86_400))
@@ -73,7 +74,7 @@ def say_moment(text: str, beside: str | None = None) -> str:
     """
     at = _read(text)
     if at is None:
-        return text
+        return printable(text)
     other = None if beside is None else _read(beside)
     if other is not None and (at.date(), at.tzname()) == (other.date(), other.tzname()):
         return f"{at:%H:%M}"
@@ -89,6 +90,6 @@ def _say_zone(at: datetime) -> str:
 def _read(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone() if at.tzinfo else None
+    except (ValueError, OverflowError):  # the latter of the first and the last day of all
         return None
-    return at.astimezone() if at.tzinfo else None

@@ -13,7 +13,8 @@ const VALUES_SHOWN = 12; // of one question; of more, the most frequent
 /** What follows an answer in the flow as it is now: the name of its node, or nothing. */
 function nameOf(flow, variable, value) {
   const nodes = Object.values(known.flows.get(flow)?.definition?.nodes ?? {});
-  const asked = nodes.find((node) => node.type === "gather" && node.variable === variable && node.branches?.[value]);
+  const asked = nodes.find((node) =>
+    node.type === "gather" && node.variable === variable && Object.hasOwn(node.branches ?? {}, value));
   return asked ? asked.branches[value].replaceAll("_", " ") : "";
 }
 
@@ -26,7 +27,7 @@ export function countAnswers(calls) {
       if (isWord) words.set(JSON.stringify([variable, contact]), [variable, String(value)]);
     }
   }
-  const counted = {};
+  const counted = Object.create(null); // a variable may have any name
   for (const [variable, value] of words.values()) {
     counted[variable] ??= new Map();
     counted[variable].set(value, (counted[variable].get(value) ?? 0) + 1);

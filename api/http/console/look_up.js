@@ -42,7 +42,7 @@ function makeBar(entry, onStruck) {
   const strike = press("Strike off", async () => {
     const isSure = await confirmed({
       title: `Strike ${entry.number} off?`,
-      text: "It may be called again, by all flows of the account.",
+      text: "Whoever it bars may be called again by all flows of the account, unless another entry bars them.",
       yes: "Strike it off",
     });
     if (!isSure) return;
@@ -117,8 +117,8 @@ export async function showLookUp(place, signal, asked = "") {
     history.replaceState(null, "", `#/look-up/${encodeURIComponent(number)}`);
     await showNumber(found, number);
   };
-  if (asked) await look();
   const act = doing(look);
+  if (asked) await act();
   place.append(
     make("h1", { tabindex: "-1" }, "Look up a number"),
     card("Number",

@@ -45,6 +45,16 @@ def test_what_is_no_moment_stays_as_it_is() -> None:
     assert say_moment("soon") == "soon"
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati"], indirect=True)
+def test_a_moment_that_this_zone_has_not_stays_as_it_is(zone: str) -> None:
+    for text in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"):
+        assert say_moment(text) == text
+
+
+def test_what_an_engine_says_in_the_place_of_a_moment_is_nothing_that_a_terminal_obeys() -> None:
+    assert say_moment("\x1b]0;title\x07") == "�]0;title�"
+
+
 @pytest.mark.parametrize(
     ("calls_per_s", "said"),
     [

@@ -121,7 +121,8 @@ def test_a_list_whose_number_rests_says_why_it_does(product: Product, tab: Visit
 def test_answers_are_counted_by_question_with_what_follows_each(
     product: Product, tab: Visit
 ) -> None:
-    """The last word of each person counts, and no recording is an answer."""
+    """The last word of each person counts, and no recording is an answer. Words that mean something to
+    JavaScript are words like others."""
     flow = product.run(make_flow, product.client, "Surgery", ["+14155550125"], 5)
     ask = {"type": "gather", "prompt": {"say": "1 or 2?"}, "digits": 1, "variable": "answer"}
     ask |= {"branches": {"1": "confirmed", "2": "cannot_come"}, "otherwise": "cannot_come"}
@@ -135,6 +136,7 @@ def test_answers_are_counted_by_question_with_what_follows_each(
     send(product, flow, "Monday", 4400, 1)
     results = [("a", "2"), ("a", "1"), ("b", "1"), ("c", "2"), ("d", "")]
     calls = [{"contact": one, "result": {"answer": key, "words": "rec_1"}} for one, key in results]
+    calls.append({"contact": "e", "result": {"answer": "toString", "constructor": "3"}})
     asked = re.compile("/v1/attempts[?]list=")
     tab.page.route(asked, lambda route: route.fulfill(json={"items": calls, "next": None}))
     tab.go("", "Overview")
@@ -142,9 +144,15 @@ def test_answers_are_counted_by_question_with_what_follows_each(
     tab.page.get_by_role("button", name="Count the answers").press("Enter")
     rows = tab.page.get_by_role("table", name="Answers").get_by_role("row")
     expect(rows).to_have_text(
-        [re.compile("Question"), "answer1, confirmed267 %", "answer2, cannot come133 %"]
+        [
+            re.compile("Question"),
+            "answer1, confirmed250 %",
+            "answer2, cannot come125 %",
+            "answertoString125 %",
+            "constructor31100 %",
+        ]
     )
-    expect(tab.page.get_by_text("4 people called so far.")).to_be_visible()
+    expect(tab.page.get_by_text("5 people called so far.")).to_be_visible()
     assert tab.page.evaluate(CHECKS) == []
 
 

@@ -81,6 +81,11 @@ def test_a_number_is_looked_up_listed_as_not_to_be_called_and_struck_off(tmp_pat
         page.get_by_role("button", name=f"Strike {NUMBER} off").click()
         page.get_by_role("button", name="Strike it off").click()
         expect(page.get_by_text("It is not on the do-not-call list.")).to_be_visible()
+        # What is no number can be put right, also where the page is asked for with it.
+        tab.refusals_expected.append(400)
+        tab.go("look-up/34", "Look up a number")
+        expect(field).to_have_value("34")
+        expect(page.locator("#notice")).to_contain_text("number")
         page.get_by_label("Add a file").set_input_files(FILE)
         expect(
             page.get_by_text("2 rows, 1 of them new. 1 row could not be taken; row 2:")
