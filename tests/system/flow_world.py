@@ -97,14 +97,22 @@ def expected_events(contact: Contact, did: str = DID) -> list[tuple[str, dict[st
     if not contact.is_called:
         return [(done[0], {**done[1], "reason": "do_not_call"})]
     ended = {"status": "completed", "disposition": contact.disposition}
+    said = {"digits": _digits_of(contact), "result": contact.result}
+    last = {"number": contact.number, **{name: one for name, one in said.items() if one}}
     return [
         ("attempt.initiated", {"number": contact.number, "did": did}),
         *[("attempt.ringing", {})] * contact.rings,
         ("attempt.answered", {}),
         *[_event_of(part) for part in contact.story],
         ("attempt.ended", {**ended, "duration_s": "TIME", "sip_code": 200}),
-        done,
+        (done[0], {**done[1], **last}),
     ]
+
+
+def _digits_of(contact: Contact) -> str:
+    """All that was pressed on the call."""
+    pressed = [part[1] for part in contact.story if len(part) == 2 and isinstance(part[1], str)]
+    return "".join(pressed)
 
 
 def expected_leg_events(contact: Contact, did: str = DID) -> list[tuple[str, dict[str, Any]]]:
@@ -135,9 +143,6 @@ def expected_attempts(contact: Contact, trunk: str, did: str = DID) -> list[dict
     """The records of a contact's calls."""
     if not contact.is_called:
         return []
-    digits = "".join(
-        part[1] for part in contact.story if len(part) == 2 and isinstance(part[1], str)
-    )
     steps = [
         {"node": part[0], "type": part[1], "at_s": "TIME", "outcome": part[2]}
         for part in contact.story
@@ -156,7 +161,7 @@ def expected_attempts(contact: Contact, trunk: str, did: str = DID) -> list[dict
             "sip": {"code": 200, "reason": "OK", "call_id": "ID"},
             "q850": None,
             "amd": contact.amd,
-            "digits": digits,
+            "digits": _digits_of(contact),
             "result": contact.result,
             "media": "MEDIA",
             "agent": contact.agent,
