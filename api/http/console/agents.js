@@ -5,6 +5,7 @@ import { get, getAll, patch, post, send } from "./api.js";
 import { announce, confirmed, doing, make, press, write } from "./dom.js";
 import { card, makeRow, makeTable, pill } from "./parts.js";
 import { may, watch } from "./state.js";
+import { makeWork } from "./work.js";
 import { AWAY_REASON, PRESENCE, count, moment, percent } from "./words.js";
 
 const REFRESH_MS = 2000; // agents whose events come thick are asked for again this often at most
@@ -138,7 +139,7 @@ export function makeAgents(id, signal) {
   const refresh = () => {
     if (stale.size && !isAsking && !document.hidden && element.checkVisibility()) ask();
   };
-  const element = make("div.stack", {}, card("Agents", about, table), may("operator") ? makeAdd(path, look) : null);
+  const element = make("div.stack", {}, card("Agents", about, table), makeWork(id, () => new Map(agents.map((one) => [one.id, one.name]))), may("operator") ? makeAdd(path, look) : null);
   const ticking = setInterval(refresh, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(ticking));
   watch("agents", (changed) => changed === id && stale.add("agents"), signal);

@@ -45,6 +45,7 @@ FILES: Final = (
     "state.js",
     "upload.js",
     "words.js",
+    "work.js",
 )
 """What the page asks for, and nothing else, by name."""
 POLICY: Final = (

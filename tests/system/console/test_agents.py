@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,11 @@ def test_an_operator_adds_an_agent_who_logs_in_talks_wraps_up_and_is_removed(
         product.post(f"/v1/flows/{flow}/agents/{agent}/dial", {"contact": shown["contact"]["id"]})
         expect(row.locator(".pill")).to_have_text("has a customer")
         expect(row.locator(".pill")).to_have_text("writes up a call")
+        page.get_by_role("button", name="Count the calls").click()
+        done = page.get_by_role("table", name="What agents did").get_by_role("row").nth(1)
+        expect(done).to_contain_text(re.compile("^Ada Lovelace10:0[0-9]0:0[0-9]"))
+        expect(page.get_by_text("1 call in the last 24 hours.")).to_be_visible()
+        assert page.evaluate(CHECKS) == []
         page.get_by_role("button", name="End wrap-up: Ada Lovelace").click()
         expect(row.locator(".pill")).to_have_text("free")
         page.get_by_role("button", name="Log out: Ada Lovelace").click()
