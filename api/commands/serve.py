@@ -106,7 +106,8 @@ def _say(errors: BaseExceptionGroup[Exception], config: Config) -> str:
     if not isinstance(first, OSError) or not first.strerror:
         return str(first)
     place = first.filename
-    if first.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+    is_denied = first.errno == errno.EACCES and not place
+    if is_denied or first.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
         # The system does not say which of them it means.
         place = " or ".join(_find_unbindable(config))
     return f"{first.strerror} ({place})." if place else f"{first.strerror}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from urllib.request import urlopen
 import pytest
 import trustme
 
+from api.commands import serve as serving
+from api.config import read_config
 from tests.api.commands.answering import serve
 from tests.api.commands.tls_files import write_tls
 
@@ -77,6 +80,18 @@ def test_serve_on_an_address_that_is_taken_is_one_sentence(tmp_path: Path) -> No
 def without_log(err: str) -> list[str]:
     """The lines on standard error that are for a person."""
     return [line for line in err.splitlines() if not line.startswith("{")]
+
+
+def test_a_port_that_takes_a_right_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system says no more than that permission is denied."""
+    config = read_config('[http]\nbind = "127.0.0.1:80"', {})
+    monkeypatch.setattr(serving, "_can_bind", lambda address, _: address.port >= 1024)
+    bare = PermissionError(errno.EACCES, "Permission denied")
+    said = serving._say(ExceptionGroup("", [bare]), config)
+    assert said == "Permission denied (http.bind 127.0.0.1:80)."
+    of_file = PermissionError(errno.EACCES, "Permission denied", "data/callwheel.db")
+    said = serving._say(ExceptionGroup("", [of_file]), config)
+    assert said == "Permission denied (data/callwheel.db)."
 
 
 def test_serve_speaks_tls_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
