@@ -81,7 +81,8 @@ async function showNumber(place, number) {
         bars.length ? makeTable("What bars it", BARS, make("tbody", {}, bars.map((entry) => makeBar(entry, look)))) : null,
         may("operator") && !isBarred ? make("div.actions", {}, list) : null),
       card("Calls",
-        make("p.faint", {}, calls.length ? more : "It was never called."),
+        make("p.faint", {}, calls.length ? more
+          : "No contact was called at it. Calls to agents, and to whom a call was transferred, stand with the call that they were made for."),
         calls.length ? makeTable("Calls of the number", CALLS, make("tbody", {}, newest.map(makeCall))) : null),
     );
   };

@@ -29,12 +29,14 @@ SWITCHES: Final = {
 }
 """What says how something is to be: the second time it is so already, or the answer says so."""
 OF_AGENTS: Final = {
-    f"/v1/flows/{{flow}}/agents/{{agent}}/{word}" for word in ("next", "dial", "skip", "hangup")
+    f"/v1/flows/{{flow}}/agents/{{agent}}/{word}" for word in ("next", "dial", "skip")
 }
 """These name the contact that the agent looks at, and there is none of that name the second time."""
 REPEATABLE: Final = {
     *SWITCHES,
     *OF_AGENTS,
+    # Ends the talk that there is, as who hangs up a telephone does: who is not sure looks first.
+    "/v1/flows/{flow}/agents/{agent}/hangup",
     "/v1/lists/{list}/forecast",  # changes nothing
     "/v1/flows/{flow}/sftp/visit",  # looks once more
     "/v1/flows/{flow}/folder/visit",

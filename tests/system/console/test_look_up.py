@@ -61,7 +61,7 @@ def test_a_number_is_looked_up_listed_as_not_to_be_called_and_struck_off(tmp_pat
         field = page.get_by_label("Telephone number")
         field.fill("+1 415 555 9180")
         field.press("Enter")
-        expect(page.get_by_text("It was never called.")).to_be_visible()
+        expect(page.get_by_text("No contact was called at it.")).to_be_visible()
         expect(page.get_by_text("It is not on the do-not-call list.")).to_be_visible()
         product.post(f"/v1/flows/{flow}/calls", {"to": NUMBER})
         wait_completed(product)
