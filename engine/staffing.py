@@ -42,7 +42,7 @@ class AgentChange(Struct, frozen=True, forbid_unknown_fields=True):
     name: AgentName | UnsetType = UNSET
     wrap_up_s: WrapUp | UnsetType | None = UNSET
     presence: Presence | UnsetType = UNSET
-    """`available` also ends a wrap-up; `busy` and `wrap_up` only say what is."""
+    """`available` also ends a wrap-up; `busy` and `wrap_up` only say what is, and nobody can ask for them."""
 
 
 class Arrival(Protocol):
@@ -128,7 +128,7 @@ class Staffing:
         Of those who ask at once, the last one has the last word."""
         require([*find_mistakes(raw, AgentChange), *_find_number_mistakes(raw)])
         form = read_form(raw, AgentChange)
-        if form.presence in ("busy", "wrap_up"):
+        if form.presence in ("busy", "wrap_up") and raw.keys() == {"presence"}:
             found = await self._store.get_agent(flow.account, flow.id, agent)
             if found is None:
                 return None
