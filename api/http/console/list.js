@@ -132,10 +132,10 @@ export async function showList(place, signal, id) {
         make("div.with-button", {}, make("h1", { tabindex: "-1" }, list.name), state)),
       actions.element),
     make("section.card", { "aria-label": "Progress" }, done, track.element, legend.element, times),
-    end.element,
     waits.element,
-    answers.element,
     makeCalls({ isShown: (call) => call.list === id, withList: false, hidesEmpty: true }, signal),
+    end.element,
+    answers.element,
     ...[makeRejected(list), makeContacts(id)].filter(Boolean),
   );
 }
