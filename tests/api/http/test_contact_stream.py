@@ -18,6 +18,8 @@ from tests.api.http.serving import Server, read_to_end, serving
 from tests.api.http.world import World
 
 LINE = b'{"tel":"+9198765%05d"}\n'
+BROKEN_S = gate.STREAM_IDLE_S - 10
+"""Long before a stream that says nothing is ended, which leaves as much."""
 
 
 def lines(first: int, count: int) -> bytes:
@@ -149,7 +151,7 @@ async def test_a_connection_that_breaks_leaves_what_was_acknowledged(
     await caller.send(chunk(lines(0, 2) + b'{"tel":"+91'))
     await caller.read_line()
     await caller.stream.aclose()
-    with trio.fail_after(60):
+    with trio.fail_after(BROKEN_S):
         while not await lists_of(world):
             pass
     assert await lists_of(world) == [(2, 2)]
@@ -180,7 +182,7 @@ async def test_the_same_stream_with_its_key_goes_on_where_it_broke_off(
     await second.send(chunk(lines(0, 5)) + END)
     assert b'"code":"busy"' in await read_to_end(second.stream)
     await caller.stream.aclose()
-    with trio.fail_after(60):
+    with trio.fail_after(BROKEN_S):
         while not await lists_of(world):
             pass
     other = await call(flow, **key)
