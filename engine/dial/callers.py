@@ -26,15 +26,26 @@ class CallerPool:
         self.numbers = frozenset(self._in_order)
         """All of them."""
         self._by_prefix = by_prefix
+        self._for_urgent: CallerPool | None = None
         self._rings: dict[str, dict[str, None]] = {}
         for number in self._in_order:
             self.put(number)
+
+    @property
+    def for_urgent(self) -> CallerPool:
+        """The same DIDs for urgent contacts: one may have room for them that has none for others, and the
+        other way. It is made when it is first asked for."""
+        if self._for_urgent is None:
+            self._for_urgent = CallerPool(self._in_order, by_prefix=self._by_prefix)
+        return self._for_urgent
 
     def put(self, number: str) -> None:
         """A DID may have room. One that is none of these is nobody's."""
         if number in self.numbers:
             for prefix in self._prefixes(number):
                 self._rings.setdefault(prefix, {}).setdefault(number)
+        if self._for_urgent is not None:
+            self._for_urgent.put(number)
 
     def by_room(self, callee: str = "") -> Iterator[str]:
         """All of them, first those that may have room, of these the ones that are chosen first for a callee.

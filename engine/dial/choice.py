@@ -49,13 +49,7 @@ class DidChoice:
         """The DID whose mailbox takes a contact of this rank now; None where none does."""
         has_room = partial(self.has_room, rank)
         wait_of = partial(self._expected_wait_s, now, {})
-        chosen = pool.choose(callee, has_room, wait_of)
-        if chosen is None and rank == URGENT:
-            # DIDs that had no room for others are out of the pool; they may have room for this one.
-            for number in pool.numbers:
-                pool.put(number)
-            chosen = pool.choose(callee, has_room, wait_of)
-        return chosen
+        return (pool.for_urgent if rank == URGENT else pool).choose(callee, has_room, wait_of)
 
     def has_room(self, rank: int, number: str) -> bool:
         """Whether a DID is in operation, and takes a contact of this rank now."""

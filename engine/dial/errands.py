@@ -195,7 +195,7 @@ class Errands:
         bars it alone. False where nothing came of it for long; cancelled, it has done nothing."""
         with trio.move_on_after(ROOM_MAX_S):
             while True:
-                answer = self._router.take(work)
+                answer = self._router.look_for_room(work)
                 if isinstance(answer, Aside):
                     self._services.set_aside(work, answer.due_at, answer.code)
                     return True

@@ -38,6 +38,10 @@ UNFIT_WAIT_S: Final = 86_400.0
 or its account are changed."""
 
 
+NO_ROOM: Final = Hold(None)
+"""No DID of the flow has room."""
+
+
 class Errand(Struct, frozen=True):
     """A contact that an agent is to be brought to before it is called."""
 
@@ -100,6 +104,13 @@ class Router:
     def take(self, work: Work) -> Hold | Aside | None:
         """The scheduler's outlet: put the contact into the mailbox of the DID that is free soonest, bring it
         to the agent whom it is meant for, or have it set aside until its calling window opens."""
+        answer = self.look_for_room(work)
+        if answer is NO_ROOM:
+            self._note_hungry(work)
+        return answer
+
+    def look_for_room(self, work: Work) -> Hold | Aside | None:
+        """As `take`, of a contact for which whoever asks looks again: no DID keeps that in mind."""
         desk = self._desks.get(work.feed.flow)
         if desk is None or not desk.may_call:
             return Hold(None)
@@ -138,6 +149,9 @@ class Router:
                 self._send_errand.send_nowait(Errand(work, ticket))
             except trio.WouldBlock:
                 hold = Hold(self._clock.now() + AGENT_WAIT_S)
+        if hold is NO_ROOM:
+            self._note_hungry(work)  # as one that has an agent
+            hold = Hold(None)
         if hold is not None:
             ticket.close()
             work.claim = None
@@ -166,11 +180,7 @@ class Router:
         pool = desk.callers.pool_for(callee)
         if not pool.numbers and desk.callers.numbers:
             return Aside(wall_now + UNFIT_WAIT_S, "no_trunk")
-        claimant = desk.claimant_of(work.contact)
-        # Whoever has an agent kept for them finds room before others do: the agent may be on the telephone.
-        is_kept = work.claim is not None and work.claim.is_held
-        if is_kept:
-            claimant = Claimant(claimant.flow, URGENT, claimant.weight)
+        claimant = _claimant_of(work, desk)
         known = self._find_known(work, desk, pool)
         if known is not None and not self._choice.has_room(claimant.rank, known):
             if claimant.rank != URGENT and self._may_wait_for(known, work, desk, now):
@@ -179,14 +189,19 @@ class Router:
             known = None
         chosen = known or self._choice.choose(pool, callee, claimant.rank, now)
         if chosen is None:
-            for number in pool.numbers:
-                if number in self._actors:
-                    self._actors[number].note_hungry(claimant)
-            return Hold(None)
+            return NO_ROOM
         if work.claim is None and desk.flow.kind == "dialer" and desk.floor.admit(work) is None:
             return Hold(None)
         self._actors[chosen].post(work, desk)
         return None
+
+    def _note_hungry(self, work: Work) -> None:
+        """Each DID that may call a contact is to ask for its flow's contacts when it has room."""
+        desk = self._desks[work.feed.flow]
+        claimant = _claimant_of(work, desk)
+        for number in desk.callers.pool_for(work.contact.number).numbers:
+            if number in self._actors:
+                self._actors[number].note_hungry(claimant)
 
     def _find_known(self, work: Work, desk: FlowDesk, pool: CallerPool) -> str | None:
         """The DID that called the contact's number last, of those that may call it now."""
@@ -211,3 +226,12 @@ class Router:
         held_s = blocked.until - now if blocked is not None and is_known else 0.0
         queue_s = (self._parking.count(known) + 1) / actor.did.cps
         return held_s + actor.backlog_s + queue_s <= STICKY_WAIT_S
+
+
+def _claimant_of(work: Work, desk: FlowDesk) -> Claimant:
+    """By which a contact has its turn. Whoever has an agent kept for them finds room before others do: the
+    agent may be on the telephone."""
+    claimant = desk.claimant_of(work.contact)
+    if work.claim is not None and work.claim.is_held:
+        return Claimant(claimant.flow, URGENT, claimant.weight)
+    return claimant

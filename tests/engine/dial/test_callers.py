@@ -130,3 +130,37 @@ def test_a_rule_and_the_pool_that_is_made_of_it_agree(
     callers = Callers(numbers, rule, by_prefix=False)
     allowed = {one for one in numbers if rule.allows(one, callee)}
     assert callers.pool_for(callee).numbers == allowed
+
+
+def test_looking_for_room_for_urgent_contacts_again_and_again_costs_what_has_changed() -> None:
+    numbers = [f"+9180{n:08}" for n in range(1_000)]
+    for by_prefix in (False, True):
+        pool = CallerPool(numbers, by_prefix=by_prefix)
+        looked_at: list[str] = []
+        with_room: set[str] = set()
+
+        def has_room(
+            number: str, looked_at: list[str] = looked_at, with_room: set[str] = with_room
+        ) -> bool:
+            looked_at.append(number)
+            return number in with_room
+
+        assert pool.choose("+4930", yes, no_wait) is not None
+        for _ in range(100):
+            assert pool.for_urgent.choose("+4930", has_room, no_wait) is None
+        assert len(looked_at) == len(numbers)
+        with_room.add(numbers[7])
+        pool.put(numbers[7])
+        assert pool.for_urgent.choose("+4930", has_room, no_wait) == numbers[7]
+        assert len(looked_at) == len(numbers) + 1
+
+
+def test_a_did_without_room_for_others_may_have_room_for_urgent_contacts_and_the_other_way() -> (
+    None
+):
+    pool = CallerPool(["+1"], by_prefix=False)
+    assert pool.choose("+49", lambda _number: False, no_wait) is None
+    assert pool.for_urgent.choose("+49", yes, no_wait) == "+1"
+    pool.put("+1")
+    assert pool.for_urgent.choose("+49", lambda _number: False, no_wait) is None
+    assert pool.choose("+49", yes, no_wait) == "+1"
