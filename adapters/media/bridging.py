@@ -82,8 +82,7 @@ async def bridge(stream: Bridgeable, other: Bridgeable) -> None:
             stack.enter_context(_relayed(stream, other))
             ends: tuple[Bridgeable, ...] = both
         else:
-            near = stack.enter_context(_closed_at_last(await stream.home.take_stream()))
-            far = stack.enter_context(_closed_at_last(await other.home.take_stream()))
+            near, far = await _take_streams(stream.home, other.home, stack)
             near.connect_certainly(Remote(other.home.join_host, far.port, 0, JOIN_EVENT))
             far.connect_certainly(Remote(stream.home.join_host, near.port, 0, JOIN_EVENT))
             stack.enter_context(_relayed(stream, near))
@@ -92,6 +91,28 @@ async def bridge(stream: Bridgeable, other: Bridgeable) -> None:
         async with trio.open_nursery() as nursery:
             for one in ends:
                 nursery.start_soon(_cancel_when_over, one, nursery.cancel_scope)
+
+
+async def _take_streams(home: Home, other: Home, stack: ExitStack) -> tuple[Bridgeable, Bridgeable]:
+    """A stream of each of two processes, both asked for at once, that `stack` closes. Raises
+    `PlaneUnavailable`."""
+    taken: dict[Home, Bridgeable] = {}
+    faults: list[Exception] = []
+    async with trio.open_nursery() as nursery:
+
+        async def take(home: Home) -> None:
+            # Caught inside, so that it leaves as it is and not as a group of one.
+            try:
+                taken[home] = stack.enter_context(_closed_at_last(await home.take_stream()))
+            except Exception as fault:
+                faults.append(fault)
+                nursery.cancel_scope.cancel()
+
+        nursery.start_soon(take, home)
+        nursery.start_soon(take, other)
+    if faults:
+        raise faults[0]
+    return taken[home], taken[other]
 
 
 async def _cancel_when_over(stream: Bridgeable, scope: trio.CancelScope) -> None:
