@@ -33,6 +33,11 @@ class FreedFlows:
             self.waiting_for_channel.discard(flow)
             self.note(flow)
 
+    def forget(self, flow: str) -> None:
+        """A flow was deleted."""
+        self.waiting_for_channel.discard(flow)
+        self.flows.pop(flow, None)
+
     async def wait(self) -> list[str]:
         """Flows that were freed, as soon as there are any."""
         await self._has_freed.wait()

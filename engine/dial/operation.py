@@ -182,6 +182,7 @@ class Operation:
         if desk is not None:
             self._note_callers(flow, desk.flow.dids, ())
             desk.floor.ask_all_to_leave()
+            self.freed.forget(flow)
 
     def add_did(self, did: Did, starts: Sequence[float] = ()) -> DidActor:
         """Make the actor of a DID, whose account is in operation; `Router.run_did` runs it. `starts` as of

@@ -97,6 +97,7 @@ class Changes:
             flow = await self._store.get_flow(account, name)
             if flow is None:
                 self._operation.remove_flow(name)
+                self._scheduler.queues.forget(name)
                 return
             self.operate_flow(flow)
         self._scheduler.queues.offer_all(name)

@@ -66,7 +66,7 @@ class ReadyQueues:
         return sum(len(queue.ready) for ranks in self._of_flow.values() for queue in ranks.values())
 
     def flows(self) -> list[str]:
-        """Those that had contacts here at any time."""
+        """Those that had contacts here at any time, but for such as were deleted."""
         return list(self._of_flow)
 
     def add(self, work: Work) -> FlowQueue:
@@ -137,6 +137,11 @@ class ReadyQueues:
     def drop_list(self, feed: ListFeed) -> None:
         """Leave contacts of a list that are ready to the store."""
         self.drop(feed.flow, lambda work: work.feed is feed)
+
+    def forget(self, flow: str) -> None:
+        """A flow was deleted: what is ready of it is left to the store, which has closed its lists."""
+        self.drop(flow, lambda _work: True)
+        self._of_flow.pop(flow, None)
 
     def _queues_of(self, flow: str) -> list[FlowQueue]:
         """In the order in which they are offered."""
