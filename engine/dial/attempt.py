@@ -24,13 +24,13 @@ from engine.dial.detour import NotFollowed, find_detour
 from engine.dial.lifecycle import FINAL_STATUS, Ending, Signal, next_status, of_answerer, outcome_of
 from engine.dial.live import LiveCall
 from engine.dial.presentation import present
-from engine.dial.record import attempt_event, ended_event, following_event, media_of
+from engine.dial.record import attempt_event, ended_event, following_event, media_of, sip_of
 from engine.dial.stall import Stall, tell_trunk, wait_after
 from engine.disposition import Outcome
 from engine.events import EventType
 from engine.flow.definition import InvalidDefinition
 from engine.intake.destinations import find_refusal
-from engine.model import Attempt, Contact, SipOutcome
+from engine.model import Attempt, Contact
 from engine.ports.dial_store import Refusal
 from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import (
@@ -333,7 +333,7 @@ class _AttemptRunner:
         )
         self._attempt = msgspec.structs.replace(
             self._attempt,
-            sip=SipOutcome(ended.sip_code, ended.sip_reason, call.call_id),
+            sip=sip_of(ended, call.call_id),
             q850=ended.q850,
             media=media_of(media) if heard else None,
         )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from engine.dial.lifecycle import FINAL_STATUS
 from engine.disposition import Outcome
 from engine.events import Event, EventType, rfc3339
-from engine.model import Attempt, Contact, Flow, Media
+from engine.model import Attempt, Contact, Flow, Media, SipOutcome
 from engine.ports.dial_store import DialStore
-from engine.ports.telephony import MediaStatistics
+from engine.ports.telephony import Ended, MediaStatistics
 from engine.schedule.retry import after_attempt, complete
+
+SILENT_REASON: Final = "No final response came"
+"""Instead of a reason phrase, which is another's."""
 
 
 def attempt_event(event_type: EventType, attempt: Attempt, at: float, **data: Any) -> Event:
@@ -68,6 +71,14 @@ def following_event(contact: Contact, at: float, reason: str | None = None) -> E
         contact=contact.id,
         data=data,
     )
+
+
+def sip_of(ended: Ended, call_id: str) -> SipOutcome:
+    """What the wire said at the end of a call. A 408 or a 503 that nobody sent is not put into the trunk's
+    mouth (RFC 3261 §8.1.3.1 would have a silent one treated as such): there is no code, and the reason says
+    so."""
+    is_silent = ended.sip_code is None and ended.how in ("unreachable", "we_hung_up")
+    return SipOutcome(ended.sip_code, SILENT_REASON if is_silent else ended.sip_reason, call_id)
 
 
 def media_of(statistics: MediaStatistics) -> Media:

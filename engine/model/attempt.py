@@ -17,7 +17,9 @@ class SipOutcome(Struct, frozen=True):
     """What the wire said at the end of an attempt, raw."""
 
     code: int | None
+    """Of the final response; None where none came."""
     reason: str
+    """The phrase beside it, or that none came."""
     call_id: str
 
 
