@@ -146,23 +146,29 @@ class DidKeeper:
 
         return await self._change(account, number, change, lambda did: _resting(did, rest))
 
-    async def resume(
-        self, account: str | None, number: str, reason: str = "operator"
-    ) -> Did | None:
+    async def resume(self, account: str | None, number: str) -> Did | None:
         """Let a DID call again; how its calls were taken is counted anew from now on. None as by
         `change`."""
         now = self._clock.now()
 
         def change(did: Did) -> Did:
-            if did.rest is None:
+            if did.rest is None and number not in self._to_write:
                 return did
             return msgspec.structs.replace(did, rest=None, counts_from=now)
+
+        resumed = await self._resume(account, number, change, "operator")
+        return resumed
+
+    async def _resume(
+        self, account: str | None, number: str, change: Change, reason: str
+    ) -> Did | None:
+        now = self._clock.now()
 
         def tell(did: Did) -> Event:
             return _did_event("did.resumed", did, now, reason=reason)
 
         resumed = await self._change(account, number, change, tell)
-        if resumed is not None:
+        if resumed is not None and resumed.rest is None:
             for flow in self._operation.flows_of(number):
                 self._offer_all(flow)
         return resumed
@@ -186,20 +192,29 @@ class DidKeeper:
     async def _write_rests(self) -> None:
         for number, rest in list(self._to_write.items()):
 
-            def change(did: Did, rest: DidRest = rest) -> Did:
+            def change(did: Did, number: str = number, rest: DidRest = rest) -> Did:
+                if self._to_write.get(number) is not rest:
+                    return did  # somebody has let it call again since
                 return msgspec.structs.replace(did, rest=did.rest or rest)
 
             def tell(did: Did, rest: DidRest = rest) -> Event:
                 return _resting(did, rest)
 
-            await self._change(None, number, change, tell)
-            log.warning("a DID rests", did=number, reason=rest.reason, detail=rest.detail)
+            changed = await self._change(None, number, change, tell)
+            if changed is not None and changed.rest is not None:
+                log.warning("a DID rests", did=number, reason=rest.reason, detail=rest.detail)
 
     async def _end_rests(self) -> None:
         now = self._clock.now()
+
+        def change(did: Did) -> Did:
+            # Somebody may have let it rest for longer since.
+            is_over = did.rest is not None and did.rest.until is not None and did.rest.until <= now
+            return msgspec.structs.replace(did, rest=None, counts_from=now) if is_over else did
+
         for number, until in list(self._resting.items()):
             if until is not None and until <= now:
-                await self.resume(None, number, "time")
+                await self._resume(None, number, change, "time")
 
     async def _change(
         self,

@@ -34,7 +34,7 @@ from engine.ports.dial_store import RecentStart
 from engine.ports.telephony import TrunkCondition
 
 RETIRED_MAX: Final = 10_000
-"""Removed DIDs whose limits are remembered."""
+"""Removed DIDs whose limits are remembered, and removed trunks."""
 
 
 class Operation:
@@ -65,6 +65,8 @@ class Operation:
         """Flows, by the DIDs that they call from."""
         self._retired: dict[str, Limits] = {}
         """Those of DIDs that were removed."""
+        self._retired_trunks: dict[str, Trunk] = {}
+        """Trunks that were removed, by name: their calls go on."""
         self.callees = CalleeBook()
         """Who was called lately, by each account."""
         self.parking = Parking()
@@ -90,12 +92,13 @@ class Operation:
         check_routes([one.name for one in trunks], routes)
         now = trio.current_time()
         for one in trunks:
-            trunk = self.trunks.get(one.name)
+            trunk = self.trunks.get(one.name) or self._bring_back_trunk(one.name)
             has_changed = trunk is None or trunk.change(one, now)
             trunk = trunk or Trunk(one)
             self.trunks[one.name] = trunk
             if has_changed:
                 self._recall(trunk.limits, starts.get(one.name, ()))
+        self._retire_trunks(self.trunks.keys() - {one.name for one in trunks})
         self.trunks = {one.name: self.trunks[one.name] for one in trunks}
         before, self._routes = self._routes, make_routes(self.trunks, routes)
         for name, route in before.items():
@@ -106,6 +109,19 @@ class Operation:
         for actor in self.actors.values():
             actor.set_did(actor.did, self._routes.get(actor.did.trunk))
             self.note_room(actor.did.number)
+
+    def _retire_trunks(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._retired_trunks[name] = self.trunks.pop(name)
+            if len(self._retired_trunks) > RETIRED_MAX:
+                del self._retired_trunks[next(iter(self._retired_trunks))]
+
+    def _bring_back_trunk(self, name: str) -> Trunk | None:
+        """The trunk of a name that was taken away, if one was."""
+        trunk = self._retired_trunks.pop(name, None)
+        if trunk is not None:
+            trunk.come_back()
+        return trunk
 
     def set_limits(self, channels: int, windows: Sequence[Window], starts: Sequence[float]) -> None:
         """Go by other limits of the whole installation from now on, as `set_trunks`."""

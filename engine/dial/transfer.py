@@ -12,7 +12,7 @@ from engine.dial import log_names
 from engine.dial.assignment import AttemptServices
 from engine.dial.conversation import LegsOrder
 from engine.dial.floor import Floor, Ticket
-from engine.dial.leg import LegFailed, LegRequest, Ways, open_leg
+from engine.dial.leg import LegFailed, LegHeld, LegRequest, Ways, open_leg
 from engine.dial.seats import Seat
 from engine.flow.legs import Connected, Sound, TransferPlan
 from engine.ports.telephony import Call, CallEnded, Ended
@@ -41,6 +41,8 @@ class AttemptLegs:
         self._is_wanted = False
         """Whether any agent was wanted for this callee, which is counted once."""
         self._is_counted = False
+        self._is_held = False
+        """Whether limits of ours kept an agent's call from leaving."""
 
     async def connect(self, call: Call, to: str, plan: TransferPlan) -> Connected:
         """See `Legs`."""
@@ -100,6 +102,8 @@ class AttemptLegs:
             connected = await self._meet(meeting, seat_or_none)
             if connected == "answered":
                 return "answered"
+            if self._is_held:
+                break  # it would be the same with every agent
         if is_counted:
             await self._abandon(meeting)
         return "no_answer"
@@ -135,6 +139,12 @@ class AttemptLegs:
                 return "answered"
         except LegFailed as failed:
             names = log_names.of_attempt(self._attempt)
+            if isinstance(failed, LegHeld):
+                self._is_held = True  # which is not the agent's fault
+                log.info(
+                    "an agent was not called", agent=seat.agent.id, reason=failed.reason, **names
+                )
+                return failed.why
             log.info("an agent was not reached", agent=seat.agent.id, reason=failed.reason, **names)
             self._floor.lose(seat, failed.why)
             return failed.why

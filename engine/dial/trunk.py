@@ -95,6 +95,12 @@ class Trunk:
         self._set_ceilings()
         return True
 
+    def come_back(self) -> None:
+        """It was taken away, and is there again. The calls that it carries count; what was known of its
+        condition does not."""
+        self._unusable = None
+        self._hear()
+
     def blocked_by(self, now: float) -> Block | None:
         """What keeps a call from getting its slot now; None where the trunk would take it."""
         down = self.down_by(now)

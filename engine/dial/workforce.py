@@ -175,6 +175,11 @@ class Workforce:
         try:
             with trio.move_on_after(NEXT_WAIT_S):
                 await asking.answered.wait()
+        except BaseException:
+            # Whoever asked is gone, and may have been answered in this very step.
+            if asking.ticket is not None:
+                self._errands.put_back(asking.ticket.work, 0.0)
+            raise
         finally:
             floor.forget_asking(asking)
         ticket = asking.ticket

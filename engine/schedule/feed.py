@@ -33,7 +33,7 @@ class ListFeed:
         self.held: dict[str, Work] = {}
         """Contacts that the engine has in hand: on the wheel, ready, in a mailbox or on a call."""
         self.edition = 0
-        """How often something was changed of all its contacts, for which those in hand are fetched again."""
+        """How often something was changed of its contacts, for which what was read before is read again."""
         self.outdated: set[str] = set()
         """Contacts that were on a call when that was: they are fetched again after it."""
         self.calling = 0
@@ -46,6 +46,8 @@ class ListFeed:
         """Whether the store has contacts that are due soon, for which there was no room."""
         self.loading = False
         """Whether the store is being asked: what it answers belongs to this feed."""
+        self.recalled: set[str] = set()
+        """Contacts that were given another start time meanwhile: what it answers may be of before."""
         self.looked_at_again = math.inf
         """The `next_due_at` for which the wheel already brings this feed up."""
 

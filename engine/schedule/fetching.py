@@ -110,17 +110,22 @@ class Fetching:
         """Fetch the urgent contacts of a list that are due soon, whether or not there is room for others."""
         if feed.is_stopped:
             return
-        held_before = set(feed.held)
+        held_before, edition = set(feed.held), feed.edition
         horizon = self._clock.now() + HORIZON_S
         feed.loading = True
+        feed.recalled.clear()
         try:
             urgent = await self._store.urgent_contacts(feed.call_list, horizon, HELD_MAX)
             callers = await self._recall_callers(feed, urgent)
             await self._prepare(feed.flow, urgent)
         finally:
             feed.loading = False
+        if feed.edition != edition:
+            self._to_search[feed] = None
+            return
         for contact in urgent:
-            is_new = contact.id not in held_before and contact.id not in feed.held
+            known = contact.id in held_before or contact.id in feed.held
+            is_new = not known and contact.id not in feed.recalled
             if is_new and not feed.closed and feed.may_hold(contact, self._clock.now()):
                 self._take_in_hand(Work(contact, feed, callers=_callers_of(contact, callers)))
 
@@ -136,6 +141,7 @@ class Fetching:
         feed.next_due_at = math.inf
         limit = self.held_max(feed) + max(0, len(held_before) - feed.calling)
         feed.loading = True
+        feed.recalled.clear()
         try:
             contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
             listed = await self._skip_listed(feed, limit)
@@ -152,8 +158,9 @@ class Fetching:
         horizon = now + HORIZON_S
         beyond = math.inf if len(contacts) < limit else contacts[-1].due_at
         room = 0 if feed.is_stopped else self.held_max(feed)
+        passed_over = held_before | listed | feed.recalled
         for contact in contacts:
-            if contact.id in held_before or contact.id in feed.held or contact.id in listed:
+            if contact.id in passed_over or contact.id in feed.held:
                 continue
             if contact.due_at > horizon or room == 0:
                 beyond = min(beyond, contact.due_at)

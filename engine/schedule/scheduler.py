@@ -130,6 +130,7 @@ class Scheduler:
         nothing is brought forward until `release_list`."""
         feed = self._feeds.get(call_list)
         if feed is not None:
+            feed.edition += 1
             feed.moving = True
             self.queues.drop_list(feed)
             for work in feed.held.values():
@@ -162,6 +163,8 @@ class Scheduler:
         """The contact, which waits, is due at another moment than before."""
         feed = self._feeds.get(contact.list)
         if feed is not None:
+            if feed.loading:
+                feed.recalled.add(contact.id)
             held = feed.held.pop(contact.id, None)
             if held is not None:
                 held.end_wait()

@@ -292,3 +292,49 @@ async def test_a_did_that_is_changed_while_it_is_taken_into_operation_is_as_it_w
         found = world.engine._operation.find_did(BAD)
         assert found is not None
         assert found.cps == 1
+
+
+async def test_a_rest_that_an_operator_begins_as_another_ends_is_not_ended_with_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(dids=BOTH, flows=[flow_of_both()]) as world:
+        dids, change_did = world.engine.dids, world.store.change_did
+        for number in (GOOD, BAD):
+            await dids.rest(None, number, {"for_s": 60})
+
+        async def change_slowly(*change: Any) -> Did | None:
+            await trio.sleep(1)
+            return await change_did(*change)
+
+        monkeypatch.setattr(world.store, "change_did", change_slowly)
+        await trio.sleep(60.5)  # the first of the two is being ended
+        await dids.rest(None, BAD, {})
+        await trio.sleep(10)
+        found = [world.engine._operation.find_did(one) for one in (GOOD, BAD)]
+        assert [one is not None and one.rest is not None for one in found] == [False, True]
+
+
+async def test_a_did_that_an_operator_resumes_before_its_rest_is_written_down_does_not_rest(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(dids=BOTH, flows=[flow_of_both()], did_rests=SOON) as world:
+        dids, change_did = world.engine.dids, world.store.change_did
+
+        async def change_slowly(*change: Any) -> Did | None:
+            await trio.sleep(1)
+            return await change_did(*change)
+
+        monkeypatch.setattr(world.store, "change_did", change_slowly)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dids.change, None, GOOD, {"cps": 5})
+            await trio.sleep(0.1)
+            nursery.start_soon(dids.resume, None, BAD)
+            await trio.sleep(0.1)
+            for n in range(20):
+                dids.note_ended(attempt(id=f"att_{n}", did=BAD, disposition="blocked"))
+        await trio.sleep(5)
+        found = world.engine._operation.find_did(BAD)
+        [kept] = await world.store.find_dids("acc_1", [BAD])
+        assert found is not None
+        assert (found.rest, kept.rest) == (None, None)
+        assert kept.counts_from is not None

@@ -201,3 +201,21 @@ async def test_what_cannot_be_changes_nothing(autojump_clock: MockClock) -> None
         await world.add_list(people(3))
         await trio.sleep(5)
         assert (switched, await by_trunk(world)) == ([], {"first": 3})
+
+
+async def test_a_trunk_that_goes_and_comes_back_counts_the_calls_that_it_carries(
+    autojump_clock: MockClock,
+) -> None:
+    few = TrunkSettings("first", 3, 100)
+    async with running(
+        long_calls, flows=[FLOW], dids=[BY_ROUTE], trunks=(few, SECOND), routes=route("first")
+    ) as world:
+        await world.add_list(people(8))
+        await trio.sleep(5)
+        world.engine._operation.trunks["first"].note_condition(False, "It is not registered.")
+        await reload(world, trunks=(SECOND,), routes=())
+        await trio.sleep(5)
+        await reload(world, trunks=(few, SECOND), routes=route("first"))
+        await trio.sleep(5)
+        assert (await by_trunk(world), await blockers(world)) == ({"first": 3}, {"trunk_channels"})
+        await world.wait_done()

@@ -171,3 +171,21 @@ async def test_a_list_that_was_moved_while_it_called_is_paused_at_once_afterward
         await world.engine.resume_list("acc_1", "lst_1")
         await world.wait_done()
         assert len(world.dial_times()) == 6
+
+
+async def test_a_contact_that_is_to_be_called_sooner_while_it_is_being_read_is_called_then(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running() as world:
+        listed = world.store.listed_contacts
+
+        async def look_slowly(*asked: Any) -> list[str]:
+            await trio.sleep(1)
+            return await listed(*asked)
+
+        monkeypatch.setattr(world.store, "listed_contacts", look_slowly)
+        await world.add_list(people(2, starttime=EPOCH + 200, due_at=EPOCH + 200))
+        await trio.sleep(0.5)
+        await world.engine.rescheduling.change_contact("acc_1", "cnt_000000", start_at(10))
+        await world.wait_done()
+        assert world.dial_times() == pytest.approx([10, 200], abs=0.5)

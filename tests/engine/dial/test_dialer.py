@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from engine.dial.trunk import TrunkSettings
 from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
+from engine.schedule.feed import ListFeed, Work
 from sim.telephony import CallScript
 from tests.engine.dial.office import (
     answering,
@@ -356,3 +357,20 @@ async def test_agents_take_channels_of_their_flow_as_customers_do(
         await one.world.add_list(people(6))
         await one.world.wait_done()
         assert one.world.telephony.up_max == 3
+
+
+async def test_an_agent_who_breaks_off_asking_in_the_step_in_which_a_contact_comes_keeps_nobody(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(), dialer(dialing="preview")) as one:
+        [agent] = await one.seat(1)
+        [contact] = people(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one.at_work.show_next, agent)
+            await trio.sleep(0.5)
+            nursery.cancel_scope.cancel()
+            work = Work(contact, ListFeed("acc_1", one.flow.id, contact.list))
+            floor = one.world.engine._operation.floor_of(one.flow.id)
+            assert floor is not None
+            assert floor.show_next(work, trio.current_time()) is not None
+        assert one.at_work.show(agent).presence == "available"

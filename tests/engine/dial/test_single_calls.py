@@ -145,3 +145,17 @@ async def test_two_single_calls_of_one_agent_go_one_after_the_other(
         ends = [event["time"] for event in one.events("attempt.ended")]
         begins = [event["time"] for event in one.events("attempt.connected")]
         assert begins[1] > ends[0]
+
+
+async def test_an_agent_whom_limits_keep_from_being_called_for_an_answered_customer_stays(
+    autojump_clock: MockClock,
+) -> None:
+    """The customer's call takes the one channel of the DID."""
+    flow = dialer(dialing="preview", first="customer")
+    async with office(answering(talk_s=60.0), flow, dids=[did(channels=1)]) as one:
+        [agent] = await one.seat(1)
+        await one.call("cnt_x", agent=agent.number)
+        await one.until_told("contact.completed", 1)
+        await trio.sleep(5)
+        assert not [call for call in one.world.telephony.dialed if is_agent(call.request)]
+        assert one.at_work.show(agent).presence == "available"
