@@ -29,7 +29,7 @@ function sayWindow(hours, timezone) {
   const days = hours.days.length < WEEK ? `, ${hours.days.join(" ")}` : "";
   const clock = hours.callee_zone ? "on the callee's clock" : `in ${hours.timezone ?? timezone}`;
   const and = hours.callee_zone && hours.timezone ? ` and in ${hours.timezone}` : "";
-  const holidays = hours.holidays.length ? `, but for ${hours.holidays.length} holidays` : "";
+  const holidays = hours.holidays.length ? `, but for ${hours.holidays.length} ${hours.holidays.length === 1 ? "holiday" : "holidays"}` : "";
   return `${hours.start}–${hours.end}${days}, ${clock}${and}${holidays}`;
 }
 
@@ -56,7 +56,7 @@ export function rulesOf({ settings, timezone }) {
 function makeEditor(id) {
   const wrong = make("div.wrong", { role: "alert" });
   const text = make("textarea.source", { id: "flow-now", rows: "22", spellcheck: "false", required: true });
-  let tag = "*";
+  let tag = '""'; // no flow has it: what was not read is not written over
   const load = async () => {
     const { body, tag: found } = await getTagged(`/v1/flows/${id}`);
     tag = found;
@@ -94,5 +94,6 @@ export function makeRules(id, signal) {
   };
   watch("flows", draw, signal);
   draw();
-  return card("Rules", words, may("owner") ? makeEditor(id) : null);
+  const others = make("p.faint", {}, "The account's own hours and limits hold beside these.");
+  return card("Rules", words, others, may("owner") ? makeEditor(id) : null);
 }

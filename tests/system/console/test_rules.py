@@ -17,7 +17,12 @@ from tests.system.console.site import Set
 pytestmark = pytest.mark.peer
 
 SETTINGS = {
-    "calling_window": {"start": "09:00", "end": "18:00", "days": ["mon", "tue"]},
+    "calling_window": {
+        "start": "09:00",
+        "end": "18:00",
+        "days": ["mon", "tue"],
+        "holidays": ["2030-01-01"],
+    },
     "retry": {"busy": {"tries": 2, "wait_s": 300}, "no-answer": {"tries": 1, "wait_s": 7200}},
     "ring_timeout_s": 25,
     "callee_caps": [{"calls": 2, "per_s": 86400}],
@@ -36,14 +41,16 @@ def test_rules_are_told_in_words_and_changed_unless_somebody_was_quicker(
     reader.go(f"flows/{flow}/configuration", "Payments")
     rules = reader.page.get_by_role("region", name="Rules")
     for said in (
-        "09:00–18:00, mon tue, on the callee's clock",
+        "09:00–18:00, mon tue, on the callee's clock, but for 1 holiday",
         "1 at the most",
         "busy: 2 times, after 5 min; no answer: once, after 2 h",
         "25 s",
         "40 calls at once",
         "2 in 24 h",
+        "The account's own hours and limits hold beside these.",
     ):
         expect(rules).to_contain_text(said)
+    expect(rules).not_to_contain_text("1 holidays")
     expect(rules.get_by_text("Change it")).to_have_count(0)
 
     page = owner.page
