@@ -146,9 +146,10 @@ async function chooseAccount() {
     await actFor($("account").value);
   } catch (error) {
     notify(error.message);
-    drawAccount();
+    if (known.me) drawAccount();
     return showView(false);
   }
+  if (!known.me) return; // another was chosen meanwhile, and is begun with
   drawAccount();
   if (["", "#/"].includes(location.hash)) await showView();
   else location.hash = "#/";

@@ -85,6 +85,7 @@ export async function actFor(account) {
   try {
     await begin();
   } catch (error) {
+    if (session.account !== account) return; // another was chosen meanwhile
     session.account = before;
     await begin();
     throw error;

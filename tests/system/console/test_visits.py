@@ -99,6 +99,32 @@ def test_what_was_asked_of_one_account_is_neither_asked_of_the_next_nor_shown_th
     expect(page.get_by_text("Nobody to call yet")).to_be_visible()
 
 
+def test_an_account_that_is_chosen_before_the_last_choice_is_there_is_the_one_that_is_shown(
+    there: Set, visit: Callable[[], Visit]
+) -> None:
+    for name in ("bakery", "brewery"):
+        there.product.run(there.product.client.create_account, name, "UTC", f"it@{name}.example")
+    tab = visit()
+    page = tab.page
+    tab.sign_in(there.product.admin_key)
+    held: list[Route] = []
+    page.route("**/v1/me", lambda one: held.append(one))
+    page.get_by_label("Account").select_option("bakery")
+    wait_for(page, lambda: len(held) == 1)
+    page.get_by_label("Account").select_option("brewery")
+    wait_for(page, lambda: len(held) == 2)
+    for one in held:
+        with page.expect_response(lambda answer: answer.url.endswith("/v1/me")):
+            one.continue_()
+    expect(page.get_by_text("There is no flow yet.")).to_be_visible()
+    tab.go("numbers", "Caller numbers")
+    expect(page.get_by_label("Account").locator("option:checked")).to_have_text("brewery")
+    assert (
+        page.evaluate("sessionStorage.getItem('account')")
+        == page.get_by_label("Account").input_value()
+    )
+
+
 def test_a_key_that_ends_ends_the_visit(there: Set, visit: Callable[[], Visit]) -> None:
     key = there.product.run(there.product.client.create_key, "default", "operator")
     tab = visit()
