@@ -140,10 +140,13 @@ def _require_command(arguments: Sequence[str]) -> None:
 
 
 def _say(error: BaseException, args: Namespace) -> str:
-    """What went wrong, and where the command was told to ask, if that is what is wrong."""
+    """What went wrong, and where the command was told to ask, if that is what is wrong. It may repeat what
+    others have written."""
     from api.commands.connection import explain
+    from api.commands.terminal import printable
 
-    return "\n  ".join(filter(None, (str(error), explain(error, args))))
+    lines = "\n  ".join(filter(None, (str(error), explain(error, args)))).split("\n")
+    return "\n".join(map(printable, lines))
 
 
 def _find_told() -> tuple[type[Exception], ...]:

@@ -219,3 +219,14 @@ def test_an_address_to_forward_to_is_called_as_it_was_given(
         "callwheel webhooks listen: --forward is an address as https://example.com/hook,"
         " without a user in it.\n"
     )
+
+
+def test_a_refusal_says_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may repeat what others have written, as the name of a list."""
+    fault = {"pointer": "/name", "code": "odd", "detail": "\x1b[2J"}
+    refusal = {"code": "odd", "detail": "\x1b]0;title\x07 is taken", "errors": [fault]}
+    with serve({"/v1/keys?limit=1000": (422, refusal)}) as (url, _):
+        code = run(["keys", "list", "--url", url, "--key", "k"])
+    said = capsys.readouterr().err
+    assert (code, "is taken" in said) == (1, True)
+    assert [char for char in said if not char.isprintable() and char != "\n"] == []
