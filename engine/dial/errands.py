@@ -25,6 +25,7 @@ from engine.dial.router import Errand, Router
 from engine.dial.seats import Seat
 from engine.dial.vain_rings import VainRings
 from engine.model import BlockerCode
+from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
 from engine.schedule.outlet import Aside
@@ -38,6 +39,8 @@ ROOM_WAIT_S: Final = 0.2
 ROOM_MAX_S: Final = 30.0
 """… and how long; then it waits again."""
 
+END_RETRY_S: Final = 0.5
+"""How soon the end of a contact is offered again to a store that did not take it."""
 HELD_MAX_S: Final = 60.0
 """How long a contact waits at the most before its agent's call is tried again that limits have held."""
 
@@ -232,12 +235,22 @@ class Errands:
     async def _end(self, work: Work, reason: str) -> None:
         """Somebody asked for this one call, and has seen it fail: calling the agent again is theirs to
         ask."""
-        contact = work.contact
-        await self._services.store.complete_contacts(
-            [contact.id], "skipped", self._services.clock.now(), reason
-        )
+        contact, services = work.contact, self._services
+        while True:
+            try:
+                now = services.clock.now()
+                await services.store.complete_contacts([contact.id], "skipped", now, reason)
+                break
+            except StoreUnavailable as error:
+                # Put back instead, it would have its agent rung again.
+                names = log_names.of_contact(contact)
+                log.error("cannot write a contact's end down", error=str(error), **names)
+                await trio.sleep(END_RETRY_S)
+                if work.is_void:  # it was given another start time meanwhile
+                    services.finish(work)
+                    return
         self._vain_rings.forget(contact.id)
-        self._services.finish(work)
+        services.finish(work)
 
     def put_back(self, work: Work, wait_s: float, code: BlockerCode = "agents_busy") -> None:
         """Have a contact wait for agents, or for what else there is, for so long at the least."""

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
 from engine.events import StoredEvent, rfc3339
 from engine.model import Did, Flow, RetryRule
-from engine.ports.stored import Conflict
+from engine.ports.stored import Conflict, StoreUnavailable
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
@@ -325,3 +325,24 @@ async def test_an_agent_who_cannot_be_called_for_our_limits_is_told_so(
             Conflict, match="could not be called: The caller number is at its calls"
         ):
             await one.set_presence(agent, "available")
+
+
+async def test_an_agent_who_was_not_reached_is_not_rung_again_for_a_store_that_cannot_be_written(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(code=486 if is_agent(request) else 200)
+
+    async with office(choose, dialer()) as one:
+        complete = one.world.store.complete_contacts
+
+        async def complete_later(*asked: Any) -> Any:
+            if trio.current_time() < 30:
+                raise StoreUnavailable("the disk is full")
+            return await complete(*asked)
+
+        monkeypatch.setattr(one.world.store, "complete_contacts", complete_later)
+        await one.call("cnt_x", agent=AGENT)
+        await one.until_told("contact.completed", 1)
+        assert one.events("contact.completed")[0]["data"]["reason"] == "agent_not_reached"
+        assert len(ring_times(one)) == 1
