@@ -161,11 +161,18 @@ class Congestion:
                 continue
             if one.callee != mark.callee:
                 has_taken = has_taken or one.was_taken
-            elif one.refused is None:
+            elif one.refused is None and one.was_taken:
                 break
-            elif has_taken:
+            elif one.refused is not None and has_taken:
                 refusals, has_taken = refusals + 1, False
         return refusals >= HARD_AFTER
+
+    def has_refused(self, callee: str) -> bool:
+        """Whether the latest call to a number was refused, of those that anything was heard of."""
+        for one in reversed(self._latest):
+            if one.callee == callee and (one.was_taken or one.refused is not None):
+                return one.refused is not None
+        return False
 
     def disregard(self, mark: Mark) -> None:
         """What became of the call says nothing of what the trunk takes."""

@@ -65,7 +65,7 @@ def _tell(
         is_numbers = call.takes_others(now - MEANWHILE_S)
         if ended.has_other_way:
             call.note_server_refusal(now)
-        elif stalls is None:
+        elif stalls is None and not call.is_refused_again():
             call.note_refusal(outcome.congestion, outcome.retry_after_s, now)
         else:
             call.note_repeated_refusal(outcome.congestion, outcome.retry_after_s, now)

@@ -204,6 +204,10 @@ class Trunk:
         refused_at = max((at for one, at in self._refused if one != callee), default=-math.inf)
         return self._taken_at > max(since, refused_at, self._congestion.not_before)
 
+    def has_refused(self, callee: str) -> bool:
+        """Whether it refused the call to a number before this one."""
+        return self._congestion.has_refused(callee)
+
     def note_silence(self, sent_at: float, now: float) -> None:
         """A call that left at `sent_at` got no answer at all. Those that were under way when the last such
         call was counted count with it; and a trunk that has answered other calls since is there."""
@@ -310,7 +314,7 @@ class TrunkCall:
     def note_repeated_refusal(
         self, kind: CongestionKind, retry_after_s: float | None, now: float
     ) -> None:
-        """As `note_refusal`, of a contact whose call before came to nothing too: the pause that is asked
+        """As `note_refusal`, of a number whose call before came to nothing too: the pause that is asked
         for is not the trunk's where it has taken the calls of others since its last one."""
         pause_s = None if self.takes_others(-math.inf) else retry_after_s
         self.note_refusal(kind, pause_s, now)
@@ -319,6 +323,10 @@ class TrunkCall:
         """One of the trunk's servers refused it for want of capacity, and another takes calls."""
         if self._mark is not None:
             self.trunk.note_server_refusal(self._mark, now)
+
+    def is_refused_again(self) -> bool:
+        """Whether its trunk refused the call before this one to the same number."""
+        return self.trunk.has_refused(self.callee)
 
     def takes_others(self, since: float) -> bool:
         """Whether the trunk takes the calls to other callees, and took one that left since a moment."""

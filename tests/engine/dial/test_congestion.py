@@ -294,3 +294,19 @@ def test_a_callee_who_was_hard_to_reach_counts_again_once_a_call_is_taken() -> N
         take(congestion, callee, 60.0)
     before, after = [refuse(congestion, callee, 61.0) for callee in ("+1", "+2")]
     assert after < before
+
+
+def test_calls_that_are_still_on_their_way_do_not_hide_that_a_callee_is_hard_to_reach() -> None:
+    """A hotline whose network is full, to which callees are transferred all the time."""
+    congestion, paces = busy_hour(), []
+    for n in range(6):
+        refused = [call(congestion, callee, 9.0 * n) for callee in ("+1", "+2")]
+        under_way = [call(congestion, callee, 9.0 * n) for callee in ("+1", "+2")]
+        before = congestion.cps
+        for mark in refused:
+            congestion.note_refused(mark, "pace", None, 9.0 * n)
+        paces.append(congestion.cps == before)
+        for other in range(90):
+            take(congestion, f"+3{n}{other}", 9.0 * n + 1 + other / 20)
+        assert not any(mark.was_taken for mark in under_way)
+    assert paces == [False, False, True, True, True, True]

@@ -9,7 +9,14 @@ import pytest
 
 from engine.dial.limits import Permit
 from engine.dial.route import Route
-from engine.dial.stall import MEANWHILE_S, OTHER_WAYS_MAX, Stall, tell_trunk, wait_after
+from engine.dial.stall import (
+    MEANWHILE_S,
+    OTHER_WAYS_MAX,
+    Stall,
+    tell_trunk,
+    tell_trunk_of_leg,
+    wait_after,
+)
 from engine.dial.trunk import Trunk, TrunkCall, TrunkSettings
 from engine.disposition import Outcome
 from engine.ports.telephony import Ended
@@ -98,6 +105,24 @@ def test_a_pause_is_the_trunks_unless_one_contact_alone_brings_it_again() -> Non
     assert pause_after(trunk, 605.0, 1) == 0.0
     send(trunk, 606.0, "+13").note_refusal("either", None, 606.1)
     assert pause_after(trunk, 608.0, 1) == 300.0, "it comes with another's refusal"
+
+
+def test_a_pause_that_a_number_asks_for_again_is_not_the_trunks_whoever_calls_it() -> None:
+    """Another contact each time, or an agent's leg, of which nobody keeps what it came to before."""
+    for tell in (
+        lambda call, now: tell_trunk(call, FULL, CONGESTED, work(), now),
+        lambda call, now: tell_trunk_of_leg(call, FULL, CONGESTED, now),
+    ):
+        trunk, pauses = a_trunk(), []
+        for now in (0.0, 400.0, 800.0):
+            take(trunk, now)
+            tell(send(trunk, now + 1), now + 1)
+            block = trunk.blocked_by(now + 2)
+            pauses.append(0.0 if block is None else block.until - now - 1)
+        assert pauses == [300.0, 0.0, 0.0]
+        send(trunk, 801.5).note_answer(801.6)
+        tell(send(trunk, 802.0), 802.0)
+        assert trunk.blocked_by(803.0) is not None, "it was taken in between"
 
 
 @pytest.mark.parametrize("ended", [SILENT, Ended("rejected", 503)])
