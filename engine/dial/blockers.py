@@ -131,25 +131,22 @@ def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) 
     return closed or capped or called or case.agents
 
 
-def find_leg_blocker(number: str, case: Case, now: float, wall_now: float) -> Block | None:
-    """What keeps a second leg to this number from leaving now: what forbids any call to it, and the limits
-    that all calls share."""
-    banned = find_ban(number, case, now, wall_now) or find_capped(number, case.day_caps, now)
-    if banned is not None:
-        return banned
-    return find_line_blocker(case.route, case.shared, case.did, now)
+def find_leg_bar(number: str, case: Case, now: float, wall_now: float) -> Block | None:
+    """What keeps a second leg to this number from leaving now by any DID of its flow, but for the limits
+    that calls share."""
+    return find_bar(number, case, now, wall_now) or find_capped(number, case.day_caps, now)
 
 
 def find_ban(number: str, case: Case, now: float, wall_now: float) -> Block | None:
     """What forbids a call to this number, whoever has room for it. Asked once more of each call directly
     before its INVITE leaves, and of second legs as of first ones."""
+    return find_bar(number, case, now, wall_now) or find_unfit(number, case)
+
+
+def find_bar(number: str, case: Case, now: float, wall_now: float) -> Block | None:
+    """The part of `find_ban` that is the same for all DIDs of a flow."""
     barred = None if case.day_caps is None else case.day_caps.barred(number)
-    return (
-        find_hold(case)
-        or barred
-        or find_closed(number, case.hours, now, wall_now)
-        or find_unfit(number, case)
-    )
+    return find_hold(case) or barred or find_closed(number, case.hours, now, wall_now)
 
 
 def find_hold(case: Case) -> Block | None:
@@ -250,6 +247,7 @@ class Ways:
         blocks = (limits.blocked_by(now) for limits in shared)
         self._shared = [block for block in blocks if block is not None]
         self._of_routes: dict[Route, Block | None] = {}
+        """What keeps calls from leaving by a route, whatever DID it is of."""
 
     def find_blocker(self, number: str, way: Way) -> Block | None:
         """As `find_way_blocker`."""
@@ -260,11 +258,19 @@ class Ways:
         if route is None:
             return Block("no_trunk", math.inf)
         if route not in self._of_routes:
-            self._of_routes[route] = route.blocked_by(self._now)
-        of_route, of_did = self._of_routes[route], did.blocked_by(self._now)
+            self._of_routes[route] = self._find_route_blocker(route)
+        before = self._of_routes[route]
+        if before is not None and (before.line is None or math.isinf(before.until)):
+            return before
+        of_did = did.blocked_by(self._now)
+        is_sooner = of_did is None or (before is not None and of_did.until <= before.until)
+        return before if is_sooner else of_did
+
+    def _find_route_blocker(self, route: Route) -> Block | None:
+        of_route = route.blocked_by(self._now)
         if of_route is not None and of_route.line is None:
             return of_route
-        standing = [block for block in (*self._shared, of_route, of_did) if block is not None]
+        standing = self._shared if of_route is None else [*self._shared, of_route]
         return max(standing, key=lambda block: block.until, default=None)
 
 

@@ -19,7 +19,8 @@ from msgspec import Struct, field
 from engine.agent import Leg, LegOutcome
 from engine.dial import log_names
 from engine.dial.assignment import INTENT_MAX_S, AttemptServices
-from engine.dial.blockers import find_ban, find_leg_blocker
+from engine.dial.blockers import Ways as DidWays
+from engine.dial.blockers import find_ban, find_leg_bar
 from engine.dial.clearance import Clearance, clear
 from engine.dial.did import DidActor
 from engine.dial.flow_desk import FlowDesk
@@ -176,16 +177,11 @@ async def _wait_clearance(
     deadline = trio.current_time() + PATIENCE_S
     while True:
         now = trio.current_time()
-        soonest: Block | None = None
-        for actor, desk in ways(request.flow, request.did):
-            case = actor.case_of(False, desk)
-            block = find_leg_blocker(number, case, now, services.clock.now())
-            if block is None:
-                return clear(case, actor.did, number, now), desk
-            if soonest is None or block.until < soonest.until:
-                soonest = block
-        if soonest is None:
-            raise LegHeld(Block("no_trunk", math.inf, detail=NO_DID_DETAIL))
+        found = _find_way(ways(request.flow, request.did), number, now, services.clock.now())
+        if not isinstance(found, Block):
+            actor, desk = found
+            return clear(actor.case_of(False, desk), actor.did, number, now), desk
+        soonest = found
         left_s = deadline - now
         is_too_long = math.isfinite(soonest.until) and soonest.until - now > left_s
         if left_s <= 0 or is_too_long:
@@ -195,6 +191,29 @@ async def _wait_clearance(
             if soonest.line is None:
                 await trio.sleep_forever()
             await soonest.line.wait_turn(Patience(left_s))
+
+
+def _find_way(
+    ways: Sequence[tuple[DidActor, FlowDesk]], number: str, now: float, wall_now: float
+) -> tuple[DidActor, FlowDesk] | Block:
+    """A DID that nothing blocks; else what blocks the one that is free soonest. They may be a thousand, and
+    legs look again and again: what they share is asked once."""
+    if not ways:
+        raise LegHeld(Block("no_trunk", math.inf, detail=NO_DID_DETAIL))
+    first, its_desk = ways[0]
+    case = first.case_of(False, its_desk)
+    soonest = find_leg_bar(number, case, now, wall_now)
+    if soonest is not None:
+        return soonest
+    lines = DidWays(case.shared, now)
+    for actor, desk in ways:
+        block = lines.find_blocker(number, actor.as_way(desk))
+        if block is None:
+            return actor, desk
+        if soonest is None or block.until < soonest.until:
+            soonest = block
+    assert soonest is not None
+    return soonest
 
 
 class _LegRunner:
