@@ -39,6 +39,11 @@ _CREDENTIAL = re.compile(
 """A header up to its value, and the value with the lines that it is folded over. Authorization and
 Proxy-Authorization answer a challenge; what Authentication-Info holds is made from the password as well
 (RFC 3261 §20.6), and tokens go in P-Media-Authorization (RFC 3313)."""
+_KEYS_HINT = b"application/dtmf"
+_KEYS_TYPE = re.compile(rb"[\r\n](?:content-type|c)[ \t]*:[ \t]*application/dtmf", re.IGNORECASE)
+"""A body that says what a callee presses, as some networks send it beside the telephone events: it may be a
+PIN."""
+_SIGN = re.compile(rb"[^\r\n]")
 _SCHEME = re.compile(rb"(?:Digest|Basic|Bearer)(?=[ \t\r\n])", re.IGNORECASE)
 """The first word of a credential that is none itself. Others may be, and are masked."""
 
@@ -73,13 +78,15 @@ class KeptTrace(Struct, frozen=True, array_like=True):
 
 
 def mask_credentials(data: bytes) -> bytes:
-    """A message with every credential in its headers, and in headers that its body quotes, and every key
-    of its SDP turned into asterisks. Its length stays: it decides between UDP and TCP, and Content-Length
-    counts the body."""
+    """A message with every credential in its headers, and in headers that its body quotes, every key of its
+    SDP, and what its body says is pressed turned into asterisks. Its length stays: it decides between UDP
+    and TCP, and Content-Length counts the body."""
     lowered = data.lower()
     # From the right, because that search is the cheaper one in CPython.
     if lowered.rfind(_KEY_HINT) >= 0 or lowered.rfind(_OTHER_KEY_HINT) >= 0:
         data = _KEY.sub(_mask_key, data)
+    if lowered.rfind(_KEYS_HINT) >= 0:
+        data = _mask_pressed(data)
     if lowered.rfind(_HINT) < 0:
         return data
     return _CREDENTIAL.sub(_mask, data)
@@ -87,6 +94,11 @@ def mask_credentials(data: bytes) -> bytes:
 
 def _mask_key(found: re.Match[bytes]) -> bytes:
     return found[1] + b"*" * len(found[2])
+
+
+def _mask_pressed(data: bytes) -> bytes:
+    head, between, body = data.partition(b"\r\n\r\n")
+    return head + between + _SIGN.sub(b"*", body) if _KEYS_TYPE.search(head) else data
 
 
 def _mask(found: re.Match[bytes]) -> bytes:

@@ -250,3 +250,18 @@ def test_keys_of_srtp_are_masked_at_their_length() -> None:
     ) % (stars, stars, stars, stars)
     assert mask_credentials(said) == masked
     assert mask_credentials(masked) == masked
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"Content-Type: application/dtmf-relay", b"Signal=4\r\nDuration=160\r\n"),
+        (b"c:Application/DTMF;x=1\r\nSubject: 4", b"4"),
+    ],
+)
+def test_what_a_callee_presses_is_masked(kind: bytes, body: bytes) -> None:
+    head = b"INFO sip:a@b SIP/2.0\r\n" + kind + b"\r\nContent-Length: 1\r\n\r\n"
+    masked = b"\r\n".join(b"*" * len(line) for line in body.split(b"\r\n"))
+    assert mask_credentials(head + body) == head + masked
+    offer = b"INVITE sip:a@b SIP/2.0\r\nAccept: application/dtmf-relay\r\n\r\nv=0\r\n"
+    assert mask_credentials(offer) == offer
