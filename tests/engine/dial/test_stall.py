@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -107,22 +108,30 @@ def test_a_pause_is_the_trunks_unless_one_contact_alone_brings_it_again() -> Non
     assert pause_after(trunk, 608.0, 1) == 300.0, "it comes with another's refusal"
 
 
-def test_a_pause_that_a_number_asks_for_again_is_not_the_trunks_whoever_calls_it() -> None:
-    """Another contact each time, or an agent's leg, of which nobody keeps what it came to before."""
-    for tell in (
-        lambda call, now: tell_trunk(call, FULL, CONGESTED, work(), now),
-        lambda call, now: tell_trunk_of_leg(call, FULL, CONGESTED, now),
-    ):
-        trunk, pauses = a_trunk(), []
-        for now in (0.0, 400.0, 800.0):
-            take(trunk, now)
-            tell(send(trunk, now + 1), now + 1)
-            block = trunk.blocked_by(now + 2)
-            pauses.append(0.0 if block is None else block.until - now - 1)
-        assert pauses == [300.0, 0.0, 0.0]
-        send(trunk, 801.5).note_answer(801.6)
-        tell(send(trunk, 802.0), 802.0)
-        assert trunk.blocked_by(803.0) is not None, "it was taken in between"
+def tell_of_a_first_call(call: TrunkCall, now: float) -> None:
+    """As of a contact that comes for the first time."""
+    tell_trunk(call, FULL, CONGESTED, work(), now)
+
+
+def tell_of_a_leg(call: TrunkCall, now: float) -> None:
+    """As of a second leg, of which nobody keeps what it came to before."""
+    tell_trunk_of_leg(call, FULL, CONGESTED, now)
+
+
+@pytest.mark.parametrize("tell", [tell_of_a_first_call, tell_of_a_leg])
+def test_a_pause_that_a_number_asks_for_again_is_not_the_trunks_whoever_calls_it(
+    tell: Callable[[TrunkCall, float], None],
+) -> None:
+    trunk, pauses = a_trunk(), []
+    for now in (0.0, 400.0, 800.0):
+        take(trunk, now)
+        tell(send(trunk, now + 1), now + 1)
+        block = trunk.blocked_by(now + 2)
+        pauses.append(0.0 if block is None else block.until - now - 1)
+    assert pauses == [300.0, 0.0, 0.0]
+    send(trunk, 801.5).note_answer(801.6)
+    tell(send(trunk, 802.0), 802.0)
+    assert trunk.blocked_by(803.0) is not None, "it was taken in between"
 
 
 @pytest.mark.parametrize("ended", [SILENT, Ended("rejected", 503)])
