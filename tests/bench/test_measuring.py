@@ -52,7 +52,7 @@ async def test_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_trigger(site: Site, slower: Slower, monkeypatch: pytest.MonkeyPatch) -> None:
     site.lend(monkeypatch, trigger)
-    monkeypatch.setattr(trigger, "REQUESTS", {"quick": 64})
+    monkeypatch.setattr(trigger, "REQUESTS", {"quick": 256})
     monkeypatch.setattr(trigger, "OTHER_CONNECTIONS", {"quick": ()})
     monkeypatch.setattr(trigger, "BATCHES", {"quick": 1})
     monkeypatch.setattr(trigger, "APPLICATIONS", ("quart",))
@@ -70,7 +70,7 @@ async def test_intake(site: Site, slower: Slower, monkeypatch: pytest.MonkeyPatc
         return read_csv(*arguments, **more)
 
     site.lend(monkeypatch, intake)
-    monkeypatch.setattr(intake, "ROWS", 5_000)
+    monkeypatch.setattr(intake, "ROWS", 20_000)
     monkeypatch.setattr(intake, "ROUNDS", {"quick": 1})
     with slower.over("worker"):
         figure = await intake.run("quick", QUIET)
