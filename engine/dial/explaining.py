@@ -83,8 +83,9 @@ class Explainer:
             return UNKNOWN_FLOW
         case = self._case_of(desk, is_paused, desk.floor.blocked_by(contact))
         own = find_own_blocker(contact, case, now, wall_now)
-        # Whether there is a DID for it may have changed since it was set aside for want of one.
-        if own is not None and own.code != "no_trunk":
+        # Whether there is a DID for it may have changed since it was set aside for want of one. That none is
+        # for its agent is true now.
+        if own is not None and (own.code != "no_trunk" or own is case.agents):
             return own
         known = self._parking.did_of(contact.id)
         if known is not None and known in self._actors:

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
 from engine.events import StoredEvent, rfc3339
-from engine.model import Did, Flow, RetryRule
+from engine.model import AccountRules, Did, Flow, RetryRule
 from engine.ports.stored import Conflict, StoreUnavailable
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
@@ -290,6 +290,28 @@ async def test_an_agent_whose_call_waits_for_a_full_did_is_called_when_there_is_
         assert ring_times(one) == []
         await one.until(lambda: bool(ring_times(one)), lasts_s + 30)
         assert "cnt_x" not in [event["contact"] for event in one.events("contact.completed")]
+
+
+async def test_a_contact_whose_agent_may_be_called_from_no_did_says_so(
+    autojump_clock: MockClock,
+) -> None:
+    """The account keeps to a number series that binds the agent's number, and not the contact's."""
+    store, told = await furnished([], [did()])
+    rules = AccountRules(approved_countries=("US", "IN"), number_series="india")
+    changed = await store.change_account(
+        "acc_1", lambda one: msgspec.structs.replace(one, rules=rules)
+    )
+    assert changed is not None
+    first = dialer(first="agent")
+    await store.add_flow(first)
+    async with office(answering(), first, store=store, told=told) as one:
+        await one.call("cnt_x", agent="+919876543210")
+        await trio.sleep(5)
+        [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
+        assert blocker is not None
+        assert blocker.code == "no_trunk"
+        assert "call to India" in blocker.detail or "number series" in blocker.detail
+        assert one.world.telephony.up == 0
 
 
 async def test_an_agent_who_looks_at_a_contact_stays_where_limits_hold_their_call(
