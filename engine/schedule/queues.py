@@ -1,7 +1,8 @@
 """Contacts that are due, flow by flow, until somebody takes them.
 
-A flow's contacts are offered by rank, and of one rank in the order in which they came due. Whoever cannot
-take any more of a flow has it held, until a moment or until it asks for more.
+A flow's contacts are offered by rank, but for the tenth turn of a rank that waits (`engine.dial.turns`), and
+of one rank in the order in which they came due. Whoever cannot take any more of a flow has it held, until a
+moment or until it asks for more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
+from engine.dial.turns import Ranks
 from engine.model import BlockerCode, Contact
 from engine.schedule.feed import ListFeed, Work
 from engine.schedule.outlet import Hold, Outlet
@@ -29,9 +32,42 @@ class FlowQueue:
         self.hold: Hold | None = None
         """Why nothing is offered just now."""
 
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether it has a contact to offer, and waits for no moment."""
+        return bool(self.ready) and (self.hold is None or self.hold.until is None)
+
     def place(self) -> tuple[int, float]:
         """Its place among others: by rank, and of equals by whose first has been due the longest."""
         return self.rank, self.ready[0].contact.due_at if self.ready else math.inf
+
+
+class _Queues(dict[tuple[int, bool], FlowQueue]):
+    """Those of one flow, by rank and whether their contacts are each for one agent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ranks = Ranks()
+        """Of the flow's contacts among each other."""
+
+    def in_order(self) -> list[FlowQueue]:
+        """As they are pushed: by rank, and of equals by who has been due the longest."""
+        return sorted(self.values(), key=FlowQueue.place) if len(self) > 1 else [*self.values()]
+
+    def by_turns(self) -> list[FlowQueue]:
+        """Those that may be asked, first of them whose turn it is."""
+        queues = [one for one in self.in_order() if one.may_be_asked]
+        if len(queues) > 1:
+            rank = self.ranks.choose({one.rank for one in queues})
+            queues.sort(key=lambda one: one.rank != rank)
+        return queues
+
+    def charge(self, taken: FlowQueue) -> None:
+        """A contact of this queue had its turn."""
+        self.ranks.charge(taken.rank, {one.rank for one in self.values() if one.may_be_asked})
+
+
+_NONE: Final = _Queues()
 
 
 class ReadyQueues:
@@ -57,8 +93,7 @@ class ReadyQueues:
         self._look_at_clock = look_at_clock
         self._set_aside = set_aside
         self._wait_until = wait_until
-        self._of_flow: dict[str, dict[tuple[int, bool], FlowQueue]] = {}
-        """By flow, then by rank and whether its contacts are each for one agent."""
+        self._of_flow: dict[str, _Queues] = {}
 
     @property
     def count(self) -> int:
@@ -73,7 +108,7 @@ class ReadyQueues:
         """A contact is due. The queue that it is the last of now, which is not offered for that: `push`
         does."""
         flow, contact = work.feed.flow, work.contact
-        rank, queues = self._rank_of(contact), self._of_flow.setdefault(flow, {})
+        rank, queues = self._rank_of(contact), self._of_flow.setdefault(flow, _Queues())
         key = rank, contact.agent is not None
         queue = queues.get(key)
         if queue is None:
@@ -84,21 +119,20 @@ class ReadyQueues:
     def offer(self, flow: str) -> bool:
         """Offer the next ready contact of a flow, because there may be room for it again. Whether it was
         taken, or set aside."""
-        for queue in self._queues_of(flow):
-            if queue.ready and (queue.hold is None or queue.hold.until is None):
-                queue.hold = None
-                self._offer_next(queue)
-                # One rank that must wait leaves the others to be asked: they may be held until just now.
-                if queue.hold is None:
-                    return True
+        queues = self._of_flow.get(flow, _NONE)
+        for queue in queues.by_turns():
+            queue.hold = None
+            self._offer_next(queue)
+            # One rank that must wait leaves the others to be asked: they may be held until just now.
+            if queue.hold is None:
+                queues.charge(queue)
+                return True
         return False
 
     def next_of(self, flow: str) -> Contact | None:
         """What `offer` would offer next."""
-        for queue in self._queues_of(flow):
-            if queue.ready and (queue.hold is None or queue.hold.until is None):
-                return queue.ready[0].contact
-        return None
+        queues = self._of_flow.get(flow, _NONE).by_turns()
+        return queues[0].ready[0].contact if queues else None
 
     def offer_all(self, flow: str) -> None:
         """Offer whatever is ready of a flow, because the flow was changed."""
@@ -144,11 +178,7 @@ class ReadyQueues:
         self._of_flow.pop(flow, None)
 
     def _queues_of(self, flow: str) -> list[FlowQueue]:
-        """In the order in which they are offered."""
-        queues = [*self._of_flow.get(flow, {}).values()]
-        if len(queues) > 1:
-            queues.sort(key=FlowQueue.place)
-        return queues
+        return self._of_flow.get(flow, _NONE).in_order()
 
     def _offer_next(self, queue: FlowQueue) -> None:
         self._look_at_clock()
