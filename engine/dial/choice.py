@@ -17,8 +17,8 @@ from engine.dial.elsewhere import NOWHERE, PATIENCE_S, Elsewhere
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.limits import Block, Limits
 from engine.dial.route import Route
-from engine.dial.turns import URGENT
 from engine.schedule.feed import Work
+from engine.schedule.turns import URGENT
 
 DIDS_LOOKED_AT_MAX: Final = 200
 """DIDs of one flow that are looked at for a contact that lies before another, first those that may have room:

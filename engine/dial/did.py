@@ -34,10 +34,10 @@ from engine.dial.limits import ROUNDING_S, Block, Limits, limits_of_did
 from engine.dial.line import Patience
 from engine.dial.mailbox import Mailbox
 from engine.dial.route import Route
-from engine.dial.turns import URGENT, Claimant, Turns
 from engine.model import Did
 from engine.ports.stored import StoreUnavailable
 from engine.schedule.feed import Work
+from engine.schedule.turns import URGENT, Claimant, Turns
 
 log = structlog.get_logger(__name__)
 

@@ -10,12 +10,12 @@ from engine.dial.callers import Callers
 from engine.dial.floor import Floor
 from engine.dial.limits import Limits
 from engine.dial.presentation import read_presentation
-from engine.dial.turns import Claimant
 from engine.flow.definition import Definition
 from engine.model import PRIORITIES, Contact, Flow, windows_of
 from engine.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook, Party
 from engine.schedule.day_budget import DayBudget, budget_of
+from engine.schedule.turns import Claimant
 
 SINGLE_CALL_BEST: Final = PRIORITIES.index("high")
 """The best rank that a single call has which names no priority."""

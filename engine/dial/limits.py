@@ -12,9 +12,9 @@ import trio
 from msgspec import Struct
 
 from engine.dial.line import SECOND_LEG, FairLine, Patience, is_long
-from engine.dial.turns import Claimant
 from engine.dial.windows import Pacer, SlidingWindow, Slot, mark_sent, window_for_cps
 from engine.model import AccountRules, BlockerCode, Cap, FlowSettings
+from engine.schedule.turns import Claimant
 
 LEAD_S: Final = 0.05
 """How long before its moment a call gets its slot, so that its media port and the commit of its intent

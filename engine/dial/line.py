@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import trio
 
-from engine.dial.turns import Claimant, Turns
+from engine.schedule.turns import Claimant, Turns
 
 SECOND_LEG: Final = Claimant("", 1)
 """A second leg, which somebody waits for on the telephone, goes before the contacts of lists."""

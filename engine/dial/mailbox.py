@@ -8,8 +8,8 @@ from itertools import chain
 
 import trio
 
-from engine.dial.turns import RANKS, URGENT, Ranks
 from engine.schedule.feed import Work
+from engine.schedule.turns import RANKS, URGENT, Ranks
 
 
 class Mailbox:

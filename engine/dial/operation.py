@@ -26,12 +26,12 @@ from engine.dial.limits import Block, Limits, Window, limits_of_did, limits_of_f
 from engine.dial.parking import Parking
 from engine.dial.route import RouteSettings, check_routes, make_routes
 from engine.dial.trunk import Trunk, TrunkSettings
-from engine.dial.turns import RANKS
 from engine.flow.definition import read_definition
 from engine.model import Account, Contact, Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.dial_store import RecentStart
 from engine.ports.telephony import TrunkCondition
+from engine.schedule.turns import RANKS
 
 RETIRED_MAX: Final = 10_000
 """Removed DIDs whose limits are remembered, and removed trunks."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 from engine.dial.limits import LEAD_S, Block
 from engine.dial.line import SECOND_LEG, FairLine, Patience, is_long
 from engine.dial.trunk import Trunk
-from engine.dial.turns import Claimant
+from engine.schedule.turns import Claimant
 
 CHECK_S: Final = 1.0
 """How often the first in line looks again at the least: a trunk may have come up meanwhile."""

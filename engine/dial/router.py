@@ -18,11 +18,11 @@ from engine.dial.floor import Ticket
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.operation import Operation
 from engine.dial.parking import STICKY_WAIT_S
-from engine.dial.turns import RANKS, URGENT, Claimant
 from engine.model import Contact
 from engine.ports.clock import WallClock
 from engine.schedule.feed import Work
 from engine.schedule.outlet import Aside, Hold
+from engine.schedule.turns import RANKS, URGENT, Claimant
 
 Offer = Callable[[str], bool]
 """Asks the scheduler for one more contact of a flow; whether it has yet more."""

@@ -1,8 +1,8 @@
 """Contacts that are due, flow by flow, until somebody takes them.
 
-A flow's contacts are offered by rank, but for the tenth turn of a rank that waits (`engine.dial.turns`), and
-of one rank in the order in which they came due. Whoever cannot take any more of a flow has it held, until a
-moment or until it asks for more.
+A flow's contacts are offered by rank, but for the tenth turn of a rank that waits (`turns`), and of one rank
+in the order in which they came due. Whoever cannot take any more of a flow has it held, until a moment or
+until it asks for more.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from engine.dial.turns import Ranks
 from engine.model import BlockerCode, Contact
 from engine.schedule.feed import ListFeed, Work
 from engine.schedule.outlet import Hold, Outlet
+from engine.schedule.turns import Ranks
 
 RankOf = Callable[[Contact], int]
 """By which contacts of a flow go before others, 0 first; it changes with the flow's settings."""

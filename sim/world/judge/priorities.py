@@ -20,7 +20,7 @@ PASSED_MAX: Final = 3
 PASSED_S: Final = 15.0
 """And for so long."""
 IN_A_ROW: Final = 9
-"""After so many urgent calls a less urgent one has its turn (`engine.dial.turns.PASSED_MAX`)."""
+"""After so many urgent calls a less urgent one has its turn (`engine.schedule.turns.PASSED_MAX`)."""
 UNSETTLED_S: Final = 40.0
 """How long after a start, or after the clock was set, nobody can expect an order."""
 BUSY_S: Final = 35.0

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from engine.dial.line import BETTER_CHECK_S, FairLine, Patience
-from engine.dial.turns import Claimant
+from engine.schedule.turns import Claimant
 
 NORMAL, URGENT = Claimant("flw_1", 2), Claimant("flw_2", 0)
 

@@ -16,13 +16,13 @@ import engine.dial.flow_desk
 import engine.schedule.retry
 from engine.dial.day_caps import DayCaps
 from engine.dial.flow_desk import FlowDesk
-from engine.dial.turns import RANKS, Claimant
 from engine.did_health import RestWhen
 from engine.holding import Holding
 from engine.model import Contact, RetryRule
 from engine.ports.moving import ListEdit
 from engine.ports.stored import StoreUnavailable
 from engine.running.changes import Changes
+from engine.schedule.turns import RANKS, Claimant
 from engine.webhook import Outcome, Webhook
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.tables import Tables

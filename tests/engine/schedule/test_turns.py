@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.dial.mailbox import Mailbox
-from engine.dial.turns import PASSED_MAX, RANKS, URGENT, Claimant, Ranks, Turns
 from engine.schedule.feed import ListFeed, Work
+from engine.schedule.turns import PASSED_MAX, RANKS, URGENT, Claimant, Ranks, Turns
 from tests.engine.made import contact
 
 rounds_of_ranks = st.lists(
