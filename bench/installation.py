@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ from api.client import CallwheelClient
 from api.commands import serve
 from api.commands.children import Child, ChildPlan, clean_environment, host_child
 from api.commands.demo_list import make_chime
-from bench.free_ports import free_port
+from bench.free_ports import free_port, is_taken
 from bench.scenario import NotMeasured
 
 READY: Final = r"(?s)(http://\S+).*SIP +(\S+).*" + re.escape(serve.READY)
@@ -154,9 +153,6 @@ async def _wait_bound(port: int) -> None:
     """Wait until the UDP port is taken."""
     with trio.fail_after(10):
         while True:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    return
+            if is_taken(port):
+                return
             await trio.sleep(POLL_S)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import free_ports
-from bench.free_ports import PORTS, free_port
+from bench.free_ports import PORTS, free_port, is_taken
 
 
 def test_two_ports_that_are_looked_for_before_they_are_taken_differ() -> None:
@@ -46,3 +46,29 @@ def test_where_no_port_is_free_that_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(free_ports, "_in_turn", islice(PORTS, len(PORTS)))
     with pytest.raises(OSError, match="no free port from 10000 to 14990"):
         free_port()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+)
+def test_a_port_is_taken_once_somebody_has_it_and_may_be_taken_while_it_is_asked_for(
+    kind: socket.SocketKind, family: socket.AddressFamily, host: str
+) -> None:
+    port = free_port(host)
+    other = socket.SOCK_STREAM if kind == socket.SOCK_DGRAM else socket.SOCK_DGRAM
+    assert not is_taken(port, kind)
+    with socket.socket(family, kind) as somebody:
+        somebody.bind((host, port))
+        if kind == socket.SOCK_STREAM:
+            assert not is_taken(port, kind)  # it is not listened to yet
+            somebody.listen()
+        assert is_taken(port, kind)
+        assert not is_taken(port, other)
+    assert not is_taken(port, kind)
+
+
+def test_who_asks_whether_a_port_is_taken_never_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setattr(socket, "socket", None)
+    assert not is_taken(port)

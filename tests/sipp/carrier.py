@@ -19,7 +19,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from bench.free_ports import free_port
+from bench.free_ports import free_port, is_taken
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 START_S_MAX: Final = 60.0
@@ -40,10 +40,6 @@ class Place(Struct, frozen=True):
     host: str = "127.0.0.1"
     mode: str = "u1"
     """sipp's own word: `u1` is one UDP socket, `t1` one TCP socket."""
-
-    @property
-    def family(self) -> socket.AddressFamily:
-        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     @property
     def kind(self) -> socket.SocketKind:
@@ -72,14 +68,8 @@ class Carrier:
 
     async def wait_bound(self) -> None:
         """Return when somebody else holds the port."""
-        place = self.place
-        while True:
+        while not is_taken(self.port, self.place.kind):
             assert self._process.poll() is None, self._read("said.log")
-            with socket.socket(place.family, place.kind) as probe:
-                try:
-                    probe.bind((place.host, self.port))
-                except OSError:
-                    return
             await trio.sleep(POLL_S)
 
     async def wait_exit(self) -> int:

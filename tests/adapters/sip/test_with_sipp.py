@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ import trio
 from adapters.sip.call.transaction import Timing
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
-from bench.free_ports import free_port
+from bench.free_ports import free_port, is_taken
 from engine.ports.telephony import Answered, CallRequest, Ended, Progress, Ringing
 from tests.adapters.sip.dice import Dice
 from tests.adapters.sip.fake_media import FakePlane
@@ -56,13 +55,8 @@ async def sipp_uas(sipp: str, folder: Path) -> AsyncIterator[int]:
 
 async def wait_until_bound(port: int, process: trio.Process) -> None:
     """Return when somebody else holds the UDP port."""
-    while True:
+    while not is_taken(port):
         assert process.poll() is None, "sipp ended"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return
         await trio.sleep(0.02)
 
 
