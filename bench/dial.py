@@ -53,7 +53,7 @@ class Load(Struct, frozen=True):
 
 
 LOADS: Final[dict[Size, Load]] = {"quick": Load(900, 300), "full": Load(9_000, 300)}
-SUSTAINED: Final[dict[Size, Load]] = {"quick": Load(300, 100), "full": Load(12_000, 200)}
+SUSTAINED: Final[dict[Size, Load]] = {"quick": Load(300, 100), "full": Load(24_000, 400)}
 """Calls that are due one by one. The full size is a minute of what two quiet cores have been seen to
 hold; how much more they hold is what `ramp` looks for."""
 ASTERISK: Final[dict[Size, Load]] = {"quick": Load(150, 50), "full": Load(1_500, 50)}
