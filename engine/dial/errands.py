@@ -15,6 +15,7 @@ import trio
 
 from engine.dial import log_names
 from engine.dial.assignment import AttemptServices
+from engine.dial.blockers import opening_of
 from engine.dial.explaining import Explainer
 from engine.dial.floor import Floor, Ticket
 from engine.dial.leg import LegFailed, LegHeld, LegRequest, open_leg
@@ -46,6 +47,9 @@ HELD_MAX_S: Final = 60.0
 
 STOPPED: Final = ("account_stopped", "account_paused", "flow_paused")
 """What somebody has stopped."""
+FOR_HOURS: Final = ("calling_window", "account_limit")
+"""Rules that keep an agent's call from leaving until a moment that is known. A single call waits for it in
+the store, where it is seen what it waits for."""
 
 LetGo = Literal["posted", "hung_up", "no_room", "not_reached", "held"]
 """What became of a contact whose agent was called. Unless it was `posted`, whoever asks has it in hand."""
@@ -141,6 +145,11 @@ class Errands:
         takes."""
         if block.code in STOPPED:
             self._services.put_back(work, work.contact)  # it goes on when they say so
+            return
+        is_rule = block.line is None and block.code in FOR_HOURS
+        if is_rule and work.contact.agent is not None:
+            now, wall_now = trio.current_time(), self._services.clock.now()
+            self._services.set_aside(work, opening_of(block, now, wall_now), block.code)
             return
         wait_s = block.until - trio.current_time() if math.isfinite(block.until) else 0.0
         self.put_back(work, min(max(wait_s, BUSY_WAIT_S), HELD_MAX_S), block.code)

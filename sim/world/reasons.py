@@ -54,7 +54,7 @@ def _calling_window(contact: Contact, view: View) -> bool:
         (windows_of(account.rules.calling_window), account.timezone),
         (windows_of(flow.settings.calling_window), flow.timezone),
     ]
-    return not may_call(contact.number, parties, view.wall)
+    return not all(may_call(number, parties, view.wall) for number in _called_for(contact))
 
 
 def _did_cps(contact: Contact, view: View) -> bool:
@@ -176,19 +176,29 @@ def _account_limit(contact: Contact, view: View) -> bool:
     return _is_at_day_cap(contact, view)
 
 
+def _called_for(contact: Contact) -> list[str]:
+    """The numbers that are called so that a contact is: its own, and before it that of the agent of a single
+    call."""
+    return [contact.number] if contact.agent is None else [contact.number, contact.agent]
+
+
 def _is_at_day_cap(contact: Contact, view: View) -> bool:
     """Whether the calls that were written down are as many as the account may make in a day, in all or to
-    the contact's country."""
+    the country of a number that is called for the contact."""
+    return any(_is_capped_today(contact.account, one, view) for one in _called_for(contact))
+
+
+def _is_capped_today(account: str, number: str, view: View) -> bool:
     tables = view.world.store.tables
-    rules = tables.accounts[contact.account].rules
-    country = country_of(contact.number)
+    rules = tables.accounts[account].rules
+    country = country_of(number)
     most = rules.country_caps.get(country, rules.country_calls_per_day)
     if rules.calls_per_day is None and most is None:
         return False
     made: list[Attempt | Leg] = [
-        tables.attempts[one] for one in tables.attempts_of_account.get(contact.account, ())
+        tables.attempts[one] for one in tables.attempts_of_account.get(account, ())
     ]
-    made += (one for one in tables.legs.values() if one.account == contact.account)
+    made += (one for one in tables.legs.values() if one.account == account)
     if rules.calls_per_day is not None and len(made) >= rules.calls_per_day:
         return True
     return most is not None and sum(country_of(one.number) == country for one in made) >= most

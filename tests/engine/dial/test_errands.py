@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
 from engine.events import StoredEvent, rfc3339
-from engine.model import AccountRules, Did, Flow, RetryRule
+from engine.model import AccountRules, CallingWindow, Did, Flow, RetryRule
 from engine.ports.stored import Conflict, StoreUnavailable
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
@@ -368,3 +368,22 @@ async def test_an_agent_who_was_not_reached_is_not_rung_again_for_a_store_that_c
         await one.until_told("contact.completed", 1)
         assert one.events("contact.completed")[0]["data"]["reason"] == "agent_not_reached"
         assert len(ring_times(one)) == 1
+
+
+async def test_a_call_whose_agent_may_not_be_called_at_this_hour_waits_for_that_and_says_so(
+    autojump_clock: MockClock,
+) -> None:
+    """It is midnight where the agent is, and morning where the callee is."""
+    first = dialer(first="agent", calling_window=(CallingWindow("07:00", "21:00"),))
+    store, told = await furnished([first], [did()])
+    async with office(answering(), first, store=store, told=told) as one:
+        await one.call("cnt_x", agent=AGENT, tel=("+442079460018",))
+        for _ in range(12):
+            await trio.sleep(10)
+            [blocker] = await one.world.engine.explain([await one.contact("cnt_x")])
+            assert blocker is not None
+            assert blocker.code == "calling_window"
+            assert blocker.until == pytest.approx(EPOCH + 7 * 3_600, abs=2)
+        assert ring_times(one) == []
+        await one.until(lambda: bool(ring_times(one)), 8 * 3_600)
+        assert ring_times(one) == pytest.approx([7 * 3_600], abs=2)
