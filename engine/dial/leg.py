@@ -177,7 +177,8 @@ async def _wait_clearance(
     deadline = trio.current_time() + PATIENCE_S
     while True:
         now = trio.current_time()
-        found = _find_way(ways(request.flow, request.did), number, now, services.clock.now())
+        wall_now = services.clock.now()
+        found = _find_way(ways(request.flow, request.did), number, now, wall_now, deadline)
         if not isinstance(found, Block):
             actor, desk = found
             return clear(actor.case_of(False, desk), actor.did, number, now), desk
@@ -194,10 +195,15 @@ async def _wait_clearance(
 
 
 def _find_way(
-    ways: Sequence[tuple[DidActor, FlowDesk]], number: str, now: float, wall_now: float
+    ways: Sequence[tuple[DidActor, FlowDesk]],
+    number: str,
+    now: float,
+    wall_now: float,
+    deadline: float,
 ) -> tuple[DidActor, FlowDesk] | Block:
-    """A DID that nothing blocks; else what blocks the one that is free soonest. They may be a thousand, and
-    legs look again and again: what they share is asked once."""
+    """A DID that nothing blocks; else what blocks the one that is free soonest, where one that other calls
+    keep may be so by the deadline. They may be a thousand, and legs look again and again: what they share is
+    asked once."""
     if not ways:
         raise LegHeld(Block("no_trunk", math.inf, detail=NO_DID_DETAIL))
     first, its_desk = ways[0]
@@ -210,10 +216,16 @@ def _find_way(
         block = lines.find_blocker(number, actor.as_way(desk))
         if block is None:
             return actor, desk
-        if soonest is None or block.until < soonest.until:
+        if soonest is None or _end_of(block, deadline) < _end_of(soonest, deadline):
             soonest = block
     assert soonest is not None
     return soonest
+
+
+def _end_of(block: Block, deadline: float) -> float:
+    """When what it says may be over; what ends with other calls may well be by the deadline."""
+    ends_with_calls = math.isinf(block.until) and block.line is not None
+    return deadline if ends_with_calls else block.until
 
 
 class _LegRunner:

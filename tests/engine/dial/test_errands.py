@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from engine.dial.vain_rings import KEPT, RINGS_MAX, WAITS_S, VainRings
 from engine.events import StoredEvent, rfc3339
-from engine.model import AccountRules, CallingWindow, Did, Flow, RetryRule
+from engine.model import AccountRules, CallingWindow, Cap, Did, Flow, RetryRule
 from engine.ports.stored import Conflict, StoreUnavailable
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
@@ -290,6 +290,30 @@ async def test_an_agent_whose_call_waits_for_a_full_did_is_called_when_there_is_
         assert ring_times(one) == []
         await one.until(lambda: bool(ring_times(one)), lasts_s + 30)
         assert "cnt_x" not in [event["contact"] for event in one.events("contact.completed")]
+
+
+async def test_an_agent_is_called_from_the_did_that_other_calls_keep_and_not_when_a_cap_ends(
+    autojump_clock: MockClock,
+) -> None:
+    """One DID is at its cap for an hour, the other is full for twenty seconds."""
+
+    def choose(request: CallRequest, before: int) -> CallScript:
+        return CallScript(talk_s=10.0 if is_agent(request) else 20.0)
+
+    capped = did(caps=(Cap(calls=1, per_s=3_600),))
+    full = did(number="+14155550001", channels=1)
+    both = (capped.number, full.number)
+    multicast = flow(id="flw_m", calls_list="lst_m", definition=LONG, dids=both)
+    first = msgspec.structs.replace(dialer(first="agent"), dids=both)
+    store, told = await furnished([first, multicast], [capped, full])
+    async with office(choose, first, store=store, told=told) as one:
+        await one.world.add_list(people(2, flow="flw_m", list="lst_x"), "lst_x")
+        await trio.sleep(5)
+        assert one.world.telephony.up == 2
+        await one.call("cnt_x", agent=AGENT)
+        await one.until(lambda: bool(ring_times(one)), 30)
+        [rung] = [call.request for call in one.world.telephony.dialed if is_agent(call.request)]
+        assert rung.caller == full.number
 
 
 async def test_a_contact_whose_agent_may_be_called_from_no_did_says_so(
