@@ -50,6 +50,7 @@ def test_the_real_end_lies_in_the_range_in_nine_of_ten_seeds() -> None:
     assert sum(right) >= RIGHT * SEEDS
 
 
+@pytest.mark.timeout(7_200)  # ten virtual days of 50,000 contacts
 @pytest.mark.skipif(LONG_CONTACTS == 0, reason="takes an hour: CALLWHEEL_TEST_SIZE=long")
 def test_lists_of_fifty_thousand_end_in_the_range_in_nine_of_ten_seeds() -> None:
     """At 20 DIDs."""
