@@ -143,6 +143,17 @@ class FlowView(Struct, frozen=True):
     triggers: dict[str, Any] = field(default_factory=dict)
 
 
+class AgentView(Struct, frozen=True):
+    """An agent as the API shows it."""
+
+    id: str
+    number: str
+    name: str
+    presence: str
+    contact: str | None = None
+    """The contact that is theirs at this moment."""
+
+
 class ActivationView(Struct, frozen=True):
     """A request to activate a listener, as the API shows it."""
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from adapters.http_client import HttpAnswer, HttpClient, HttpFailed, make_multipart
 from api.answers import (
     ActivationView,
+    AgentView,
     AttemptView,
     CallView,
     ContactView,
@@ -160,6 +161,16 @@ class CallwheelClient:
         """Let the flow take triggers, and dial."""
         path = f"/v1/flows/{quote(flow, safe='')}/listener"
         await self._tell("PUT", path, {"active": True})
+
+    async def list_agents(self, flow: str) -> list[AgentView]:
+        """All agents of a dialer flow, with what they do at this moment."""
+        return await self._get_pages(f"/v1/flows/{quote(flow, safe='')}/agents", {}, AgentView)
+
+    async def end_talk(self, flow: str, agent: str, contact: str) -> None:
+        """End an agent's talk with this contact. Sent again, it ends no other: that is the error
+        `agent_not_talking` or `another_contact`."""
+        path = f"/v1/flows/{quote(flow, safe='')}/agents/{quote(agent, safe='')}/hangup"
+        await self._tell("POST", path, {"contact": contact})
 
     async def list_activations(self, status: str | None = None) -> list[ActivationView]:
         """All requests by mail to activate listeners, or those of one status; the newest first."""

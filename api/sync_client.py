@@ -55,6 +55,8 @@ class SyncCallwheelClient:
     get_flow = _run(CallwheelClient.get_flow)
     attach_dids = _run(CallwheelClient.attach_dids)
     activate_listener = _run(CallwheelClient.activate_listener)
+    list_agents = _run(CallwheelClient.list_agents)
+    end_talk = _run(CallwheelClient.end_talk)
     list_activations = _run(CallwheelClient.list_activations)
     confirm_activation = _run(CallwheelClient.confirm_activation)
     refuse_activation = _run(CallwheelClient.refuse_activation)

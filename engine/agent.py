@@ -45,6 +45,8 @@ class Agent(Struct, frozen=True):
     created_at: float
     presence_reason: str | None = None
     """Why: as `agent.presence` told it; None until it was told once."""
+    contact: str | None = None
+    """The contact that is theirs at this moment, by its id. The store knows of none."""
 
 
 LegOutcome = Literal["answered", "busy", "no_answer", "failed", "canceled", "unknown"]

@@ -56,7 +56,7 @@ class AtWork(Protocol):
     """Agents at work. `engine.dial.workforce.Workforce` is it; every method raises `Conflict`."""
 
     def show(self, agent: Agent) -> Agent:
-        """The agent with their presence as it is this moment."""
+        """The agent with their presence and their contact as they are this moment."""
 
     def refresh(self, agent: Agent) -> None:
         """An agent was changed."""
@@ -79,8 +79,8 @@ class AtWork(Protocol):
     def skip(self, agent: Agent, contact: str) -> None:
         """Leave that contact for later."""
 
-    def part(self, agent: Agent) -> None:
-        """End an agent's talk."""
+    def part(self, agent: Agent, contact: str | None = None) -> None:
+        """End an agent's talk; where a contact is named, only the one with that contact."""
 
     def look_at_floor(self, flow: str) -> FloorGlance:
         """What goes on in a flow."""

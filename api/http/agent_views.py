@@ -21,6 +21,8 @@ class AgentView(Struct, frozen=True):
     presence_at: str
     presence_reason: str | None
     """Why, as the event `agent.presence` told it; null until it was told once."""
+    contact: str | None
+    """The contact that is theirs while they are `busy`."""
     wrap_up_s: float | None
     """None is the flow's own."""
     created_at: str
@@ -75,6 +77,7 @@ def show_agent(agent: Agent) -> AgentView:
         presence=agent.presence,
         presence_at=rfc3339(agent.presence_at),
         presence_reason=agent.presence_reason,
+        contact=agent.contact,
         wrap_up_s=agent.wrap_up_s,
         created_at=rfc3339(agent.created_at),
     )

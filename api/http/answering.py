@@ -127,7 +127,9 @@ async def answer_request(
             turn=asked.body.turn,
         )
         return await route.handler(exchange)
-    media_type = _choose_media_type(asked, route.body)
+    media_type = asked.mimetype or route.body.media_types[0]
+    if not route.body.is_optional:
+        _require_taken(media_type, route.body)
     async with AsyncExitStack() as stack:
         is_stream = media_type in route.body.streamed
         if is_stream or _is_large(asked, route.body):
@@ -135,6 +137,8 @@ async def answer_request(
         if is_stream:
             return await _answer_stream(front, route, caller, path, parameters, asked, stack)
         body = await _read_body(asked, route.body)
+        if body:  # what is said of nothing does not matter
+            _require_taken(media_type, route.body)
         file = None
         if route.body.is_form:
             file = read_uploaded_file(body, asked.headers["Content-Type"])
@@ -290,13 +294,11 @@ def _accepted_by(asked: Asked) -> MIMEAccept:
     return MIMEAccept([(one.partition(";")[0].strip(), q) for one, q in asked.accept_mimetypes])
 
 
-def _choose_media_type(asked: Asked, body: Body) -> str:
-    """The body's type. Raises the problem `unsupported_media_type`."""
-    said = asked.mimetype or body.media_types[0]
-    if said not in body.media_types:
+def _require_taken(media_type: str, body: Body) -> None:
+    """Raises the problem `unsupported_media_type`."""
+    if media_type not in body.media_types:
         wanted = " or ".join(body.media_types)
-        raise Problem("unsupported_media_type", f"Send {wanted}, not {said}.")
-    return said
+        raise Problem("unsupported_media_type", f"Send {wanted}, not {media_type}.")
 
 
 def _is_large(asked: Asked, body: Body) -> bool:

@@ -89,6 +89,7 @@ KINDS: Final[dict[str, Kind]] = {
     "agent_unreached": Kind(409, "The agent's telephone was not answered"),
     "agent_not_available": Kind(409, "The agent is not available"),
     "agent_not_talking": Kind(409, "The agent talks with nobody"),
+    "another_contact": Kind(409, "The agent talks with another contact"),
     "no_preview": Kind(409, "The agent does not look at this contact"),
     "not_preview": Kind(409, "Agents do not choose their contacts in this flow"),
     "idempotency_mismatch": Kind(409, "This Idempotency-Key was used for another request"),

@@ -68,6 +68,8 @@ class Body(Struct, frozen=True):
     """Those of the media types whose bodies the handler reads as they come."""
     too_large: str = "body_too_large"
     """The code of a problem with more than `bytes_max`."""
+    is_optional: bool = False
+    """Whether there may be none."""
 
     @property
     def is_form(self) -> bool:
@@ -85,6 +87,7 @@ UPLOAD_BYTES_MAX: Final = 6_000_000
 RECORDING_BYTES_MAX: Final = 16_000_000
 
 JSON: Final = Body(("application/json",), JSON_BYTES_MAX)
+OPTIONAL_JSON: Final = Body(("application/json",), JSON_BYTES_MAX, is_optional=True)
 CONTACTS: Final = Body(
     (JSON_TYPE, *contact_stream.MEDIA_TYPES), CONTACTS_BYTES_MAX, contact_stream.MEDIA_TYPES
 )
@@ -174,7 +177,10 @@ SHOWN_FLOW: Final = Shown(
     (("dids", f"PUT {FLOW}/dids"), ("listener", f"PUT {FLOW}/listener")),
 )
 SHOWN_AGENT: Final = Shown(
-    AgentView, AgentChange, agents.get_agent, frozenset(("presence_at", "presence_reason"))
+    AgentView,
+    AgentChange,
+    agents.get_agent,
+    frozenset(("presence_at", "presence_reason", "contact")),
 )
 SHOWN_LIST: Final = Shown(
     ListView,
@@ -269,7 +275,7 @@ ROUTES: Final = (
     Route("POST", f"{AGENT}/next", "operator", agents.show_next),
     Route("POST", f"{AGENT}/dial", "operator", agents.accept, JSON),
     Route("POST", f"{AGENT}/skip", "operator", agents.skip, JSON),
-    Route("POST", f"{AGENT}/hangup", "operator", agents.hang_up),
+    Route("POST", f"{AGENT}/hangup", "operator", agents.hang_up, OPTIONAL_JSON),
     Route("GET", HOOK, "viewer", webhooks.get_hook),
     Route("POST", f"{HOOK}/enable", "owner", webhooks.enable_hook),
     Route("GET", DELIVERIES, "viewer", webhooks.list_deliveries, query=("state", *PAGE)),
@@ -333,7 +339,7 @@ ROUTES: Final = (
         edits=CallList,
         shown=SHOWN_LIST,
     ),
-    Route("POST", "/v1/lists/{list}/forecast", "viewer", lists.forecast, JSON),
+    Route("POST", "/v1/lists/{list}/forecast", "viewer", lists.forecast, OPTIONAL_JSON),
     Route("POST", "/v1/lists/{list}/pause", "operator", lists.pause),
     Route("POST", "/v1/lists/{list}/resume", "operator", lists.resume),
     Route("POST", "/v1/lists/{list}/cancel", "operator", lists.cancel),

@@ -116,12 +116,15 @@ class Workforce:
     # What agents, and those who look after them, ask.
 
     def show(self, agent: Agent) -> Agent:
-        """The agent with their presence as it is this moment."""
+        """The agent with their presence and their contact as they are this moment."""
         seat = self._find_seat(agent)
         presence: Presence = "away" if seat is None else seat.presence
         # What was told last may be of a moment ago: its reason is not that of what is true now.
         reason = agent.presence_reason if presence == agent.presence else None
-        return msgspec.structs.replace(agent, presence=presence, presence_reason=reason)
+        contact = None if seat is None else seat.customer
+        return msgspec.structs.replace(
+            agent, presence=presence, presence_reason=reason, contact=contact
+        )
 
     def refresh(self, agent: Agent) -> None:
         """An agent's name, number or wrap-up was changed; a telephone that is up stays so."""
@@ -209,9 +212,12 @@ class Workforce:
         """A contact was called: whoever was rung for it was not rung in vain."""
         self._errands.note_called(contact)
 
-    def part(self, agent: Agent) -> None:
-        """End an agent's talk; the customer's flow goes on. Raises `Conflict("agent_not_talking")`."""
+    def part(self, agent: Agent, contact: str | None = None) -> None:
+        """End an agent's talk, whoever it is with unless a contact is named; the customer's flow goes on.
+        Raises `Conflict`: `agent_not_available`, `agent_not_talking`, `another_contact`."""
         floor, seat = self._at_work(agent)
+        if contact is not None and seat.state == "talking" and seat.customer != contact:
+            raise Conflict("another_contact", "The agent talks with another contact by now.")
         if not floor.part(seat):
             raise Conflict("agent_not_talking", "The agent talks with nobody.")
 

@@ -16,6 +16,7 @@ import trio_websocket
 from adapters.http_client import HttpFailed
 from api.answers import (
     ActivationView,
+    AgentView,
     ApiError,
     ApiFault,
     AttemptView,
@@ -471,4 +472,25 @@ async def test_requests_by_mail_are_listed_confirmed_and_refused() -> None:
         ("GET", "/v1/activations?status=pending&limit=1000", b""),
         ("POST", "/v1/activations/act_1/confirm", b""),
         ("POST", "/v1/activations/act_1/refuse", b'{"reason":"No."}'),
+    ]
+
+
+async def test_an_agents_talk_is_ended_by_its_contact() -> None:
+    ada = {"id": "agt_1", "number": "+14155550177", "name": "Ada", "presence": "busy"}
+    seen: list[tuple[str, str, bytes]] = []
+
+    def answer(asked: Request) -> Answer:
+        method, target, _, body = asked
+        seen.append((method, target, body))
+        page = {"items": [{**ada, "contact": "cnt_1", "more": 1}], "next": None}
+        return (200, page) if method == "GET" else (204, b"")
+
+    async with serve(answer) as client:
+        [agent] = await client.list_agents("flw_1")
+        assert agent == AgentView("agt_1", "+14155550177", "Ada", "busy", "cnt_1")
+        assert agent.contact is not None
+        await client.end_talk("flw_1", agent.id, agent.contact)
+    assert seen == [
+        ("GET", "/v1/flows/flw_1/agents?limit=1000", b""),
+        ("POST", "/v1/flows/flw_1/agents/agt_1/hangup", b'{"contact":"cnt_1"}'),
     ]

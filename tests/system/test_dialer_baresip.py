@@ -123,7 +123,7 @@ async def connect(
     await baresip.set_recording_aside(folder / f"{CUSTOMER}.wav")
     await trio.sleep(TALK_S)
     presence.append((await ask("GET", agent))["presence"])
-    await ask("POST", f"{agent}/hangup")
+    await ask("POST", f"{agent}/hangup", {"contact": contact})
     with trio.fail_after(CALL_S_MAX):
         while True:
             if (await ask("GET", f"contacts/{contact}"))["status"] == "completed":

@@ -26,7 +26,7 @@ function makeActions(agent, path, asked, onDone) {
     come: ["Log in", () => patch(own, { presence: "available" })],
     go: ["Log out", () => patch(own, { presence: "away" })],
     ready: ["End wrap-up", () => patch(own, { presence: "available" })],
-    end: ["End talk", () => send("POST", `${own}/hangup`)],
+    end: ["End talk", () => send("POST", `${own}/hangup`, { contact: agent.contact })],
     remove: ["Remove", async () => {
       const text = "Calls that they have taken stay on record.";
       if (await confirmed({ title: `Remove ${agent.name}?`, text, yes: "Remove the agent" })) await send("DELETE", own);

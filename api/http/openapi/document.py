@@ -276,7 +276,7 @@ def _body(route: Route, described: Described, schemas: _Schemas) -> dict[str, An
             content[media_type] = {"schema": form}
         else:
             content[media_type] = {"schema": {"type": "string"}}
-    return {"required": True, "content": content}
+    return {"required": not route.body.is_optional, "content": content}
 
 
 def _responses(route: Route, described: Described, schemas: _Schemas) -> dict[str, Any]:

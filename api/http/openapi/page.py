@@ -55,8 +55,10 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Iterator
             text = _text(one.get("description", ""))
             yield f"<tr><td><code>{_text(one['name'])}</code></td><td>{one['in']}</td><td>{text}</td></tr>"
         yield "</tbody></table>"
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"<p>Body: <code>{media_type}</code> {_type(content['schema'])}</p>"
+    body = operation.get("requestBody", {})
+    for media_type, content in body.get("content", {}).items():
+        mark = "" if body["required"] else " (optional)"
+        yield f"<p>Body: <code>{media_type}</code> {_type(content['schema'])}{mark}</p>"
         if "example" in content:
             yield f"<pre>{_text(json.dumps(content['example'], indent=2, ensure_ascii=False))}</pre>"
     yield "<table><thead><tr><th>status</th><th></th><th></th></tr></thead><tbody>"

@@ -19,6 +19,14 @@ class ContactForm(Struct, frozen=True, forbid_unknown_fields=True):
     contact: str
 
 
+class TalkForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of an agent's talks is to end."""
+
+    contact: str | None = None
+    """The contact with whom it is. None ends the talk that there is, which may be the next one by the time a
+    request comes that is sent again."""
+
+
 async def create_agent(exchange: Exchange) -> Answer:
     """POST /v1/flows/{flow}/agents"""
     flow, raw = await find_flow(exchange), exchange.read_json()
@@ -91,7 +99,8 @@ async def skip(exchange: Exchange) -> Answer:
 async def hang_up(exchange: Exchange) -> Answer:
     """POST /v1/flows/{flow}/agents/{agent}/hangup"""
     agent = await _find_agent(exchange)
-    exchange.engine.staffing.at_work.part(agent)
+    form = read_form(exchange.read_json() if exchange.body else {}, TalkForm)
+    exchange.engine.staffing.at_work.part(agent, form.contact)
     return NOTHING
 
 

@@ -22,6 +22,7 @@ def shown(agent: str, flow: str, **changes: Any) -> dict[str, Any]:
         "presence": "away",
         "presence_at": AT,
         "presence_reason": None,
+        "contact": None,
         "wrap_up_s": None,
         "created_at": AT,
         **changes,
@@ -128,6 +129,35 @@ async def test_an_agent_looks_at_contacts_and_has_them_called(world: World) -> N
     assert (await operator.post(f"{path}/skip", body)).status == 204
     assert world.engine.agents.asked == [("accept", "Ada", contact.id), ("skip", "Ada", contact.id)]
     assert (await operator.post(f"{path}/hangup", None)).problem == (409, "agent_not_talking")
+
+
+async def test_a_talk_that_is_named_is_ended_and_no_other(world: World) -> None:
+    flow = await world.make_flow(kind="dialer")
+    agent = await world.make_agent(flow)
+    operator, path = world.client("operator"), f"/v1/flows/{flow}/agents/{agent}"
+    world.engine.agents.talk = "cnt_1"
+    shown_now = (await operator.get(path)).json["contact"]
+    assert shown_now == "cnt_1"
+    assert (await operator.post(f"{path}/hangup", {"contact": shown_now})).status == 204
+    world.engine.agents.talk = "cnt_2"
+    again = await operator.post(f"{path}/hangup", {"contact": shown_now})
+    assert again.problem == (409, "another_contact")
+    assert world.engine.agents.talk == "cnt_2"
+    typo = await operator.post(f"{path}/hangup", {"contcat": "cnt_2"})
+    assert typo.problem == (422, "invalid_body")
+    assert (await operator.post(f"{path}/hangup", None)).status == 204
+
+
+@pytest.mark.parametrize("said", [{}, {"content_type": "application/x-www-form-urlencoded"}])
+async def test_a_talk_is_ended_without_a_body_too(world: World, said: dict[str, str]) -> None:
+    """Whatever media type is said of nothing."""
+    flow = await world.make_flow(kind="dialer")
+    agent = await world.make_agent(flow)
+    path = f"/v1/flows/{flow}/agents/{agent}/hangup"
+    world.engine.agents.talk = "cnt_1"
+    reply = await world.client("operator").send("POST", path, data=b"", **said)
+    assert reply.status == 204
+    assert world.engine.agents.talk is None
 
 
 async def test_a_floor_shows_how_near_the_limit_of_abandoned_calls_is(world: World) -> None:

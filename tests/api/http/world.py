@@ -114,11 +114,13 @@ class Lounge:
     def __init__(self) -> None:
         self.presence: dict[str, Presence] = {}
         self.next: Contact | None = None
+        self.talk: str | None = None
+        """Whom every agent talks with."""
         self.asked: list[tuple[str, ...]] = []
 
     def show(self, agent: Agent) -> Agent:
         presence = self.presence.get(agent.id, "away")
-        return msgspec.structs.replace(agent, presence=presence)
+        return msgspec.structs.replace(agent, presence=presence, contact=self.talk)
 
     def refresh(self, agent: Agent) -> None:
         self.asked.append(("refresh", agent.name))
@@ -143,8 +145,12 @@ class Lounge:
     def skip(self, agent: Agent, contact: str) -> None:
         self.asked.append(("skip", agent.name, contact))
 
-    def part(self, agent: Agent) -> None:
-        raise Conflict("agent_not_talking", "The agent talks with nobody.")
+    def part(self, agent: Agent, contact: str | None = None) -> None:
+        if self.talk is None:
+            raise Conflict("agent_not_talking", "The agent talks with nobody.")
+        if contact not in (None, self.talk):
+            raise Conflict("another_contact", "The agent talks with another contact by now.")
+        self.talk = None
 
     def look_at_floor(self, flow: str) -> FloorGlance:
         return FloorGlance(free=2, in_air=3, room=-1, tally=Tally(200, 3))

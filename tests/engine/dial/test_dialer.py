@@ -251,6 +251,30 @@ async def test_an_agent_can_end_a_talk_and_keeps_the_telephone_up(
             one.at_work.part(agent)
 
 
+async def test_who_asks_twice_for_the_end_of_a_talk_does_not_end_the_next_one(
+    autojump_clock: MockClock,
+) -> None:
+    async with office(answering(talk_s=30.0), dialer()) as one:
+        [agent] = await one.seat(1)
+        await one.world.add_list(people(2))
+        await one.until_told("attempt.connected", 1)
+        first = one.at_work.show(agent).contact
+        one.at_work.part(agent, first)
+        await one.until_told("attempt.connected", 2)
+        second = one.at_work.show(agent).contact
+        with pytest.raises(Conflict, match="another_contact"):
+            one.at_work.part(agent, first)
+        await trio.sleep(10)
+        assert one.at_work.show(agent).contact == second
+        one.at_work.part(agent, second)
+        await one.world.wait_done()
+        assert one.at_work.show(agent).contact is None
+        with pytest.raises(Conflict, match="agent_not_talking"):
+            one.at_work.part(agent, second)
+        contacts = [one_attempt.contact for one_attempt in await one.attempts()]
+        assert sorted(contacts) == sorted([first, second])
+
+
 async def test_a_preview_shows_a_contact_and_calls_it_only_when_asked(
     autojump_clock: MockClock,
 ) -> None:

@@ -94,6 +94,31 @@ def test_a_key_that_is_for_other_parts_than_agents_is_told_so(
     expect(tab.page.get_by_role("table", name="Agents")).to_be_hidden()
 
 
+def test_the_talk_that_is_ended_is_the_one_that_was_shown(
+    there: Set, visit: Callable[[], Visit], callbacks: str
+) -> None:
+    """By the time the button is pressed the agent may have the next customer."""
+    some = there.product.get(f"/v1/flows/{callbacks}/agents")["items"][0]
+    busy = {**some, "presence": "busy", "presence_reason": "call", "contact": "cnt_shown"}
+    asked: list[str | None] = []
+    refusal = {"status": 409, "code": "another_contact", "detail": "It is another contact by now."}
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.post_data)
+        route.fulfill(status=409, content_type="application/problem+json", json=refusal)
+
+    tab = visit()
+    page = tab.page
+    page.route("**/agents?*", lambda route: route.fulfill(json={"items": [busy], "next": None}))
+    page.route("**/hangup", refuse)
+    tab.sign_in(there.owner)
+    tab.refusals_expected = [409]
+    tab.go(f"flows/{callbacks}/agents", "Callbacks")
+    page.get_by_role("button", name=f"End talk: {some['name']}").click()
+    expect(page.get_by_text("It is another contact by now.")).to_be_visible()
+    assert asked == ['{"contact":"cnt_shown"}']
+
+
 def test_an_agent_who_was_lost_is_shown_with_the_reason(
     there: Set, visit: Callable[[], Visit], callbacks: str
 ) -> None:

@@ -13,7 +13,7 @@ from api.http.openapi.bodies import (
 )
 from api.http.openapi.described import CSV_TYPE, Described, page_of
 from api.http.resources.activations import ActivationView, RefusalForm
-from api.http.resources.agents import ContactForm
+from api.http.resources.agents import ContactForm, TalkForm
 from api.http.resources.doors import DoorView, PickupView
 from api.http.resources.flows import DidsForm, ListenerForm
 from api.http.resources.letters import LetterView
@@ -146,7 +146,14 @@ FLOWS: Final[dict[tuple[str, str], Described]] = {
         codes=AGENT_WORK,
     ),
     ("POST", f"{AGENT}/hangup"): Described(
-        "End the agent's call", None, 204, codes=("agent_not_talking",)
+        "End the agent's talk",
+        None,
+        204,
+        TalkForm,
+        {"contact": "cnt_01J9Z"},
+        codes=("agent_not_available", "agent_not_talking", "another_contact"),
+        detail="Name the contact that `GET` shows of the agent: a request that is sent again would else end "
+        "the talk with the next one.",
     ),
     ("GET", SFTP): Described("Show how a flow's SFTP server stands", DoorView),
     ("POST", f"{SFTP}/visit"): Described(
