@@ -190,8 +190,8 @@ class CallwheelClient:
     async def upload_list(
         self, flow: str, file: str, content: bytes, *, query: Mapping[str, str] | None = None
     ) -> ListView:
-        """Upload a call list. `file` is its name; `query` may hold `dry_run`, `strict`
-        and `again`."""
+        """Upload a call list. `file` is its name; `query` may hold `dry_run`, `strict`,
+        `again`, `priority` and `sheet`."""
         path = f"/v1/flows/{quote(flow, safe='')}/lists"
         if query:
             path += "?" + urlencode(query)

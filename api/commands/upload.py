@@ -15,6 +15,7 @@ from api.commands.connection import add_connection_arguments, make_client
 from api.commands.forecast import say_forecast
 from api.commands.terminal import make_console, make_row_table, printable
 from api.commands.wording import count
+from engine.model import PRIORITIES
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 """Far above what an engine takes: it is the engine that says what is too much."""
@@ -30,6 +31,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="take a file that the flow took a short while ago"
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="take nothing of a file that has a bad row"
+    )
+    parser.add_argument(
+        "--priority", choices=PRIORITIES, help="of the list's calls; else the flow's"
+    )
+    parser.add_argument(
+        "--sheet", metavar="NAME", help="of a workbook; else the first that is not hidden"
+    )
     add_connection_arguments(parser)
 
 
@@ -37,8 +47,10 @@ def upload(args: Namespace) -> int:
     """Send the file and show the report; 1 where nothing of it was taken."""
     client = make_client(args)
     content = _read(args.file)
-    wanted = {"dry_run": args.dry_run, "again": args.again}
+    wanted = {"dry_run": args.dry_run, "again": args.again, "strict": args.strict}
+    said = {"priority": args.priority, "sheet": args.sheet}
     query = {name: "true" for name, is_wanted in wanted.items() if is_wanted}
+    query |= {name: text for name, text in said.items() if text is not None}
 
     async def send() -> ListView:
         return await client.upload_list(args.flow, args.file.name, content, query=query)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl
 
 import pytest
 
 from api.__main__ import run
+from api.http.routes import ROUTES
 from tests.api.commands.answering import serve
 from tests.api.test_client import LIST
 
+UPLOADS: Final = "/v1/flows/{flow}/lists"
 PREFLIGHT = {
     "numbers": 3,
     "countries": {"IN": 2, "US": 1},
@@ -55,6 +59,20 @@ def test_upload_shows_what_was_taken_and_what_was_not(
         " Still to be called: 2 contacts, in about 2 calls. One call each."
         " Nobody is called: this was a dry run."
     )
+
+
+def test_upload_says_all_that_its_route_takes(tmp_path: Path) -> None:
+    path = tmp_path / "people.xlsx"
+    path.write_bytes(b"PK")
+    query = "dry_run=true&again=true&strict=true&priority=high&sheet=June+%26+July"
+    with serve({f"/v1/flows/flw_1/lists?{query}": (202, LIST)}) as (url, seen):
+        options = ["--dry-run", "--again", "--strict", "--priority", "high"]
+        options += ["--sheet", "June & July", "--url", url, "--key", "k"]
+        assert run(["upload", "flw_1", str(path), *options]) == 0
+    [(_, target, _)] = seen.requests
+    assert target == f"/v1/flows/flw_1/lists?{query}"
+    [route] = [one for one in ROUTES if (one.method, one.path) == ("POST", UPLOADS)]
+    assert sorted(dict(parse_qsl(query))) == sorted(route.query)
 
 
 def test_upload_of_a_list_with_nothing_good_is_exit_code_1(
