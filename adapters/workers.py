@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, TypeVar, TypeVarTuple
 
 import trio
 import trio_parallel  # type: ignore[import-untyped]
 
+from adapters.worker_folder import open_worker_folder
 from adapters.worker_stream import open_spout, pour
 from engine.ports.workers import WorkerFailed, WorkersBusy
 
@@ -143,8 +143,8 @@ async def open_process_workers(
             idle_timeout=math.inf, grace_period=GRACE_S
         ) as context:
             try:
-                with TemporaryDirectory(prefix="callwheel-") as folder:
-                    yield ProcessWorkers(context, processes_max, job_s_max, Path(folder))
+                with open_worker_folder() as folder:
+                    yield ProcessWorkers(context, processes_max, job_s_max, folder)
             except BaseException as error:
                 failure = error
                 raise
