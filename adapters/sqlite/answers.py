@@ -34,9 +34,9 @@ def keep_answer(unit: Unit, answer: IdempotentAnswer | None) -> None:
     """Let this answer stand for its key, in the place of an expired one."""
     if answer is None:
         return
-    unit.execute(
+    unit.execute_aside(
         f"INSERT OR REPLACE INTO answers ({ANSWER_COLUMNS}) "  # noqa: S608, a constant
         "VALUES (?, ?, ?, ?, ?, ?)",
         answer_row(answer),
     )
-    unit.execute(PURGE_ANSWERS, (answer.created_at - ANSWER_KEPT_S, PURGED_AT_ONCE))
+    unit.execute_aside(PURGE_ANSWERS, (answer.created_at - ANSWER_KEPT_S, PURGED_AT_ONCE))

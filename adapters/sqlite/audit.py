@@ -35,12 +35,13 @@ PURGE: Final = "DELETE FROM audit WHERE at <= ? AND n IN (SELECT n FROM audit OR
 
 
 def audited(operation: Callable[[Unit], T], auditing: Auditing) -> Callable[[Unit], T]:
-    """The operation, which takes the entry along where it changes something."""
+    """The operation, which takes the entry along where it changes something: the answer that is kept for a
+    request is no such thing."""
 
     def run(unit: Unit) -> T:
-        mark = unit.mark()
+        mark = unit.mark_of_things()
         result = operation(unit)
-        if unit.mark() != mark:
+        if unit.mark_of_things() != mark:
             _keep(unit, auditing.entry)
             # Should this transaction be rolled back, the operation runs again by itself or is refused.
             auditing.is_kept = True

@@ -79,6 +79,7 @@ class Unit:
         self._changed_accounts: dict[int, AccountRow] = {}
         self._changed_lists: dict[int, ListRow] = {}
         self._changes = 0
+        self._rows_aside = 0
         self._event_rows: list[Row] = []
         self._delivery_rows: list[Row] = []
         self._hooks: dict[int, Webhook | None] = {}
@@ -161,6 +162,16 @@ class Unit:
     def mark(self) -> tuple[int, int]:
         """Equal to an earlier mark as long as nothing was changed in between."""
         return self._connection.total_changes, self._changes
+
+    def mark_of_things(self) -> tuple[int, int]:
+        """As `mark`, but blind to what was written with `execute_aside`."""
+        return self._connection.total_changes - self._rows_aside, self._changes
+
+    def execute_aside(self, sql: str, parameters: Sequence[Any]) -> None:
+        """Run a statement that changes no thing that anybody asks for."""
+        before = self._connection.total_changes
+        self.execute(sql, parameters)
+        self._rows_aside += self._connection.total_changes - before
 
     def begin(self) -> None:
         """Start a group; it has the right to write from here on."""

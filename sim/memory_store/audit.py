@@ -78,8 +78,6 @@ def audited(store: S) -> S:
     for name in dir(store):
         if name.startswith(MAKERS):
             setattr(store, name, _audit(getattr(store, name), lambda result: result is None))
-        elif name == "put_do_not_call_once":
-            setattr(store, name, _audit(getattr(store, name), lambda result: type(result) is int))
         elif name.startswith(CHANGERS):
             setattr(store, name, _audit(getattr(store, name), _has_changed))
     return store

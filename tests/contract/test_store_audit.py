@@ -44,6 +44,8 @@ async def test_what_changes_nothing_leaves_no_entry(kit: Kit) -> None:
         await kit.store.add_did(a_did("+911", ACME))
     assert await kit.store.add_did(a_did("+912", ACME), an_answer()) is not None
     assert await kit.store.change_flow(OTHER, FLOW, rename) is None
+    assert await kit.store.put_do_not_call_once(ACME, [], lambda _: an_answer("key-2")) == 0
+    assert await kit.store.get_answer(ACME, "key-2") == an_answer("key-2")
     assert await kit.store.list_flows(ACME, 10, None)
     assert (await kit.store.list_all_audit(10, None)).items == ()
 

@@ -94,6 +94,18 @@ async def test_what_changed_nothing_leaves_no_entry(world: World) -> None:
     assert (action, targets[0], targets[1][:4]) == ("POST /v1/flows/{flow}/lists", flow, "lst_")
 
 
+@pytest.mark.parametrize("keys", [({}, {}), ({"Idempotency_Key": "1"}, {"Idempotency_Key": "2"})])
+async def test_a_file_that_lists_nobody_anew_leaves_no_entry(
+    world: World, keys: tuple[dict[str, str], ...]
+) -> None:
+    operator, file = world.client("operator"), b"number\n+14155550188\nx\n"
+    for key, added in zip(keys, (1, 0), strict=True):
+        before = len(await read(world))
+        reply = await operator.upload("/v1/dnc/import", "stop.csv", file, **key)
+        assert (reply.status, reply.json["added"]) == (201, added)
+        assert len(await read(world)) == before + added
+
+
 async def test_a_repeated_request_is_one_entry(world: World) -> None:
     before = len(await read(world))
     for _ in range(3):
