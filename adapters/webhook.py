@@ -17,8 +17,8 @@ from typing import Final
 from adapters.address_guard import AddressRefused
 from adapters.http_client import HttpAnswer, HttpFailed
 from adapters.outgoing_http import GuardedHttp
+from engine.model.webhook import Webhook, secret_octets
 from engine.ports.webhooks import Posted
-from engine.webhook import Webhook, secret_octets
 
 TIMEOUT_S: Final = 15.0
 """Within which a receiver has answered."""

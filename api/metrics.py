@@ -30,7 +30,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
 from engine.running.statistics import EngineStatistics
 from engine.schedule.lateness import BOUNDS_S
 

@@ -12,7 +12,7 @@ from typing import Final
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from engine.events import Event, number_event
+from engine.model.events import Event, number_event
 
 INTERVAL_S: Final = 0.1
 

@@ -13,9 +13,9 @@ import trio
 from adapters.sqlite.store import open_sqlite_store
 from api.compose import SystemClock
 from api.data_folder import DATABASE
-from engine.events import StoredEvent
 from engine.ids import IdSource
 from engine.model import CallList, Contact, Flow, Report
+from engine.model.events import StoredEvent
 from engine.ports.intake_store import NewList
 
 MADE_AT_ONCE: Final = 10_000

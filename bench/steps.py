@@ -23,9 +23,9 @@ from trio.testing import MockClock
 
 from adapters.workers import InlineWorkers
 from bench.timed import BYE
-from engine.dial.trunk import TrunkSettings
-from engine.events import StoredEvent
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Account, Flow
+from engine.model.events import StoredEvent
 from engine.running.settings import EngineSettings
 from engine.runtime import Engine
 from sim.call_script import CallScript

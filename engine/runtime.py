@@ -11,36 +11,38 @@ from typing import Final
 import trio
 from msgspec import structs
 
-from engine.administration import Administration
-from engine.blocked import BlockedContacts, BlockedList
-from engine.dial.assignment import AttemptServices
-from engine.dial.conversation import ConversationServices, FlowParts, LegsOrder
-from engine.dial.did import DidActor
+from engine.control.administration import Administration
+from engine.control.blocked import BlockedContacts, BlockedList
+from engine.control.holding import Holding
+from engine.control.list_holding import ListHolding
+from engine.control.rescheduling import Rescheduling
+from engine.control.staffing import Staffing
+from engine.control.waiting_told import WaitingTeller
+from engine.dial.attempts.assignment import AttemptServices
+from engine.dial.attempts.conversation import ConversationServices, FlowParts, LegsOrder
+from engine.dial.attempts.live import LiveAttempts
+from engine.dial.attempts.progress import ProgressDesk
+from engine.dial.attempts.versions import FlowVersions
 from engine.dial.did_keeper import DidKeeper
-from engine.dial.errands import Errands
+from engine.dial.dids.did import DidActor
 from engine.dial.explaining import Explainer
-from engine.dial.limits import limits_of_engine
-from engine.dial.live import LiveAttempts
+from engine.dial.legs.errands import Errands
+from engine.dial.legs.workforce import Workforce
+from engine.dial.limits.party import limits_of_engine
+from engine.dial.limits.recent_calls import RecentCalls
 from engine.dial.operation import Operation
-from engine.dial.progress import ProgressDesk
-from engine.dial.recent_calls import RecentCalls
-from engine.dial.route import check_routes
 from engine.dial.router import Router
-from engine.dial.versions import FlowVersions
-from engine.dial.workforce import Workforce
+from engine.dial.trunks.route import check_routes
 from engine.flow.legs import Legs
-from engine.forecaster import Forecaster
-from engine.holding import Holding
+from engine.forecast.forecaster import Forecaster
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.list_holding import ListHolding
 from engine.model import Attempt, Blocker, BlockerCode, CallList, Contact, ListCounts
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.speech import Speech
 from engine.ports.store import Store
 from engine.ports.telephony import Telephony
 from engine.ports.workers import Workers
-from engine.rescheduling import Rescheduling
 from engine.running.changes import Changes
 from engine.running.recovery import find_dids, recall_starts, recover, restore_starts
 from engine.running.settings import EngineSettings
@@ -48,8 +50,6 @@ from engine.running.statistics import DidLoad, EngineStatistics, count_engine, f
 from engine.schedule.feed import Work
 from engine.schedule.reopening import Reopening
 from engine.schedule.scheduler import CLOCK_BACK_S, Scheduler
-from engine.staffing import Staffing
-from engine.waiting_told import WaitingTeller
 
 FAREWELL_S: Final = 5.0
 """How long the calls that a stopping engine breaks off may take to end and to be written down."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from engine.drop_settings import DropSettings
+from engine.model.drop_settings import DropSettings
 from engine.ports.drops import (
     ENTRIES_MAX,
     HIDDEN_PREFIX,

@@ -18,7 +18,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench.free_ports import free_port
-from engine.drop_settings import SftpSettings
+from engine.model.drop_settings import SftpSettings
 from tests.peers import require
 
 ROOM = "/run"

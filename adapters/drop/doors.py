@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 from adapters.drop.local import LocalDrops
 from adapters.drop.sftp import SftpDrops
-from engine.drop_settings import DropSettings, SftpSettings
+from engine.model.drop_settings import DropSettings, SftpSettings
 from engine.ports.drops import DropSession
 
 

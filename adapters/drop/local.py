@@ -27,7 +27,7 @@ from adapters.drop.names import (
     read_away_name,
 )
 from adapters.shares import Shares
-from engine.drop_settings import FolderSettings, is_inner_path
+from engine.model.drop_settings import FolderSettings, is_inner_path
 from engine.ports.drops import (
     ENTRIES_MAX,
     INCOMING,

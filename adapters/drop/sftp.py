@@ -39,7 +39,7 @@ from adapters.drop.wire import (
     read_reply,
 )
 from adapters.shares import Shares
-from engine.drop_settings import SftpSettings
+from engine.model.drop_settings import SftpSettings
 from engine.ports.drops import DropFailed, FileEntry, Listing, ReadFile, Side
 
 SESSIONS_MAX: Final = 32

@@ -16,7 +16,7 @@ from adapters.drop.names import (
     read_away_name,
 )
 from adapters.drop.wire import CONNECT_S, Login
-from engine.drop_settings import read_host_key
+from engine.model.drop_settings import read_host_key
 from engine.ports.drops import (
     ENTRIES_MAX,
     INCOMING,

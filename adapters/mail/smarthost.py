@@ -16,7 +16,7 @@ from typing import Final, Literal
 import trio
 from msgspec import Struct
 
-from engine.letter import Letter
+from engine.model.letter import Letter
 from engine.ports.letters import NotSent
 
 TIMEOUT_S: Final = 30.0

@@ -13,7 +13,14 @@ from adapters.sqlite.letters import keep_letter
 from adapters.sqlite.refusals import activation_pending, too_many_activations
 from adapters.sqlite.rows import Row, text
 from adapters.sqlite.unit import Unit
-from engine.activation import PENDING_MAX, STATUSES, Activation, ActivationStatus, Decide, Decision
+from engine.model.activation import (
+    PENDING_MAX,
+    STATUSES,
+    Activation,
+    ActivationStatus,
+    Decide,
+    Decision,
+)
 from engine.ports.stored import Page
 
 _SELECT: Final = (

@@ -14,8 +14,8 @@ from adapters.sqlite.do_not_call import LISTED, listed_row
 from adapters.sqlite.paging import id_after
 from adapters.sqlite.rows import Row
 from adapters.sqlite.unit import Unit
-from engine.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
-from engine.events import Event
+from engine.model.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
+from engine.model.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.stored import IdempotentAnswer, Page
 

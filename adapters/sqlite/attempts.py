@@ -26,10 +26,10 @@ from adapters.sqlite.rows import (
     to_contact,
 )
 from adapters.sqlite.unit import Unit
-from engine.agent import day_of
-from engine.do_not_call import entries_of
-from engine.events import Event
 from engine.model import Attempt, Contact
+from engine.model.agent import day_of
+from engine.model.do_not_call import entries_of
+from engine.model.events import Event
 from engine.ports.dial_store import Progress, Refusal
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)

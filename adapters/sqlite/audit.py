@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from adapters.sqlite.rows import text
 from adapters.sqlite.unit import Unit
-from engine.audit import AUDIT_KEPT_S, AuditEntry, Auditing
+from engine.model.audit import AUDIT_KEPT_S, AuditEntry, Auditing
 
 T = TypeVar("T")
 

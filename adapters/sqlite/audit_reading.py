@@ -9,7 +9,7 @@ import msgspec
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.cursors import PLACE_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.rows import Row
-from engine.audit import AuditEntry
+from engine.model.audit import AuditEntry
 from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)

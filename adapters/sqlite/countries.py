@@ -9,9 +9,9 @@ import msgspec
 
 from adapters.sqlite import rules
 from adapters.sqlite.unit import Unit
-from engine.agent import Leg
-from engine.countries import country_of
 from engine.model import AccountRules, Attempt
+from engine.model.agent import Leg
+from engine.model.countries import country_of
 
 NOTE_COUNTRY: Final = (
     "INSERT INTO account_countries (account, country, first_at) VALUES (?, ?, ?) "

@@ -20,8 +20,7 @@ from adapters.sqlite.rows import Row
 from adapters.sqlite.rules import hook_disabled
 from adapters.sqlite.setting_rows import to_flow
 from adapters.sqlite.unit import Unit
-from engine.ports.stored import Page
-from engine.webhook import (
+from engine.model.webhook import (
     PENDING_COUNTED_MAX,
     Delivery,
     DeliveryState,
@@ -30,6 +29,7 @@ from engine.webhook import (
     Outcome,
     Try,
 )
+from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)
 

@@ -22,9 +22,9 @@ from adapters.sqlite.rows import (
     to_list,
 )
 from adapters.sqlite.unit import Unit
-from engine.disposition import Disposition
-from engine.events import Event
 from engine.model import BlockerCode, CallList, Contact
+from engine.model.disposition import Disposition
+from engine.model.events import Event
 from engine.ports.dial_store import (
     Deferral,
     OpenList,

@@ -13,7 +13,7 @@ from adapters.sqlite.cursors import DO_NOT_CALL_CURSOR, PLACE_CURSOR, cursor_of,
 from adapters.sqlite.refusals import too_many_prefixes
 from adapters.sqlite.rows import Row
 from adapters.sqlite.unit import Unit
-from engine.do_not_call import (
+from engine.model.do_not_call import (
     PREFIX_LENGTH_MAX,
     PREFIXES_MAX,
     DoNotCall,

@@ -20,7 +20,7 @@ from adapters.sqlite.setting_rows import (
     to_flow,
 )
 from adapters.sqlite.unit import Unit
-from engine import precondition
+from engine.control import precondition
 from engine.model import Flow
 from engine.ports.stored import IdempotentAnswer, Page
 

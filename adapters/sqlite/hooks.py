@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.sqlite.rows import Row
-from engine.webhook import Delivery, Try, Webhook
+from engine.model.webhook import Delivery, Try, Webhook
 
 FIND_HOOK: Final = (
     "SELECT f.settings, d.url FROM flows f LEFT JOIN disabled_hooks d ON d.flow = f.n WHERE f.n = ?"

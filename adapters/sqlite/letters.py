@@ -10,8 +10,8 @@ from adapters.sqlite.connected import Connected
 from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.rows import Row
 from adapters.sqlite.unit import Unit
-from engine.events import Event
-from engine.letter import Attachment, Letter
+from engine.model.events import Event
+from engine.model.letter import Attachment, Letter
 from engine.ports.stored import Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)

@@ -10,7 +10,7 @@ from adapters.sqlite.blocks import move_blocks, widen_block_of
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import CONTACT_COLUMNS, LIST_COLUMNS, to_contact, to_list
 from adapters.sqlite.unit import ListRow, Unit
-from engine import precondition
+from engine.control import precondition
 from engine.model import CallList, Contact
 from engine.ports.moving import ListEdit, Moved
 

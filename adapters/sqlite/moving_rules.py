@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from adapters.sqlite.rules import OPEN_STATUSES, ListState, list_event
-from engine.events import Event, rfc3339
 from engine.model import Contact
+from engine.model.events import Event, rfc3339
 from engine.ports.moving import ListEdit
 from engine.ports.stored import Conflict
 

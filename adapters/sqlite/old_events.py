@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.unit import Unit
-from engine.events import time_of
+from engine.model.events import time_of
 
 ENDS: Final = (
     "SELECT n, (SELECT MIN(seq) FROM events e WHERE e.account = n), last_seq FROM accounts "

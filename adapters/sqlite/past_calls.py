@@ -8,8 +8,8 @@ from typing import Final
 
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.rows import Row, read_strings, text
-from engine.did_health import ANSWERED, COUNTED, HEALTH_STEP_S, HealthStep, Tally
 from engine.model import CALLEE_CALLS_MAX
+from engine.model.did_health import ANSWERED, COUNTED, HEALTH_STEP_S, HealthStep, Tally
 from engine.ports.dial_store import CALLERS_KEPT, PastCall, RecentStart
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)

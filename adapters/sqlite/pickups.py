@@ -8,9 +8,9 @@ from adapters.sqlite.connected import Connected
 from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.rows import Row
 from adapters.sqlite.unit import Unit
-from engine.drop_settings import Door
-from engine.events import Event
-from engine.pickup import DropState, FileMark, Pickup, Place
+from engine.model.drop_settings import Door
+from engine.model.events import Event
+from engine.model.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
 
 _SELECT: Final = (

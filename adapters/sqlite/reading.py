@@ -32,8 +32,8 @@ from adapters.sqlite.rows import (
     to_list,
     to_rejected,
 )
-from engine.events import StoredEvent
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
+from engine.model.events import StoredEvent
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import Page
 

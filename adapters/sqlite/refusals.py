@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from engine.activation import PENDING_MAX
-from engine.agent import AGENTS_MAX
-from engine.do_not_call import PREFIXES_MAX
-from engine.events import rfc3339
 from engine.model import CallList
+from engine.model.activation import PENDING_MAX
+from engine.model.agent import AGENTS_MAX
+from engine.model.do_not_call import PREFIXES_MAX
+from engine.model.events import rfc3339
 from engine.ports.settings_store import KEYS_MAX
 from engine.ports.stored import (
     Conflict,

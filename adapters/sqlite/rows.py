@@ -11,8 +11,6 @@ import msgspec
 from msgspec import Struct, field
 
 from adapters.sqlite.rules import ListState
-from engine.disposition import Disposition
-from engine.events import StoredEvent
 from engine.model import (
     Attempt,
     CallList,
@@ -23,6 +21,8 @@ from engine.model import (
     SipOutcome,
     Step,
 )
+from engine.model.disposition import Disposition
+from engine.model.events import StoredEvent
 
 Row = tuple[Any, ...]
 """What SQLite gives and takes."""

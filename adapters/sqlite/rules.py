@@ -14,10 +14,10 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct, field
 
-from engine.agent import Agent, Leg
-from engine.disposition import Disposition
-from engine.events import Event
 from engine.model import Attempt, CallList, Contact, Flow, ListStatus, Priority, Report
+from engine.model.agent import Agent, Leg
+from engine.model.disposition import Disposition
+from engine.model.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.intake_store import NewList
 from engine.ports.stored import (

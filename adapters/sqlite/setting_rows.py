@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from adapters.sqlite.rows import Row, read_strings, text
-from engine.did_health import DidRest, RestWhen
 from engine.model import Account, AccountRules, ApiKey, Cap, Did, Flow, FlowSettings, Prompt
+from engine.model.did_health import DidRest, RestWhen
 from engine.ports.stored import IdempotentAnswer
 
 _read_caps = msgspec.json.Decoder(tuple[Cap, ...]).decode

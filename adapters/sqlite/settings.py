@@ -25,9 +25,9 @@ from adapters.sqlite.setting_rows import (
     to_prompt,
 )
 from adapters.sqlite.unit import Unit
-from engine import precondition
-from engine.events import Event
+from engine.control import precondition
 from engine.model import Account, Did, Prompt
+from engine.model.events import Event
 from engine.ports.stored import IdempotentAnswer, Page
 
 # ruff: noqa: S608 (statements are put together from constants only; values are parameters)

@@ -25,8 +25,8 @@ from adapters.sqlite.rows import (
     to_state,
 )
 from adapters.sqlite.rules import ListState
-from engine.events import Event, StoredEvent, number_event
-from engine.webhook import Webhook
+from engine.model.events import Event, StoredEvent, number_event
+from engine.model.webhook import Webhook
 
 NO_LIST: Final = 0
 """Of events that are of no list."""

@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from adapters.sqlite.audit import audited
 from adapters.sqlite.unit import Unit
-from engine import audit
-from engine.events import StoredEvent
+from engine.model import audit
+from engine.model.events import StoredEvent
 from engine.ports.store import EventListener
 from engine.ports.stored import StoreUnavailable
 

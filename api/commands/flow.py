@@ -20,8 +20,8 @@ from api.commands.wording import count
 from api.json_places import find_lines
 from engine.flow.definition import Definition, read_definition
 from engine.flow.drawing import draw
-from engine.flow_form import find_definition_mistakes, find_flow_mistakes
 from engine.form import Mistake
+from engine.forms.flow import find_definition_mistakes, find_flow_mistakes
 
 FILE_BYTES_MAX: Final = 1_000_000
 """As much as an engine takes."""

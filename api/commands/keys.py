@@ -14,7 +14,7 @@ from api.commands.connection import add_connection_arguments, make_client
 from api.commands.numbers import read_float
 from api.commands.terminal import printable, say
 from api.commands.wording import say_moment
-from engine.keys import LIFE_S_MAX, OVERLAP_S, OVERLAP_S_MAX
+from engine.control.keys import LIFE_S_MAX, OVERLAP_S, OVERLAP_S_MAX
 from engine.model import Scope
 
 ROLES: Final = ("owner", "operator", "viewer")

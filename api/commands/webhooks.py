@@ -19,8 +19,8 @@ from api.client import CallwheelClient
 from api.commands import USAGE, Command, CommandFailed
 from api.commands.connection import add_connection_arguments, make_client
 from api.commands.terminal import printable, say
-from engine.events import EventType
-from engine.webhook import delivery_id, find_webhook_mistakes
+from engine.model.events import EventType
+from engine.model.webhook import delivery_id, find_webhook_mistakes
 
 FORWARD_TIMEOUT_S: Final = 15.0
 TYPES: Final[tuple[str, ...]] = get_args(EventType)

@@ -22,7 +22,7 @@ from api.config import Config
 from api.data_folder import (
     PROMPTS,
 )
-from engine.dial.conversation import FlowParts
+from engine.dial.attempts.conversation import FlowParts
 from engine.ports.prompts import PromptRefused
 from engine.ports.workers import Workers
 

@@ -18,8 +18,8 @@ from adapters.mail.spool import FolderSpool, make_spool
 from api.config import Config, Imap, Mail
 from api.data_folder import MAIL_KEY, SPOOL
 from api.mail_key import find_mail_key
-from engine.activating import Activations
-from engine.administration import DEFAULT_ACCOUNT
+from engine.control.activating import Activations
+from engine.control.administration import DEFAULT_ACCOUNT
 from engine.ids import IdSource
 from engine.mail.address import address_of, plus_address_of
 from engine.mail.desk import ActivationDesk, DeskServices

@@ -47,9 +47,9 @@ from api.data_folder import (
 from api.http.feed import FeedHub
 from api.metrics import MediaStatistics, Metrics, StoreStatistics
 from api.store_watch import StoreWatch
+from engine.control.forgetting import Forgetting
 from engine.drop.keeper import DropKeeper
-from engine.events import StoredEvent
-from engine.forgetting import Forgetting
+from engine.model.events import StoredEvent
 from engine.notify.courier import AT_ONCE_MAX as HOOKS_AT_ONCE_MAX
 from engine.notify.courier import Courier
 from engine.ports.clock import WallClock

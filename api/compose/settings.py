@@ -12,9 +12,9 @@ from adapters.sip.user_agent import UserAgentSettings
 from adapters.sip.wire.digest import Credentials
 from api.config import Config
 from api.config import Trunk as TrunkConfig
-from engine.dial.day_caps import DayCapDefaults
-from engine.dial.route import RouteSettings
-from engine.dial.trunk import TrunkSettings
+from engine.dial.limits.day_caps import DayCapDefaults
+from engine.dial.trunks.route import RouteSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.running.settings import EngineSettings
 
 TELL_WAITING_S: Final = 10.0

@@ -31,7 +31,7 @@ from api.config.keys import (
     toml_from_text,
 )
 from api.config.source import Key, Refused
-from engine.disposition import InvalidOutcome, OutcomeTable, read_outcome_table
+from engine.model.disposition import InvalidOutcome, OutcomeTable, read_outcome_table
 
 TRACE_KEEP_S_MAX: Final = 366 * 86_400
 TRACE_BYTES_MIN: Final = 2**20

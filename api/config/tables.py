@@ -14,9 +14,9 @@ from adapters.sip.identity.headers import NumberForm
 from api.config.checks import SIP_BIND
 from api.config.keys import Address, ForwardedBy, PortRange, TrunkUri
 from api.config.sip_keys import Attestation, Groups
-from engine.did_health import RestRules
-from engine.disposition import AS_EVERYWHERE, OutcomeTable
 from engine.model import Cap
+from engine.model.did_health import RestRules
+from engine.model.disposition import AS_EVERYWHERE, OutcomeTable
 
 
 class Http(Struct, frozen=True):
@@ -119,7 +119,7 @@ class Trunk(Struct, frozen=True):
     session_expires_s: int = 1800
     """RFC 4028; 0 asks for no session timer."""
     outcomes: OutcomeTable = AS_EVERYWHERE
-    """What the trunk means by its refusals, where that is not the table of `engine.disposition`."""
+    """What the trunk means by its refusals, where that is not the table of `engine.model.disposition`."""
     from_domain: str | None = None
     """Host behind our number in From, IPv6 in brackets; None says our own address."""
     display_name: str = ""

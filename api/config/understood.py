@@ -26,7 +26,7 @@ from api.config.tables import (
     Trunk,
     Webhooks,
 )
-from engine.did_health import RestRules
+from engine.model.did_health import RestRules
 
 KEYS: Final[dict[str, Key]] = {
     "data_dir": keys.DATA_DIR,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.agent import Agent, Leg, LegOutcome, Presence
-from engine.dial.floor import FloorGlance
-from engine.events import rfc3339
+from engine.dial.agents.floor import FloorGlance
 from engine.model import Dialing, Flow
+from engine.model.agent import Agent, Leg, LegOutcome, Presence
+from engine.model.events import rfc3339
 
 
 class AgentView(Struct, frozen=True):

@@ -34,8 +34,9 @@ from api.http.seals import seal_of
 from api.http.secure_headers import secure_headers
 from api.http.shown import answer_change
 from api.http.uploads import read_uploaded_file
-from engine import audit, precondition
-from engine.audit import AuditEntry
+from engine.control import precondition
+from engine.model import audit
+from engine.model.audit import AuditEntry
 
 BODY_TIMEOUT_S: Final = 60.0
 """In which a body must have come."""

@@ -34,7 +34,7 @@ from api.http.rates import Rates
 from api.http.resources.feed import serve_feed
 from api.http.routes import FEED_LEAST, FEED_PATH, ROUTES, Route
 from api.http.shortcut import Shortcut
-from engine.activating import Activations
+from engine.control.activating import Activations
 from engine.drop.keeper import DropKeeper
 from engine.ports.prompts import PromptKeeper
 from engine.ports.recordings import RecordingReader

@@ -16,7 +16,7 @@ from werkzeug.datastructures import Headers
 
 from api.http.problem import Problem
 from api.http.rates import WrongKeys
-from engine.administration import DEFAULT_ACCOUNT
+from engine.control.administration import DEFAULT_ACCOUNT
 from engine.model import Account, Role, Scope
 from engine.ports.clock import WallClock
 from engine.ports.store import Store

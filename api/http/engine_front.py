@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from engine.administration import Administration
-from engine.blocked import BlockedList
+from engine.control.administration import Administration
+from engine.control.blocked import BlockedList
+from engine.control.holding import Holding
+from engine.control.rescheduling import Rescheduling
+from engine.control.staffing import Staffing
 from engine.dial.did_keeper import DidKeeper
-from engine.forecaster import Forecaster
-from engine.holding import Holding
+from engine.forecast.forecaster import Forecaster
 from engine.intake.submission import Intake
 from engine.model import Blocker, CallList, Contact, ListCounts
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
-from engine.rescheduling import Rescheduling
-from engine.staffing import Staffing
 
 
 class DidLoad(Protocol):

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from api.http.problem import Problem
+from engine.control.precondition import Precondition
 from engine.model import Account, CallList, Did, Flow
-from engine.precondition import Precondition
 
 TAGS_MAX: Final = 50
 """Of one header."""

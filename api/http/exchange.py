@@ -28,7 +28,7 @@ from api.http.rates import Rates
 from api.http.seals import Seal
 from api.http.uploads import UploadedFile
 from api.http.views.encoding import encode
-from engine.activating import Activations
+from engine.control.activating import Activations
 from engine.drop.keeper import DropKeeper
 from engine.mail.fetcher import MailFetcher
 from engine.model import Account, Flow

@@ -27,7 +27,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from engine.events import StoredEvent, is_of_contact, rfc3339
+from engine.model.events import StoredEvent, is_of_contact, rfc3339
 from engine.ports.clock import WallClock
 from engine.ports.read_store import ReadStore
 from engine.ports.stored import PAGE_MAX

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from api.http.problem import Problem
-from engine.do_not_call_file import ANYWHERE
+from engine.intake.do_not_call_file import ANYWHERE
 from engine.intake.numbers import NumberProblem, read_number
 from engine.model import PRIORITIES, Priority
 from engine.ports.stored import PAGE_MAX

@@ -48,12 +48,12 @@ from api.http.views.calls import ContactView
 from api.http.views.dids import DidView
 from api.http.views.flows import FlowView
 from api.http.views.lists import ListView
-from engine.account_form import AccountChangeForm
-from engine.did_form import DidChangeForm
-from engine.flow_form import FlowForm
+from engine.control.rescheduling import ListChangeForm, StartForm
+from engine.control.staffing import AgentChange
+from engine.forms.account import AccountChangeForm
+from engine.forms.did import DidChangeForm
+from engine.forms.flow import FlowForm
 from engine.model import Account, CallList, Did, Flow, Role, Scope
-from engine.rescheduling import ListChangeForm, StartForm
-from engine.staffing import AgentChange
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
 

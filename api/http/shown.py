@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from api.http.exchange import Answer, Exchange
-from engine import audit
 from engine.form import Invalid, Mistake, escape, require
+from engine.model import audit
 
 
 class Shown(Struct, frozen=True):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.dial.day_caps import DayCapDefaults, DayCaps
-from engine.dial.limits import limits_of_account, windows_of_account
+from engine.dial.limits.day_caps import DayCapDefaults, DayCaps
+from engine.dial.limits.party import limits_of_account, windows_of_account
 from engine.model import Account, windows_of
 from engine.schedule.calling_hours import Party
 

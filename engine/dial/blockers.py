@@ -12,12 +12,12 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from engine.dial.callees import Callees
-from engine.dial.day_caps import DayCaps
-from engine.dial.limits import ROUNDING_S, Block, Limits
-from engine.dial.route import Route
+from engine.dial.limits.callees import Callees
+from engine.dial.limits.day_caps import DayCaps
+from engine.dial.limits.party import ROUNDING_S, Block, Limits
+from engine.dial.trunks.route import Route
 from engine.model import Blocker, BlockerCode, Contact
-from engine.number_series import SeriesRule
+from engine.model.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook
 from engine.schedule.day_budget import DayBudget
 from engine.schedule.zones import zones_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from engine.number_series import SeriesRule
+from engine.model.number_series import SeriesRule
 
 COMPARED_MAX: Final = 8
 """DIDs that are compared for one call: of those that could take it, the ones whose last turn is the longest

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.dial.blockers import Case
-from engine.dial.limits import Permit, Taken
-from engine.dial.route import Route
-from engine.dial.trunk import TrunkCall
+from engine.dial.limits.party import Permit, Taken
+from engine.dial.trunks.route import Route
+from engine.dial.trunks.trunk import TrunkCall
 from engine.model import Did
 
 

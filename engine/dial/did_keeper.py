@@ -14,12 +14,14 @@ import msgspec
 import structlog
 import trio
 
-from engine.dial.assignment import INTENT_MAX_S
-from engine.dial.did import DidActor
-from engine.dial.limits import limits_of_did
+from engine.dial.dids.did import DidActor
+from engine.dial.limits.party import limits_of_did
+from engine.dial.limits.windows import INTENT_MAX_S
 from engine.dial.operation import Operation
-from engine.did_form import RestForm, read_did_change
-from engine.did_health import (
+from engine.form import read_form
+from engine.forms.did import RestForm, read_did_change
+from engine.model import Attempt, Did
+from engine.model.did_health import (
     HEALTH_WINDOW_S,
     DidHealth,
     DidRest,
@@ -28,9 +30,7 @@ from engine.did_health import (
     Tally,
     judge,
 )
-from engine.events import Event, EventType, rfc3339
-from engine.form import read_form
-from engine.model import Attempt, Did
+from engine.model.events import Event, EventType, rfc3339
 from engine.ports.clock import WallClock
 from engine.ports.store import Store
 from engine.ports.stored import StoreUnavailable

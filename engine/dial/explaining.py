@@ -18,10 +18,10 @@ from engine.dial.blockers import (
     find_own_blocker,
     find_way_blocker,
 )
-from engine.dial.did import DidActor
+from engine.dial.dids.did import DidActor
+from engine.dial.dids.parking import Parking
 from engine.dial.flow_desk import FlowDesk
-from engine.dial.limits import Block, Limits, limits_of_did
-from engine.dial.parking import Parking
+from engine.dial.limits.party import Block, Limits, limits_of_did
 from engine.model import Blocker, BlockerCode, Contact
 from engine.ports.clock import WallClock
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from engine.dial.account import AccountDesk
-from engine.dial.callees import CalleeBook, Callees
+from engine.dial.agents.floor import Floor
 from engine.dial.callers import Callers
-from engine.dial.floor import Floor
-from engine.dial.limits import Limits
-from engine.dial.presentation import read_presentation
+from engine.dial.limits.callees import CalleeBook, Callees
+from engine.dial.limits.party import Limits
 from engine.flow.definition import Definition
+from engine.flow.presentation import read_presentation
 from engine.model import PRIORITIES, Contact, Flow, windows_of
-from engine.number_series import SeriesRule
+from engine.model.number_series import SeriesRule
 from engine.schedule.calling_hours import CallingBook, Party
 from engine.schedule.day_budget import DayBudget, budget_of
 from engine.schedule.turns import Claimant

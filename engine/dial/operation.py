@@ -14,18 +14,25 @@ import msgspec
 import trio
 
 from engine.dial.account import AccountDesk
-from engine.dial.assignment import INTENT_MAX_S
-from engine.dial.callees import CalleeBook, Callees
-from engine.dial.choice import DidChoice
-from engine.dial.day_caps import DAY_S, DayCapDefaults
-from engine.dial.did import DidActor
-from engine.dial.floor import Floor
+from engine.dial.agents.floor import Floor
+from engine.dial.dids.choice import DidChoice
+from engine.dial.dids.did import DidActor
+from engine.dial.dids.parking import Parking
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.freed import FreedFlows
-from engine.dial.limits import Block, Limits, Window, limits_of_did, limits_of_flow, windows_of_flow
-from engine.dial.parking import Parking
-from engine.dial.route import RouteSettings, check_routes, make_routes
-from engine.dial.trunk import Trunk, TrunkSettings
+from engine.dial.limits.callees import CalleeBook, Callees
+from engine.dial.limits.day_caps import DAY_S, DayCapDefaults
+from engine.dial.limits.party import (
+    Block,
+    Limits,
+    Window,
+    limits_of_did,
+    limits_of_flow,
+    windows_of_flow,
+)
+from engine.dial.limits.windows import INTENT_MAX_S
+from engine.dial.trunks.route import RouteSettings, check_routes, make_routes
+from engine.dial.trunks.trunk import Trunk, TrunkSettings
 from engine.flow.definition import read_definition
 from engine.model import Account, Contact, Did, Flow
 from engine.ports.clock import WallClock

@@ -9,15 +9,15 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from engine.dial.assignment import AttemptServices
+from engine.dial.agents.floor import Ticket
+from engine.dial.attempts.assignment import AttemptServices
 from engine.dial.blockers import find_capped, find_closed, find_wait, opening_of
 from engine.dial.callers import CallerPool
-from engine.dial.did import DidActor
-from engine.dial.elsewhere import PATIENCE_S
-from engine.dial.floor import Ticket
+from engine.dial.dids.did import DidActor
+from engine.dial.dids.elsewhere import PATIENCE_S
+from engine.dial.dids.parking import STICKY_WAIT_S
 from engine.dial.flow_desk import FlowDesk
 from engine.dial.operation import Operation
-from engine.dial.parking import STICKY_WAIT_S
 from engine.model import Contact
 from engine.ports.clock import WallClock
 from engine.schedule.feed import Work

@@ -8,12 +8,12 @@ import structlog
 import trio
 from msgspec import Struct
 
-from engine.all_flows import go_through_flows
+from engine.control.all_flows import go_through_flows
 from engine.drop.plan import wait_s
 from engine.drop.visit import Memory, VisitServices, visit
-from engine.drop_settings import DOORS, Door, DropSettings, place_of
 from engine.model import Flow
-from engine.pickup import OK, DropState, state_changed
+from engine.model.drop_settings import DOORS, Door, DropSettings, place_of
+from engine.model.pickup import OK, DropState, state_changed
 from engine.ports.clock import Randomness
 from engine.ports.drops import DropFailed
 from engine.ports.stored import StoreUnavailable

@@ -9,7 +9,7 @@ The life of a file:
 
 A file is still when two visits, the flow's `every_s` apart, find it with the same size and time of change. It
 is read, and known again by its mark, also by a later run: what was taken before is only removed.
-`engine.pickup` has the steps after that, each of which is done again until it is written down as done.
+`engine.model.pickup` has the steps after that, each of which is done again until it is written down as done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
-from engine.pickup import FileMark, Pickup
+from engine.model.pickup import FileMark, Pickup
 from engine.ports.drops import NAME_BYTES_MAX, FileEntry, Listing, ReadFile
 
 FILES_MAX: Final = 20

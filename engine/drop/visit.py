@@ -26,7 +26,6 @@ from engine.drop.plan import (
     name_beside,
     see,
 )
-from engine.drop_settings import Door, DropSettings, place_of
 from engine.ids import IdSource
 from engine.intake.answer import write_receipt, write_refusal
 from engine.intake.receipt import Receipt
@@ -34,9 +33,10 @@ from engine.intake.refused import Refused
 from engine.intake.rejected_file import write_rejected_file
 from engine.intake.submission import Intake
 from engine.intake.table import FILE_BYTES_MAX
-from engine.letter import Attachment
 from engine.model import Flow
-from engine.pickup import FileMark, Pickup, Step, file_refused, steps_left
+from engine.model.drop_settings import Door, DropSettings, place_of
+from engine.model.letter import Attachment
+from engine.model.pickup import FileMark, Pickup, Step, file_refused, steps_left
 from engine.ports.clock import WallClock
 from engine.ports.drops import DropFailed, Drops, DropSession, FileEntry, ReadFile
 from engine.ports.holder import Holder

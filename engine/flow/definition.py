@@ -17,7 +17,7 @@ from engine.flow.nodes import AGENT, Name, Node, Prompt, Transfer, prompts_in
 from engine.flow.parts import read_parts
 from engine.flow.variables import find_places
 from engine.form import MISTAKES_MAX, Mistake, escape
-from engine.variable import Variable
+from engine.model.variable import Variable
 
 __all__ = [
     "Definition",

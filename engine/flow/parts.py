@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from engine.flow.nodes import NAME_LENGTH_MAX, Name, Node
 from engine.flow.speaking import find_locale, is_currency
 from engine.form import Mistake, escape, find_mistakes
-from engine.variable import Variable, find_fault
+from engine.model.variable import Variable, find_fault
 
 NODES_MAX: Final = 500
 """Nodes of one flow."""

@@ -21,7 +21,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_name
 from num2words import CONVERTER_CLASSES, num2words
 from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
-from engine.variable import (
+from engine.model.variable import (
     Variable,
     read_date,
     read_datetime,

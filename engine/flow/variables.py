@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from engine.flow.speaking import form_of, speak_as
-from engine.variable import Variable
+from engine.model.variable import Variable
 
 FILLED_LENGTH_MAX: Final = 2_000
 """Characters of a text once its variables are filled in, as many as are spoken; the rest is cut off."""

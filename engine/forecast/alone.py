@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from engine.dial.windows import GUARD_S, SPREAD
+from engine.dial.limits.windows import GUARD_S, SPREAD
 from engine.forecast.case import Behaviour, Case, Group, Limit, Rate
 from engine.forecast.chance import Drawn, Seeded
 

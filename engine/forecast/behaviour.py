@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from engine.disposition import Disposition
 from engine.forecast.case import QUANTILES, Behaviour, Ending
 from engine.form import Mistake, read_form, require
+from engine.model.disposition import Disposition
 
 SEEN_MAX: Final = 5_000
 """Calls of a flow that have ended, the latest, by which it is told what its calls come to."""

@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.disposition import Disposition
 from engine.model import BlockerCode, CallingWindow, RetriedDisposition, RetryRule
+from engine.model.disposition import Disposition
 
 QUANTILES: Final = 24
 """Lengths of calls by which one disposition's calls are told."""

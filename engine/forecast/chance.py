@@ -10,8 +10,8 @@ from itertools import accumulate
 from statistics import NormalDist
 from typing import Final
 
-from engine.disposition import Disposition
 from engine.forecast.case import Behaviour, Ending
+from engine.model.disposition import Disposition
 from engine.ports.clock import Randomness
 
 SINGLY_MAX: Final = 5

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from engine.disposition import Disposition
 from engine.forecast.case import SHAPES_MAX, Cohort
 from engine.model import Contact
+from engine.model.disposition import Disposition
 from engine.schedule.zones import zones_of
 
 Shape = tuple[float, tuple[str, ...], int, int, int, tuple[tuple[Disposition, int], ...]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.disposition import Disposition, Outcome
 from engine.forecast.case import Cohort, Rules
 from engine.model import Contact, Flow, FlowSettings
+from engine.model.disposition import Disposition, Outcome
 from engine.schedule.retry import CONGESTION_WAIT_S, after_attempt
 
 DONE: Final = -1

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from engine.dial.route import RouteSettings
-from engine.dial.trunk import TrunkSettings
-from engine.dial.windows import window_for_cps
+from engine.dial.limits.windows import window_for_cps
+from engine.dial.trunks.route import RouteSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.forecast.case import (
     Behaviour,
     Case,
@@ -120,7 +120,7 @@ def limit_of(
     cps_code: BlockerCode | None = None,
     cap_code: BlockerCode | None = None,
 ) -> Limit:
-    """A limit as `engine.dial.limits` reads it."""
+    """A limit as `engine.dial.limits.party` reads it."""
     rates = []
     if cps is not None:
         window = window_for_cps(cps)

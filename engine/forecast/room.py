@@ -1,4 +1,4 @@
-"""What limits let go in one step of a forecast: the sliding windows of `engine.dial.windows`, in numbers."""
+"""What limits let go in one step of a forecast: `engine.dial.limits.windows`, in numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections import deque
 from typing import Final
 
-from engine.dial.windows import GUARD_S
+from engine.dial.limits.windows import GUARD_S
 from engine.forecast.case import Limit, Rate
 from engine.model import BlockerCode
 

@@ -15,7 +15,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.disposition import Disposition
 from engine.forecast.case import Case, FlowTerms, Stream
 from engine.forecast.chance import Drawn
 from engine.forecast.days import Days
@@ -24,6 +23,7 @@ from engine.forecast.lines import Channels
 from engine.forecast.room import NEVER, Room
 from engine.forecast.waiting import Queue
 from engine.model import BlockerCode
+from engine.model.disposition import Disposition
 from engine.ports.clock import Randomness
 from engine.schedule.calling_hours import DAY_S, CallingHours, Party
 from engine.schedule.feed import HORIZON_S

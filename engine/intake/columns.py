@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.intake.refused import Refused
 from engine.model import TELS_MAX, RowError
-from engine.variable import Variable, VariableType
+from engine.model.variable import Variable, VariableType
 
 TEL_COLUMNS: Final = tuple(f"tel{place}" for place in range(1, TELS_MAX + 1))
 """In the order of trying."""

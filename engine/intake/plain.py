@@ -15,7 +15,7 @@ from msgspec import Struct
 from engine.drafts import Draft
 from engine.intake.numbers import find_plain_numbers
 from engine.intake.rows import REFERENCE_LENGTH_MAX, RowReader
-from engine.variable import VALUE_LENGTH_MAX, Variable, find_fault
+from engine.model.variable import VALUE_LENGTH_MAX, Variable, find_fault
 
 GOOD_VALUES_KEPT: Final = 20_000
 """Values of a variable that are known to be good; with more, they are checked anew."""

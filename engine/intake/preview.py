@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, field
 
+from engine.forecast.outlook import Forecast, Shapes, Starts
 from engine.model import Flow, Report
-from engine.outlook import Forecast, Shapes, Starts
 
 Forecaster = Callable[[Flow, Starts, Shapes, float], Awaitable[Forecast | None]]
 """Given a flow, when contacts start, what they are like, and the moment it is: when their calls would

@@ -16,7 +16,7 @@ from engine.intake.numbers import read_number
 from engine.intake.seen import SeenNumbers
 from engine.intake.starttime import LATE_S_MAX, read_starttime
 from engine.model import REPORT_ERRORS_MAX, RowError
-from engine.variable import VALUE_LENGTH_MAX, Variable, find_fault
+from engine.model.variable import VALUE_LENGTH_MAX, Variable, find_fault
 
 MOMENTS_KEPT: Final = 1_000
 """Start times of a list that are read once only …"""

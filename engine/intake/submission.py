@@ -65,12 +65,12 @@ from engine.model import (
     Source,
     status_of,
 )
-from engine.pickup import Pickup
+from engine.model.pickup import Pickup
+from engine.model.variable import Variable
 from engine.ports.clock import WallClock
 from engine.ports.intake_store import IntakeStore, NewList, Repeats
 from engine.ports.stored import DUPLICATE_S, IdempotentAnswer
 from engine.ports.workers import Workers
-from engine.variable import Variable
 
 NAME_LENGTH_MAX: Final = 200
 """Characters of a list's name; a longer one is cut."""

@@ -12,11 +12,10 @@ from typing import Final, Literal, Self
 
 from msgspec import structs
 
-from engine import audit
 from engine.drafts import NO_DRAFTS, Batch, Draft, Drafts, make_batch
 from engine.ids import IdSource
 from engine.intake.validation import Piece, Verdict
-from engine.model import REPORT_ERRORS_MAX, Flow, RejectedRow, RowError
+from engine.model import REPORT_ERRORS_MAX, Flow, RejectedRow, RowError, audit
 from engine.ports.intake_store import IntakeStore, ListTaking, NewList, Promise
 from engine.ports.stored import IdempotentAnswer
 

@@ -20,9 +20,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from engine.forms.number import ANY_DESTINATION
 from engine.intake.numbers import NumberProblem, read_number
 from engine.mail.reading import Mail, describe_mail, parse_mail, parts_of
-from engine.number_form import ANY_DESTINATION
 
 TEXT_LENGTH_MAX: Final = 16_384
 """Characters of a mail's text, or HTML, that are looked at."""

@@ -18,15 +18,15 @@ from typing import Final
 import structlog
 from msgspec import Struct, structs
 
-from engine import activation_words, audit
-from engine.activating import Obstacle, find_obstacle
-from engine.activation import LIFE_S, Activation, Decision, activation_told
-from engine.audit import AuditEntry
+from engine.control import activation_words
+from engine.control.activating import Obstacle, find_obstacle
 from engine.ids import IdSource
-from engine.letter import Letter
 from engine.mail.asking import NUMBERS_MAX, Asked, read_asking, unpack_asking
 from engine.mail.proving import find_doubt
-from engine.model import Account, Flow
+from engine.model import Account, Flow, audit
+from engine.model.activation import LIFE_S, Activation, Decision, activation_told
+from engine.model.audit import AuditEntry
+from engine.model.letter import Letter
 from engine.ports.clock import WallClock
 from engine.ports.mails import SpooledMail
 from engine.ports.proofs import SenderProof

@@ -14,20 +14,20 @@ import structlog
 import trio
 from msgspec import Struct, structs
 
-from engine.all_flows import go_through_flows
+from engine.control.all_flows import go_through_flows
 from engine.ids import IdSource
 from engine.intake.answer import write_receipt, write_refusal
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
 from engine.intake.rejected_file import write_rejected_file
 from engine.intake.submission import Intake
-from engine.letter import Attachment
 from engine.mail.address import flow_of
 from engine.mail.desk import ActivationDesk
 from engine.mail.proving import PutOff, find_doubt
 from engine.mail.reading import Mail, MailedFile, read_mail, unpack_mail
 from engine.model import Flow
-from engine.pickup import FileMark, Pickup, file_refused, mail_refused
+from engine.model.letter import Attachment
+from engine.model.pickup import FileMark, Pickup, file_refused, mail_refused
 from engine.ports.clock import WallClock
 from engine.ports.mails import MailSpool, SpooledMail
 from engine.ports.proofs import SenderProof

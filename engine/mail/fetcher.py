@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct
 
 from engine.model import Flow
-from engine.pickup import OK, DropState, state_changed
+from engine.model.pickup import OK, DropState, state_changed
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.mailboxes import Mailbox, MailboxFailed, MailboxSession
 from engine.ports.store import Store

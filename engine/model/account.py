@@ -14,7 +14,7 @@ from engine.model.caps import (
     Countries,
     CountryCaps,
 )
-from engine.number_series import NumberSeries
+from engine.model.number_series import NumberSeries
 
 
 class AccountRules(Struct, frozen=True, omit_defaults=True):

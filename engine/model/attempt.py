@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from engine.disposition import Disposition
+from engine.model.disposition import Disposition
 
 AttemptStatus = Literal[
     "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled"
@@ -73,7 +73,7 @@ class Attempt(Struct, frozen=True, gc=False):
     sip: SipOutcome | None = None
     q850: int | None = None
     amd: str | None = None
-    """Who answered (`engine.amd.Answerer`); None where nobody listened for it."""
+    """Who answered (`engine.model.amd.Answerer`); None where nobody listened for it."""
     digits: str = ""
     """All keys that the flow took as answers, in order."""
     result: dict[str, Any] = field(default_factory=dict)

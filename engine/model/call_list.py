@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.disposition import Disposition
 from engine.model.caps import Priority
+from engine.model.disposition import Disposition
 
 Source = Literal["api", "upload", "email", "sftp", "folder"]
 ListStatus = Literal["scheduled", "running", "paused", "completed", "canceled", "rejected"]

@@ -42,7 +42,7 @@ CallsPerDay = Annotated[int, Meta(ge=0, le=1_000_000)]
 COUNTRIES_MAX = 300
 """There are fewer."""
 Country = Annotated[str, Meta(pattern=r"^(?:[A-Z]{2}|\+[1-9][0-9]{2})\Z")]
-"""As `engine.countries` writes it: `IN`, or the code of nobody's country: `+881`."""
+"""As `engine.model.countries` writes it: `IN`, or the code of nobody's country: `+881`."""
 CountryCaps = Annotated[dict[Country, CallsPerDay], Meta(max_length=COUNTRIES_MAX)]
 Countries = Annotated[tuple[Country, ...], Meta(max_length=COUNTRIES_MAX)]
 

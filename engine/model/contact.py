@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from engine.disposition import Disposition
 from engine.model.caps import Priority
+from engine.model.disposition import Disposition
 
 ContactStatus = Literal["scheduled", "waiting", "dialing", "completed"]
 BlockerCode = Literal[

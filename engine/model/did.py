@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.did_health import DidRest, RestWhen
 from engine.model.caps import Cap
+from engine.model.did_health import DidRest, RestWhen
 
 
 class Did(Struct, frozen=True):

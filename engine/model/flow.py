@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from engine.amd import AmdParameters
-from engine.drop_settings import FolderSettings, SftpSettings
+from engine.model.amd import AmdParameters
 from engine.model.calling_window import CallingWindow, CallingWindows
 from engine.model.caps import CalleeCaps, CallsPerSecond, Caps, Channels
-from engine.number_series import Purpose
-from engine.webhook import Webhook
+from engine.model.drop_settings import FolderSettings, SftpSettings
+from engine.model.number_series import Purpose
+from engine.model.webhook import Webhook
 
 FlowKind = Literal["multicast", "dialer"]
 RetriedDisposition = Literal["busy", "no-answer", "machine", "failed", "declined"]
@@ -46,7 +46,7 @@ class PresentationSettings(Struct, frozen=True, forbid_unknown_fields=True, omit
     headers: dict[str, Annotated[str, Meta(max_length=HEADER_VALUE_LENGTH_MAX)]] = field(
         default_factory=dict
     )
-    """Further headers of each INVITE by name; `engine.dial.presentation` says which may be there."""
+    """Further headers of each INVITE by name; `engine.flow.presentation` says which may be there."""
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,14 +16,14 @@ from typing import Final
 import structlog
 import trio
 
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
+from engine.model.webhook import DueDelivery, Outcome, Try, Webhook
 from engine.notify.pace import HookPace, is_expired, next_try_at
 from engine.notify.steady import SteadyClock
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.store import Store
 from engine.ports.stored import StoreUnavailable
 from engine.ports.webhooks import Notifier
-from engine.webhook import DueDelivery, Outcome, Try, Webhook
 
 log = structlog.get_logger(__name__)
 

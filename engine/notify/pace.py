@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.webhook import Delivery
+from engine.model.webhook import Delivery
 
 WAITS_S: Final = (
     5.0,

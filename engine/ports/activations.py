@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.activation import Activation, ActivationStatus, Decide, Decision
+from engine.model.activation import Activation, ActivationStatus, Decide, Decision
 from engine.ports.stored import Page
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from engine.agent import Agent, AnswerDay, Leg, Presence
-from engine.events import Event
+from engine.model.agent import Agent, AnswerDay, Leg, Presence
+from engine.model.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.stored import IdempotentAnswer, Page
 

@@ -1,5 +1,5 @@
-"""Answering machine detection, as whoever detects needs it; `engine.amd` holds the words."""
+"""Answering machine detection, as whoever detects needs it; `engine.model.amd` holds the words."""
 
-from engine.amd import AmdParameters, AmdVerdict, Answerer
+from engine.model.amd import AmdParameters, AmdVerdict, Answerer
 
 __all__ = ["AmdParameters", "AmdVerdict", "Answerer"]

@@ -8,10 +8,10 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from engine.did_health import HealthStep
-from engine.disposition import Disposition
-from engine.events import Event
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListStatus
+from engine.model.did_health import HealthStep
+from engine.model.disposition import Disposition
+from engine.model.events import Event
 from engine.ports.recordings import RecordingKeeper
 
 CALLERS_KEPT = 8

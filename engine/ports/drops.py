@@ -8,7 +8,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-from engine.drop_settings import DropSettings
+from engine.model.drop_settings import DropSettings
 
 Side = Literal["rejected", "reports"]
 """A folder that is written to."""

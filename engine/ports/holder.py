@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from engine.letter import Attachment
+from engine.model.letter import Attachment
 
 
 class Holder(Protocol):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from engine.drafts import Batch
 from engine.model import CallList, Contact, RejectedRow
-from engine.pickup import Pickup
+from engine.model.pickup import Pickup
 from engine.ports.stored import (
     IdempotentAnswer,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.events import Event
-from engine.letter import Letter
+from engine.model.events import Event
+from engine.model.letter import Letter
 from engine.ports.stored import Page
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.drop_settings import Door
-from engine.events import Event
-from engine.pickup import DropState, FileMark, Pickup, Place
+from engine.model.drop_settings import Door
+from engine.model.events import Event
+from engine.model.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
 
 

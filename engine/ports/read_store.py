@@ -6,8 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from engine.events import StoredEvent
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
+from engine.model.events import StoredEvent
 from engine.ports.stored import Page
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from engine.audit import AuditEntry
-from engine.do_not_call import DoNotCall, DoNotCallChange
-from engine.events import Event
 from engine.model import Account, ApiKey, Did, Flow, Prompt
+from engine.model.audit import AuditEntry
+from engine.model.do_not_call import DoNotCall, DoNotCallChange
+from engine.model.events import Event
 from engine.ports.stored import IdempotentAnswer, Page
 
 KEYS_MAX = 1000
@@ -19,7 +19,7 @@ class SettingsStore(Protocol):
     """Accounts, keys, DIDs, flows, prompts. Whatever creates takes the answer that an Idempotency-Key
     reserves: when that key is taken, nothing is created and the earlier answer comes back. Whatever changes
     or removes an account, a DID or a flow raises `Conflict("precondition_failed")` with nothing changed where
-    the request's condition does not hold (`engine.precondition`)."""
+    the request's condition does not hold (`engine.control.precondition`)."""
 
     async def add_account(
         self, account: Account, answer: IdempotentAnswer | None = None
@@ -170,7 +170,7 @@ class SettingsStore(Protocol):
 
 
 class AuditStore(Protocol):
-    """Who changed what. Entries come in by themselves: see `engine.audit`."""
+    """Who changed what. Entries come in by themselves: see `engine.model.audit`."""
 
     async def list_audit(self, account: str, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """Those of the account, in the order of the changes, as far back as `AUDIT_KEPT_S`."""

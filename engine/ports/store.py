@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
 from engine.ports.activations import ActivationStore
 from engine.ports.agent_store import AgentStore
 from engine.ports.dial_store import DialStore

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from engine.pickup import Pickup
+from engine.model.pickup import Pickup
 
 T = TypeVar("T")
 

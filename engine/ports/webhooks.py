@@ -7,8 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from engine.model.webhook import Delivery, DeliveryState, DueDelivery, HookState, Outcome, Webhook
 from engine.ports.stored import Page
-from engine.webhook import Delivery, DeliveryState, DueDelivery, HookState, Outcome, Webhook
 
 
 class WebhookStore(Protocol):
@@ -74,7 +74,7 @@ class Posted(Struct, frozen=True):
     """What came of a request."""
 
     code: str
-    """`ok` for a status of 200 to 299; else as `engine.webhook.Try` has it."""
+    """`ok` for a status of 200 to 299; else as `engine.model.webhook.Try` has it."""
     detail: str = ""
     status: int | None = None
     retry_after_s: float | None = None

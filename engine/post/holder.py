@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.letter import Attachment
+from engine.model.letter import Attachment
 from engine.ports.store import Store
 from engine.post.postman import Postman
 

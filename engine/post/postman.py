@@ -10,7 +10,7 @@ import trio
 from msgspec import structs
 
 from engine.ids import IdSource
-from engine.letter import Attachment, Letter, letter_given_up, next_try_at
+from engine.model.letter import Attachment, Letter, letter_given_up, next_try_at
 from engine.ports.clock import Randomness, WallClock
 from engine.ports.letters import NotSent, Smarthost
 from engine.ports.store import Store

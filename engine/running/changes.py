@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 import trio
 
-from engine.dial.did import DidActor
 from engine.dial.did_keeper import DidKeeper
+from engine.dial.dids.did import DidActor
 from engine.dial.operation import Operation
 from engine.flow.definition import InvalidDefinition
 from engine.model import Account, Flow

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+from engine.dial.attempts.record import end_interrupted
+from engine.dial.limits.recent_calls import RecentCalls
 from engine.dial.operation import Operation
-from engine.dial.recent_calls import RecentCalls
-from engine.dial.record import end_interrupted
 from engine.model import Did, Flow
 from engine.ports.clock import WallClock
 from engine.ports.store import Store

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.dial.day_caps import DayCapDefaults
-from engine.dial.route import RouteSettings
-from engine.dial.trunk import TrunkSettings
-from engine.did_health import RestRules
-from engine.forecaster import Installation
+from engine.dial.limits.day_caps import DayCapDefaults
+from engine.dial.trunks.route import RouteSettings
+from engine.dial.trunks.trunk import TrunkSettings
+from engine.forecast.forecaster import Installation
 from engine.model import Cap
+from engine.model.did_health import RestRules
 
 
 class EngineSettings(Struct, frozen=True):

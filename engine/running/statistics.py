@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.dial.live import LiveAttempts
+from engine.dial.attempts.live import LiveAttempts
 from engine.dial.operation import Operation
 from engine.schedule.scheduler import Scheduler
 

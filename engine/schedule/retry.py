@@ -13,8 +13,8 @@ from typing import Final, cast
 
 import msgspec
 
-from engine.disposition import Disposition, Outcome
 from engine.model import Contact, Flow, FlowSettings, RetriedDisposition
+from engine.model.disposition import Disposition, Outcome
 from engine.schedule.day_budget import budget_of, note_spent
 
 CONGESTION_WAIT_S: Final = 1.0

@@ -16,13 +16,13 @@ from msgspec import Struct
 from trio.testing import MockClock
 
 from adapters.workers import InlineWorkers
-from engine.dial.conversation import FlowParts
-from engine.dial.trunk import TrunkSettings
-from engine.disposition import Disposition
-from engine.events import StoredEvent
+from engine.dial.attempts.conversation import FlowParts
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.form import Invalid
 from engine.intake.receipt import Receipt
 from engine.model import Account, Attempt, Contact, Did, Flow, Prompt, Report
+from engine.model.disposition import Disposition
+from engine.model.events import StoredEvent
 from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import Question, RequestFailed
 from engine.ports.speech import SpokenText, Voice

@@ -6,7 +6,7 @@ import trio
 
 from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
 from adapters.sqlite.refusals import activation_pending, too_many_activations
-from engine.activation import PENDING_MAX, Activation, ActivationStatus, Decide, Decision
+from engine.model.activation import PENDING_MAX, Activation, ActivationStatus, Decide, Decision
 from engine.ports.stored import Page
 from sim.memory_store.paging import page_of
 from sim.memory_store.tables import Tables

@@ -8,8 +8,8 @@ import msgspec
 import trio
 
 from adapters.sqlite import refusals, rules
-from engine.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
-from engine.events import Event
+from engine.model.agent import AGENTS_MAX, LEGS_SHOWN_MAX, Agent, AnswerDay, Leg, Presence
+from engine.model.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.paging import page_by_text

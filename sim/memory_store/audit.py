@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 import trio
 
 from adapters.sqlite import cursors
-from engine import audit
-from engine.audit import AuditEntry
+from engine.model import audit
+from engine.model.audit import AuditEntry
 from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.paging import page_of
 from sim.memory_store.tables import Tables

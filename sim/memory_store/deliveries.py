@@ -8,8 +8,7 @@ import msgspec
 import trio
 
 from adapters.sqlite import cursors, rules
-from engine.ports.stored import Page
-from engine.webhook import (
+from engine.model.webhook import (
     PENDING_COUNTED_MAX,
     Delivery,
     DeliveryState,
@@ -18,6 +17,7 @@ from engine.webhook import (
     Outcome,
     Try,
 )
+from engine.ports.stored import Page
 from sim.memory_store.paging import page_of
 from sim.memory_store.tables import Tables
 

@@ -10,15 +10,15 @@ import trio
 
 from adapters.sqlite import rules
 from adapters.sqlite.moving_rules import ROUNDING_S, bars_attempts, not_before_start
-from engine.disposition import Disposition
-from engine.do_not_call import entries_of
-from engine.events import Event
 from engine.model import (
     Attempt,
     BlockerCode,
     CallList,
     Contact,
 )
+from engine.model.disposition import Disposition
+from engine.model.do_not_call import entries_of
+from engine.model.events import Event
 from engine.ports.dial_store import (
     Deferral,
     OpenList,

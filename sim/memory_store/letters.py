@@ -6,8 +6,8 @@ import msgspec
 import trio
 
 from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
-from engine.events import Event
-from engine.letter import Letter
+from engine.model.events import Event
+from engine.model.letter import Letter
 from engine.ports.stored import Page
 from sim.memory_store.paging import page_of
 from sim.memory_store.tables import Tables

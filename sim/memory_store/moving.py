@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from adapters.sqlite import moving_rules
-from engine import precondition
+from engine.control import precondition
 from engine.model import CallList, Contact
 from engine.ports.moving import ListEdit, Moved
 from sim.memory_store.list_entry import ListEntry

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import trio
 
-from engine.agent import Leg
-from engine.did_health import ANSWERED, COUNTED, HealthStep, Tally, step_of
 from engine.model import (
     CALLEE_CALLS_MAX,
     Attempt,
 )
+from engine.model.agent import Leg
+from engine.model.did_health import ANSWERED, COUNTED, HealthStep, Tally, step_of
 from engine.ports.dial_store import (
     CALLERS_KEPT,
     PastCall,

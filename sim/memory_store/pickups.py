@@ -6,9 +6,9 @@ import msgspec
 import trio
 
 from adapters.sqlite.cursors import ID_CURSOR, cursor_of, read_cursor
-from engine.drop_settings import Door
-from engine.events import Event
-from engine.pickup import DropState, FileMark, Pickup, Place
+from engine.model.drop_settings import Door
+from engine.model.events import Event
+from engine.model.pickup import DropState, FileMark, Pickup, Place
 from engine.ports.stored import Page
 from sim.memory_store.paging import page_of
 from sim.memory_store.tables import Tables

@@ -15,8 +15,8 @@ from adapters.sqlite.cursors import (
     read_cursor,
     rows_of_page,
 )
-from engine.events import StoredEvent, time_of
 from engine.model import Attempt, BlockerCode, CallList, Contact, ListCounts, RejectedRow
+from engine.model.events import StoredEvent, time_of
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import Page
 from sim.memory_store.list_entry import ListEntry

@@ -8,10 +8,10 @@ from typing import Any
 import trio
 
 from adapters.sqlite import cursors, refusals, rules
-from engine import precondition
-from engine.do_not_call import DoNotCall, DoNotCallChange, entries_of, names_of, removed
-from engine.events import Event
+from engine.control import precondition
 from engine.model import Account, Did, Flow, Prompt
+from engine.model.do_not_call import DoNotCall, DoNotCallChange, entries_of, names_of, removed
+from engine.model.events import Event
 from engine.ports.stored import IdempotentAnswer, Page
 from sim.memory_store.paging import page_by_text, page_of
 from sim.memory_store.tables import Tables

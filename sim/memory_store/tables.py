@@ -11,21 +11,6 @@ from typing import Any, Final
 import msgspec
 
 from adapters.sqlite import refusals, rules
-from engine.activation import Activation
-from engine.agent import Agent, AnswerDay, Leg, day_of
-from engine.audit import AUDIT_KEPT_S, AuditEntry
-from engine.countries import country_of
-from engine.disposition import Disposition
-from engine.do_not_call import (
-    PREFIXES_MAX,
-    DoNotCall,
-    DoNotCallChange,
-    added,
-    is_prefix,
-    is_weaker,
-)
-from engine.events import Event, StoredEvent, number_event
-from engine.letter import Letter
 from engine.model import (
     Account,
     ApiKey,
@@ -38,12 +23,27 @@ from engine.model import (
     Prompt,
     Recording,
 )
-from engine.pickup import DropState, FileMark, Pickup, Place
+from engine.model.activation import Activation
+from engine.model.agent import Agent, AnswerDay, Leg, day_of
+from engine.model.audit import AUDIT_KEPT_S, AuditEntry
+from engine.model.countries import country_of
+from engine.model.disposition import Disposition
+from engine.model.do_not_call import (
+    PREFIXES_MAX,
+    DoNotCall,
+    DoNotCallChange,
+    added,
+    is_prefix,
+    is_weaker,
+)
+from engine.model.events import Event, StoredEvent, number_event
+from engine.model.letter import Letter
+from engine.model.pickup import DropState, FileMark, Pickup, Place
+from engine.model.webhook import Delivery, Webhook
 from engine.ports.clock import WallClock
 from engine.ports.intake_store import NewList
 from engine.ports.store import EventListener
 from engine.ports.stored import IdempotentAnswer, PickedUp
-from engine.webhook import Delivery, Webhook
 from sim.memory_store.list_entry import ListEntry
 
 EVENTS_KEPT_MAX: Final = 100_000

@@ -27,7 +27,7 @@ from sim.world.tape import CallOver, Happened, Invite, Tape
 PROMPT_S: Final = 5.0
 JITTER_S: Final = 0.019
 """By how much one INVITE may be longer on its way than another: what the engine guards its windows for
-(`engine.dial.windows.GUARD_S`)."""
+(`engine.dial.limits.windows.GUARD_S`)."""
 REDIRECTED: Final = 0.01
 """Share of calls that are redirected to another number."""
 OPTS_OUT: Final = 0.1

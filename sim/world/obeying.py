@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 from msgspec import Struct
 
-from engine.do_not_call import DoNotCall
-from engine.events import rfc3339
+from engine.model.do_not_call import DoNotCall
+from engine.model.events import rfc3339
 from engine.runtime import Engine
 from sim.world.plan import Action
 

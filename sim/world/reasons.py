@@ -8,8 +8,8 @@ from typing import Final
 
 import trio
 
-from engine.agent import Leg
 from engine.model import Attempt, Blocker, BlockerCode, Cap, Contact, windows_of
+from engine.model.agent import Leg
 from sim.world.hours import country_of, may_call
 from sim.world.view import BUSY_S, INTENT_S, SLACK_S, View
 

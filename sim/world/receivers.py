@@ -7,8 +7,8 @@ from typing import Final
 
 import trio
 
+from engine.model.webhook import Webhook
 from engine.ports.webhooks import Posted
-from engine.webhook import Webhook
 from sim.world.process import Process
 from sim.world.tape import Received, Tape
 

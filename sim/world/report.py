@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.events import rfc3339
+from engine.model.events import rfc3339
 from sim.world.judge import Breach
 from sim.world.run import Run
 

@@ -13,17 +13,17 @@ import trio
 from msgspec import Struct
 
 from adapters.workers import InlineWorkers
-from engine.events import StoredEvent
 from engine.form import Invalid
 from engine.intake.receipt import Receipt
 from engine.intake.refused import Refused
 from engine.intake.submission import CallReceipt
 from engine.model import Attempt, CallList, Contact
+from engine.model.events import StoredEvent
+from engine.model.webhook import Delivery
 from engine.notify.courier import Courier
 from engine.ports.stored import Conflict, StoreUnavailable
 from engine.running.settings import EngineSettings
 from engine.runtime import Engine
-from engine.webhook import Delivery
 from sim.memory_store import MemoryStore
 from sim.memory_store.forgetting import Forgetting
 from sim.memory_store.tables import EVENTS_KEPT_MAX

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SLACK_S: Final = 2.0
 """How much later than its end a reason may still be given: who waits for it is in a queue, too."""
 INTENT_S: Final = 5.0
-"""After a restart a call counts from so long after its intent (`engine.dial.assignment.INTENT_MAX_S`)."""
+"""After a restart a call counts from so long after its intent
+(`engine.dial.limits.windows.INTENT_MAX_S`)."""
 BUSY_S: Final = 30.0
 """How long who shares a number with somebody on a call waits before it is looked again."""
 

@@ -21,8 +21,8 @@ from adapters.address_guard import AddressRefused
 from adapters.http_client import HttpFailed
 from adapters.outgoing_http import GuardedHttp, JsonRequests
 from adapters.webhook import WebhookNotifier
+from engine.model.webhook import Webhook
 from engine.ports.requests import Question, RequestFailed
-from engine.webhook import Webhook
 from tests.adapters.test_http_client import serve
 
 AS_IPV4: Final = """

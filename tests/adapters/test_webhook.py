@@ -17,8 +17,8 @@ import trio.testing
 from adapters import address_guard
 from adapters.outgoing_http import GuardedHttp
 from adapters.webhook import WebhookNotifier, sign
+from engine.model.webhook import Webhook
 from engine.ports.webhooks import Posted
-from engine.webhook import Webhook
 from tests.adapters.test_http_client import serve
 
 LOOPBACK = [ip_network("127.0.0.0/8")]

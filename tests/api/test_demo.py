@@ -37,7 +37,7 @@ from api.config.keys import TrunkUri
 from engine.flow.definition import read_definition
 from engine.intake.rows import Rules
 from engine.model import FlowSettings, Report, RowError
-from engine.variable import Variable
+from engine.model.variable import Variable
 from sim.call_log import CallRecord
 from tests.engine.intake.judging import judge
 

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from adapters.media.control import LATENESS_MS_MAX, PlaneStatistics
 from adapters.sqlite.writer import WriterStatistics
 from api.metrics import Metrics
-from engine.events import Event, StoredEvent, number_event
+from engine.model.events import Event, StoredEvent, number_event
 from engine.running.statistics import EngineStatistics, TrunkStatistics
 from engine.schedule.lateness import BOUNDS_S
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.events import Event
+from engine.model.events import Event
 from tests.api.test_metrics import events, make
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -25,7 +25,7 @@ DRAIN = "_drain (/src/adapters/sip/pump.py:151)"
             "SIP: the core, the pump and the port",
         ),
         (f"{RUN};{DRAIN};current_time (/env/site-packages/trio/_core/_run.py:9)", "trio itself"),
-        (f"{RUN};take (/src/engine/dial/did.py:40)", "engine: attempts and DIDs"),
+        (f"{RUN};take (/src/engine/dial/dids/did.py:40)", "engine: attempts and DIDs"),
         ("_write (adapters/sqlite/writer.py:80)", "the store"),
         ("main (/usr/lib/python3.11/runpy.py:1);?", OTHER),
     ],

@@ -25,7 +25,7 @@ from bench.soak import (
     slope_of,
     soak,
 )
-from engine.number_form import find_pace_mistakes
+from engine.forms.number import find_pace_mistakes
 
 DURATION_S = 12.0
 WARM_S = 4.0
@@ -67,7 +67,7 @@ def hurry(module):
     # A call is remembered for 2 s instead of 32 after its end, so that as many come as go.
     module.Timing.patience = property(lambda timing: 4 * timing.t1)
 
-PLANTS = {"engine.dial.callees": leak, "adapters.sip.call.transaction": hurry}
+PLANTS = {"engine.dial.limits.callees": leak, "adapters.sip.call.transaction": hurry}
 FLAG = os.path.join(os.path.dirname(__file__), "leaks")
 sys.meta_path.insert(0, Planter())
 """

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.sqlite.store import open_sqlite_store
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import FixedClock, Kit
 from tests.new_database import lay_database

@@ -8,10 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.agent import Agent, Leg
-from engine.disposition import Disposition
 from engine.drafts import Batch, Draft, pack_drafts
-from engine.events import Event, EventType, StoredEvent
 from engine.model import (
     Account,
     AccountRules,
@@ -26,6 +23,9 @@ from engine.model import (
     Report,
     SipOutcome,
 )
+from engine.model.agent import Agent, Leg
+from engine.model.disposition import Disposition
+from engine.model.events import Event, EventType, StoredEvent
 from engine.ports.intake_store import NewList
 from engine.ports.store import Store
 from engine.ports.stored import IdempotentAnswer, Page

@@ -16,7 +16,7 @@ from msgspec import Struct
 from adapters.address_guard import AddressGuard
 from adapters.drop.local import LocalDrops
 from adapters.drop.sftp import open_sftp_drops
-from engine.drop_settings import FolderSettings
+from engine.model.drop_settings import FolderSettings
 from engine.ports.drops import (
     ENTRIES_MAX,
     INCOMING,

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 import trio
 
-from engine.disposition import Disposition
 from engine.model import ListCounts, Report
+from engine.model.disposition import Disposition
 from engine.ports.dial_store import Deferral, OpenList, Progress
 from engine.ports.intake_store import NewList
 from engine.ports.stored import DUPLICATE_S, Conflict, DuplicateList, IdempotentAnswer

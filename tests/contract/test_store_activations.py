@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from engine.activation import Activation, Decision, activation_told
-from engine.letter import Letter
 from engine.model import Flow
+from engine.model.activation import Activation, Decision, activation_told
+from engine.model.letter import Letter
 from engine.ports.stored import Conflict
 from tests.contract.store_samples import (
     ACME,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from adapters.sqlite import rules
-from engine.agent import AGENTS_MAX, Agent, AnswerDay, day_of
 from engine.model import Attempt, Contact
+from engine.model.agent import AGENTS_MAX, Agent, AnswerDay, day_of
 from engine.ports.dial_store import RecentStart
 from engine.ports.stored import Conflict
 from tests.contract.store_samples import (

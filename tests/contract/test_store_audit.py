@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine import audit
-from engine.audit import AUDIT_KEPT_S, AuditEntry
-from engine.model import Flow
+from engine.model import Flow, audit
+from engine.model.audit import AUDIT_KEPT_S, AuditEntry
 from engine.ports.stored import Conflict
 from tests.contract.store_samples import ACME, FLOW, NOW, OTHER, Kit, a_did, all_pages, an_answer
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 import trio
 
-from engine.did_health import HEALTH_STEP_S, HealthStep, Tally, step_of
-from engine.disposition import Disposition
-from engine.events import number_event
 from engine.model import CALLEE_CALLS_MAX, Contact, ListCounts
+from engine.model.did_health import HEALTH_STEP_S, HealthStep, Tally, step_of
+from engine.model.disposition import Disposition
+from engine.model.events import number_event
 from engine.ports.dial_store import PastCall, RecentStart
 from engine.ports.intake_store import NewList
 from engine.ports.stored import Conflict

@@ -6,8 +6,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.disposition import Disposition
-from engine.do_not_call import PREFIXES_MAX, DoNotCall, DoNotCallChange
+from engine.model.disposition import Disposition
+from engine.model.do_not_call import PREFIXES_MAX, DoNotCall, DoNotCallChange
 from engine.ports.intake_store import NewList
 from engine.ports.stored import Conflict, IdempotentAnswer
 from tests.contract.store_samples import (

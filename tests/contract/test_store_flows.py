@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.do_not_call import DoNotCall
 from engine.model import Flow, Step
+from engine.model.do_not_call import DoNotCall
 from engine.ports.dial_store import Progress
 from engine.ports.intake_store import NewList
 from tests.contract.store_samples import (

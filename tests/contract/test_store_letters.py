@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.letter import Attachment, Letter, letter_given_up
+from engine.model.letter import Attachment, Letter, letter_given_up
 from tests.contract.store_samples import ACME, NOW, OTHER, Kit, all_pages
 
 

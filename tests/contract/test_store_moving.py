@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.events import rfc3339
 from engine.model import Contact
+from engine.model.events import rfc3339
 from engine.ports.dial_store import Deferral
 from engine.ports.intake_store import NewList
 from engine.ports.moving import ListEdit, Moved

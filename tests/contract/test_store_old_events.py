@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.events import time_of
+from engine.model.events import time_of
+from engine.model.webhook import Outcome, Try
 from engine.ports.intake_store import NewList
-from engine.webhook import Outcome, Try
 from tests.contract.store_samples import (
     ACME,
     NOW,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.pickup import DropState, FileMark, Pickup, file_refused, state_changed
+from engine.model.pickup import DropState, FileMark, Pickup, file_refused, state_changed
 from engine.ports.intake_store import NewList
 from engine.ports.stored import PickedUp
 from tests.contract.store_samples import ACME, FLOW, NOW, OTHER, Kit, a_new_list, all_pages

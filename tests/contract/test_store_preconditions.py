@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from engine import precondition
+from engine.control import precondition
+from engine.control.precondition import Precondition
 from engine.model import Account, CallList, Did, Flow
 from engine.ports.moving import ListEdit
 from engine.ports.store import Store
 from engine.ports.stored import Conflict
-from engine.precondition import Precondition
 from tests.contract.store_samples import (
     ACME,
     FLOW,

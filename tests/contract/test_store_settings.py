@@ -10,9 +10,6 @@ import msgspec
 import pytest
 import trio
 
-from engine.did_health import DidRest, RestWhen
-from engine.do_not_call import DoNotCall
-from engine.events import Event
 from engine.model import (
     AccountRules,
     ApiKey,
@@ -25,6 +22,9 @@ from engine.model import (
     Report,
     RetryRule,
 )
+from engine.model.did_health import DidRest, RestWhen
+from engine.model.do_not_call import DoNotCall
+from engine.model.events import Event
 from engine.ports.settings_store import KEYS_MAX
 from engine.ports.store import Store
 from engine.ports.stored import Conflict, IdempotentAnswer, Page

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.sqlite import rules
-from engine.agent import Agent, Leg, Presence, day_of
-from engine.disposition import Disposition
-from engine.do_not_call import DoNotCall
-from engine.events import StoredEvent
 from engine.model import BlockerCode, Contact, Flow, Prompt, Recording
+from engine.model.agent import Agent, Leg, Presence, day_of
+from engine.model.disposition import Disposition
+from engine.model.do_not_call import DoNotCall
+from engine.model.events import StoredEvent
 from engine.ports.dial_store import Deferral, Progress
 from engine.ports.intake_store import NewList
 from engine.ports.moving import ListEdit

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.events import Event
 from engine.model import Flow, FlowSettings
+from engine.model.events import Event
+from engine.model.webhook import Delivery, DueDelivery, HookState, Outcome, Try, Webhook
 from engine.ports.stored import Conflict
-from engine.webhook import Delivery, DueDelivery, HookState, Outcome, Try, Webhook
 from tests.contract.store_samples import (
     ACME,
     FLOW,

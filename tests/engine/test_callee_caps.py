@@ -16,7 +16,7 @@ from engine.model import AccountRules, CalleeCap, Contact, Flow, FlowSettings
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.engine.made import EPOCH, HOME_RULES, did, flow
 from tests.engine.world import World, furnish, make_store, people, running
 

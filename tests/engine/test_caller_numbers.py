@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from engine.model import AccountRules, Did, Flow, FlowSettings
-from engine.number_series import Purpose
+from engine.model.number_series import Purpose
 from engine.ports.stored import Conflict
 from sim.memory_store import MemoryStore
 from tests.engine.made import account, contact, did, flow

@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.day_caps import DAY_S, DayCapDefaults
+from engine.dial.limits.day_caps import DAY_S, DayCapDefaults
 from engine.form import Invalid
 from engine.model import Contact
 from sim.memory_store import MemoryStore

@@ -12,10 +12,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.did_health import RestRules, Tally
-from engine.events import StoredEvent
 from engine.form import Invalid
 from engine.model import Cap, Did, Flow
+from engine.model.did_health import RestRules, Tally
+from engine.model.events import StoredEvent
 from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore

@@ -11,13 +11,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.form import Invalid
 from engine.intake.refused import Refused
 from engine.intake.submission import CallReceipt
 from engine.model import Cap, Contact, Flow, FlowSettings, Priority, RetryRule
 from sim.telephony import CallScript
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.engine.made import EPOCH, did, flow
 from tests.engine.world import World, people, running
 

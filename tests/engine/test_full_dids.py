@@ -7,9 +7,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.choice import DidChoice
-from engine.dial.elsewhere import PATIENCE_S, STUCK_S
-from engine.dial.trunk import TrunkSettings
+from engine.dial.dids.choice import DidChoice
+from engine.dial.dids.elsewhere import PATIENCE_S, STUCK_S
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Cap, Contact, Priority
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript

@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.callees import CalleeBook, TakenCall
-from engine.dial.trunk import TrunkSettings
+from engine.dial.limits.callees import CalleeBook, TakenCall
+from engine.dial.trunks.trunk import TrunkSettings
 from tests.engine.made import contact, did
 from tests.engine.world import World, running
 
@@ -63,7 +63,7 @@ async def dial(world: World, call_list: str) -> int:
 async def test_an_engine_that_has_made_more_calls_holds_no_more(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.dial.congestion.CALLS_KEPT", MARKS_KEPT)
+    monkeypatch.setattr("engine.dial.trunks.congestion.CALLS_KEPT", MARKS_KEPT)
     trunk = TrunkSettings("main", 1_000, CPS)
     async with running(dids=[did(cps=50, channels=1_000)], cps=CPS, trunks=(trunk,)) as world:
         await dial(world, "lst_1")

@@ -9,10 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.form import Invalid
 from engine.model import AccountRules, Cap, FlowSettings
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.engine.made import EPOCH, did, flow
 from tests.engine.world import World, furnish, make_store, people, running
 

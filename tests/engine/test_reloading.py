@@ -11,13 +11,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.route import RouteSettings
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.route import RouteSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Attempt, Cap, FlowSettings
 from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.engine.made import did, flow
 from tests.engine.world import World, people, running
 

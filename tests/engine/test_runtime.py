@@ -10,17 +10,17 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.limits import Permit
-from engine.do_not_call import DoNotCall
-from engine.events import Event
+from engine.dial.limits.party import Permit
 from engine.model import Attempt, Cap, FlowSettings, RetryRule
+from engine.model.do_not_call import DoNotCall
+from engine.model.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from engine.schedule import fetching
 from sim.telephony import CallScript
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.engine.made import EPOCH, account, contact, did, flow
 from tests.engine.world import World, everyone_answers, furnish, make_store, people, running
 

@@ -10,12 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.amd import AmdVerdict
-from engine.dial.conversation import BEEP_WAIT_S, FlowParts
-from engine.dial.notes import NOTES_MAX
-from engine.dial.progress import TOLD_WITHIN_S
-from engine.events import Event, StoredEvent
+from engine.dial.attempts.conversation import BEEP_WAIT_S, FlowParts
+from engine.dial.attempts.notes import NOTES_MAX
+from engine.dial.attempts.progress import TOLD_WITHIN_S
 from engine.model import Attempt, Contact, Flow, FlowSettings, RetryRule, Step
+from engine.model.amd import AmdVerdict
+from engine.model.events import Event, StoredEvent
 from engine.ports.dial_store import Progress
 from engine.ports.read_store import AttemptFilter
 from engine.ports.stored import StoreUnavailable

@@ -13,9 +13,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.trunk import TrunkSettings
-from engine.events import Event
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Attempt, BlockerCode, Cap, Contact, Did, Flow, FlowSettings, RetryRule
+from engine.model.events import Event
 from engine.ports.dial_store import Refusal
 from engine.ports.intake_store import NewList
 from engine.ports.stored import StoreUnavailable

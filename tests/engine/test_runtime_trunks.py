@@ -14,17 +14,17 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.route import RouteSettings
-from engine.dial.trunk import UNHEARD_S, TrunkSettings
-from engine.disposition import read_outcome_table
-from engine.events import StoredEvent
+from engine.dial.trunks.route import RouteSettings
+from engine.dial.trunks.trunk import UNHEARD_S, TrunkSettings
 from engine.model import Attempt, Blocker, Contact, FlowSettings, PresentationSettings, RetryRule
+from engine.model.disposition import read_outcome_table
+from engine.model.events import StoredEvent
 from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import Call, CallRequest, Presentation
 from engine.schedule.retry import STALLS_MAX
 from sim.memory_store import MemoryStore
 from sim.telephony import CallScript
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.engine.made import EPOCH, contact, did, flow
 from tests.engine.world import VirtualClock, World, furnish, make_store, people, running
 

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from engine.dial.parking import STICKY_WAIT_S, Parking
+from engine.dial.dids.parking import STICKY_WAIT_S, Parking
 from engine.model import Did, Flow, FlowSettings, RetryRule
 from engine.ports.telephony import CallRequest
 from engine.schedule.feed import ListFeed, Work

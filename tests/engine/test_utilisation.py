@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Cap, Did
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript

@@ -11,10 +11,10 @@ import trio
 import trio.testing
 
 from adapters.workers import InlineWorkers
-from engine.dial.conversation import FlowParts
-from engine.dial.trunk import TrunkSettings
-from engine.events import StoredEvent
+from engine.dial.attempts.conversation import FlowParts
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import AccountRules, Contact, Did, Flow
+from engine.model.events import StoredEvent
 from engine.ports.intake_store import NewList
 from engine.ports.telephony import CallRequest
 from engine.running.settings import EngineSettings

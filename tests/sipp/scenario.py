@@ -14,9 +14,15 @@ from adapters.sip.core import SipStatistics
 from adapters.sip.sip_call import Traces
 from adapters.sip.trunk import Trunk
 from adapters.sip.user_agent import UserAgent, UserAgentSettings, open_user_agent
-from engine.dial.lifecycle import Ending, next_status, outcome_of
-from engine.disposition import AS_EVERYWHERE, CongestionKind, Disposition, Outcome, OutcomeTable
+from engine.dial.attempts.lifecycle import Ending, next_status, outcome_of
 from engine.model import AttemptStatus
+from engine.model.disposition import (
+    AS_EVERYWHERE,
+    CongestionKind,
+    Disposition,
+    Outcome,
+    OutcomeTable,
+)
 from engine.ports.telephony import (
     Answered,
     Call,

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from adapters.sip.trunk import Trunk
-from engine.disposition import read_outcome_table
+from engine.model.disposition import read_outcome_table
 from engine.ports.telephony import Ended, Ringing
 from tests.sipp.scenario import Scenario, expected, play
 

@@ -24,9 +24,9 @@ from adapters.drop.sftp import open_sftp_drops
 from adapters.sqlite.store import open_sqlite_store
 from adapters.workers import InlineWorkers
 from engine.drop.visit import Memory, VisitServices, visit
-from engine.drop_settings import Door, DropSettings, FolderSettings, SftpSettings
 from engine.ids import IdSource
 from engine.intake.submission import Intake
+from engine.model.drop_settings import Door, DropSettings, FolderSettings, SftpSettings
 from engine.ports.drops import DropSession
 from tests.contract.store_samples import ACME, FLOW, furnish
 from tests.system.lives import SystemClock, Watched, go_by, methods_of, serve_lives

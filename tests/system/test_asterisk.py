@@ -16,9 +16,9 @@ from adapters.sip.wire.digest import Credentials
 from adapters.sip.wire.hop import Transport
 from bench.installation import make_config, make_csv, make_flow, open_installation, wait_completed
 from bench.sip_caller import SilentPlane
-from engine.dial.lifecycle import Ending, outcome_of
-from engine.disposition import Disposition
+from engine.dial.attempts.lifecycle import Ending, outcome_of
 from engine.model import AttemptStatus
+from engine.model.disposition import Disposition
 from engine.ports.telephony import CallRequest, Ended, Ringing
 from tests.system.asterisk import PASSWORD, USER, Asterisk, require_asterisk, run_asterisk
 

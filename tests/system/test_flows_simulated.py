@@ -12,10 +12,10 @@ from trio.testing import MockClock
 
 from api.http.agent_views import show_leg
 from api.http.views.calls import show_attempt
-from engine.amd import AmdVerdict
-from engine.dial.conversation import FlowParts
-from engine.dial.trunk import TrunkSettings
+from engine.dial.attempts.conversation import FlowParts
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Flow, FlowSettings
+from engine.model.amd import AmdVerdict
 from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import Question, RequestFailed
 from engine.ports.telephony import CallRequest

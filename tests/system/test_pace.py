@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.installation import make_config, make_csv, make_flow, open_installation, wait_completed
-from tests.engine.dial.test_windows import most_in_any_window
+from tests.engine.dial.limits.test_windows import most_in_any_window
 from tests.system.carrier import open_carrier, read_calls
 
 PACES = {"+14155550105": 5, "+14155550120": 20, "+14155550150": 50}

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.sqlite.store import open_sqlite_store
 from bench.installation import make_csv
-from engine.pickup import Pickup
+from engine.model.pickup import Pickup
 from tests.contract.store_samples import ACME, FLOW, FixedClock
 from tests.sizes import size
 from tests.sshd import Sshd, open_sshd

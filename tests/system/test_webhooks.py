@@ -15,7 +15,7 @@ import trio
 from adapters.webhook import sign
 from api.commands.children import clean_environment
 from bench.installation import make_config, make_csv, make_flow, open_installation
-from engine.events import EventType
+from engine.model.events import EventType
 from tests.adapters.test_http_client import serve
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

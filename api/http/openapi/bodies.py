@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType, field
 
 from api.http.views.calls import ContactView
-from engine.flow_form import Title
+from engine.forms.flow import Title
 from engine.intake.bodies import ContactRequest
 from engine.model import FlowKind, FlowSettings
 

@@ -7,10 +7,10 @@ from msgspec import Struct
 from api.http.exchange import Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
 from api.http.views.encoding import show_time
-from engine.activating import Activations
-from engine.activation import STATUSES, Activation, ActivationStatus
-from engine.events import rfc3339
+from engine.control.activating import Activations
 from engine.form import read_form
+from engine.model.activation import STATUSES, Activation, ActivationStatus
+from engine.model.events import rfc3339
 
 
 class ActivationView(Struct, frozen=True):

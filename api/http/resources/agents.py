@@ -9,8 +9,8 @@ from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import not_found
 from api.http.resources.contacts import show_contacts
 from api.http.resources.flows import find_flow
-from engine.agent import Agent
 from engine.form import read_form
+from engine.model.agent import Agent
 
 
 class ContactForm(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,8 +11,8 @@ from api.http.csv_stream import PAGE_ROWS, Row, stream_pages, stream_rows
 from api.http.exchange import Answer, Exchange, answer_page
 from api.http.views.accounts import AuditView, show_audit
 from api.http.views.encoding import encode
-from engine.audit import AuditEntry
 from engine.intake.answer import guard_cell
+from engine.model.audit import AuditEntry
 from engine.ports.stored import Page
 
 COLUMNS: Final = ("at", "account", "key", "role", "source", "action", "targets", "detail")

@@ -12,13 +12,17 @@ from api.http.csv_stream import stream_pages, stream_rows
 from api.http.exchange import NOTHING, Answer, Exchange, answer_page
 from api.http.problem import Problem, not_found
 from api.http.views.do_not_call import show_do_not_call, show_do_not_call_change
-from engine.administration import NUMBERS_MAX
-from engine.do_not_call import NOTE_LENGTH_MAX, DoNotCall
-from engine.do_not_call_file import read_do_not_call_file, read_do_not_call_numbers, read_expiry
-from engine.events import rfc3339
+from engine.control.administration import NUMBERS_MAX
 from engine.form import read_form
 from engine.intake.answer import guard_cell
+from engine.intake.do_not_call_file import (
+    read_do_not_call_file,
+    read_do_not_call_numbers,
+    read_expiry,
+)
 from engine.model import REPORT_ERRORS_MAX, RowError
+from engine.model.do_not_call import NOTE_LENGTH_MAX, DoNotCall
+from engine.model.events import rfc3339
 from engine.ports.stored import IdempotentAnswer
 
 CHUNK: Final = 500

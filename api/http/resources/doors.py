@@ -9,11 +9,11 @@ from api.http.problem import Problem
 from api.http.resources.flows import find_flow
 from api.http.views.encoding import show_time
 from engine.drop.keeper import setting_of
-from engine.drop_settings import Door, place_of
-from engine.events import rfc3339
 from engine.mail.fetcher import MailboxStatus
 from engine.model import Flow
-from engine.pickup import Origin, Pickup
+from engine.model.drop_settings import Door, place_of
+from engine.model.events import rfc3339
+from engine.model.pickup import Origin, Pickup
 
 
 class DoorView(Struct, frozen=True):

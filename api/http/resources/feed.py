@@ -18,8 +18,8 @@ from api.http.feed import EventFilter, FeedReader, Push
 from api.http.frames import PUSH, encode_frame
 from api.http.parameters import Parameters
 from api.http.problem import Problem
-from engine.events import EventType
 from engine.model import Role
+from engine.model.events import EventType
 
 log = structlog.get_logger()
 

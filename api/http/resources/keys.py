@@ -6,8 +6,8 @@ from api.http.auth import hash_key, make_key
 from api.http.exchange import NOTHING, Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
 from api.http.views.accounts import CallerView, show_key, show_new_key
+from engine.control.keys import KeyForm, RotationForm
 from engine.form import read_form
-from engine.keys import KeyForm, RotationForm
 from engine.model import ApiKey, Scope
 
 

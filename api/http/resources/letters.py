@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from api.http.exchange import Answer, Exchange, answer_page
 from api.http.views.encoding import show_time
-from engine.events import rfc3339
-from engine.letter import Letter, LetterState
+from engine.model.events import rfc3339
+from engine.model.letter import Letter, LetterState
 
 
 class LetterView(Struct, frozen=True):

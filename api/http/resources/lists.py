@@ -12,11 +12,11 @@ from api.http.exchange import Answer, Exchange, answer
 from api.http.problem import Problem, not_found
 from api.http.resources.contacts import show_contacts
 from api.http.views.lists import show_forecast, show_list
-from engine.events import rfc3339
 from engine.forecast.behaviour import read_stated
-from engine.forecaster import ForecastBusy
+from engine.forecast.forecaster import ForecastBusy
 from engine.intake.answer import guard_cell, make_rejected_header, make_rejected_row
 from engine.model import TELS_MAX, Attempt, CallList, Contact, status_of
+from engine.model.events import rfc3339
 from engine.ports.workers import WorkerFailed
 
 RESULT_COLUMNS: Final = (

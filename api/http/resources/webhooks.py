@@ -9,8 +9,8 @@ from msgspec import Struct
 from api.http.exchange import Answer, Exchange, answer, answer_page
 from api.http.problem import Problem, not_found
 from api.http.resources.flows import find_flow
-from engine.events import rfc3339
-from engine.webhook import PENDING_COUNTED_MAX, Delivery, DeliveryState, seq_of
+from engine.model.events import rfc3339
+from engine.model.webhook import PENDING_COUNTED_MAX, Delivery, DeliveryState, seq_of
 
 STATES: Final[tuple[DeliveryState, ...]] = get_args(DeliveryState)
 

@@ -7,8 +7,6 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from api.http.views.encoding import show_time
-from engine.audit import AuditEntry
-from engine.events import rfc3339
 from engine.model import (
     Account,
     ApiKey,
@@ -19,7 +17,9 @@ from engine.model import (
     Role,
     Scope,
 )
-from engine.number_series import NumberSeries
+from engine.model.audit import AuditEntry
+from engine.model.events import rfc3339
+from engine.model.number_series import NumberSeries
 
 
 class AccountView(Struct, frozen=True):

@@ -8,8 +8,6 @@ from msgspec import UNSET, Struct, UnsetType
 
 from api.http.agent_views import LegView
 from api.http.views.encoding import show_time
-from engine.disposition import Disposition
-from engine.events import rfc3339
 from engine.model import (
     Attempt,
     AttemptStatus,
@@ -23,6 +21,8 @@ from engine.model import (
     Step,
     status_of,
 )
+from engine.model.disposition import Disposition
+from engine.model.events import rfc3339
 
 
 class CallView(Struct, frozen=True):

@@ -6,12 +6,12 @@ from msgspec import Struct
 
 from api.http.engine_front import DidLoad
 from api.http.views.encoding import show_time
-from engine.did_health import HEALTH_WINDOW_S, DidRest, RestReason, RestWhen, Tally
-from engine.events import rfc3339
 from engine.model import (
     Cap,
     Did,
 )
+from engine.model.did_health import HEALTH_WINDOW_S, DidRest, RestReason, RestWhen, Tally
+from engine.model.events import rfc3339
 
 
 class LoadView(Struct, frozen=True):

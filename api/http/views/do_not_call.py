@@ -7,8 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 from api.http.views.encoding import show_time
-from engine.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
-from engine.events import rfc3339
+from engine.model.do_not_call import DoNotCall, DoNotCallChange, DoNotCallSource
+from engine.model.events import rfc3339
 
 
 class DoNotCallView(Struct, frozen=True):

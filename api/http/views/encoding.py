@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.events import rfc3339
+from engine.model.events import rfc3339
 
 encode = msgspec.json.Encoder().encode
 

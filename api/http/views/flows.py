@@ -7,15 +7,15 @@ from typing import Any
 from msgspec import Struct
 
 from api.http.views.encoding import show_time
-from engine.drop_settings import place_of
-from engine.events import rfc3339
-from engine.flow_secrets import hide_secrets
+from engine.forms.flow_secrets import hide_secrets
 from engine.model import (
     Flow,
     FlowKind,
     FlowSettings,
     Prompt,
 )
+from engine.model.drop_settings import place_of
+from engine.model.events import rfc3339
 
 
 class ListenerView(Struct, frozen=True):

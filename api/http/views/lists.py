@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from msgspec import UNSET, Struct, UnsetType
 
 from api.http.views.encoding import show_time
-from engine.blocked import BlockedList
-from engine.disposition import Disposition
-from engine.events import rfc3339
+from engine.control.blocked import BlockedList
 from engine.forecast.behaviour import RatesFrom
+from engine.forecast.outlook import Forecast
 from engine.intake.preview import Preview
 from engine.intake.receipt import Receipt
 from engine.model import (
@@ -24,7 +23,8 @@ from engine.model import (
     RowError,
     Source,
 )
-from engine.outlook import Forecast
+from engine.model.disposition import Disposition
+from engine.model.events import rfc3339
 
 
 class CountsView(Struct, frozen=True):

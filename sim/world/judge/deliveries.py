@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from engine.webhook import Delivery, delivery_id
+from engine.model.webhook import Delivery, delivery_id
 from sim.world.judge.case import Call, Case, Rules
 from sim.world.tape import Entry, Fact, Received, Told
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.agent import Leg
 from engine.model import Attempt
+from engine.model.agent import Leg
 from sim.world.judge.case import Call, Case, Rules
 from sim.world.tape import Answered, Asked, Entry, Fact, Invite, Listed, Told
 

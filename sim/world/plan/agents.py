@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from engine.agent import Agent
 from engine.model import Flow, Message
+from engine.model.agent import Agent
 from sim.world.plan.parts import Action, Plan
 
 LIKELIHOOD: Final = 0.2

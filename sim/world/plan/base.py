@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import (
     DAYS,
     Account,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Account, AccountRules, Cap, Did, Flow, FlowSettings, RetryRule
 from sim.profile import BUILT_IN
 from sim.world.plan.base import DEFINITION

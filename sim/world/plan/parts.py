@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from engine.agent import Agent
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.model import Account, Cap, Did, Flow
+from engine.model.agent import Agent
 from sim.profile import Profile
 
 ZONES: Final[dict[str, str]] = {

@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from engine.did_health import RestWhen
-from engine.events import EventType
 from engine.model import Account, Did, Flow
-from engine.webhook import Webhook
+from engine.model.did_health import RestWhen
+from engine.model.events import EventType
+from engine.model.webhook import Webhook
 from sim.world.plan.parts import COUNTRIES, Action, Plan
 
 HOOK_EVENTS: Final[tuple[tuple[EventType, ...], ...]] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.drop.local import LocalDrops, as_failed
-from engine.drop_settings import FolderSettings
+from engine.model.drop_settings import FolderSettings
 from engine.ports.drops import DropFailed
 from tests.adapters.drop.rooms import fill, set_read_only, small_room
 

@@ -17,7 +17,7 @@ import trio
 from adapters.address_guard import AddressGuard
 from adapters.drop.sftp import SftpDrops, open_sftp_drops
 from bench.free_ports import free_port
-from engine.drop_settings import SftpSettings
+from engine.model.drop_settings import SftpSettings
 from engine.ports.drops import DropFailed
 from tests.adapters.drop.password_server import (
     PASSWORD,

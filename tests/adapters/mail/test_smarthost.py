@@ -20,7 +20,7 @@ from msgspec import Struct
 from adapters.mail.smarthost import Encryption, SmarthostSettings, SmtpSmarthost
 from bench.free_ports import free_port
 from engine.ids import IdSource
-from engine.letter import FIRST_WAIT_S, Letter
+from engine.model.letter import FIRST_WAIT_S, Letter
 from engine.ports.letters import NotSent
 from engine.post.postman import Postman
 from sim.memory_store import MemoryStore

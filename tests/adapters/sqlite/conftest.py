@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from adapters.sqlite.store import SqliteStore, open_sqlite_store
 from adapters.sqlite.unit import Unit
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
 from tests.contract.store_samples import FixedClock, furnish
 from tests.new_database import lay_database
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
 from engine.ports.read_store import AttemptFilter
 from tests.adapters.sqlite.conftest import opened_at
 from tests.adapters.sqlite.writing_child import CONTACTS

@@ -8,7 +8,7 @@ import pytest
 from adapters.media.codecs import opus
 from api.config import ConfigError, Sip, read_config
 from api.config.keys import Address
-from engine.disposition import OutcomeTable
+from engine.model.disposition import OutcomeTable
 from tests.api.config.mistakes import find_mistakes
 
 TRUNK = '[[trunks]]\nname = "a"\nuri = "sip:a"\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.config import Config, Http, Limits, Log, Media, Sip, Speech, Trunk, Webhooks, read_config
 from api.config.keys import Address, PortRange, TrunkUri
-from engine.disposition import OutcomeTable
+from engine.model.disposition import OutcomeTable
 
 
 def test_without_a_file_the_defaults_are_those_of_the_documentation() -> None:

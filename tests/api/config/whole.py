@@ -22,9 +22,9 @@ from api.config import (
     Webhooks,
 )
 from api.config.keys import Address, PortRange, TrunkUri
-from engine.did_health import RestRules
-from engine.disposition import OutcomeTable
 from engine.model import Cap
+from engine.model.did_health import RestRules
+from engine.model.disposition import OutcomeTable
 
 WHOLE = """\
 data_dir = "/var/lib/callwheel"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engine.events import Event, StoredEvent, number_event
+from engine.model.events import Event, StoredEvent, number_event
 from tests.api.http.world import EPOCH
 
 

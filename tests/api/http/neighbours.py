@@ -8,8 +8,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from api.http.routes import Route
-from engine.activation import Activation, Decision, activation_told
 from engine.model import Recording
+from engine.model.activation import Activation, Decision, activation_told
 from tests.api.http.world import EPOCH, Client, Reply, World
 
 NUMBER: Final = {"ours": "+919876543210", "theirs": "+919876500042"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.activation import Activation, Decision, activation_told
+from engine.model.activation import Activation, Decision, activation_told
 from tests.api.http.world import EPOCH, World
 
 NUMBER = "+14155550101"

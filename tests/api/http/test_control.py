@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.events import rfc3339
+from engine.model.events import rfc3339
 from tests.api.http.world import World
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.pickup import DropState, FileMark, Pickup, file_refused, state_changed
-from engine.webhook import HIDDEN
+from engine.model.pickup import DropState, FileMark, Pickup, file_refused, state_changed
+from engine.model.webhook import HIDDEN
 from tests.api.http.world import EPOCH, World
-from tests.engine.test_drop_settings import HOST_KEY
+from tests.engine.model.test_drop_settings import HOST_KEY
 
 SFTP = {
     "host": "files.example.com",

@@ -24,7 +24,7 @@ from api.http.feed import (
     Gap,
 )
 from api.http.frames import encode_frame
-from engine.events import StoredEvent
+from engine.model.events import StoredEvent
 from tests.api.http.feed_events import make_events, seqs_of
 from tests.api.http.world import Clock
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.dial.trunk import TrunkSettings
-from engine.forecaster import Installation
+from engine.dial.trunks.trunk import TrunkSettings
+from engine.forecast.forecaster import Installation
 from engine.ports.workers import WorkerFailed
 from tests.api.http.world import World
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.events import Event
 from engine.model import Attempt, Blocker, Contact, Media, SipOutcome, Step
+from engine.model.events import Event
 from tests.api.http.world import EPOCH, Reply, World
 
 DID = "+14155550101"

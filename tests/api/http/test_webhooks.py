@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.webhook import HIDDEN, Outcome, Try
+from engine.model.webhook import HIDDEN, Outcome, Try
 from tests.api.http.world import FLOW, World
 
 HOOK = {

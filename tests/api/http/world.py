@@ -20,20 +20,19 @@ from api.http.app import make_app
 from api.http.auth import hash_key
 from api.http.exchange import HttpSettings
 from api.http.feed import FeedHub
-from engine.activating import Activations
-from engine.administration import Administration
-from engine.agent import Agent, Presence
-from engine.blocked import BlockedList
+from engine.control.activating import Activations
+from engine.control.administration import Administration
+from engine.control.blocked import BlockedList
+from engine.control.holding import Holding
+from engine.control.rescheduling import Rescheduling
+from engine.control.staffing import Staffing
+from engine.dial.agents.floor import FloorGlance
+from engine.dial.agents.pacing import Tally
+from engine.dial.attempts.live import LiveAttempts
 from engine.dial.did_keeper import DidKeeper
-from engine.dial.floor import FloorGlance
-from engine.dial.limits import limits_of_engine
-from engine.dial.live import LiveAttempts
+from engine.dial.limits.party import limits_of_engine
 from engine.dial.operation import Operation
-from engine.dial.pacing import Tally
-from engine.did_health import RestRules
-from engine.events import Event
-from engine.forecaster import Forecaster, Installation
-from engine.holding import Holding
+from engine.forecast.forecaster import Forecaster, Installation
 from engine.ids import IdSource
 from engine.intake.submission import Intake
 from engine.model import (
@@ -47,14 +46,15 @@ from engine.model import (
     ListCounts,
     Role,
 )
+from engine.model.agent import Agent, Presence
+from engine.model.did_health import RestRules
+from engine.model.events import Event
 from engine.ports.prompts import PromptRefused
 from engine.ports.store import Store
 from engine.ports.stored import Conflict
 from engine.post.postman import Postman
-from engine.rescheduling import Rescheduling
 from engine.schedule.outlet import Hold
 from engine.schedule.scheduler import Scheduler
-from engine.staffing import Staffing
 from sim.memory_store import MemoryStore
 from tests.new_database import lay_database
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from engine.dial.congestion import Congestion, Mark
-from engine.disposition import CongestionKind
+from engine.dial.trunks.congestion import Congestion, Mark
+from engine.model.disposition import CongestionKind
 
 Happening = Literal["arrives", "refused", "taken", "leaves", "ended"]
 Capacity = Callable[[float], float]

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import trio
 
-from engine.agent import Agent, AnswerDay, day_of
-from engine.events import StoredEvent
 from engine.model import Attempt, Contact, Did, Flow, FlowSettings, Message
+from engine.model.agent import Agent, AnswerDay, day_of
+from engine.model.events import StoredEvent
 from engine.ports.read_store import AttemptFilter
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore

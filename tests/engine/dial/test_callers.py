@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.dial.callers import COMPARED_MAX, CallerPool, Callers
-from engine.number_series import SeriesRule
+from engine.model.number_series import SeriesRule
 
 NUMBERS = st.text("12", min_size=1, max_size=5).map(lambda digits: f"+{digits}")
 POOLS = st.lists(NUMBERS, min_size=1, max_size=COMPARED_MAX, unique=True)

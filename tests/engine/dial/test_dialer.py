@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.ports.stored import Conflict
 from engine.ports.telephony import CallRequest
 from engine.schedule.feed import ListFeed, Work

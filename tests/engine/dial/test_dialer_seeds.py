@@ -16,8 +16,8 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock
 
-from engine.agent import Agent
 from engine.model import Dialing
+from engine.model.agent import Agent
 from engine.ports.telephony import CallRequest
 from sim.telephony import CallScript
 from tests.engine.dial.office import Office, dialer, is_agent, office

@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
-from engine.dial.lifecycle import FINAL_STATUS
-from engine.disposition import (
+from engine.dial.attempts.lifecycle import FINAL_STATUS
+from engine.model import RetriedDisposition
+from engine.model.disposition import (
     BUDGET_KEPT,
     BY_Q850_CAUSE,
     BY_SIP_CODE,
@@ -23,7 +24,6 @@ from engine.disposition import (
     of_rejection,
     read_outcome_table,
 )
-from engine.model import RetriedDisposition
 from engine.schedule.retry import STALLS_MAX
 
 PAGE = Path(__file__).parents[3] / "docs" / "dispositions.md"

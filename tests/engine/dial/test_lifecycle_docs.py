@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from engine.dial.lifecycle import FINAL_STATUS, LIVE, STEPS
-from engine.disposition import BUDGET_KEPT, BY_Q850_CAUSE, BY_SIP_CODE, Disposition
-from engine.events import EventType
+from engine.dial.attempts.lifecycle import FINAL_STATUS, LIVE, STEPS
+from engine.model.disposition import BUDGET_KEPT, BY_Q850_CAUSE, BY_SIP_CODE, Disposition
+from engine.model.events import EventType
 from engine.schedule.retry import STALLS_MAX
 
 PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"

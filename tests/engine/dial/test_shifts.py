@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from trio.testing import MockClock
 
-from engine.agent import Agent, Leg, Presence
 from engine.model import Flow
+from engine.model.agent import Agent, Leg, Presence
 from engine.ports.dial_store import Refusal
 from engine.ports.stored import Conflict
 from engine.ports.telephony import Call, CallRequest

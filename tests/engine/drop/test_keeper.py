@@ -11,9 +11,9 @@ import trio
 from trio.testing import MockClock
 
 from engine.drop.keeper import DropKeeper
-from engine.drop_settings import FolderSettings
 from engine.model import FlowSettings
-from engine.pickup import DropState
+from engine.model.drop_settings import FolderSettings
+from engine.model.pickup import DropState
 from engine.ports.drops import DropFailed
 from tests.contract.store_samples import ACME, FLOW, NOW
 from tests.engine.drop.world import GOOD, SETTING, DropWorld, open_world

@@ -22,7 +22,7 @@ from engine.drop.plan import (
     see,
     wait_s,
 )
-from engine.pickup import Pickup, steps_left
+from engine.model.pickup import Pickup, steps_left
 from engine.ports.drops import NAME_BYTES_MAX, FileEntry, Listing, ReadFile
 
 PLACE = "folder:leads"

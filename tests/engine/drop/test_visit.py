@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from engine.drop.visit import READINGS_MAX, Memory
-from engine.drop_settings import FolderSettings
 from engine.intake.table import FILE_BYTES_MAX
+from engine.model.drop_settings import FolderSettings
 from engine.ports.drops import DropFailed
 from engine.ports.workers import WorkerFailed, WorkersBusy
 from tests.contract.store_samples import ACME, FLOW

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from adapters.workers import InlineWorkers
 from engine.drop.visit import Memory, VisitServices, visit
-from engine.drop_settings import FolderSettings
-from engine.events import StoredEvent
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.letter import Attachment
 from engine.model import Flow
+from engine.model.drop_settings import FolderSettings
+from engine.model.events import StoredEvent
+from engine.model.letter import Attachment
 from engine.ports.drops import DropFailed, DropSession
 from sim.memory_drops import MemoryDrops, MemoryPlace
 from sim.memory_store import MemoryStore

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from engine.amd import AmdVerdict
-from engine.dial.conversation import FlowParts
+from engine.dial.attempts.conversation import FlowParts
 from engine.flow.definition import InvalidDefinition, read_definition
 from engine.model import FlowSettings
+from engine.model.amd import AmdVerdict
 from engine.ports.read_store import AttemptFilter
 from engine.ports.requests import RequestFailed
 from engine.ports.speech import SpeechFailed

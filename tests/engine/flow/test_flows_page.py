@@ -14,7 +14,7 @@ from engine.flow.drawing import draw
 from engine.flow.parts import NODE_TYPES
 from engine.flow.speaking import FORMS, form_of, speak_as
 from engine.flow.variables import BUILT_IN
-from engine.variable import Variable, VariableType, find_fault
+from engine.model.variable import Variable, VariableType, find_fault
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "flows.md").read_text(encoding="utf-8")

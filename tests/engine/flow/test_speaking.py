@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.flow.speaking import FORMS, find_locale, form_of, is_currency, speak_as
-from engine.variable import Variable
+from engine.model.variable import Variable
 
 
 @pytest.mark.parametrize(

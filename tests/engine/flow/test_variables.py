@@ -18,7 +18,7 @@ from engine.flow.variables import (
     render_plain,
     render_url,
 )
-from engine.variable import Variable
+from engine.model.variable import Variable
 
 VARIABLES = {"name": Variable("there"), "due": Variable(type="date"), "sum": Variable(type="money")}
 

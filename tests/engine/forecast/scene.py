@@ -9,10 +9,10 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from engine.events import StoredEvent
 from engine.forecast.behaviour import SeenCall, Stated
+from engine.forecast.outlook import Forecast
 from engine.model import CallingWindow, Contact, FlowSettings, RetryRule
-from engine.outlook import Forecast
+from engine.model.events import StoredEvent
 from engine.ports.telephony import CallRequest
 from sim.memory_store import MemoryStore
 from sim.profile import Profile, Shares, Spread, plan_call

@@ -6,7 +6,6 @@ from random import Random
 
 import pytest
 
-from engine.disposition import Disposition
 from engine.forecast.behaviour import (
     SeenCall,
     Stated,
@@ -15,6 +14,7 @@ from engine.forecast.behaviour import (
     usual_behaviour,
 )
 from engine.forecast.case import QUANTILES
+from engine.model.disposition import Disposition
 
 CALLS = 2_000
 RING_TIMEOUT_S = 30.0

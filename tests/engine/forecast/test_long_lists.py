@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.forecast.alone import narrowed
 from engine.forecast.case import Behaviour, Case, Cohort, Ending
 from engine.forecast.chance import AROUND_S, Seeded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.outlook import Forecast
+from engine.forecast.outlook import Forecast
 from tests.engine.forecast.scene import Dialled, Scene
 from tests.sizes import size
 

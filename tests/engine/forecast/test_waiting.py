@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.forecast.case import Behaviour, Cohort, Ending
 from engine.forecast.chance import Seeded
 from engine.forecast.making import CallingFlow, Installation, Waiting, make_case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.dial.trunk import TrunkSettings
+from engine.dial.trunks.trunk import TrunkSettings
 from engine.forecast import runs
 from engine.forecast.behaviour import usual_behaviour
 from engine.forecast.case import Behaviour, Case, Cohort, Ending

@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from engine.intake.rows import Rules
-from engine.variable import Variable
+from engine.model.variable import Variable
 from tests.engine.intake.workbooks import SHEET, make_workbook, replace_parts, sheet_xml
 
 NOW: Final = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.intake.columns import Columns, is_example, make_example, make_template, read_columns
 from engine.intake.refused import Refused
 from engine.model import RowError
-from engine.variable import Variable, VariableType, find_fault
+from engine.model.variable import Variable, VariableType, find_fault
 
 VARIABLES = ("name", "amountDue")
 

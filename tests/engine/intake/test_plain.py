@@ -14,7 +14,7 @@ from engine.intake.plain import PlainReader
 from engine.intake.rows import Rules
 from engine.intake.table import Rows
 from engine.intake.validation import Submitted, judge_lines, pack_submitted, validate
-from engine.variable import Variable
+from engine.model.variable import Variable
 from tests.sizes import size
 
 NOW = 1_767_225_600.0

@@ -18,7 +18,7 @@ from engine.intake.rows import (
 )
 from engine.intake.starttime import LATE_S_MAX
 from engine.model import REPORT_ERRORS_MAX, RowError
-from engine.variable import VALUE_LENGTH_MAX, Variable
+from engine.model.variable import VALUE_LENGTH_MAX, Variable
 
 NOW = datetime.fromisoformat("2030-07-01T12:00:00+05:30").timestamp()
 RULES = Rules(

@@ -30,10 +30,10 @@ from engine.intake.submission import (
 from engine.intake.taking import Taking
 from engine.intake.validation import PIECE_ROWS
 from engine.model import CallList, Contact, Flow, FlowSettings, RejectedRow, Report, RowError
+from engine.model.variable import Variable
 from engine.ports.intake_store import NewList
 from engine.ports.stored import IdempotentAnswer, StoreUnavailable
 from engine.ports.workers import WorkerFailed
-from engine.variable import Variable
 from sim.memory_store.intake import MemoryListTaking
 from tests.engine.intake.byte_sources import Pieces
 

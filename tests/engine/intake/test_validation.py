@@ -19,7 +19,7 @@ from engine.intake.refused import Refused
 from engine.intake.rows import Rules
 from engine.intake.validation import PIECE_ROWS, Form, Verdict
 from engine.model import REPORT_ERRORS_MAX, RejectedRow, Report, RowError
-from engine.variable import Variable
+from engine.model.variable import Variable
 from tests.engine.intake import judging
 from tests.engine.intake.judging import Judged
 

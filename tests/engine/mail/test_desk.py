@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from engine.activation import Activation
 from engine.mail.desk import ASKED_MAX, STRANGER_S
 from engine.model import Account, AccountRules
+from engine.model.activation import Activation
 from engine.ports.proofs import Proof
 from tests.contract.store_samples import ACME, NOW, OTHER, OTHER_FLOW, a_did
 from tests.engine.mail.world import (

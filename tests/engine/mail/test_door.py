@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.letter import Attachment
 from engine.mail.door import PROOF_RETRY_S, READ_RETRY_S, READINGS_MAX
 from engine.mail.proving import PROOF_S_MAX
+from engine.model.letter import Attachment
 from engine.ports.proofs import Proof
 from engine.ports.workers import WorkerFailed, WorkersBusy
 from tests.contract.store_samples import ACME

@@ -10,7 +10,7 @@ from random import Random
 import trio
 
 from engine.mail.fetcher import STEADY_S, MailboxStatus, MailFetcher
-from engine.pickup import DropState
+from engine.model.pickup import DropState
 from engine.ports.mailboxes import Fetched, MailboxFailed
 from engine.ports.stored import StoreUnavailable
 from tests.contract.store_samples import ACME, NOW

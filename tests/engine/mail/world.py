@@ -13,14 +13,14 @@ from msgspec import structs
 
 from adapters.mail.spool import Envelope, FolderSpool, make_spool, write_mail
 from adapters.workers import InlineWorkers
-from engine.activating import Activations
-from engine.events import StoredEvent
+from engine.control.activating import Activations
 from engine.ids import IdSource
 from engine.intake.submission import Intake
-from engine.letter import Letter
 from engine.mail.address import address_of
 from engine.mail.desk import ActivationDesk, DeskServices
 from engine.mail.door import MailDoor, MailServices, MailSettings
+from engine.model.events import StoredEvent
+from engine.model.letter import Letter
 from engine.ports.letters import NotSent
 from engine.ports.proofs import Proof
 from engine.post.postman import Postman

@@ -13,12 +13,12 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock
 
-from engine.events import Event, StoredEvent
 from engine.model import FlowSettings
+from engine.model.events import Event, StoredEvent
+from engine.model.webhook import Delivery, Webhook
 from engine.notify.courier import ACCOUNT_AT_ONCE_MAX, Courier
 from engine.notify.pace import GIVE_UP_S, SPREAD, WAITS_S
 from engine.ports.webhooks import Posted
-from engine.webhook import Delivery, Webhook
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import ACME, FLOW, LIST, NOW, a_flow, a_new_list, an_account
 

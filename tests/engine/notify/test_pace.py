@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.model.webhook import Delivery
 from engine.notify.pace import (
     AT_ONCE_MAX,
     GIVE_UP_S,
@@ -16,7 +17,6 @@ from engine.notify.pace import (
     is_expired,
     next_try_at,
 )
-from engine.webhook import Delivery
 
 DELIVERY = Delivery("acc_1", "flw_1", 1, "list.completed", "lst_1", "pending", 100.0, 100.0)
 

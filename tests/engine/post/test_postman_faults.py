@@ -7,7 +7,7 @@ from random import Random
 import trio
 
 from engine.ids import IdSource
-from engine.letter import LIFE_S, Letter
+from engine.model.letter import LIFE_S, Letter
 from engine.post.postman import Postman
 from sim.memory_store import MemoryStore
 from tests.contract.store_samples import ACME, FixedClock, furnish

@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 from msgspec import Struct
 
 from adapters.sqlite.rows import contact_row, to_contact
+from engine.dial.attempts.lifecycle import outcome_of
 from engine.dial.blockers import find_wait
-from engine.dial.lifecycle import outcome_of
-from engine.disposition import Disposition, Outcome
 from engine.model import AttemptStatus, Contact, FlowSettings, RetryRule
+from engine.model.disposition import Disposition, Outcome
 from engine.ports.telephony import Ended
 from engine.schedule.day_budget import budget_of
 from engine.schedule.retry import STALLS_MAX, after_attempt, after_stall, complete, stalls_of

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.disposition import Disposition, Outcome
 from engine.model import Contact, Flow, FlowSettings, RetryRule
+from engine.model.disposition import Disposition, Outcome
 from engine.schedule.retry import (
     STALLS_MAX,
     after_attempt,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.dial.mailbox import Mailbox
+from engine.dial.dids.mailbox import Mailbox
 from engine.schedule.feed import ListFeed, Work
 from engine.schedule.turns import PASSED_MAX, RANKS, URGENT, Claimant, Ranks, Turns
 from tests.engine.made import contact

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-import engine.dial.did
+import engine.dial.dids.did
 from engine.dial.explaining import Explainer
-from engine.dial.limits import Limits, limits_of_did
-from engine.events import Event
+from engine.dial.limits.party import Limits, limits_of_did
 from engine.model import Attempt, Blocker, Cap, Contact
+from engine.model.events import Event
 from sim.memory_store import MemoryStore
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
@@ -119,7 +119,7 @@ def test_a_limit_that_is_one_too_high_is_found_in_a_day_of_which_nothing_is_kept
     def one_too_high(cps: float, channels: int, caps: Sequence[Cap]) -> Limits:
         return limits_of_did(cps, channels, [Cap(cap.calls + 1, cap.per_s) for cap in caps])
 
-    monkeypatch.setattr(engine.dial.did, "limits_of_did", one_too_high)
+    monkeypatch.setattr(engine.dial.dids.did, "limits_of_did", one_too_high)
     dids = tuple(replace(one, caps=(Cap(1, 600),)) for one in draw_day(1, 60, hours=2).dids)
     assert broken(dids=dids) == {"no limit is exceeded in any sliding window"}
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import pytest
 from msgspec.structs import replace
 
-from engine.agent import Leg
-from engine.dial.floor import Floor
-from engine.dial.seats import Seat
-from engine.events import Event
+from engine.dial.agents.floor import Floor
+from engine.dial.agents.seats import Seat
+from engine.model.agent import Leg
+from engine.model.events import Event
 from engine.ports.dial_store import Progress
 from sim.world.judge import judge
 from sim.world.plan import draw_plan

@@ -10,13 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 import engine.dial.blockers
-import engine.dial.did
+import engine.dial.dids.did
 import engine.dial.router
-from engine.dial.callees import CalleeBook, Callees
 from engine.dial.explaining import Explainer
-from engine.dial.limits import Limits, limits_of_did
-from engine.events import Event
+from engine.dial.limits.callees import CalleeBook, Callees
+from engine.dial.limits.party import Limits, limits_of_did
 from engine.model import Attempt, Blocker, CalleeCap, Cap, Contact, RetryRule
+from engine.model.events import Event
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
 from sim.world.run import World, run_plan
@@ -120,7 +120,7 @@ def test_a_limit_that_is_one_too_high_is_found(
             return limits_of_did(cps, channels + 1, caps)
         return limits_of_did(cps, channels, [Cap(cap.calls + 1, cap.per_s) for cap in caps])
 
-    monkeypatch.setattr(engine.dial.did, "limits_of_did", one_too_high)
+    monkeypatch.setattr(engine.dial.dids.did, "limits_of_did", one_too_high)
     assert promises_broken(None) == {promise}
 
 

@@ -11,19 +11,19 @@ import pytest
 from msgspec.structs import replace
 
 import engine.dial.blockers
-import engine.dial.did
+import engine.dial.dids.did
 import engine.dial.flow_desk
 import engine.schedule.retry
-from engine.dial.day_caps import DayCaps
+from engine.control.holding import Holding
 from engine.dial.flow_desk import FlowDesk
-from engine.did_health import RestWhen
-from engine.holding import Holding
+from engine.dial.limits.day_caps import DayCaps
 from engine.model import Contact, RetryRule
+from engine.model.did_health import RestWhen
+from engine.model.webhook import Outcome, Webhook
 from engine.ports.moving import ListEdit
 from engine.ports.stored import StoreUnavailable
 from engine.running.changes import Changes
 from engine.schedule.turns import RANKS, Claimant
-from engine.webhook import Outcome, Webhook
 from sim.memory_store.deliveries import MemoryDeliveries
 from sim.memory_store.tables import Tables
 from sim.world.judge import judge
@@ -91,9 +91,9 @@ def test_a_call_from_a_did_that_rests_is_found(monkeypatch: pytest.MonkeyPatch) 
             calm(plan), dids=tuple(replace(one, rest_when=rest_when) for one in calm(plan).dids)
         )
 
-    for module in (engine.dial.blockers, engine.dial.did):
+    for module in (engine.dial.blockers, engine.dial.dids.did):
         monkeypatch.setattr(module, "find_unfit", find_unfit)
-    monkeypatch.setattr(engine.dial.did.DidActor, "has_room", lambda self, rank: True)
+    monkeypatch.setattr(engine.dial.dids.did.DidActor, "has_room", lambda self, rank: True)
     assert "no call leaves from a DID that rests" in broken(rest)
 
 

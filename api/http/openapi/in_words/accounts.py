@@ -13,9 +13,9 @@ from api.http.views.accounts import (
     NewKeyView,
 )
 from api.http.views.dids import DidView
-from engine.account_form import AccountChangeForm, AccountForm
-from engine.did_form import DidChangeForm, DidForm, RestForm
-from engine.keys import KeyForm, RotationForm
+from engine.control.keys import KeyForm, RotationForm
+from engine.forms.account import AccountChangeForm, AccountForm
+from engine.forms.did import DidChangeForm, DidForm, RestForm
 
 DID: Final = "/v1/dids/{did}"
 ACCOUNTS: Final[dict[tuple[str, str], Described]] = {

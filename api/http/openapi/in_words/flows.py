@@ -32,9 +32,9 @@ from api.http.routes import (
 from api.http.views.calls import CallView
 from api.http.views.flows import FlowView
 from api.http.views.lists import ListView, MulticastView
-from engine.flow_form import FlowForm
+from engine.control.staffing import AgentChange, AgentForm
+from engine.forms.flow import FlowForm
 from engine.intake.bodies import CallRequest
-from engine.staffing import AgentChange, AgentForm
 
 FLOW: Final = "/v1/flows/{flow}"
 FLOW_EXAMPLE: Final = {

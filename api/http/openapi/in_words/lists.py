@@ -8,8 +8,8 @@ from api.http.openapi.described import CSV_TYPE, Described, page_of
 from api.http.resources.traces import TEXT_TYPE
 from api.http.views.calls import AttemptView, ContactView, RecordingView
 from api.http.views.lists import ForecastView, ListView
+from engine.control.rescheduling import ListChangeForm, StartForm
 from engine.forecast.behaviour import Stated
-from engine.rescheduling import ListChangeForm, StartForm
 
 LIST: Final = "/v1/lists/{list}"
 STARTS: Final = {"starttime": "2026-12-24T09:00:00+05:30"}

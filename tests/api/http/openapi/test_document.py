@@ -17,7 +17,7 @@ from api.http.openapi.field_docs import docs_of
 from api.http.openapi.publication import publish
 from api.http.problem import KINDS
 from api.http.routes import ROUTES, Route
-from engine.webhook import Webhook
+from engine.model.webhook import Webhook
 from tests.api.http.neighbours import NAMES, PUBLIC_NAMES, send, settle
 from tests.api.http.world import PUBLIC_URL, World, opened_world
 

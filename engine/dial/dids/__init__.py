@@ -1,0 +1,1 @@
+"""A DID at work: its actor, what lies before it, and what waits for it."""

@@ -1,0 +1,1 @@
+"""Second legs: calls to agents, transfers, and whoever asks for them."""
