@@ -5,8 +5,8 @@ all of it is looked at every few seconds. What is seen until `FILL_CALLS` have e
 then caches fill that have a bound, SQLite's of the database (`adapters.sqlite.store.CACHE_KIB`, by some 4 KB
 a call) and the book of callees (`engine.dial.limits.callees.NUMBERS_MAX`, by half a KB for each new number).
 They are filled at the pace of all else: more calls at once would leave room in memory in which a leak hides
-for long. Straight lines through what is seen from then on say by how much each figure grows with a call, or in
-an hour.
+for long. Straight lines through what is seen from then on say by how much each figure grows with a call, or
+in an hour.
 
 Memory is looked at in two ways. What the system has given the process moves in steps, and hides whatever fits
 into what was freed before; the blocks that Python's allocator has in use do neither, and an object that each
