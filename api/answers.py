@@ -203,6 +203,8 @@ class SipView(Struct, frozen=True):
     code: int | None
     reason: str
     call_id: str
+    failure: str | None = None
+    """Why no response at all came, where none did."""
 
 
 class AttemptView(Struct, frozen=True):

@@ -342,7 +342,7 @@ class SimulatedCall:
                 return None
             return Ended("callee_hung_up", 200), self._leaves_at
         if script.code == 0:
-            return Ended("unreachable"), self._dialed_at + 32.0
+            return Ended("unreachable", failure="timed_out"), self._dialed_at + 32.0
         if not self._rang and script.ring_after_s is not None:
             return Ringing(), self._dialed_at + script.ring_after_s
         if script.final_after_s is None:

@@ -29,6 +29,7 @@ from adapters.sip.pump import Cause
 from adapters.sip.trunk import Here, Line, Trunk, open_line
 from adapters.sip.wire.fields import read_retry_after
 from adapters.sip.wire.hop import Hop
+from engine.model import TrunkFailure
 from engine.ports.clock import Randomness
 from engine.ports.telephony import Ended, TrunkCondition
 
@@ -131,6 +132,10 @@ class Gateway:
         self._prober.suspect(line.hop, now)
         self._settle(now)
         return self._table.has_other(line.hop, now)
+
+    def find_failure(self, line: Line, dialed_at: float) -> TrunkFailure:
+        """Why a call got no response at all from a server."""
+        return self._services.cause_of_silence(line.hop, dialed_at).failure
 
     def describe(self, now: float) -> str:
         """How the trunk is, in one sentence for a person, or two."""

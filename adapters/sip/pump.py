@@ -24,11 +24,11 @@ from adapters.sip.call.outbox import CallEvent
 from adapters.sip.call.uac import OutboundCall
 from adapters.sip.core import SipCore
 from adapters.sip.errand.errand import Errand
-from adapters.sip.locate.health import Failure
 from adapters.sip.trace.record import CallTrace
 from adapters.sip.transport.sockets import Failed, Sockets
 from adapters.sip.wire.hop import Hop
 from adapters.sip.wire.uri import Address
+from engine.model import TrunkFailure
 
 DATAGRAMS_PER_ROUND_MAX = 128
 """Datagrams that are taken before other tasks get a turn."""
@@ -46,7 +46,7 @@ TIMER_RESOLUTION_S = 0.02
 FAILURES_REMEMBERED_MAX = 256
 """Hops of which it is remembered why they last failed; with one more all are forgotten."""
 
-_FAILURES: dict[str, Failure] = {"refused": "refused", "unreachable": "unreachable"}
+_FAILURES: dict[str, TrunkFailure] = {"refused": "refused", "unreachable": "unreachable"}
 """What the reasons of sockets mean for a server's health; any other is a broken connection."""
 
 _log = structlog.get_logger("callwheel.sip")
@@ -60,7 +60,7 @@ def _hop_of(source: Address) -> Hop:
 class Cause(Struct, frozen=True):
     """Why nothing at all came from a hop."""
 
-    failure: Failure
+    failure: TrunkFailure
     detail: str = ""
     """A few words for a person, where there is more to say than the kind of failure does."""
 

@@ -96,6 +96,7 @@ class SipCall:
         self._is_answered = False
         self._is_hanging_up = False
         self._ended: Ended | None = None
+        self._dialed_at = inf
         self._watching: trio.CancelScope | None = None
         """Around the task that waits for the loss of the stream, once there is one."""
         self._doings: list[trio.CancelScope] = []
@@ -108,7 +109,7 @@ class SipCall:
 
     def dial(self) -> None:
         """Send the INVITE, now, without waiting."""
-        now = trio.current_time()
+        now = self._dialed_at = trio.current_time()
         if self._traces is not None:
             self._trace = self._traces.begin(self._way.attempt, self.call_id)
         self._agent.core.dial(self.core_call, now, self._trace)
@@ -240,6 +241,9 @@ class SipCall:
 
     def hear(self, event: CallEvent) -> None:
         """Take what the core says about this call."""
+        if isinstance(event, Ended) and event.how == "unreachable":
+            failure = self._way.gateway.find_failure(self._way.line, self._dialed_at)
+            event = structs.replace(event, failure=failure)
         if not self._is_way_judged:
             event = self._judge_way(event)
         if isinstance(event, MediaAgreed):

@@ -10,7 +10,14 @@ Each noun has a module, and is known by its name here, as the API, the store and
 
 from engine.model.account import Account, AccountRules
 from engine.model.api_key import ApiKey, Role, Scope
-from engine.model.attempt import Attempt, AttemptStatus, Media, SipOutcome, Step
+from engine.model.attempt import (
+    Attempt,
+    AttemptStatus,
+    Media,
+    SipOutcome,
+    Step,
+    TrunkFailure,
+)
 from engine.model.call_list import (
     REPORT_ERRORS_MAX,
     CallList,
@@ -127,6 +134,7 @@ __all__ = [
     "SipOutcome",
     "Source",
     "Step",
+    "TrunkFailure",
     "status_of",
     "windows_of",
 ]

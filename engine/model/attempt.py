@@ -13,6 +13,16 @@ AttemptStatus = Literal[
 ]
 
 
+TrunkFailure = Literal["timed_out", "refused", "unreachable", "broken"]
+"""Why no response at all came from a trunk:
+
+- `timed_out`: nothing answered the INVITE for 64·T1;
+- `refused`: its machine says that nobody listens there (ICMP port unreachable, RST);
+- `unreachable`: the network says that there is no way to it (ICMP host or net unreachable, no route);
+- `broken`: the connection could not be made otherwise, or broke (TLS, a certificate, a time-out).
+"""
+
+
 class SipOutcome(Struct, frozen=True):
     """What the wire said at the end of an attempt, raw."""
 
@@ -21,6 +31,8 @@ class SipOutcome(Struct, frozen=True):
     reason: str
     """The phrase beside it, or that none came."""
     call_id: str
+    failure: TrunkFailure | None = None
+    """Why no response at all came; None where one came, and on attempts of earlier releases."""
 
 
 class Media(Struct, frozen=True):

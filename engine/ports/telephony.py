@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from engine.model import TrunkFailure
 from engine.ports.amd import AmdParameters, AmdVerdict
 
 
@@ -73,6 +74,8 @@ class Ended(Struct, frozen=True):
     has_other_way: bool = False
     """Whether the trunk has another server that takes calls, so that this end, `unreachable` or a 503,
     says nothing of the trunk as a whole."""
+    failure: TrunkFailure | None = None
+    """Why no response at all came; set with `unreachable` alone."""
     redirected_to: str | None = None
     """E.164: the number that a 3xx names, where the trunk may redirect us (RFC 3261 §8.1.3.4). It has
     not been called: that would be another call, with every question to be asked again."""

@@ -48,7 +48,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         troubles=(("retransmissions_sent", 1),),
     ),
     "never_answers": Scenario(
-        (Ended("unreachable"),),
+        (Ended("unreachable", failure="timed_out"),),
         None,
         timing=Timing(t1=0.03),
         troubles=(("retransmissions_sent", SOME),),

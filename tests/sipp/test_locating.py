@@ -115,5 +115,8 @@ async def test_the_call_after_one_to_where_nobody_listens_goes_to_the_other_serv
         async with open_user_agent(settings, FakePlane(), Dice()) as agent:
             histories = [await place(agent), await place(agent)]
             verdict = await verdict_of(second)
-    assert histories == [[Ended("unreachable", has_other_way=True)], [Answered(), HUNG_UP]]
+    assert histories == [
+        [Ended("unreachable", has_other_way=True, failure="refused")],
+        [Answered(), HUNG_UP],
+    ]
     assert verdict == Verdict()

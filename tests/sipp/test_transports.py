@@ -97,7 +97,7 @@ class Papers(Struct, frozen=True):
     is_checked: bool = True
 
 
-UNREACHABLE: Final = Scenario((Ended("unreachable"),), None)
+UNREACHABLE: Final = Scenario((Ended("unreachable", failure="broken"),), None)
 
 PAPERS: Final[dict[str, tuple[Papers, Scenario]]] = {
     "a good certificate": (Papers(HOST, is_authority_known=True), RUNG_AND_ANSWERED),

@@ -158,7 +158,7 @@ def expected_attempts(contact: Contact, trunk: str, did: str = DID) -> list[dict
             "disposition": contact.disposition,
             **dict.fromkeys(("initiated_at", "answered_at", "ended_at", "duration_s"), "TIME"),
             "ringing_at": "TIME" if contact.rings else None,
-            "sip": {"code": 200, "reason": "OK", "call_id": "ID"},
+            "sip": {"code": 200, "reason": "OK", "call_id": "ID", "failure": None},
             "q850": None,
             "amd": contact.amd,
             "digits": _digits_of(contact),

@@ -22,17 +22,11 @@ from msgspec import Struct
 
 from adapters.sip.locate.server import SERVERS_MAX, Server, pick
 from adapters.sip.wire.hop import Hop
+from engine.model import TrunkFailure
 from engine.ports.clock import Randomness
 
-Failure = Literal["refused", "unreachable", "broken", "timed_out", "probe_failed"]
-"""How a request failed without any response:
-
-- `refused`: the machine says that nobody listens there (ICMP port unreachable, RST);
-- `unreachable`: the network says that there is no way (ICMP host or net unreachable, no route);
-- `broken`: the connection could not be made otherwise, or broke (time-out, TLS, certificate);
-- `timed_out`: a call's INVITE was never answered;
-- `probe_failed`: an OPTIONS was never answered.
-"""
+Failure = Literal[TrunkFailure, "probe_failed"]
+"""How a request failed without any response; `probe_failed`: an OPTIONS was never answered."""
 
 FALL: Final[dict[Failure, int]] = {
     "refused": 2,

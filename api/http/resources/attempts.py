@@ -45,6 +45,7 @@ COLUMNS: Final = (
     "rtt_ms",
     "agent",
     "abandoned",
+    "sip_failure",
 )
 
 
@@ -125,4 +126,5 @@ def _make_row(attempt: Attempt) -> Row:
         media.rtt_ms if media else None,
         guard_cell(view.agent) if view.agent else None,
         None if view.abandoned is None else str(view.abandoned).lower(),
+        sip.failure if sip else None,
     ]

@@ -76,9 +76,10 @@ def following_event(contact: Contact, at: float, reason: str | None = None) -> E
 def sip_of(ended: Ended, call_id: str) -> SipOutcome:
     """What the wire said at the end of a call. A 408 or a 503 that nobody sent is not put into the trunk's
     mouth (RFC 3261 §8.1.3.1 would have a silent one treated as such): there is no code, and the reason says
-    so."""
+    so, and why it is so where the transport knows."""
     is_silent = ended.sip_code is None and ended.how in ("unreachable", "we_hung_up")
-    return SipOutcome(ended.sip_code, SILENT_REASON if is_silent else ended.sip_reason, call_id)
+    reason = SILENT_REASON if is_silent else ended.sip_reason
+    return SipOutcome(ended.sip_code, reason, call_id, ended.failure)
 
 
 def media_of(statistics: MediaStatistics) -> Media:

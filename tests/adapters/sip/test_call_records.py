@@ -164,7 +164,7 @@ async def test_retransmissions_are_kept_too(autojump_clock: MockClock) -> None:
         agent.prepare_call(REQUEST) as call,
     ):
         call.dial()
-        assert await call.wait_ended() == Ended("unreachable")
+        assert await call.wait_ended() == Ended("unreachable", failure="timed_out")
     assert [line.start for line in lines_of(traces.begun[0])] == [b"INVITE"] * 7
 
 

@@ -34,8 +34,9 @@ ADDRESS = "--host-record=edge.carrier.test,127.0.0.1"
 TEST_S_MAX = 300.0
 """Virtual, as all seconds here."""
 CALLS_MAX = 1000
-UNREACHABLE = Ended("unreachable")
-LEFT = Ended("unreachable", has_other_way=True)
+REFUSED = Ended("unreachable", failure="refused")
+LEFT = Ended("unreachable", has_other_way=True, failure="refused")
+SILENT = Ended("unreachable", has_other_way=True, failure="timed_out")
 BUSY = Ended("rejected", 486, "Busy Here")
 ROOMLESS = Ended("rejected", 503, "Service Unavailable", has_other_way=True)
 """Without a Retry-After: while the other server has room, the trunk as a whole need not rest."""
@@ -182,7 +183,7 @@ async def test_a_silent_server_is_left_for_the_other_until_it_speaks(
 ) -> None:
     first = Server(None)
     async with open_pair(dnsmasq, first) as pair:
-        assert await pair.place_together(3) == [LEFT] * 3
+        assert await pair.place_together(3) == [SILENT] * 3
         assert await pair.place() == ("second", BUSY)
         first.status = 486
         await pair.wait_for_first()
@@ -201,7 +202,7 @@ async def test_the_call_after_one_that_got_no_answer_goes_to_the_other_server(
 ) -> None:
     async with open_pair(dnsmasq, Server(None)) as pair:
         taken = await pair.place_many(4)
-        assert taken == [("first", LEFT)] + [("second", BUSY)] * 3
+        assert taken == [("first", SILENT)] + [("second", BUSY)] * 3
 
 
 async def test_an_only_server_has_no_other_beside_it() -> None:
@@ -213,7 +214,7 @@ async def test_an_only_server_has_no_other_beside_it() -> None:
             agent.prepare_call(REQUEST) as call,
         ):
             call.dial()
-            assert await call.wait_ended() == UNREACHABLE
+            assert await call.wait_ended() == REFUSED
 
 
 async def test_what_a_callee_says_leaves_the_calls_where_they_are(

@@ -180,7 +180,7 @@ async def test_nothing_is_sent_twice_over_tcp(autojump_clock: MockClock) -> None
             began = trio.current_time()
             call.dial()
             await carrier.receive(b"INVITE")
-            assert await call.wait_ended() == Ended("unreachable")
+            assert await call.wait_ended() == Ended("unreachable", failure="timed_out")
             assert trio.current_time() - began == pytest.approx(32.0, abs=0.05)
             statistics = agent.statistics()
             assert statistics.sip.retransmissions_sent == 0
@@ -214,7 +214,7 @@ async def test_a_connection_that_breaks_before_any_response_makes_the_call_unrea
         await carrier.receive(b"INVITE")
         assert isinstance(carrier.wire, StreamWire)
         await carrier.wire.cut()
-        assert await call.wait_ended() == Ended("unreachable")
+        assert await call.wait_ended() == Ended("unreachable", failure="broken")
 
 
 async def test_a_connection_that_breaks_while_it_rings_does_not_end_the_call() -> None:
@@ -287,7 +287,9 @@ async def test_nobody_who_accepts_is_unreachable_and_the_condition_says_so() -> 
     port = nobody().port
     async with agent_of(Trunk("main", HOST, port, transport="tcp")) as agent:
         agent.watch_trunks(told.append)
-        assert [await outcome(agent) for _ in range(2)] == [Ended("unreachable")] * 2
+        assert [await outcome(agent) for _ in range(2)] == [
+            Ended("unreachable", failure="refused")
+        ] * 2
     assert told[0] == TrunkCondition(
         "main",
         False,
@@ -337,7 +339,9 @@ async def test_a_wrong_certificate_is_unreachable_and_the_condition_says_why(
         agent_of(Trunk("main", HOST, port, transport="tls"), ca=ca) as agent,
     ):
         agent.watch_trunks(told.append)
-        assert [await outcome(agent) for _ in range(3)] == [Ended("unreachable")] * 3
+        assert [await outcome(agent) for _ in range(3)] == [
+            Ended("unreachable", failure="broken")
+        ] * 3
         with pytest.raises(TelephonyUnavailable, match="certificate refused"):
             await outcome(agent)
     assert told[0] == TrunkCondition(
@@ -362,7 +366,7 @@ async def test_a_trunk_that_checks_is_not_overruled_by_another_of_the_same_name(
         checking = Trunk("main", HOST, port, transport="tls")
         trusting = Trunk("other", HOST, port, transport="tls", tls_check=False)
         async with agent_of(checking, trusting) as agent:
-            assert await outcome(agent) == Ended("unreachable")
+            assert await outcome(agent) == Ended("unreachable", failure="broken")
 
 
 # Requests that could break into fragments.

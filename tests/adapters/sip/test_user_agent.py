@@ -203,7 +203,7 @@ async def test_a_port_where_nobody_listens_is_unreachable_at_once() -> None:
             for _ in range(2):
                 async with agent.prepare_call(REQUEST) as call:
                     call.dial()
-                    assert await call.next_progress() == Ended("unreachable")
+                    assert await call.next_progress() == Ended("unreachable", failure="refused")
         # Twice in a row is enough to leave it alone for a while, and to say so.
         with pytest.raises(TelephonyUnavailable, match="nobody listens there"):
             await agent.prepare_call(REQUEST).__aenter__()
@@ -230,7 +230,7 @@ async def test_an_icmp_error_of_one_trunk_keeps_no_datagram_from_another() -> No
                     call.dial()
                     await carrier.respond(await carrier.receive(b"INVITE"), 486)
                     await carrier.receive(b"ACK")
-                    assert await lost.next_progress() == Ended("unreachable")
+                    assert await lost.next_progress() == Ended("unreachable", failure="refused")
                     assert await call.next_progress() == Ended("rejected", 486, "Busy Here")
             assert agent.statistics().sip.retransmissions_sent == 0
 
@@ -366,7 +366,7 @@ async def test_an_unanswered_invite_is_sent_again_by_the_timer(
     async with carrier_and_agent(plane) as (_, agent), agent.prepare_call(REQUEST) as call:
         began = trio.current_time()
         call.dial()
-        assert await call.next_progress() == Ended("unreachable")
+        assert await call.next_progress() == Ended("unreachable", failure="timed_out")
         assert trio.current_time() - began == pytest.approx(32.0, abs=0.05)
         assert agent.statistics().sip.retransmissions_sent == 6
 

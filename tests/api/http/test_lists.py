@@ -172,7 +172,7 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
         "answered_at": "2026-01-01T00:00:03.000Z",
         "ended_at": "2026-01-01T00:00:10.500Z",
         "duration_s": 7.5,
-        "sip": {"code": 200, "reason": "OK", "call_id": "=call@x"},
+        "sip": {"code": 200, "reason": "OK", "call_id": "=call@x", "failure": None},
         "q850": 16,
         "amd": None,
         "digits": "1",
@@ -215,6 +215,7 @@ async def test_a_call_detail_record_has_everything_that_is_known(world: World) -
         "rtt_ms": "30.5",
         "agent": "",
         "abandoned": "",
+        "sip_failure": "",
     }
 
 

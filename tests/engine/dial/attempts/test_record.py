@@ -34,3 +34,8 @@ def test_a_record_says_what_the_wire_said_and_that_it_said_nothing(
     ended: Ended, code: int | None, reason: str
 ) -> None:
     assert sip_of(ended, "a@b") == SipOutcome(code, reason, "a@b")
+
+
+def test_a_record_says_whether_a_silent_trunk_could_be_reached() -> None:
+    refused = Ended("unreachable", failure="refused")
+    assert sip_of(refused, "a@b") == SipOutcome(None, "No final response came", "a@b", "refused")
