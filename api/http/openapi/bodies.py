@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType, field
 
 from api.http.views.calls import ContactView
-from engine.forms.flow import Title
+from engine.forms.flow import FlowForm
 from engine.intake.bodies import ContactRequest
-from engine.model import FlowKind, FlowSettings
+from engine.model import FlowKind
 
 
 class MulticastBody(Struct, frozen=True):
@@ -22,16 +22,11 @@ class MulticastBody(Struct, frozen=True):
     """Of the contacts that have none. ISO 8601; without an offset it is in the flow's time zone."""
 
 
-class FlowChangeForm(Struct, frozen=True, forbid_unknown_fields=True):
+class FlowChangeForm(FlowForm, frozen=True, forbid_unknown_fields=True):
     """What a flow is to be; what is left out becomes its default."""
 
-    name: Title
-    definition: dict[str, Any]
-    kind: FlowKind | UnsetType = UNSET
+    kind: FlowKind | UnsetType = UNSET  # type: ignore[assignment]  # none is no kind
     """The one that it has, which stays."""
-    timezone: str | None = None
-    """The account's where there is none."""
-    settings: FlowSettings = FlowSettings()
 
 
 class AddedView(Struct, frozen=True):
