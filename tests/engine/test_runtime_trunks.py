@@ -94,6 +94,8 @@ async def test_a_call_that_a_silent_trunk_lost_goes_by_the_next_one_and_costs_no
         await world.add_list(people(1))
         await world.wait_done()
         assert await tries(world) == [("first", None), ("second", "answered")]
+        failures = [one.sip and one.sip.failure for one in await attempts_of(world)]
+        assert failures == ["timed_out", None]
         [first, second] = world.dial_times()
         assert second - first == pytest.approx(32, abs=0.2)
 
