@@ -187,6 +187,7 @@ class Holding:
             if not contacts:
                 return
             await self._store.complete_contacts(contacts, "canceled", self._clock.now())
+            self._scheduler.let_go(call_list, contacts)
 
     @asynccontextmanager
     async def _held(self, flows: set[str]) -> AsyncIterator[None]:

@@ -85,6 +85,7 @@ class ListHolding:
             if found.state == "dialing":
                 raise Conflict("contact_dialing", "The contact is being dialled.")
             raise Conflict("contact_finished", "The contact has its disposition already.")
+        self._scheduler.let_go(found.list, [contact])
         return await self._store.get_contact(account, contact)
 
     async def run(self) -> None:

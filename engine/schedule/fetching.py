@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -45,12 +45,14 @@ class Fetching:
         prepare: Prepare,
         take_in_hand: TakeInHand,
         consider: Callable[[ListFeed], None],
+        let_go: Callable[[str, Iterable[str]], None],
     ) -> None:
         """
         Args:
             remembers_callers: whether it must be known of a flow which DIDs called its contacts.
             dids_of: how many DIDs a flow calls from.
             consider: told that a list was filled, of which there may be more to fetch.
+            let_go: told of contacts of a list that are completed, and may be in hand.
         """
         self._store = store
         self._clock = clock
@@ -59,6 +61,7 @@ class Fetching:
         self._prepare = prepare
         self._take_in_hand = take_in_hand
         self._consider = consider
+        self._let_go = let_go
         self._to_fill: dict[ListFeed, None] = {}
         self._to_search: dict[ListFeed, None] = {}
         """Feeds that are full, and whose urgent contacts are fetched all the same."""
@@ -145,6 +148,8 @@ class Fetching:
         try:
             contacts = await self._store.due_contacts(feed.call_list, math.inf, limit)
             listed = await self._skip_listed(feed, limit)
+            if listed:
+                self._let_go(feed.call_list, listed)
             callers = await self._recall_callers(feed, contacts)
             await self._prepare(feed.flow, contacts)
         finally:

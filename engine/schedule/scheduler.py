@@ -8,7 +8,7 @@ offers to its outlet, which takes a contact or says why it cannot take any of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -73,6 +73,7 @@ class Scheduler:
             prepare,
             self._take_in_hand,
             self._consider_loading,
+            self.let_go,
         )
         self._wheel: TimerWheel[Work | ListFeed | FlowQueue] = TimerWheel(clock.now())
         self._ahead_s = -math.inf
@@ -169,6 +170,19 @@ class Scheduler:
             if held is not None:
                 held.end_wait()
         self.open_list(contact.account, contact.flow, contact.list, contact.due_at)
+
+    def let_go(self, call_list: str, contacts: Iterable[str]) -> None:
+        """Contacts that waited are completed: whatever is in hand of them is not dialled. What lies before a
+        limit would wait for it for nothing, and be counted as waiting."""
+        feed = self._feeds.get(call_list)
+        if feed is None:
+            return
+        for contact in contacts:
+            held = feed.held.pop(contact, None)
+            if held is not None:
+                held.end_wait()
+        self.queues.drop(feed.flow, lambda work: work.feed is feed and work.is_void)
+        self._consider_loading(feed)
 
     def open_lists(self) -> list[tuple[str, str]]:
         """(account, list) of every list in memory."""

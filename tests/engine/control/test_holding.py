@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from engine.model import FlowSettings, RetryRule
 from engine.model.amd import AmdVerdict
+from engine.model.do_not_call import DoNotCall
 from sim.call_script import CallScript
 from tests.engine.made import EPOCH, contact, did, flow
 from tests.engine.world import World, furnish, make_store, people, running
@@ -159,3 +160,42 @@ async def test_what_is_not_there_cannot_be_held(autojump_clock: MockClock) -> No
         for what in ("pause", "resume", "cancel"):
             for whom, names in (("account", ("acc_x",)), ("flow", ("acc_x", "flw_1"))):
                 assert await getattr(world.engine.holding, f"{what}_{whom}")(*names) is None
+
+
+@pytest.mark.parametrize("what", ["contact", "flow", "account"])
+async def test_who_is_canceled_before_a_limit_does_not_wait_for_it_any_more(
+    autojump_clock: MockClock, what: str
+) -> None:
+    """What counts contacts that are due would count them for ever, where there is never room."""
+    async with running(flows=FLOWS, dids=[did(channels=1)]) as world:
+        singles = [
+            contact(id=f"cnt_{n}", list="lst_calls", row=n, tel=(f"+141577700{n:02}",))
+            for n in range(60)
+        ]
+        for one in singles:
+            await world.store.accept_call(one)
+            world.engine._scheduler.open_list("acc_1", "flw_1", "lst_calls", one.due_at)
+        await trio.sleep(1.0)
+        waiting = [one for one in await world.contacts("lst_calls") if one.state == "open"]
+        assert world.engine.statistics().ready > 0
+        if what == "contact":
+            for one in waiting:
+                await world.engine.cancel_contact("acc_1", one.id)
+        else:
+            await act(world, "cancel", what)
+        statistics = world.engine.statistics()
+        assert (statistics.ready, statistics.in_hand) == (0, len(singles) - len(waiting))
+
+
+async def test_who_is_listed_before_a_limit_does_not_wait_for_it_any_more(
+    autojump_clock: MockClock,
+) -> None:
+    async with running(flows=FLOWS, dids=[did(channels=1)]) as world:
+        await world.add_list(people(60))
+        await trio.sleep(1.0)
+        assert world.engine.statistics().ready > 0
+        await world.engine.store.put_do_not_call("acc_1", [DoNotCall("+1415*", None, EPOCH, None)])
+        world.engine._scheduler.open_list("acc_1", "flw_1", "lst_1", 0.0)  # more of it came in
+        await trio.sleep(0.5)
+        statistics = world.engine.statistics()
+        assert (statistics.ready, statistics.in_hand) == (0, 1)
