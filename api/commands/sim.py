@@ -19,6 +19,8 @@ from sim.world.run import run_plan
 
 HOURS_MAX = 24 * 31
 """Of one run of the simulated world."""
+CONTACTS_MAX = 10_000_000
+"""Of one run: already these are hours of computing."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -105,6 +107,8 @@ def _positive(text: str) -> int:
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
         raise ArgumentTypeError(f"a whole number from 1 on, not {text!r}")
+    if value > CONTACTS_MAX:
+        raise ArgumentTypeError(f"at most {CONTACTS_MAX:,}, not {text!r}")
     return value
 
 

@@ -19,11 +19,12 @@ def report(run: Run, breaches: Sequence[Breach]) -> str:
     summary = run.summary
     waiting = Counter(one.wait_code for one in run.contacts if one.disposition is None)
     contacts = summary.completed + waiting.total()
+    legs = f", {summary.legs} calls to agents" if summary.legs else ""
     lines = [
         f"seed {plan.seed}: from {rfc3339(plan.epoch)}, {run.ended_at / 3600:.2f} hours",
         f"  {len(plan.flows)} flows, {len(plan.dids)} DIDs, {len(plan.trunks)} trunks,"
         f" {len(run.lists) - len(plan.flows)} lists, {contacts} contacts",
-        f"  {summary.attempts} attempts, {summary.codes.total()} INVITEs: {_count(summary.codes)}",
+        f"  {summary.attempts} attempts{legs}, {summary.codes.total()} INVITEs: {_count(summary.codes)}",
         f"  contacts: {_count(summary.dispositions + waiting)}",
         f"  {run.processes} processes: {_count(summary.happened)}; {len(plan.outages)} outages,"
         f" {len(plan.disk)} times of trouble with the disk",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
@@ -30,12 +31,13 @@ from sim.memory_store.tables import EVENTS_KEPT_MAX
 from sim.world.clock import WorldClock
 from sim.world.disk import Disk, open_store
 from sim.world.judge import Breach, Judge
+from sim.world.leftovers import count_tasks, find_leftovers
 from sim.world.network import ProcessTelephony, WorldNetwork
 from sim.world.obeying import Reply, obey
 from sim.world.plan import Action, Plan
 from sim.world.process import Process, ProcessDied
 from sim.world.receivers import WorldReceivers
-from sim.world.scheduling import run_virtually
+from sim.world.scheduling import ClosedClock, run_virtually
 from sim.world.summary import Summary
 from sim.world.tape import Answered, Asked, Entry, Happened, Tape, Told
 from sim.world.view import View
@@ -74,6 +76,8 @@ class Run(Struct):
     processes: int
     faults: list[str]
     """Lines of the log that tell of a bug, and errors that ended a process."""
+    left: list[str]
+    """What a process held that had nothing to do any more."""
     breaches: list[Breach]
     """What the judge found."""
     summary: Summary
@@ -94,7 +98,8 @@ async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
         tamper(world)
     with _listen() as log:
         await world.live()
-    tables = world.store.tables
+    tables, clock = world.store.tables, trio.lowlevel.current_clock()
+    assert isinstance(clock, ClosedClock)
     run = Run(
         plan=plan,
         tape=world.tape,
@@ -105,6 +110,7 @@ async def _live(plan: Plan, tamper: Callable[[World], None] | None) -> Run:
         ended_at=trio.current_time(),
         processes=world.processes,
         faults=[*world.faults, *(_describe(line) for line in log if line["event"] in OUR_FAULT)],
+        left=[*world.left, *(f"{name}: never ended" for name in clock.stuck)],
         breaches=[],
         summary=world.summary,
     )
@@ -158,6 +164,10 @@ class World:
         self.processes = 0
         self.faults: list[str] = []
         self.make_engine: Callable[..., Engine] = Engine
+        self.left: list[str] = []
+        """What a process with nothing to do had all the same."""
+        self._tasks: Counter[str] | None = None
+        """Of that process."""
         self.lists: list[str] = []
         """Those that were taken, in their order."""
         self._host: trio.Nursery | None = None
@@ -186,8 +196,17 @@ class World:
                 await self._wait_done()
                 self._is_ending = True
                 people.cancel_scope.cancel()
+            self._look_for_leftovers()
             await self._stop()
             await self._take_stock()
+
+    def _look_for_leftovers(self) -> None:
+        """Whether the process that runs has let go of everything, where there is nothing to be done."""
+        if self.engine is None or self._has_open() or self.store.tables.open_legs:
+            return
+        self.left += find_leftovers(self.engine, self.network)
+        assert self._host is not None
+        self._tasks = count_tasks(self._host)
 
     async def _stop(self) -> None:
         """Stop the process that runs, as its operator does."""
@@ -205,6 +224,9 @@ class World:
         process = self._make_process(None)
         self._host.start_soon(self._live_once, process, self._life_over)
         await trio.sleep(STOCK_S)
+        if self._tasks is not None:
+            tasks = self._tasks - count_tasks(self._host)
+            self.left += [f"{name}: {count} tasks" for name, count in tasks.items()]
         await self._stop()
 
     def _hear(self, events: Sequence[StoredEvent]) -> None:

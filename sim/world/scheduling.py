@@ -7,16 +7,25 @@ chance must come from the seed; what makes it so are private names of trio's, ke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+import outcome
 import trio
 from trio._core import _run
 
 from sim.virtual_clock import VirtualClock
 
 T = TypeVar("T")
+
+STUCK_MAX: Final = 1_000
+"""Tasks that are freed; where more are stuck, so is the run."""
+
+
+class NothingComes(Exception):
+    """What a task is raised that waits for what cannot come any more."""
 
 
 def run_virtually(
@@ -26,7 +35,42 @@ def run_virtually(
     go in the same order. `step_s` are the steps in which the clock jumps: what
     happens within one happens together; 0 is none."""
     with _seeded(seed):
-        return trio.run(main, *args, clock=VirtualClock(step_s))
+        return trio.run(main, *args, clock=ClosedClock(step_s))
+
+
+class ClosedClock(VirtualClock):
+    """Of a run into which nothing comes from outside: where no task waits for a moment, none would ever go
+    on, and whoever repeats the run would wait for ever. All that wait are raised `NothingComes` then, also
+    those which no cancellation reaches."""
+
+    def __init__(self, step_s: float) -> None:
+        super().__init__(step_s)
+        self.stuck: list[str] = []
+        """Tasks that waited so, by name."""
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """See trio."""
+        sleep_s = super().deadline_to_sleep_time(deadline)
+        if math.isinf(sleep_s) and len(self.stuck) < STUCK_MAX:
+            return 0.0 if self._free_all() else sleep_s
+        return sleep_s
+
+    def _free_all(self) -> bool:
+        """Whether there was any; none where the run is over."""
+        runner: Any = _run.GLOBAL_RUN_CONTEXT.runner
+        if runner.main_task not in runner.tasks:
+            return False
+        tasks, waiting = [runner.main_task], []
+        while tasks:
+            task = tasks.pop()
+            below = [one for nursery in task.child_nurseries for one in nursery.child_tasks]
+            tasks += below
+            if not below:
+                waiting.append(task)
+        for task in waiting:
+            self.stuck.append(task.name)
+            trio.lowlevel.reschedule(task, outcome.Error(NothingComes(task.name)))
+        return True
 
 
 @contextmanager

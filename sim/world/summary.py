@@ -12,6 +12,8 @@ class Summary:
 
     def __init__(self) -> None:
         self.attempts = 0
+        self.legs = 0
+        """Calls to agents, beside these."""
         self.codes: Counter[int] = Counter()
         """INVITEs, by the final response that was meant for them."""
         self.dispositions: Counter[str | None] = Counter()
@@ -28,6 +30,8 @@ class Summary:
         match entry:
             case Told(type="attempt.initiated"):
                 self.attempts += 1
+            case Told(type="leg.initiated"):
+                self.legs += 1
             case Told(type="contact.completed"):
                 self.dispositions[read_fact(entry).data.disposition] += 1
             case Invite():

@@ -123,6 +123,7 @@ class FactData(Struct, frozen=True):
     agent: str | None = None
     leg: str | None = None
     presence: str | None = None
+    until: str | None = None
 
 
 class Fact(Struct, frozen=True):

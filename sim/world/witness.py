@@ -44,7 +44,7 @@ class Witness:
         contacts = self._world.store.tables.contacts
         waiting = (one.id for one in contacts.values() if one.state == "open")
         suspects = [*islice(waiting, LOOKED_AT_MAX)]
-        lies: list[tuple[Contact, Blocker]] = []
+        lies: list[tuple[Contact, Blocker | None]] = []
         for pause_s in (0.0, *AGAIN_S):
             await trio.sleep(pause_s)
             if engine is None or self._world.engine is not engine or not suspects:
@@ -58,14 +58,15 @@ class Witness:
             lies = [
                 (contact, reason)
                 for contact, reason in zip(asked, reasons, strict=True)
-                if reason is not None
+                if _waits(contact)
                 and _waits(contacts.get(contact.id))
-                and not holds(reason, contacts[contact.id], self._view)
+                and not (reason and holds(reason, contacts[contact.id], self._view))
             ]
             suspects = [contact.id for contact, _ in lies]
         now = trio.current_time()
         for contact, reason in lies:
-            self._world.tape.add(Lie(now, contact.id, reason.code, reason.detail))
+            code, detail = ("none", "") if reason is None else (reason.code, reason.detail)
+            self._world.tape.add(Lie(now, contact.id, code, detail))
 
 
 def _waits(contact: Contact | None) -> bool:

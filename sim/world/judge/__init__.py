@@ -18,10 +18,12 @@ from sim.world.judge.events import EventRules
 from sim.world.judge.hours import HourRules
 from sim.world.judge.limits import LimitRules
 from sim.world.judge.obedience import ObedienceRules
+from sim.world.judge.outcomes import OutcomeRules
 from sim.world.judge.priorities import PriorityRules
 from sim.world.judge.rests import RestRules
 from sim.world.judge.settling import Settling
 from sim.world.judge.starts import StartRules
+from sim.world.judge.waits import WaitRules
 from sim.world.plan import Plan
 from sim.world.tape import Entry, Fact, Invite, Told, read_fact
 
@@ -39,9 +41,11 @@ RULES: Final[Sequence[type[Rules]]] = (
     HourRules,
     LimitRules,
     ObedienceRules,
+    OutcomeRules,
     PriorityRules,
     RestRules,
     StartRules,
+    WaitRules,
 )
 
 
@@ -96,6 +100,8 @@ class Judge:
         self._settling.settle_all()
         for fault in run.faults:
             self.case.note("a bug of ours", fault)
+        for what in run.left:
+            self.case.note("nothing is left when all is done", what)
         return self.case.breaches
 
 

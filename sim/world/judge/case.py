@@ -47,6 +47,10 @@ class Person(Struct):
     """The same by day, where the flow has a budget of a day."""
     completed: str | None = None
     """The disposition that was told."""
+    last: Call | None = None
+    """The latest call whose end was told."""
+    waits_until: float | None = None
+    """Until when it was told to wait; seconds since the epoch."""
 
 
 class Call(Struct):
@@ -66,6 +70,10 @@ class Call(Struct):
     """Whether the call is, if there was one."""
     disposition: str | None = None
     """As its end was told."""
+    process: int = 0
+    """Which process made it, counted from 1."""
+    ended_at: float | None = None
+    """When its end was told, in seconds of the world."""
 
 
 class Case:

@@ -6,17 +6,23 @@ What is wanted and sent is kept until the end of the run: the large days have no
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from engine.model.webhook import Delivery, delivery_id
 from sim.world.judge.case import Call, Case, Rules
-from sim.world.tape import Entry, Fact, Received, Told
+from sim.world.tape import Entry, Fact, Happened, Received, Told
 
 if TYPE_CHECKING:
     from sim.world.run import Run
 
 UNANSWERED_S: Final = 10.0
 """How long after a receiver took an event the disk may have kept that from being written down."""
+
+QUIET_S: Final = 45.0
+"""How long a receiver may be left alone for what it did not take, and for what is under way to it."""
+FAILURES_MAX: Final = 5
+"""After so many in a row it is left alone for longer."""
 
 
 class DeliveryRules(Rules):
@@ -29,6 +35,13 @@ class DeliveryRules(Rules):
         self._wanted: set[str] = set()
         self._received: list[Received] = []
         """What was taken."""
+        self._tried: dict[str, float] = {}
+        """By receiver: when it was last sent anything."""
+        self._failures: dict[str, int] = {}
+        """By receiver: how much in a row it did not take."""
+        self._began_at = 0.0
+        """When the latest process was started."""
+        self._is_clock_set = False
 
     def told(self, told: Told, fact: Fact, call: Call | None) -> None:
         """Of every event that is wanted there is to be a delivery."""
@@ -44,8 +57,20 @@ class DeliveryRules(Rules):
             self._wanted.add(delivery_id(told.account, told.seq))
 
     def read(self, entry: Entry) -> None:
-        if isinstance(entry, Received) and entry.code == "ok":
-            self._received.append(entry)
+        match entry:
+            case Received():
+                self._tried[entry.url] = entry.at
+                before = self._failures.get(entry.url, 0)
+                self._failures[entry.url] = 0 if entry.code == "ok" else before + 1
+                if entry.code == "ok":
+                    self._received.append(entry)
+            case Happened(what="process starts"):
+                self._began_at = entry.at
+                self._failures.clear()
+            case Happened(what="stop"):
+                self._judge_due(entry.at)
+            case Happened(what="clock set"):
+                self._is_clock_set = True
 
     def finish(self, run: Run) -> None:
         kept = {one.id: one for one in run.deliveries}
@@ -83,11 +108,40 @@ class DeliveryRules(Rules):
         return before.process != again.process or was_in_trouble
 
     def _judge_left(self, kept: dict[str, Delivery]) -> None:
-        """Of each subject the first that is pending has its turn."""
-        heads: dict[tuple[str, str], Delivery] = {}
-        for one in sorted(kept.values(), key=lambda delivery: delivery.seq):
-            if one.state == "pending":
-                heads.setdefault((one.flow, one.subject), one)
-        for one in heads.values():
+        """Of each subject the first that is pending has its turn, and nothing is given up while its hook is
+        there: no run takes the days after which, or the tries with which, it may be."""
+        for one in _heads(kept.values()):
             if one.due_at is None:
                 self.case.note("no delivery waits for nothing", one.id)
+        for one in kept.values():
+            is_gone = one.last is not None and one.last.code == "gone"
+            if one.state == "given_up" and not is_gone and one.flow in self._hooked:
+                self.case.note("nothing is given up before its time", one.id)
+
+    def _judge_due(self, stopped_at: float) -> None:
+        """Whether anything was due for long as a process was stopped that was there all the while, and its
+        receiver was sent nothing."""
+        since = stopped_at - QUIET_S
+        if self._began_at > since or self._is_clock_set:
+            return
+        if self.case.was_in_trouble(since, stopped_at):
+            return
+        wall_since = self.case.plan.epoch + since
+        for flow, kept in self.case.tables.deliveries.items():
+            hook = None if flow not in self._hooked else self._hooked[flow].settings.webhook
+            if hook is None or self._failures.get(hook.url, 0) >= FAILURES_MAX:
+                continue
+            if self._tried.get(hook.url, -1.0) >= since:
+                continue
+            for one in _heads(kept.values()):
+                if one.due_at is not None and one.due_at < wall_since:
+                    self.case.note("what is due is sent", f"{one.id} at {stopped_at:.3f}")
+
+
+def _heads(kept: Iterable[Delivery]) -> Iterable[Delivery]:
+    """Of each subject the first that is pending."""
+    heads: dict[tuple[str, str], Delivery] = {}
+    for one in sorted(kept, key=lambda delivery: delivery.seq):
+        if one.state == "pending":
+            heads.setdefault((one.flow, one.subject), one)
+    return heads.values()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from engine.model import Attempt
 from engine.model.agent import Leg
-from sim.world.judge.case import Call, Case, Rules
+from sim.world.judge.case import Call, Case, Person, Rules
 from sim.world.tape import Answered, Asked, Entry, Fact, Invite, Listed, Told
 
 STOPS: Final = {
@@ -60,17 +61,22 @@ class _Bans:
 
     def bar(self, call: Attempt | Leg) -> bool:
         """Whether a call is one that must not be."""
-        account, at = call.account, call.initiated_at
         redirected_from = call.redirected_from if isinstance(call, Attempt) else None
-        for number in (call.number, redirected_from):
-            if number is None:
-                continue
-            lengths = self._lengths.get(account, ())
-            for entry in (number, *(f"{number[:length]}*" for length in lengths)):
-                bans = self._of.get((account, entry), ())
-                if any(ban.bars(call.flow, at) for ban in bans):
-                    return True
-        return False
+        numbers = (call.number, redirected_from)
+        return any(
+            ban.bars(call.flow, call.initiated_at) for ban in self._on(call.account, numbers)
+        )
+
+    def know(self, person: Person) -> bool:
+        """Whether any number of a contact is one that was not to be called at any moment so far."""
+        return any(ban.flow in (None, person.flow) for ban in self._on(person.account, person.tel))
+
+    def _on(self, account: str, numbers: Iterable[str | None]) -> Iterator[_Ban]:
+        lengths = self._lengths.get(account, ())
+        for number in numbers:
+            if number is not None:
+                for entry in (number, *(f"{number[:length]}*" for length in lengths)):
+                    yield from self._of.get((account, entry), ())
 
 
 class _Orders:
@@ -182,6 +188,11 @@ class ObedienceRules(Rules):
             leg = self.case.tables.legs.get(fact.data.leg or "")
             if leg is not None and self._bans.bar(leg):
                 self.case.note("nobody is called who must not be", f"{leg.id} to {leg.number}")
+        elif told.type == "contact.completed" and fact.data.reason == "do_not_call":
+            person = self.case.person(fact.contact or "")
+            if person is not None and not self._bans.know(person):
+                what = f"{person.contact}: {', '.join(person.tel)}"
+                self.case.note("nobody is left out who may be called", what)
         if self._endings is not None and fact.attempt is not None:
             self._endings.note_event(fact)
 

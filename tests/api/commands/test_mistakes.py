@@ -203,6 +203,7 @@ def test_a_log_that_cannot_be_written_is_not_taken_for_the_port(
         ("keys list --bogus", "callwheel keys list: error: unrecognized arguments: --bogus"),
         ("sim world --contacts x", "--contacts: a whole number from 1 on, not 'x'"),
         ("sim world --contacts 0", "--contacts: a whole number from 1 on, not '0'"),
+        ("sim world --contacts 10000001", "--contacts: at most 10,000,000, not '10000001'"),
     ],
 )
 def test_an_option_that_cannot_be_is_told_by_its_own_command(

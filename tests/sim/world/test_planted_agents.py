@@ -14,6 +14,7 @@ from engine.model.events import Event
 from engine.ports.dial_store import Progress
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
+from sim.world.report import report
 from sim.world.run import World, run_plan
 from sim.world.tape import Told
 
@@ -36,6 +37,13 @@ def test_in_worlds_with_agents_customers_meet_one() -> None:
         if not wanted:
             return
     raise AssertionError(f"in no seed there is {wanted}")
+
+
+def test_a_report_tells_of_calls_to_agents_beside_attempts() -> None:
+    run = run_plan(draw_plan(3))
+    legs = sum(isinstance(one, Told) and one.type == "leg.initiated" for one in run.tape.entries)
+    assert legs > 0
+    assert f" attempts, {legs} calls to agents, " in report(run, judge(run))
 
 
 def test_a_leg_that_is_left_without_an_end_is_found() -> None:

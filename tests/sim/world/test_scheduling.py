@@ -12,7 +12,7 @@ from trio._core import _run
 
 from sim.world.plan import draw_plan
 from sim.world.run import run_plan
-from sim.world.scheduling import run_virtually
+from sim.world.scheduling import ClosedClock, NothingComes, run_virtually
 
 SEEDS = (3, 4)
 
@@ -76,3 +76,19 @@ def test_what_happens_within_a_step_happens_together_and_never_early() -> None:
 
     assert run_virtually(1, note_times) == [0.01, 0.5, 0.6, 1.0, 1.01]
     assert run_virtually(1, note_times, step_s=0.5) == [0.5, 0.5, 1.0, 1.0, 1.5]
+
+
+def test_whoever_waits_for_what_never_comes_is_told_and_a_run_does_not_hang() -> None:
+    async def wait() -> str:
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, ClosedClock)
+        await trio.sleep(1)
+        assert clock.stuck == []
+        try:
+            with trio.CancelScope(shield=True):
+                await trio.sleep_forever()
+        except NothingComes:
+            pass
+        return f"{clock.stuck} at {trio.current_time()}"
+
+    assert run_virtually(1, wait) == f"['{__name__}.{wait.__qualname__}'] at 1.0"

@@ -1,0 +1,132 @@
+"""What is told of a call is what the carrier saw of it, what becomes of its contact follows from that, and
+whoever has been reached, or is left alone, is called no more."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sim.world.judge.case import Call, Case, Person, Rules
+from sim.world.tape import Asked, Entry, Fact, Happened, Told
+
+MEANINGS: Final[dict[int, str]] = {
+    404: "invalid-number",
+    408: "no-answer",
+    410: "invalid-number",
+    429: "congested",
+    480: "no-answer",
+    484: "invalid-number",
+    486: "busy",
+    503: "congested",
+    600: "busy",
+    603: "declined",
+    604: "invalid-number",
+    607: "blocked",
+    608: "blocked",
+}
+"""What a final response means; that of all others which refuse is `failed`."""
+WITHOUT_A_RESPONSE: Final = (None, "canceled", "no-answer", "failed")
+"""What an attempt may end as whose final response did not come through, or not in time."""
+CANCELS: Final = ("cancel", "cancel_contact", "cancel_flow", "cancel_account")
+NOT_CALLED: Final = (
+    "do_not_call",
+    "duplicate_number",
+    "number_not_allowed",
+    "agent_not_reached",
+    "no_room",
+)
+"""Why a contact may be left out."""
+
+
+class OutcomeRules(Rules):
+    """Those of every attempt that ends, and of every contact that is completed."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self._canceled: set[str] = set()
+        """Whom somebody asked to cancel: contacts, lists, flows and accounts."""
+        self._processes = 0
+
+    def read(self, entry: Entry) -> None:
+        match entry:
+            case Asked() if entry.what in CANCELS:
+                self._canceled.add(entry.whom)
+            case Happened(what="process starts"):
+                self._processes += 1
+
+    def told(self, told: Told, fact: Fact, call: Call | None) -> None:
+        if told.type == "attempt.initiated" and call is not None:
+            call.process = self._processes
+            self._judge_next(call)
+        elif told.type == "attempt.ended" and call is not None:
+            self._judge_end(fact, call)
+            call.person.last = call
+        elif told.type == "contact.completed" and fact.contact is not None:
+            person = self.case.person(fact.contact)
+            if person is not None:
+                self._judge_completion(fact, person)
+
+    def _judge_next(self, call: Call) -> None:
+        last = call.person.last
+        if last is not None and self._is_last_word(last):
+            what = f"{call.attempt.id} after {last.attempt.id}: {last.disposition}"
+            self.case.note("nobody is called who was reached or is to be left alone", what)
+
+    def _is_last_word(self, call: Call) -> bool:
+        """Whether nothing is to be tried after a call that ended like this one."""
+        settings = self.case.settings_of(call.attempt.flow)
+        match call.disposition:
+            case "answered":
+                return True
+            case "machine":
+                return "machine" not in settings.retry
+            case "declined":
+                return settings.declined == "stop"
+            case "unknown":
+                return settings.on_unknown == "stop"
+        return False
+
+    def _judge_end(self, fact: Fact, call: Call) -> None:
+        ended, code = fact.data.disposition, call.code
+        if ended == "unknown" or call.process < self._processes:
+            # Nobody knows what became of a call that was up as its process died.
+            is_true = ended == "unknown" and call.process < self._processes
+        elif not call.invites:
+            # A fault of ours is a bug, and is found as one.
+            is_true = ended in ("canceled", "failed")
+        elif code == 200:
+            is_true = ended in ("answered", "machine", *WITHOUT_A_RESPONSE)
+        elif ended == "congested":
+            # A number is given up that comes to nothing for want of the network.
+            is_true = code in (0, 429, 503)
+        else:
+            meant = MEANINGS.get(code or 0, "failed")
+            is_true = ended == meant or ended in WITHOUT_A_RESPONSE
+        if not is_true:
+            what = f"{call.attempt.id}: {code}, told {ended}"
+            self.case.note("a call ends as the carrier saw it end", what)
+
+    def _judge_completion(self, fact: Fact, person: Person) -> None:
+        disposition, reason, last = fact.data.disposition, fact.data.reason, person.last
+        if disposition == "skipped":
+            is_true = reason in NOT_CALLED
+        elif disposition == "canceled":
+            whom = {person.contact, person.list, person.flow, person.account}
+            is_true = not self._canceled.isdisjoint(whom)
+        else:
+            is_true = last is not None and disposition == last.disposition
+        if not is_true:
+            ended = "nothing" if last is None else last.disposition
+            what = f"{person.contact}: {disposition} {reason or ''} after {ended}"
+            self.case.note("a contact's disposition is that of its last call", what)
+        elif last is not None and disposition == last.disposition and self._has_more(person, last):
+            what = f"{person.contact}: {disposition}"
+            self.case.note("nobody is given up with a number that was not called", what)
+
+    def _has_more(self, person: Person, last: Call) -> bool:
+        """Whether a contact that is given up has budget, and a number that was not called."""
+        if self._is_last_word(last) or last.disposition in ("canceled", "congested"):
+            return False
+        attempts = [call.attempt for call in person.calls.values()]
+        called = {one.redirected_from or one.number for one in attempts}
+        most = self.case.settings_of(person.flow).attempts_max
+        return person.spent < most and not called.issuperset(person.tel)
