@@ -25,7 +25,7 @@ from tests.adapters.sip.fake_media import FakePlane
 from tests.adapters.sip.locate.dnsmasq import running_dnsmasq
 from tests.peers import require
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.punctual]
 
 REQUEST = CallRequest("att_1", "+14155550199", "+14155550100", "main")
 IMPATIENT = Timing(t1=0.05)
