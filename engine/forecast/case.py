@@ -30,6 +30,8 @@ class Cohort(Struct, frozen=True):
     spent: int = 0
     tries: dict[Disposition, int] = {}
     """Both as of `Contact`."""
+    waits_for: BlockerCode | None = None
+    """Why it is due later, where that is neither a start time nor a retry."""
 
 
 class Ending(Struct, frozen=True):

@@ -5,14 +5,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from engine.forecast.case import SHAPES_MAX, Cohort
-from engine.model import Contact
+from engine.model import BlockerCode, Contact
 from engine.model.disposition import Disposition
 from engine.schedule.zones import zones_of
 
-Shape = tuple[float, tuple[str, ...], int, int, int, tuple[tuple[Disposition, int], ...]]
-"""(due_at, zones, tels, tel_index, spent, tries)."""
+Shape = tuple[
+    float,
+    tuple[str, ...],
+    int,
+    int,
+    int,
+    tuple[tuple[Disposition, int], ...],
+    BlockerCode | None,
+]
+"""(due_at, zones, tels, tel_index, spent, tries, waits_for)."""
+OWN_WAITS: Final = ("starttime", "retry_wait")
+"""What a contact waits for that no limit and no window is."""
 
 
 def due_minute(due_at: float, now: float) -> float:
@@ -28,14 +39,20 @@ class Cohorts:
         self._counts: Counter[Shape] = Counter()
 
     def note(self, contact: Contact, count: float = 1.0) -> None:
-        """One more, who stands for so many."""
+        """One more, who stands for so many. Who was set aside until their window opens is due, and waits for
+        the window, which the run has as well."""
+        code, due_at = contact.wait_code, contact.due_at
+        if code == "calling_window":
+            due_at = self._now
+        waits = due_at > self._now and code not in OWN_WAITS
         shape = (
-            due_minute(contact.due_at, self._now),
+            due_minute(due_at, self._now),
             zones_of(contact.number),
             len(contact.tel),
             contact.tel_index,
             contact.spent,
             tuple(sorted(contact.tries.items())),
+            code if waits else None,
         )
         self._counts[shape] += count  # type: ignore[assignment]
 
@@ -51,10 +68,10 @@ class Cohorts:
 def round_cohorts(shapes: Iterable[tuple[Shape, float]]) -> list[Cohort]:
     """Whole contacts, whose sum is that of the fractions."""
     found, owed = [], 0.0
-    for (due_at, zones, tels, tel_index, spent, tries), share in shapes:
+    for (due_at, zones, tels, tel_index, spent, tries, code), share in shapes:
         owed += share
         count = round(owed)
         owed -= count
         if count > 0:
-            found.append(Cohort(due_at, count, zones, tels, tel_index, spent, dict(tries)))
+            found.append(Cohort(due_at, count, zones, tels, tel_index, spent, dict(tries), code))
     return found

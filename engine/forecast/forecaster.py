@@ -39,6 +39,7 @@ FROM: Final[dict[RatesFrom, str]] = {
 }
 AGENTS: Final = "There is always an agent free."
 PAUSED: Final = "Who is paused goes on at once."
+STOPPED: Final = "The account, which is stopped, is started at once."
 INACTIVE: Final = "The listener is activated at once."
 RIVAL_FLOWS_MAX: Final = 200
 """Flows of an account that are read to see whether they call from the same DIDs."""
@@ -78,7 +79,7 @@ class Forecaster:
         just now."""
         counted = sum(count for _, _, count in shapes)
         cohorts = round_cohorts(
-            ((due_minute(at, now), zones_of(like), tels, 0, 0, ()), count * share / counted)
+            ((due_minute(at, now), zones_of(like), tels, 0, 0, (), None), count * share / counted)
             for at, count in starts
             for tels, like, share in shapes
         )
@@ -128,6 +129,7 @@ class Forecaster:
         assumes = [ASSUMES, FROM[rates_from]]
         assumes += [AGENTS] if flow.kind == "dialer" else []
         assumes += [PAUSED] if is_paused or flow.paused_at or account.paused_at else []
+        assumes += [STOPPED] if account.stopped_at else []
         assumes += [] if flow.listener_active else [INACTIVE]
         said = " ".join(assumes)
         if not contacts:

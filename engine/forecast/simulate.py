@@ -98,8 +98,8 @@ class Simulation:
         self._up = 0
         self._own_dues = 0
         """Contacts of the list that are not due yet."""
-        self._own_starts: set[int] = set()
-        """Steps to come in which start times of the list lie."""
+        self._own_waits: dict[int, BlockerCode] = {}
+        """Steps to come in which start times of the list lie, or ends of other waits: of which."""
         self._attempts = 0
         self._effort = 0
         self._held: defaultdict[BlockerCode, float] = defaultdict(float)
@@ -140,14 +140,15 @@ class Simulation:
         for cohort in stream.cohorts:
             is_fresh = cohort.spent == 0 and not cohort.tries
             code: BlockerCode = "starttime" if is_fresh else "retry_wait"
+            code = cohort.waits_for or code
             wait_s = 0.0 if self._lifted == code else cohort.due_at - self._case.now
             step = max(0, math.ceil(wait_s / self._step_s))
             standing = self._followers[stream.flow].standing_of(cohort)
             self._put(step, place, cohort.zones, standing, cohort.count, is_held=False)
             if place == 0:
                 self._open += cohort.count
-                if is_fresh:
-                    self._own_starts.add(step)
+                if code != "retry_wait":
+                    self._own_waits[step] = code
 
     def _put(
         self,
@@ -185,7 +186,7 @@ class Simulation:
             queue.add(step, standing, n, is_held=is_held, is_called=is_called)
             if stream == 0:
                 self._own_dues -= n
-        self._own_starts.discard(step)
+        self._own_waits.pop(step, None)
 
     def _follow(self, queue: Queue, standing: int, disposition: Disposition, n: int) -> None:
         flow = self._case.streams[queue.stream].flow
@@ -370,7 +371,7 @@ class Simulation:
             return "calling_window"
         if self._own_dues == 0:
             return None
-        return "starttime" if self._own_starts else "retry_wait"
+        return self._own_waits[min(self._own_waits)] if self._own_waits else "retry_wait"
 
 
 def _order_of(

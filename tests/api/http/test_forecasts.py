@@ -87,3 +87,10 @@ async def test_a_flow_that_calls_nobody_is_told_to_be_activated_first(world: Wor
     await world.client("operator").put(f"/v1/flows/{flow}/listener", {"active": False})
     reply = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
     assert reply.json["assumes"].endswith("The listener is activated at once.")
+
+
+async def test_an_account_that_is_stopped_is_told_to_be_started_first(world: World) -> None:
+    call_list = await world.make_list(await world.make_flow())
+    await world.administrator.post("/v1/accounts/ours/stop")
+    reply = await world.client("viewer").post(f"/v1/lists/{call_list}/forecast")
+    assert reply.json["assumes"].endswith("The account, which is stopped, is started at once.")

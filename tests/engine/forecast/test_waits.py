@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
@@ -10,21 +12,24 @@ from engine.forecast import runs
 from engine.forecast.behaviour import usual_behaviour
 from engine.forecast.case import Behaviour, Case, Cohort, Ending
 from engine.forecast.chance import Seeded
+from engine.forecast.cohorts import Cohorts
 from engine.forecast.making import CallingFlow, Installation, Waiting, make_case
 from engine.forecast.runs import STEPS_MAX, step_of, tell
 from engine.forecast.simulate import Simulation
-from engine.model import BlockerCode, FlowSettings, RetryRule
+from engine.model import BlockerCode, CallingWindow, FlowSettings, RetryRule
 from engine.ports.clock import Randomness
 from engine.schedule.calling_hours import DAY_S
-from tests.engine.made import EPOCH, HOME_RULES, account, did, flow
+from tests.engine.made import EPOCH, HOME_RULES, account, contact, did, flow
 
 INSTALLATION = Installation(10_000, 1_000, (), (TrunkSettings("main", 10_000, 1_000),), (), None)
 
 
-def case_of(*cohorts: Cohort) -> Case:
+def case_of(*cohorts: Cohort, window: CallingWindow | None = None) -> Case:
     """People who never answer, each called twice at the most, ten minutes apart, and a number for each."""
     numbers = [did(number="+14155550000", cps=100, channels=1_000)]
-    settings = FlowSettings(attempts_max=2, retry={"no-answer": RetryRule(1, 600)})
+    settings = FlowSettings(
+        attempts_max=2, retry={"no-answer": RetryRule(1, 600)}, calling_window=window
+    )
     one_flow = flow(dids=("+14155550000",), settings=settings)
     behaviour = Behaviour((Ending("no-answer", 1.0, (20.0,)),), is_exact=True)
     lists = [Waiting(one_flow.id, cohorts)]
@@ -52,6 +57,31 @@ def test_who_starts_later_waits_for_the_start_time() -> None:
         "starttime",
         "retry_wait",
     }
+
+
+def test_who_was_set_aside_until_their_window_opens_waits_for_that_and_for_no_start_time() -> None:
+    opens = datetime.fromtimestamp(EPOCH + 3 * 3_600, UTC)
+    window = CallingWindow(
+        f"{opens.hour:02}:00", f"{opens.hour:02}:59", timezone="UTC", callee_zone=False
+    )
+    cohorts = Cohorts(EPOCH)
+    due_at = opens.replace(minute=0, second=0).timestamp()
+    cohorts.note(contact(due_at=due_at, wait_code="calling_window"))
+    told = tell(case_of(*cohorts.told(), window=window), 1)
+    assert told.bottleneck == "calling_window"
+    assert told.ends_at is not None
+    assert told.without_at is not None
+    assert (told.ends_at > due_at, told.without_at < EPOCH + 1_000) == (True, True)
+
+
+def test_who_was_set_aside_for_a_cap_waits_for_that() -> None:
+    cohorts = Cohorts(EPOCH)
+    cohorts.note(contact(due_at=EPOCH + 3_600, wait_code="account_limit"))
+    told = tell(case_of(*cohorts.told()), 1)
+    assert told.bottleneck == "account_limit"
+    assert told.ends_at is not None
+    assert told.without_at is not None
+    assert (told.ends_at > EPOCH + 3_600, told.without_at < EPOCH + 1_000) == (True, True)
 
 
 def test_without_a_wait_that_has_begun_already_the_list_ends_sooner() -> None:
