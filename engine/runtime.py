@@ -342,7 +342,7 @@ class Engine:
                 attempts,
                 self._services,
                 self._scheduler.queues.offer,
-                self._scheduler.queues.next_of,
+                self._scheduler.queues.best_of,
             )
 
         nursery.start_soon(run_did, name=f"did {actor.did.number}")

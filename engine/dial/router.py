@@ -26,8 +26,8 @@ from engine.schedule.turns import RANKS, URGENT, Claimant
 
 Offer = Callable[[str], bool]
 """Asks the scheduler for one more contact of a flow; whether it has yet more."""
-NextOf = Callable[[str], Contact | None]
-"""The contact that the scheduler would offer next of a flow that is not held."""
+BestOf = Callable[[str], Contact | None]
+"""The best contact that the scheduler may offer of a flow: by which the flow stands among others."""
 
 ERRANDS_MAX: Final = 10_000
 """Contacts whose agents are about to be called."""
@@ -69,7 +69,7 @@ class Router:
         attempts: trio.Nursery,
         services: AttemptServices,
         offer: Offer,
-        next_of: NextOf,
+        best_of: BestOf,
     ) -> None:
         """Run a DID's actor until cancelled, and keep its mailbox filled from all its flows in turn."""
 
@@ -88,10 +88,10 @@ class Router:
                 if not offer(flow):
                     # What was offered in vain waits for something else than room, which offers it again.
                     continue
-                following = next_of(flow)
+                best = best_of(flow)
                 desk = self._desks.get(flow)
-                if following is not None and desk is not None:
-                    actor.note_hungry(desk.claimant_of(following))
+                if best is not None and desk is not None:
+                    actor.note_hungry(desk.claimant_of(best))
 
         def free(flow: str) -> None:
             if flow in self._freed.waiting_for_channel:

@@ -1,8 +1,8 @@
 """Contacts that are due, flow by flow, until somebody takes them.
 
 A flow's contacts are offered by rank, but for the tenth turn of a rank that waits (`turns`), and of one rank
-in the order in which they came due. Whoever cannot take any more of a flow has it held, until a moment or
-until it asks for more.
+in the order in which they came due. Among other flows it stands with its best rank all the while. Whoever
+cannot take any more of a flow has it held, until a moment or until it asks for more.
 """
 
 from __future__ import annotations
@@ -54,17 +54,20 @@ class _Queues(dict[tuple[int, bool], FlowQueue]):
         """As they are pushed: by rank, and of equals by who has been due the longest."""
         return sorted(self.values(), key=FlowQueue.place) if len(self) > 1 else [*self.values()]
 
-    def by_turns(self) -> list[FlowQueue]:
-        """Those that may be asked, first of them whose turn it is."""
-        queues = [one for one in self.in_order() if one.may_be_asked]
-        if len(queues) > 1:
-            rank = self.ranks.choose({one.rank for one in queues})
-            queues.sort(key=lambda one: one.rank != rank)
-        return queues
+    def askable(self) -> list[FlowQueue]:
+        """Those that may be asked, by rank."""
+        return [one for one in self.in_order() if one.may_be_asked]
+
+    def by_turns(self, queues: list[FlowQueue]) -> list[FlowQueue]:
+        """Some of them, which are in order, first of them whose turn it is."""
+        if len(queues) < 2:
+            return queues
+        rank = self.ranks.choose({one.rank for one in queues})
+        return sorted(queues, key=lambda one: one.rank != rank)
 
     def charge(self, taken: FlowQueue) -> None:
-        """A contact of this queue had its turn."""
-        self.ranks.charge(taken.rank, {one.rank for one in self.values() if one.may_be_asked})
+        """A contact of this queue had its turn. All others wait that have one, whatever for."""
+        self.ranks.charge(taken.rank, {one.rank for one in self.values() if one.ready})
 
 
 _NONE: Final = _Queues()
@@ -120,30 +123,33 @@ class ReadyQueues:
         """Offer the next ready contact of a flow, because there may be room for it again. Whether it was
         taken, or set aside."""
         queues = self._of_flow.get(flow, _NONE)
-        for queue in queues.by_turns():
+        for queue in queues.by_turns(queues.askable()):
             queue.hold = None
-            self._offer_next(queue)
             # One rank that must wait leaves the others to be asked: they may be held until just now.
-            if queue.hold is None:
-                queues.charge(queue)
+            if self._give_turn(queues, queue):
                 return True
         return False
 
-    def next_of(self, flow: str) -> Contact | None:
-        """What `offer` would offer next."""
-        queues = self._of_flow.get(flow, _NONE).by_turns()
+    def best_of(self, flow: str) -> Contact | None:
+        """By which a flow that has contacts to offer stands among others: the turn of a lower rank is at the
+        cost of its own better ones, and does not have them wait behind those of other flows."""
+        queues = self._of_flow.get(flow, _NONE).askable()
         return queues[0].ready[0].contact if queues else None
 
     def offer_all(self, flow: str) -> None:
         """Offer whatever is ready of a flow, because the flow was changed."""
-        for queue in self._queues_of(flow):
+        queues = self._queues_of(flow)
+        for queue in queues:
             queue.hold = None
+        for queue in queues:
             self.push(queue)
 
     def push(self, queue: FlowQueue) -> None:
-        """Offer what is ready of a queue until it is held."""
+        """Offer what is ready of a queue until it is held, by turns with others of its flow that are not."""
         while queue.ready and queue.hold is None:
-            self._offer_next(queue)
+            queues = self._of_flow[queue.flow]
+            free = [one for one in queues.in_order() if one.ready and one.hold is None]
+            self._give_turn(queues, queues.by_turns(free)[0])
 
     def push_all(self) -> None:
         """`push` every queue there is."""
@@ -179,6 +185,14 @@ class ReadyQueues:
 
     def _queues_of(self, flow: str) -> list[FlowQueue]:
         return self._of_flow.get(flow, _NONE).in_order()
+
+    def _give_turn(self, queues: _Queues, queue: FlowQueue) -> bool:
+        """Offer the next of a queue that is not held; whether it is not held for that."""
+        self._offer_next(queue)
+        if queue.hold is not None:
+            return False
+        queues.charge(queue)
+        return True
 
     def _offer_next(self, queue: FlowQueue) -> None:
         self._look_at_clock()

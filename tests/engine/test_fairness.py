@@ -141,6 +141,50 @@ async def test_the_better_list_of_a_flow_goes_first_and_its_other_list_still_goe
         assert found["1"] == pytest.approx(sum(found.values()) / 10, rel=0.25)
 
 
+@pytest.mark.parametrize(
+    ("priority", "settings"),
+    [
+        ("urgent", FlowSettings(cps=5)),
+        ("high", FlowSettings(cps=5)),
+        ("high", FlowSettings(caps=(Cap(50, 10),))),
+    ],
+    ids=["urgent, by its pace", "high, by its pace", "high, by its cap"],
+)
+async def test_the_other_list_of_a_flow_still_goes_on_where_the_flow_s_own_limit_holds_both(
+    priority: Priority, settings: FlowSettings, autojump_clock: MockClock
+) -> None:
+    async with running(flows=flows_of(settings), dids=[did(cps=50, channels=500)]) as world:
+        await world.add_list(people_of(1, 600, flow="flw_0"), "lst_1")
+        await trio.sleep(2)
+        await world.add_list(people_of(0, 600, priority=priority), "lst_0")
+        await trio.sleep(10)
+        before = shares(world)
+        await trio.sleep(60)
+        found = shares(world) - before
+        assert sum(found.values()) >= 0.95 * 5 * 60
+        assert found["1"] == pytest.approx(sum(found.values()) / 10, rel=0.25)
+
+
+async def test_a_flow_that_has_a_low_list_besides_has_its_better_one_wait_behind_no_other_flow(
+    autojump_clock: MockClock,
+) -> None:
+    flows = flows_of(FlowSettings(), FlowSettings())
+    async with running(flows=flows, dids=[did(cps=10, channels=500)]) as world:
+        low = people_of(2, 900, flow="flw_0", priority="low")
+        await world.add_list(low, "lst_2")
+        await world.add_list(people_of(1, 900), "lst_1")
+        await trio.sleep(2)
+        await world.add_list(people_of(0, 900, priority="high"), "lst_0")
+        await trio.sleep(5)
+        before = shares(world)
+        await trio.sleep(60)
+        found = shares(world) - before
+        total = sum(found.values())
+        assert found["0"] >= 0.75 * total
+        assert found["1"] == pytest.approx(total / 10, rel=0.25)
+        assert found["2"] == pytest.approx(total / 10, rel=0.25)
+
+
 @pytest.mark.parametrize("where", ["flow", "standing list"])
 async def test_an_urgent_call_leaves_within_a_second_however_many_wait_before_it(
     where: str, autojump_clock: MockClock

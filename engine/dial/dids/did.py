@@ -187,11 +187,12 @@ class DidActor:
         while await self._mail.wait():
             await self._await_own_limits()
             work, assignment = await self._await_turn(*self._mail.take(), services)
-            self._mail.end_turn()
             desk = self._desk_of(work.feed.flow)
             if desk is not None:
                 desk.posted -= 1
             if assignment is not None:
+                # Whoever is given back had no turn: all that a limit of their flow holds are, one by one.
+                self._mail.end_turn()
                 services.note_calling(work)
                 attempts.start_soon(attempt, assignment)
                 # Nobody is taken in who would be given back as soon as this call has left.

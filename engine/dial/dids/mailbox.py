@@ -72,8 +72,8 @@ class Mailbox:
         return self._queues[rank][0], rank
 
     def take(self) -> tuple[Work, int]:
-        """The next contact, with its rank, of those that are here, which are some; `end_turn` ends its
-        turn."""
+        """The next contact, with its rank, of those that are here, which are some; it has its turn with
+        `end_turn`."""
         rank = self._in_hand = self._ranks.choose(self._waiting())
         return self._queues[rank].popleft(), rank
 
@@ -97,7 +97,7 @@ class Mailbox:
         return self._queues[URGENT].popleft(), URGENT
 
     def end_turn(self) -> None:
-        """Whoever was taken last has gone, or been given back: that was a turn of its class."""
+        """Whoever was taken last has gone: that was a turn of its class."""
         self._ranks.charge(self._in_hand, self._waiting() | {self._in_hand})
 
     def _waiting(self) -> set[int]:
