@@ -92,8 +92,8 @@ class Engine:
         self._live = LiveAttempts()
         self._services = self._make_services(ids, randomness, parts or FlowParts())
         explainer = Explainer(clock, limits, operation.desks, operation.actors, operation.parking)
-        errands = Errands(self._services, operation, self._router, explainer)
-        self._workforce = Workforce(self._services, operation, self._router, errands)
+        self._errands = Errands(self._services, operation, self._router, explainer)
+        self._workforce = Workforce(self._services, operation, self._router, self._errands)
         self.dids = DidKeeper(
             store, clock, operation, settings.did_rests, self._scheduler.queues.offer_all
         )
@@ -130,6 +130,7 @@ class Engine:
             pause_list=self._scheduler.pause_list,
             finish=self._finish,
             note_calling=self._scheduler.note_calling,
+            note_waiting=self._scheduler.note_waiting,
             note_ended=self._note_ended,
         )
 
@@ -309,6 +310,7 @@ class Engine:
                 nursery.start_soon(self._waiting_teller.run)
             nursery.start_soon(self._scheduler.run)
             nursery.start_soon(self._workforce.run, attempts)
+            nursery.start_soon(self._errands.held.run)
             nursery.start_soon(self._offer_freed)
             self._running = True
             task_status.started()

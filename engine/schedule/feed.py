@@ -39,7 +39,8 @@ class ListFeed:
         self.calling = 0
         """How many of those are on a call, or about to be: they are bounded by the limits of calls."""
         self.waiting = 0
-        """How many of those wait for their next try. They take no room from others, which may be due now."""
+        """How many of those wait for their next try, or for their agents' calls. They take no room from
+        others, which may be due now."""
         self.next_due_at = math.inf
         """No contact that is not held is due before this; seconds since the epoch."""
         self.is_partial = False
@@ -105,7 +106,7 @@ class Work(Struct, eq=False, gc=False):
     is_calling: bool = False
     """Whether its call has been let go."""
     is_waiting: bool = False
-    """Whether it waits in memory for its next try."""
+    """Whether it waits in memory for its next try, or for its agent's call."""
 
     @property
     def is_void(self) -> bool:

@@ -164,11 +164,7 @@ class Scheduler:
         """The contact, which waits, is due at another moment than before."""
         feed = self._feeds.get(contact.list)
         if feed is not None:
-            if feed.loading:
-                feed.recalled.add(contact.id)
-            held = feed.held.pop(contact.id, None)
-            if held is not None:
-                held.end_wait()
+            _leave_out(feed, contact.id)
         self.open_list(contact.account, contact.flow, contact.list, contact.due_at)
 
     def let_go(self, call_list: str, contacts: Iterable[str]) -> None:
@@ -178,9 +174,7 @@ class Scheduler:
         if feed is None:
             return
         for contact in contacts:
-            held = feed.held.pop(contact, None)
-            if held is not None:
-                held.end_wait()
+            _leave_out(feed, contact)
         self.queues.drop(feed.flow, lambda work: work.feed is feed and work.is_void)
         self._consider_loading(feed)
 
@@ -219,6 +213,14 @@ class Scheduler:
         if not work.is_calling:
             work.is_calling = True
             work.feed.calling += 1
+            self._consider_loading(work.feed)
+
+    def note_waiting(self, work: Work) -> None:
+        """A contact that was taken waits, in whoever's hand it is: there is room for others meanwhile, as far
+        as there is for such as wait."""
+        if not work.is_void and not work.is_waiting and work.feed.has_room_to_wait:
+            work.is_waiting = True
+            work.feed.waiting += 1
             self._consider_loading(work.feed)
 
     def finish(self, work: Work) -> None:
@@ -351,3 +353,12 @@ class Scheduler:
             if feed.is_partial:
                 self._fetching.add_urgent(feed)
         self._find_at = trio.current_time() + FIND_AGAIN_S
+
+
+def _leave_out(feed: ListFeed, contact: str) -> None:
+    """Nothing comes of a contact as it is in hand, or about to be."""
+    if feed.loading:
+        feed.recalled.add(contact)
+    held = feed.held.pop(contact, None)
+    if held is not None:
+        held.end_wait()

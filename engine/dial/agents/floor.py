@@ -120,6 +120,8 @@ class Floor:
         """Telephones of agents that are up and wait for a customer, or are with one."""
         self.tickets: dict[str, Ticket] = {}
         """By contact."""
+        self.held: dict[str, Block] = {}
+        """What keeps the calls of agents from leaving that contacts wait for without them, by contact."""
         self._talks: dict[Seat, trio.CancelScope] = {}
         self._rings: dict[Seat, trio.CancelScope] = {}
         """Of agents who are called and not reached yet."""
@@ -163,6 +165,8 @@ class Floor:
         ticket = self.tickets.get(contact.id)
         if ticket is not None and ticket.held_by is not None:
             return ticket.held_by
+        if ticket is None and contact.id in self.held:
+            return self.held[contact.id]
         if contact.agent is not None:
             seat = self.seat_at(contact.agent)
             is_free = seat is None or (seat.state == "free" and not seat.is_leaving)

@@ -53,6 +53,8 @@ class AttemptServices(Struct):
     """Tells the scheduler that the contact is done with."""
     note_calling: Callable[[Work], None] = lambda work: None
     """Tells the scheduler that the contact's call is let go."""
+    note_waiting: Callable[[Work], None] = lambda work: None
+    """Tells the scheduler that a contact in hand waits for something else than a turn."""
     note_ended: Callable[[Attempt], None] = lambda attempt: None
     """Told of each attempt whose end is written down."""
 

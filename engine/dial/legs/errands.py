@@ -21,11 +21,12 @@ from engine.dial.attempts.assignment import AttemptServices
 from engine.dial.attempts.live import LiveCall
 from engine.dial.blockers import opening_of
 from engine.dial.explaining import Explainer
-from engine.dial.legs.leg import LegFailed, LegHeld, LegRequest, open_leg
+from engine.dial.legs.held_calls import HeldCalls
+from engine.dial.legs.leg import Cause, LegFailed, LegHeld, LegRequest, open_leg
 from engine.dial.limits.party import Block
 from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
-from engine.model import BlockerCode
+from engine.model import Contact
 from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
@@ -42,14 +43,13 @@ ROOM_MAX_S: Final = 30.0
 
 END_RETRY_S: Final = 0.5
 """How soon the end of a contact is offered again to a store that did not take it."""
-HELD_MAX_S: Final = 60.0
-"""How long a contact waits at the most before its agent's call is tried again that limits have held."""
-
-STOPPED: Final = ("account_stopped", "account_paused", "flow_paused")
+STOPPED: Final = ("account_stopped", "account_paused", "flow_paused", "list_paused")
 """What somebody has stopped."""
 FOR_HOURS: Final = ("calling_window", "account_limit")
 """Rules that keep an agent's call from leaving until a moment that is known. A single call waits for it in
 the store, where it is seen what it waits for."""
+OF_AGENT: Final = (*FOR_HOURS, "no_trunk")
+"""What may keep the call of one agent from leaving, and not that of another."""
 
 LetGo = Literal["posted", "hung_up", "no_room", "not_reached", "held"]
 """What became of a contact whose agent was called. Unless it was `posted`, whoever asks has it in hand."""
@@ -67,6 +67,8 @@ class Errands:
         self._explainer = explainer
         self._vain_rings = VainRings()
         """Of single calls."""
+        self.held = HeldCalls(services, operation, self._settle_held)
+        """Contacts whose agents cannot be called for our own limits; its `run` is a task of its own."""
 
     def note_called(self, contact: str) -> None:
         """A contact was called: whoever was rung for it was not rung in vain."""
@@ -93,8 +95,20 @@ class Errands:
             )
             self.put_back(work, BUSY_WAIT_S)
 
+    async def _is_list_paused(self, contact: Contact) -> bool:
+        """What the store says: a list that came to memory after it was paused is not known as such there."""
+        try:
+            found = await self._services.store.get_list(contact.account, contact.list)
+        except StoreUnavailable:
+            return False  # which takes no intent either
+        return found is not None and found.status == "paused"
+
     async def _call_agent(self, floor: Floor, work: Work, ticket: Ticket, seat: Seat) -> None:
         contact = work.contact
+        if await self._is_list_paused(contact):
+            self._services.pause_list(contact.list)
+            self._services.put_back(work, contact)
+            return
         ticket.attempt = self._services.ids.new("att")
         request = LegRequest(
             account=contact.account,
@@ -107,12 +121,19 @@ class Errands:
             agent=seat.agent.id or None,
             variables=contact.variables,
         )
+
+        def recheck() -> Block | None:
+            """Why the agent is not to be rung any more, whatever their own call waits for."""
+            if work.is_void or work.feed.paused:
+                return Block("list_paused", math.inf)
+            return Block("agents_busy", math.inf) if ticket.is_void else None
+
         how: LetGo | None = None
         held: Block | None = None
         with self._services.live.follow(LiveCall(contact.account)):
             try:
-                ways, note_held = self._operation.ways_of, ticket.note_held
-                async with open_leg(self._services, ways, request, note_held) as line:
+                ways, cause = self._operation.ways_of, Cause(ticket.note_held, recheck)
+                async with open_leg(self._services, ways, request, cause) as line:
                     floor.lines[seat] = line
                     try:
                         how = await self._stay(floor, line, work, ticket)
@@ -135,24 +156,27 @@ class Errands:
                 if contact.agent is None:
                     floor.lose(seat, failed.why)
         # What is written down is not broken off with the agent's call.
-        if held is not None and not work.is_void:
-            self._wait_for(work, held)
-        else:
+        if held is None or work.is_void:
             await self._go_on(work, ticket, how)
+        elif not self._settle_held(work, held):
+            ticket.close()
+            self.held.add(work, seat.agent.number, floor, held)
 
-    def _wait_for(self, work: Work, block: Block) -> None:
-        """Our own limits kept the agent's call from leaving: that is nobody's fault, and takes as long as it
-        takes."""
+    def _settle_held(self, work: Work, block: Block) -> bool:
+        """Our own limits or rules keep the agent's call from leaving: that is nobody's fault, and takes as
+        long as it takes. Whether the contact waits for that where it waits for everything of the kind, and
+        not for its agent's call alone."""
+        is_rule = block.line is None
         if block.code in STOPPED:
             self._services.put_back(work, work.contact)  # it goes on when they say so
-            return
-        is_rule = block.line is None and block.code in FOR_HOURS
-        if is_rule and work.contact.agent is not None:
+        elif is_rule and work.contact.agent is None and block.code in OF_AGENT:
+            self.put_back(work, BUSY_WAIT_S)  # another may look at it
+        elif is_rule and work.contact.agent is not None and block.code in FOR_HOURS:
             now, wall_now = trio.current_time(), self._services.clock.now()
             self._services.set_aside(work, opening_of(block, now, wall_now), block.code)
-            return
-        wait_s = block.until - trio.current_time() if math.isfinite(block.until) else 0.0
-        self.put_back(work, min(max(wait_s, BUSY_WAIT_S), HELD_MAX_S), block.code)
+        else:
+            return False
+        return True
 
     async def _go_on(self, work: Work, ticket: Ticket, how: LetGo | None) -> None:
         """What becomes of a contact whose agent was called; `how` is None where that call was broken off."""
@@ -261,8 +285,8 @@ class Errands:
         self._vain_rings.forget(contact.id)
         services.finish(work)
 
-    def put_back(self, work: Work, wait_s: float, code: BlockerCode = "agents_busy") -> None:
-        """Have a contact wait for agents, or for what else there is, for so long at the least."""
+    def put_back(self, work: Work, wait_s: float) -> None:
+        """Have a contact wait for agents for so long at the least."""
         due_at = max(work.contact.due_at, self._services.clock.now() + wait_s)
-        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code=code)
+        waiting = msgspec.structs.replace(work.contact, due_at=due_at, wait_code="agents_busy")
         self._services.put_back(work, waiting)

@@ -54,7 +54,7 @@ FAREWELL_S: Final = 3.0
 END_RETRY_S: Final = 0.5
 """How soon the end of a leg is offered again to a store that did not take it."""
 
-NO_DID_DETAIL: Final = "No caller number of the flow is in operation."
+NO_DID: Final = Block("no_trunk", math.inf, detail="No caller number of the flow is in operation.")
 LATE_DETAIL: Final = "The installation was too slow to let it leave in time."
 
 Why = Literal["busy", "no_answer"]
@@ -108,8 +108,13 @@ Ways = Callable[[str, str | None], Sequence[tuple[DidActor, FlowDesk]]]
 """The DIDs in operation that calls of a flow may go by: all of them, or the one that is named."""
 
 
-Held = Callable[[Block | None], None]
-"""Told what keeps a leg from leaving while it waits; None when it waits no more."""
+class Cause(Struct, frozen=True):
+    """What a leg is made for, as far as it has to do with it before it leaves."""
+
+    note_held: Callable[[Block | None], None] = lambda block: None
+    """Told what keeps the leg from leaving while it waits; None when it waits no more."""
+    recheck: Callable[[], Block | None] = lambda: None
+    """Asked while it waits, and directly before the INVITE leaves: why it is not wanted any more."""
 
 
 @asynccontextmanager
@@ -117,7 +122,7 @@ async def open_leg(
     services: AttemptServices,
     ways: Ways,
     request: LegRequest,
-    note_held: Held = lambda block: None,
+    cause: Cause = Cause(),  # noqa: B008, it is frozen
 ) -> AsyncIterator[Call]:
     """Call somebody; the block runs once they have answered, and leaving it hangs up. However it ends, what
     became of it is written down. Raises `LegFailed`; `LegHeld` where nobody was called."""
@@ -126,9 +131,9 @@ async def open_leg(
         raise LegFailed("no_answer", number.detail)
     leg_id = services.ids.new("leg")
     try:
-        clearance, desk = await _wait_clearance(services, ways, request, number, note_held)
+        clearance, desk = await _wait_clearance(services, ways, request, number, cause)
     finally:
-        note_held(None)
+        cause.note_held(None)
     try:
         leg = Leg(
             id=leg_id,
@@ -149,7 +154,7 @@ async def open_leg(
         try:
             async with services.telephony.prepare_call(place) as call:
                 clearance.call.mark_prepared()
-                runner = _LegRunner(services, ways, clearance, leg, call)
+                runner = _LegRunner(services, ways, clearance, leg, call, cause)
                 await runner.commit_intent()
                 try:
                     await runner.reach(dial_by, request.ring_timeout_s)
@@ -173,54 +178,78 @@ async def end_interrupted_legs(services: AttemptServices) -> list[Leg]:
 
 
 async def _wait_clearance(
-    services: AttemptServices, ways: Ways, request: LegRequest, number: str, note_held: Held
+    services: AttemptServices, ways: Ways, request: LegRequest, number: str, cause: Cause
 ) -> tuple[Clearance, FlowDesk]:
     deadline = trio.current_time() + PATIENCE_S
     while True:
         now = trio.current_time()
         wall_now = services.clock.now()
-        found = _find_way(ways(request.flow, request.did), number, now, wall_now, deadline)
+        unwanted = cause.recheck()
+        if unwanted is not None:
+            raise LegHeld(unwanted)
+        dids = ways(request.flow, request.did)
+        found = LegWays(dids, now, wall_now, deadline).find(number)
         if not isinstance(found, Block):
             actor, desk = found
             return clear(actor.case_of(False, desk), actor.did, number, now), desk
         soonest = found
         left_s = deadline - now
         is_too_long = math.isfinite(soonest.until) and soonest.until - now > left_s
-        if left_s <= 0 or is_too_long:
+        # For what has to be configured nobody waits on the telephone.
+        if left_s <= 0 or is_too_long or soonest.code == "no_trunk":
             raise LegHeld(soonest)
-        note_held(soonest)
+        cause.note_held(soonest)
         with trio.move_on_after(min(CHECK_S, left_s)):
             if soonest.line is None:
                 await trio.sleep_forever()
             await soonest.line.wait_turn(Patience(left_s))
 
 
-def _find_way(
-    ways: Sequence[tuple[DidActor, FlowDesk]],
-    number: str,
-    now: float,
-    wall_now: float,
-    deadline: float,
-) -> tuple[DidActor, FlowDesk] | Block:
-    """A DID that nothing blocks; else what blocks the one that is free soonest, where one that other calls
-    keep may be so by the deadline. They may be a thousand, and legs look again and again: what they share is
-    asked once."""
-    if not ways:
-        raise LegHeld(Block("no_trunk", math.inf, detail=NO_DID_DETAIL))
-    first, its_desk = ways[0]
-    case = first.case_of(False, its_desk)
-    soonest = find_leg_bar(number, case, now, wall_now)
-    if soonest is not None:
+class LegWays:
+    """The DIDs by which second legs of a flow may go at one moment. They may be a thousand, and many legs ask
+    again and again: what they share is asked once."""
+
+    def __init__(
+        self,
+        ways: Sequence[tuple[DidActor, FlowDesk]],
+        now: float,
+        wall_now: float,
+        deadline: float,
+    ) -> None:
+        """`deadline` is that of whoever waits for one."""
+        self._ways = ways
+        self._now = now
+        self._wall_now = wall_now
+        self._deadline = deadline
+        self._lines: dict[bool, tuple[DidActor, FlowDesk] | Block] = {}
+        """What the DIDs say is the same for all numbers that a number series binds, and for all others."""
+
+    def find(self, number: str) -> tuple[DidActor, FlowDesk] | Block:
+        """A DID that nothing blocks; else what blocks the one that is free soonest, where one that other
+        calls keep may be so by the deadline."""
+        if not self._ways:
+            return NO_DID
+        first, desk = self._ways[0]
+        case = first.case_of(False, desk)
+        bar = find_leg_bar(number, case, self._now, self._wall_now)
+        if bar is not None:
+            return bar
+        is_bound = desk.callers.rule.binds(number)
+        if is_bound not in self._lines:
+            self._lines[is_bound] = self._find_line(number, DidWays(case.shared, self._now))
+        return self._lines[is_bound]
+
+    def _find_line(self, number: str, lines: DidWays) -> tuple[DidActor, FlowDesk] | Block:
+        soonest: Block | None = None
+        deadline = self._deadline
+        for actor, desk in self._ways:
+            block = lines.find_blocker(number, actor.as_way(desk))
+            if block is None:
+                return actor, desk
+            if soonest is None or _end_of(block, deadline) < _end_of(soonest, deadline):
+                soonest = block
+        assert soonest is not None
         return soonest
-    lines = DidWays(case.shared, now)
-    for actor, desk in ways:
-        block = lines.find_blocker(number, actor.as_way(desk))
-        if block is None:
-            return actor, desk
-        if soonest is None or _end_of(block, deadline) < _end_of(soonest, deadline):
-            soonest = block
-    assert soonest is not None
-    return soonest
 
 
 def _end_of(block: Block, deadline: float) -> float:
@@ -231,13 +260,20 @@ def _end_of(block: Block, deadline: float) -> float:
 
 class _LegRunner:
     def __init__(
-        self, services: AttemptServices, ways: Ways, clearance: Clearance, leg: Leg, call: Call
+        self,
+        services: AttemptServices,
+        ways: Ways,
+        clearance: Clearance,
+        leg: Leg,
+        call: Call,
+        cause: Cause,
     ) -> None:
         self._services = services
         self._ways = ways
         self._clearance = clearance
         self._leg = leg
         self._call = call
+        self._cause = cause
         self._dialed = False
         self._ended: Ended | None = None
         self._outcome: LegOutcome = "canceled"
@@ -289,10 +325,10 @@ class _LegRunner:
         leg = self._leg
         found = self._ways(leg.flow, leg.did)
         if not found:
-            return Block("no_trunk", math.inf, detail=NO_DID_DETAIL)
+            return NO_DID
         [(actor, desk)] = found
         case, wall_now = actor.case_of(False, desk), self._services.clock.now()
-        return find_ban(leg.number, case, now, wall_now)
+        return self._cause.recheck() or find_ban(leg.number, case, now, wall_now)
 
     def _fail(self, ended: Ended) -> LegFailed:
         """What an end before the answer means."""
