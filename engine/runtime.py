@@ -91,7 +91,15 @@ class Engine:
         )
         self._live = LiveAttempts()
         self._services = self._make_services(ids, randomness, parts or FlowParts())
-        explainer = Explainer(clock, limits, operation.desks, operation.actors, operation.parking)
+        self._stopping = trio.Event()
+        explainer = Explainer(
+            clock,
+            limits,
+            operation.desks,
+            operation.actors,
+            operation.parking,
+            self._stopping.is_set,
+        )
         self._errands = Errands(self._services, operation, self._router, explainer)
         self._workforce = Workforce(self._services, operation, self._router, self._errands)
         self.dids = DidKeeper(
@@ -106,7 +114,6 @@ class Engine:
             store, clock, self._blocked, self._scheduler.open_lists, settings.tell_waiting_s
         )
         self._open_desks(ids, randomness, workers, None if parts is None else parts.speech)
-        self._stopping = trio.Event()
         self._running = False
 
     def _make_services(

@@ -8,6 +8,7 @@ from typing import Final
 from adapters.sqlite import cursors, refusals, rules
 from adapters.sqlite.answers import earlier_answer, keep_answer
 from adapters.sqlite.attempts import GATHER_S
+from adapters.sqlite.blocks import widen_block_of
 from adapters.sqlite.connected import Connected
 from adapters.sqlite.countries import note_country
 from adapters.sqlite.do_not_call import LISTED, listed_row
@@ -41,6 +42,7 @@ _LEG: Final = (
 OPEN_LEGS: Final = f"{_LEG} WHERE g.ended_at IS NULL ORDER BY g.id"
 LEGS_OF: Final = f"{_LEG} WHERE g.attempt = ? AND a.id = ? ORDER BY g.id LIMIT {LEGS_SHOWN_MAX}"
 IS_LISTED: Final = f"SELECT {LISTED}"
+STATE_OF: Final = "SELECT state FROM contacts WHERE id = ?"
 END_LEG: Final = (
     "UPDATE legs SET answered_at = ?, ended_at = ?, outcome = ?, sip_code = ? "
     "WHERE id = ? AND ended_at IS NULL"
@@ -239,6 +241,9 @@ def _begin_leg(unit: Unit, leg: Leg) -> Refusal | None:
     row = unit.find_list(leg.list)
     if row is None:
         return "gone"
+    refused = rules.leg_refusal(_state_for(unit, leg, row.state), row.state)
+    if refused is not None:
+        return refused
     listed = unit.row(
         IS_LISTED,
         listed_row(row.account_n, leg.number, leg.number, leg.flow, leg.initiated_at),
@@ -265,6 +270,18 @@ def _begin_leg(unit: Unit, leg: Leg) -> Refusal | None:
     unit.tell((rules.leg_event("leg.initiated", leg, leg.initiated_at, did=leg.did),))
     note_country(unit, row.account_n, leg)
     return None
+
+
+def _state_for(unit: Unit, leg: Leg, state: rules.ListState) -> str | None:
+    """Of the contact that a leg is for."""
+    if leg.contact is None:
+        return None
+    found = unit.row(STATE_OF, (leg.contact,))
+    if found is not None:
+        return str(found[0])
+    # One in a block is open, which matters in few lists.
+    is_stopped = state.status in ("paused", "canceled")
+    return "open" if is_stopped and widen_block_of(unit, leg.contact) else None
 
 
 def _note_leg(unit: Unit, leg: Leg, event: Event) -> None:

@@ -171,6 +171,14 @@ def refusal(state: str, row: ListState, listed: bool, reached: bool) -> Refusal 
     return "duplicate_number" if reached and not row.standing else None
 
 
+def leg_refusal(state: str | None, row: ListState) -> Refusal | None:
+    """Why no leg may begin for a contact in `state` of this list; None is of a leg for none. One that is
+    `dialing` has the call that the leg is for."""
+    if state == "completed" or (state == "open" and row.status == "canceled"):
+        return "gone"
+    return "list_paused" if state == "open" and row.status == "paused" else None
+
+
 def begin(row: ListState, at: float) -> list[Event]:
     """An open contact is dialled now. The first one starts the list."""
     row.open -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
@@ -30,6 +30,11 @@ DIDS_ASKED_MAX: Final = 200
 reason is a true one all the same, though another DID may be free sooner."""
 UNKNOWN_FLOW: Final = Block("flow_paused", math.inf)
 """Of a flow that is not in operation."""
+STOPPING: Final = Block(
+    "engine_limit",
+    math.inf,
+    detail="The engine is being stopped; contacts are called when it has been started again.",
+)
 
 
 class Explainer:
@@ -42,13 +47,16 @@ class Explainer:
         desks: Mapping[str, FlowDesk],
         actors: Mapping[str, DidActor],
         parking: Parking,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`desks` and `actors` are those in operation at any time."""
+        """`desks` and `actors` are those in operation at any time; `is_stopping` tells whether no call begins
+        any more, while others come to their ends."""
         self._clock = clock
         self._engine = engine
         self._desks = desks
         self._actors = actors
         self._parking = parking
+        self._is_stopping = is_stopping
 
     def explain(self, contacts: Iterable[Contact], paused: Container[str]) -> list[Blocker]:
         """Why each of these open contacts is not dialled now: what holds it at the DID that is free soonest.
@@ -81,7 +89,8 @@ class Explainer:
         desk = self._desks.get(contact.flow)
         if desk is None:
             return UNKNOWN_FLOW
-        case = self._case_of(desk, is_paused, desk.floor.blocked_by(contact))
+        agents = STOPPING if self._is_stopping() else desk.floor.blocked_by(contact)
+        case = self._case_of(desk, is_paused, agents)
         own = find_own_blocker(contact, case, now, wall_now)
         # Whether there is a DID for it may have changed since it was set aside for want of one. That none is
         # for its agent is true now.

@@ -50,7 +50,8 @@ class AgentStore(Protocol):
 
     async def begin_leg(self, leg: Leg) -> Refusal | None:
         """Write down the intent to dial a leg, with the event `leg.initiated`. Refused, with nothing
-        changed, as `do_not_call` by the list that refuses attempts."""
+        changed, as `do_not_call` by the list that refuses attempts; and where it is for a contact that has
+        no call, as an attempt on that would be: as `gone` and `list_paused`."""
 
     async def note_leg(self, leg: Leg, event: Event) -> None:
         """Keep that a leg was answered."""

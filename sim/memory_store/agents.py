@@ -108,6 +108,11 @@ class MemoryAgents:
         tables = self._tables
         if leg.list not in tables.lists:
             return "gone"
+        contact = tables.contacts.get(leg.contact or "")
+        state = None if contact is None else contact.state
+        refused = rules.leg_refusal(state, tables.lists[leg.list].state)
+        if refused is not None:
+            return refused
         if tables.is_listed(leg.account, leg.number, leg.flow, leg.initiated_at):
             return "do_not_call"
         tables.legs[leg.id] = leg

@@ -208,7 +208,7 @@ def _engine_limit(_contact: Contact, view: View) -> bool:
     plan = view.world.plan
     dids = [did.number for did in plan.dids]
     up = view.up(lambda *_call: True)
-    if _is_at_limit(dids, up, (plan.cps, plan.channels, plan.caps), view):
+    if view.is_stopping or _is_at_limit(dids, up, (plan.cps, plan.channels, plan.caps), view):
         return True
     return view.world.disk.was_in_trouble(trio.current_time() - TROUBLE_S)
 

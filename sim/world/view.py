@@ -47,6 +47,8 @@ class View:
         """By account and number: when its calls left, where there are caps on callees."""
         self.set_at = -1e9
         """When the clock was last set."""
+        self.is_stopping = False
+        """Whether the process comes to its end, as its operator wants."""
         plan = world.plan
         self._on: dict[str, str] = {}
         """By call that is up and gets an answer: its trunk."""
@@ -74,7 +76,10 @@ class View:
             case Happened(what="clock set"):
                 self.set_at = entry.at
                 self._ahead_s += float(entry.detail)
+            case Happened(what="stop"):
+                self.is_stopping = True
             case Happened(what="process starts"):
+                self.is_stopping = False
                 # Of calls that are ahead by the clock nobody knows when they were: they count from here.
                 wall = self._ahead_s + entry.at
                 for at, caller in self._clocked:

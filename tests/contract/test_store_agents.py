@@ -14,6 +14,7 @@ from tests.contract.store_samples import (
     ACME,
     CALLS,
     FLOW,
+    LIST,
     NOW,
     OTHER,
     OTHER_FLOW,
@@ -168,6 +169,28 @@ async def test_no_leg_begins_to_a_number_that_must_not_be_called(
     assert await kit.store.begin_leg(a_leg(list="lst_none")) == "gone"
     assert await kit.store.open_legs() == []
     assert kit.events == []
+
+
+async def test_no_leg_begins_for_a_contact_that_may_not_be_called(kit: Kit) -> None:
+    """A leg that is for a contact before its own call; one that is for its call goes on."""
+    await kit.store.accept_list(a_new_list(3))
+    leg = a_leg(list=LIST, contact=a_contact(1).id)
+    await begin(kit.store, a_contact(2))
+    await kit.store.complete_contacts([a_contact(3).id], "canceled", NOW)
+    await kit.store.set_list_status(ACME, LIST, "pause", NOW)
+    events = len(kit.events)
+    assert await kit.store.begin_leg(leg) == "list_paused"
+    done = msgspec.structs.replace(leg, contact=a_contact(3).id)
+    assert await kit.store.begin_leg(done) == "gone"
+    assert await kit.store.open_legs() == []
+    assert len(kit.events) == events
+    talks = msgspec.structs.replace(leg, id="leg_2", contact=a_contact(2).id)
+    assert await kit.store.begin_leg(talks) is None
+    await kit.store.set_list_status(ACME, LIST, "resume", NOW)
+    assert await kit.store.begin_leg(leg) is None
+    await kit.store.set_list_status(ACME, LIST, "cancel", NOW)
+    later = msgspec.structs.replace(leg, id="leg_3")
+    assert await kit.store.begin_leg(later) == "gone"
 
 
 async def test_legs_count_among_the_recent_starts(kit: Kit) -> None:

@@ -420,6 +420,7 @@ async def begin_leg(twins: Twins, account: int, number: int) -> None:
         list=calls,
         number=NUMBERS[number % 2],
         attempt=attempt,
+        contact=twins.contacts[number % len(twins.contacts)] if twins.contacts else None,
         initiated_at=twins.at,
     )
     refused = await twins.ask(lambda store: store.begin_leg(leg))

@@ -361,6 +361,30 @@ async def test_a_stopped_engine_lets_calls_end_and_begins_none(autojump_clock: M
         assert len(again.telephony.dialed) == 30 - dialed
 
 
+async def test_contacts_wait_for_the_start_of_an_engine_that_is_being_stopped(
+    autojump_clock: MockClock,
+) -> None:
+    store = make_store()
+    long = {"start": "on", "nodes": {"on": {"type": "wait", "duration_s": 3000}}}
+    await furnish(store, [flow(definition=long)], [did(channels=1)])
+    world = World(store, everyone_answers, drain_s=60.0)
+    async with trio.open_nursery() as nursery:
+        stop = trio.CancelScope()
+
+        async def run(*, task_status: trio.TaskStatus[None]) -> None:
+            with stop:
+                await world.engine.run(task_status=task_status)
+
+        await nursery.start(run)
+        await world.add_list(people(2))
+        await trio.sleep(10)
+        stop.cancel()
+        await trio.sleep(30)
+        [blocker] = [one for one in await world.engine.explain(await world.contacts()) if one]
+        assert blocker.code == "engine_limit"
+        assert blocker.detail.startswith("The engine is being stopped")
+
+
 async def test_calls_that_outlast_the_drain_are_ended_and_written_down(
     autojump_clock: MockClock,
 ) -> None:

@@ -19,14 +19,13 @@ from engine.dial.agents.vain_rings import VainRings
 from engine.dial.attempts import log_names
 from engine.dial.attempts.assignment import AttemptServices
 from engine.dial.attempts.live import LiveCall
-from engine.dial.blockers import opening_of
+from engine.dial.blockers import LIST_CANCELED, opening_of
 from engine.dial.explaining import Explainer
 from engine.dial.legs.held_calls import HeldCalls
 from engine.dial.legs.leg import Cause, LegFailed, LegHeld, LegRequest, open_leg
 from engine.dial.limits.party import Block
 from engine.dial.operation import Operation
 from engine.dial.router import Errand, Router
-from engine.model import Contact
 from engine.ports.stored import StoreUnavailable
 from engine.ports.telephony import Call
 from engine.schedule.feed import Work
@@ -95,20 +94,8 @@ class Errands:
             )
             self.put_back(work, BUSY_WAIT_S)
 
-    async def _is_list_paused(self, contact: Contact) -> bool:
-        """What the store says: a list that came to memory after it was paused is not known as such there."""
-        try:
-            found = await self._services.store.get_list(contact.account, contact.list)
-        except StoreUnavailable:
-            return False  # which takes no intent either
-        return found is not None and found.status == "paused"
-
     async def _call_agent(self, floor: Floor, work: Work, ticket: Ticket, seat: Seat) -> None:
         contact = work.contact
-        if await self._is_list_paused(contact):
-            self._services.pause_list(contact.list)
-            self._services.put_back(work, contact)
-            return
         ticket.attempt = self._services.ids.new("att")
         request = LegRequest(
             account=contact.account,
@@ -167,7 +154,9 @@ class Errands:
         long as it takes. Whether the contact waits for that where it waits for everything of the kind, and
         not for its agent's call alone."""
         is_rule = block.line is None
-        if block.code in STOPPED:
+        if block is LIST_CANCELED:
+            self._services.finish(work)  # or it is completed already
+        elif block.code in STOPPED:
             self._services.put_back(work, work.contact)  # it goes on when they say so
         elif is_rule and work.contact.agent is None and block.code in OF_AGENT:
             self.put_back(work, BUSY_WAIT_S)  # another may look at it

@@ -19,8 +19,8 @@ from msgspec import Struct, field
 from engine.dial.attempts import log_names
 from engine.dial.attempts.assignment import AttemptServices
 from engine.dial.attempts.lifecycle import outcome_of
+from engine.dial.blockers import LIST_CANCELED, find_ban, find_leg_bar
 from engine.dial.blockers import Ways as DidWays
-from engine.dial.blockers import find_ban, find_leg_bar
 from engine.dial.clearance import Clearance, clear
 from engine.dial.dids.did import DidActor
 from engine.dial.flow_desk import FlowDesk
@@ -285,6 +285,12 @@ class _LegRunner:
                 refusal = await self._services.store.begin_leg(self._leg)
         except StoreUnavailable as error:
             raise LegHeld(Block("engine_limit", math.inf, detail=str(error))) from error
+        if refusal == "list_paused":
+            # Who has the list in memory did not know.
+            self._services.pause_list(self._leg.list)
+            raise LegHeld(Block("list_paused", math.inf))
+        if refusal == "gone":
+            raise LegHeld(LIST_CANCELED)
         if refusal is not None:
             raise LegFailed("no_answer", refusal)
 

@@ -38,6 +38,10 @@ class EventRules(Rules):
         # A leg's end is told when its telephone is hung up, which may be after all else of its contact.
         if fact.contact is not None and not is_of_leg:
             self._judge_contact(told, fact)
+        if fact.contact is not None and told.type == "leg.initiated":
+            person = self.case.person(fact.contact)
+            if person is None or person.completed is not None:
+                self.case.note("nobody is called for a contact that is done", _show(fact))
         if fact.list in self._finished and not is_of_leg:
             self.case.note("the last event of a list is its completion", _show(fact))
         if call is not None and told.type.startswith("attempt."):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from msgspec.structs import replace
 
+from adapters.sqlite import rules
 from engine.dial.agents.floor import Floor
 from engine.dial.agents.seats import Seat
 from engine.model.agent import Leg
@@ -96,3 +97,11 @@ def test_an_agent_who_is_rung_after_going_is_found(monkeypatch: pytest.MonkeyPat
     keep = Floor.ask_leave
     monkeypatch.setattr(Floor, "ask_leave", ask_leave)
     assert broken("no agent is rung who has gone")
+
+
+def test_an_agent_who_is_rung_for_a_contact_that_is_done_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store takes each intent of a leg, whatever its contact has come to."""
+    monkeypatch.setattr(rules, "leg_refusal", lambda _state, _row: None)
+    assert broken("nobody is called for a contact that is done")
