@@ -13,6 +13,7 @@ from engine.dial.agents.seats import Seat
 from engine.model.agent import Leg
 from engine.model.events import Event
 from engine.ports.dial_store import Progress
+from engine.schedule.scheduler import Scheduler
 from sim.world.judge import judge
 from sim.world.plan import draw_plan
 from sim.world.report import report
@@ -102,6 +103,7 @@ def test_an_agent_who_is_rung_after_going_is_found(monkeypatch: pytest.MonkeyPat
 def test_an_agent_who_is_rung_for_a_contact_that_is_done_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The store takes each intent of a leg, whatever its contact has come to."""
+    """Who has it in hand is not told, and the store takes each intent of a leg."""
+    monkeypatch.setattr(Scheduler, "let_go", lambda _self, _list, _contacts: None)
     monkeypatch.setattr(rules, "leg_refusal", lambda _state, _row: None)
     assert broken("nobody is called for a contact that is done")
