@@ -266,9 +266,13 @@ class PlaneProcess:
             case Detected() | Beeped() | RecordingOver():
                 stream.listening.note(event)
             case control.Moved():
-                log.info("media_stream_moved", port=stream.port, to=f"{event.host}:{event.port}")
+                to = f"{event.host}:{event.port}"
+                stream.context.run(log.info, "media_stream_moved", port=stream.port, to=to)
             case control.Dropped():
-                log.warning("media_stream_dropped", port=stream.port, reason=event.reason)
+                reason = event.reason
+                stream.context.run(
+                    log.warning, "media_stream_dropped", port=stream.port, reason=reason
+                )
                 del self._streams[event.stream]
                 stream.note_lost(event.statistics)
             case control.Closed():

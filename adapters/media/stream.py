@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Final
 
 import structlog
@@ -34,6 +35,8 @@ class PlaneStream:
         port: int,
         home: bridging.Home,
     ) -> None:
+        self.context = copy_context()
+        """That in which it was taken: what the log says of it carries the names of its attempt."""
         self.post = post
         """Sends a command to its plane."""
         self.number = number
@@ -242,7 +245,9 @@ class PlaneStream:
         """The plane has closed the stream, and these are its last figures."""
         self._statistics = statistics
         if statistics.flooded:
-            log.warning("callee_flooded", port=self._port, packets=statistics.flooded)
+            self.context.run(
+                log.warning, "callee_flooded", port=self._port, packets=statistics.flooded
+            )
         self._over.set()
         self.listening.note_over()
         self.pressing.note_over()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from math import inf
 from typing import Protocol, TypeVar
@@ -81,6 +82,8 @@ class SipCall:
         way: Way,
         traces: Traces | None,
     ) -> None:
+        self.context = copy_context()
+        """That in which it was prepared: what the log says of it carries the names of its attempt."""
         self._agent = agent
         self.core_call = core_call
         self._stream = stream
@@ -321,7 +324,9 @@ class SipCall:
             try:
                 await self._stream.wait_lost()
             except Exception:
-                _log.exception("watching a media stream failed", call_id=self.call_id)
+                self.context.run(
+                    _log.exception, "watching a media stream failed", call_id=self.call_id
+                )
             self.lose_stream()
 
     def leave(self) -> None:

@@ -204,7 +204,7 @@ class UserAgent:
         """Who a call says is calling, signed where the trunk has a key."""
         presented = present(line.identity, request.caller, request.presentation)
         for sentence in presented.dropped:
-            _log.warning("a header was left out", attempt=request.attempt, detail=sentence)
+            _log.warning("a header was left out", detail=sentence, **_name(request))
         lines = presented.lines
         signer = self._signers.get(line.trunk.name)
         if signer is not None and self._clock is not None and not presented.has_identity:
@@ -214,7 +214,7 @@ class UserAgent:
                     request.caller, request.number, now=self._clock.now(), origid=origin
                 )
             except NotANumber as error:
-                _log.warning("a call is not signed", attempt=request.attempt, detail=str(error))
+                _log.warning("a call is not signed", detail=str(error), **_name(request))
         return Caller(presented.from_value, lines)
 
     def set_trunks(self, trunks: tuple[Trunk, ...]) -> None:
@@ -297,7 +297,9 @@ class UserAgent:
         try:
             call.hear(event)
         except Exception:
-            _log.exception("a call could not be told", call_id=call.call_id, what=repr(event))
+            call.context.run(
+                _log.exception, "a call could not be told", call_id=call.call_id, what=repr(event)
+            )
             call.lose_stream()
 
     def _finish_trace(self, trace: CallTrace) -> None:
@@ -331,6 +333,10 @@ def _is_registered_alike(one: Trunk, other: Trunk) -> bool:
         return trunk.registers, trunk.host, trunk.port, trunk.transport, trunk.credentials
 
     return binding(one) == binding(other)
+
+
+def _name(request: CallRequest) -> dict[str, str]:
+    return {"leg" if request.attempt.startswith("leg_") else "attempt": request.attempt}
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ def write_logs_to_stderr(form: LogFormat) -> None:
     """A line for each entry from now on: for people on a terminal, JSON for whatever collects logs, unless
     `form` says which."""
     processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -93,6 +94,10 @@ class Asked(Protocol):
     def body(self) -> GatedBody | WholeBody:
         """Of which nothing is read until somebody opens it. One that is whole is that of a route with a body
         which is not streamed."""
+
+
+NAMED_IN_LOG: Final = ("account", "flow", "list", "contact", "attempt")
+"""Parts of an address that a line of the log about its request carries."""
 
 
 async def answer_request(
@@ -324,11 +329,14 @@ async def _wait_turn(
     raise Problem("busy", f"Too many {what} come at once.", headers={"Retry-After": "5"})
 
 
-def answer_error(front: Front, error: Exception) -> Answer:
-    """What is answered where answering raised this."""
+def answer_error(
+    front: Front, error: Exception, path: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """What is answered where answering raised this. `path` are the parts of the address that was asked."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    problem = problem_of(error, incident=secrets.token_hex(6))
+    names = {part: path[part] for part in NAMED_IN_LOG if part in path}
+    problem = problem_of(error, secrets.token_hex(6), names)
     return Answer(
         status=problem.kind.status,
         body=problem.encode(front.settings.public_url),

@@ -136,7 +136,7 @@ def _make_view(front: Front, route: Route) -> Callable[..., Awaitable[Response]]
         try:
             answer = await answer_request(front, route, current, path, limits)
         except Exception as error:
-            answer = answer_error(front, error)
+            answer = answer_error(front, error, path)
         return _make_response(front, current, answer, limits)
 
     return view

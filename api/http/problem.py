@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -257,27 +258,32 @@ def _pointer_to(error: RowError) -> str:
     return f"/to/{number[1]}" if number else f"/{escape(column)}"
 
 
-def problem_of(error: Exception, incident: str) -> Problem:
+def problem_of(
+    error: Exception, incident: str, names: Mapping[str, str] = MappingProxyType({})
+) -> Problem:
     """The problem for whatever a handler raised.
 
     What the caller caused keeps its code. All else is ours: it is logged with its traceback, and the
     caller gets `incident`, an opaque word that finds the log entry, and nothing more.
+
+    Args:
+        names: what was asked about, for the log: `flow`, `contact` and the like.
     """
     if isinstance(error, Problem):
         return error
     if isinstance(error, StoreUnavailable):
-        log.error("store_unavailable", incident=incident, error=repr(error))
+        log.error("store_unavailable", incident=incident, error=repr(error), **names)
         detail = "Try again in a moment; with an Idempotency-Key nothing is done twice."
         return Problem("store_unavailable", detail, headers={"Retry-After": "5"})
     if isinstance(error, WorkerFailed):
-        log.error("worker_failed", incident=incident, error=repr(error))
+        log.error("worker_failed", incident=incident, error=repr(error), **names)
         detail = "Nothing was taken. Try again in a moment."
         return Problem("busy", detail, headers={"Retry-After": "5"})
     if isinstance(error, Invalid | Refused | Conflict | PromptRefused):
         faults = [fault_of(each) for each in getattr(error, "errors", ())]
         earlier = error.call_list if isinstance(error, DuplicateList) else None
         return Problem(error.code, error.detail, faults, call_list=earlier)
-    log.error("request_failed", incident=incident, traceback=_describe(error))
+    log.error("request_failed", incident=incident, traceback=_describe(error), **names)
     detail = f"It is written down as {incident}; the operator can look it up."
     return Problem("internal", detail)
 

@@ -105,7 +105,7 @@ class Shortcut:
         try:
             answer = await answer_request(self._front, opening.route, asked, opening.path, limits)
         except Exception as error:
-            answer = answer_error(self._front, error)
+            answer = answer_error(self._front, error, opening.path)
             # Whoever is refused before the store was asked would keep all others waiting, with as many
             # requests as come at once.
             await trio.lowlevel.checkpoint()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from api.commands.logs import write_logs_to_stderr
 from api.config import LogFormat
@@ -24,6 +25,14 @@ def write(form: LogFormat, capsys: pytest.CaptureFixture[str]) -> str:
     structlog.get_logger().warning("a trunk rests", trunk="main", contact="cnt_1", attempt="att_1")
     structlog.get_logger().debug("nobody is told of this")
     return capsys.readouterr().err
+
+
+def test_a_line_carries_the_names_of_the_call_in_whose_context_it_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with bound_contextvars(account="acc_1", attempt="att_9"):
+        line = json.loads(write("json", capsys))
+    assert (line["account"], line["attempt"]) == ("acc_1", "att_1")
 
 
 @pytest.mark.parametrize("form", ["json", "auto"])  # nobody looks on: this is no terminal

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 import trio
+from structlog.contextvars import bound_contextvars
 
 from engine.dial.attempts import log_names
 from engine.dial.attempts.assignment import (
@@ -69,7 +70,9 @@ async def run_attempt(services: AttemptServices, assignment: Assignment) -> None
     try:
         runner = _AttemptRunner(services, assignment)
         try:
-            await runner.run()
+            # Lines of adapters about its call carry its names as well, which they do not know.
+            with bound_contextvars(**runner.names):
+                await runner.run()
         except Exception:
             log.exception("attempt failed by a fault of ours", **runner.names)
             await runner.end_in_fault()

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 import trio
 from msgspec import Struct, field
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from engine.dial.attempts import log_names
 from engine.dial.attempts.assignment import AttemptServices
@@ -151,6 +152,7 @@ async def open_leg(
         shown = present(desk.presentation, request.variables)
         place = CallRequest(leg.id, number, leg.did, leg.trunk, shown)
         dial_by = trio.current_time() + INTENT_MAX_S
+        before = bind_contextvars(**log_names.of_leg(leg))
         try:
             async with services.telephony.prepare_call(place) as call:
                 clearance.call.mark_prepared()
@@ -163,6 +165,8 @@ async def open_leg(
                     await runner.end()
         except TelephonyUnavailable as error:
             raise LegHeld(Block("engine_limit", math.inf, detail=str(error))) from error
+        finally:
+            reset_contextvars(**before)
     finally:
         clearance.permit.release()
         clearance.call.close()

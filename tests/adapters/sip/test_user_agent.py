@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from adapters.media.types import Remote
@@ -294,21 +295,37 @@ async def test_bound_to_every_address_we_are_reached_under_the_one_that_reaches_
             assert await call.wait_ended() == Ended("rejected", 486, "Busy Here")
 
 
+@asynccontextmanager
+async def prepared_for_a_contact(agent: UserAgent) -> AsyncIterator[Call]:
+    """A call, as the attempt of a contact has it."""
+    with bound_contextvars(contact="cnt_1"):
+        preparing = agent.prepare_call(REQUEST)
+        call = await preparing.__aenter__()
+    try:
+        yield call
+    finally:
+        await preparing.__aexit__(None, None, None)
+
+
 async def test_a_watcher_that_fails_is_a_lost_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail() -> None:
         raise ZeroDivisionError
 
     plane = FakePlane()
-    async with carrier_and_agent(plane) as (carrier, agent), agent.prepare_call(REQUEST) as call:
+    async with (
+        carrier_and_agent(plane) as (carrier, agent),
+        prepared_for_a_contact(agent) as call,
+    ):
         monkeypatch.setattr(plane.streams[0], "wait_lost", fail)
         call.dial()
-        with capture_logs() as logs:
+        with capture_logs(processors=[merge_contextvars]) as logs:
             await carrier.answer()
             assert await call.next_progress() == Answered()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(carrier.take_bye)
                 assert await call.wait_ended() == Ended("lost", 200, "OK")
-        assert [entry["event"] for entry in logs] == ["watching a media stream failed"]
+        told = [(entry["event"], entry["contact"]) for entry in logs]
+        assert told == [("watching a media stream failed", "cnt_1")]
 
 
 async def test_garbage_from_the_network_leaves_a_live_call_untouched() -> None:
@@ -348,14 +365,18 @@ async def test_a_media_plane_that_fails_at_the_answer_ends_the_call_as_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plane = FakePlane()
-    async with carrier_and_agent(plane) as (carrier, agent), agent.prepare_call(REQUEST) as call:
+    async with (
+        carrier_and_agent(plane) as (carrier, agent),
+        prepared_for_a_contact(agent) as call,
+    ):
         monkeypatch.setattr(plane.streams[0], "connect", None)
         call.dial()
-        with capture_logs() as logs:
+        with capture_logs(processors=[merge_contextvars]) as logs:
             await carrier.answer()
             await carrier.take_bye()
             assert await call.next_progress() == Ended("lost", 200, "OK")
-        assert [entry["event"] for entry in logs] == ["a call could not be told"]
+        told = [(entry["event"], entry["contact"]) for entry in logs]
+        assert told == [("a call could not be told", "cnt_1")]
 
 
 async def test_an_unanswered_invite_is_sent_again_by_the_timer(

@@ -103,3 +103,23 @@ async def test_readiness_says_what_is_missing(world: World) -> None:
             {"code": "not_ready", "detail": "The engine is starting."},
         ],
     }
+
+
+@pytest.mark.parametrize("by", ["shortcut", "view"])
+async def test_what_a_request_met_that_could_not_be_stored_is_logged_with_what_it_was_about(
+    world: World, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    async def fail(*_args: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    flow = await world.make_flow()
+    client = world.client("operator")
+    with structlog.testing.capture_logs() as logs:
+        if by == "shortcut":
+            monkeypatch.setattr(world.store, "accept_call", fail)
+            reply = await client.post(f"/v1/flows/{flow}/calls", {"to": "+14155550123"})
+        else:
+            monkeypatch.setattr(world.store, "get_flow", fail)
+            reply = await client.get(f"/v1/flows/{flow}")
+    assert reply.problem == (503, "store_unavailable")
+    assert [line["flow"] for line in logs if line["event"] == "store_unavailable"] == [flow]
