@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -112,3 +113,22 @@ def test_every_mistake_of_a_flow_is_told(engine: VirtualEngine) -> None:
         "/definition/nodes/a/text",
         "/definition/nodes/b/type",
     ]
+
+
+@pytest.mark.parametrize(
+    ("say", "why"),
+    [
+        (lambda carrier: carrier.is_busy("14155550123"), "in E.164, as"),
+        (lambda carrier: carrier.answers("+1 415 555 0123"), "in E.164, as"),
+        (lambda carrier: carrier.answers(ONE, presses="1x"), "not '1x'"),
+        (lambda carrier: carrier.answers(ONE, presses={2: " "}), "not ' '"),
+        (lambda carrier: carrier.refuses(ONE, 200), "300 to 699, not 200"),
+        (lambda carrier: carrier.does_not_answer(ONE, times=0), "not 0"),
+    ],
+)
+def test_what_no_callee_can_be_is_told_at_once(
+    carrier: Carrier, say: Callable[[Carrier], None], why: str
+) -> None:
+    """A number without its + would be nobody's, and the test would see another callee than it meant."""
+    with pytest.raises(ValueError, match=why):
+        say(carrier)
