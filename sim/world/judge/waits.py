@@ -8,7 +8,7 @@ from typing import Final, cast
 from engine.model import RetriedDisposition
 from sim.world.judge.case import Call, Case, Rules
 from sim.world.judge.starts import MOVES
-from sim.world.tape import Asked, Entry, Fact, Happened, Invite, Told
+from sim.world.tape import Asked, CallOver, Entry, Fact, Happened, Invite, Told
 
 EXACT_S: Final = 2e-3
 """Moments are told in thousandths."""
@@ -27,6 +27,11 @@ class WaitRules(Rules):
         match entry:
             case Happened(what="clock set"):
                 self._set_at = entry.at
+            case CallOver():
+                # From here on the flow has them wait, however long a disk needs to take the end.
+                over = self.case.calls.get(entry.attempt)
+                if over is not None:
+                    over.ended_at = entry.at
             case Asked() if entry.what in MOVES:
                 self._set_at = entry.at
                 contacts = self.case.contacts_of(entry.whom) or [entry.whom]
@@ -40,7 +45,7 @@ class WaitRules(Rules):
             person = self.case.person(fact.contact)
             if person is not None and fact.data.until is not None:
                 person.waits_until = datetime.fromisoformat(fact.data.until).timestamp()
-        elif told.type == "attempt.ended" and call is not None:
+        elif told.type == "attempt.ended" and call is not None and call.ended_at is None:
             call.ended_at = told.at
 
     def invited(self, invite: Invite, call: Call | None) -> None:
