@@ -112,6 +112,8 @@ class OutcomeRules(Rules):
         elif disposition == "canceled":
             whom = {person.contact, person.list, person.flow, person.account}
             is_true = not self._canceled.isdisjoint(whom)
+        elif disposition == "unknown" and self._was_its_agent_cut_off(person):
+            is_true = self.case.settings_of(person.flow).on_unknown == "stop"
         else:
             is_true = last is not None and disposition == last.disposition
         if not is_true:
@@ -130,3 +132,10 @@ class OutcomeRules(Rules):
         called = {one.redirected_from or one.number for one in attempts}
         most = self.case.settings_of(person.flow).attempts_max
         return person.spent < most and not called.issuperset(person.tel)
+
+    def _was_its_agent_cut_off(self, person: Person) -> bool:
+        """Whether a contact's agent was on the telephone for it, or about to be, when a process died."""
+        return any(
+            leg.contact == person.contact and leg.outcome == "unknown"
+            for leg in self.case.tables.legs.values()
+        )
