@@ -177,7 +177,8 @@ class Call(Protocol):
     async def bridge(self, other: Call) -> Call:
         """Let the two callees hear each other, until one of the calls ends: that one comes back, and the
         other goes on in silence. Keys are passed on, and still kept for `next_digit`. Cancelling it parts
-        the two. Both must be answered calls of the same `Telephony`, and neither may be playing."""
+        the two. Both must be answered calls of the same `Telephony`, and neither may be playing. Raises
+        `TelephonyUnavailable` where they cannot be joined just now; both go on then."""
 
     async def wait_ended(self) -> Ended:
         """Wait until the call is over."""
@@ -215,4 +216,5 @@ class Telephony(Protocol):
 
 
 class TelephonyUnavailable(Exception):
-    """A call cannot even be prepared just now; nothing has left the machine."""
+    """A call cannot even be prepared just now, and nothing has left the machine; or two that are up cannot be
+    joined."""

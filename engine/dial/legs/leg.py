@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Literal
 
 import msgspec
@@ -154,7 +154,8 @@ async def open_leg(
         dial_by = trio.current_time() + INTENT_MAX_S
         before = bind_contextvars(**log_names.of_leg(leg))
         try:
-            async with services.telephony.prepare_call(place) as call:
+            async with AsyncExitStack() as stack:
+                call = await _prepare(services, place, stack)
                 clearance.call.mark_prepared()
                 runner = _LegRunner(services, ways, clearance, leg, call, cause)
                 await runner.commit_intent()
@@ -163,13 +164,19 @@ async def open_leg(
                     yield call
                 finally:
                     await runner.end()
-        except TelephonyUnavailable as error:
-            raise LegHeld(Block("engine_limit", math.inf, detail=str(error))) from error
         finally:
             reset_contextvars(**before)
     finally:
         clearance.permit.release()
         clearance.call.close()
+
+
+async def _prepare(services: AttemptServices, place: CallRequest, stack: AsyncExitStack) -> Call:
+    """The call, until the stack is left. What is refused of it later is no reason why it did not leave."""
+    try:
+        return await stack.enter_async_context(services.telephony.prepare_call(place))
+    except TelephonyUnavailable as error:
+        raise LegHeld(Block("engine_limit", math.inf, detail=str(error))) from error
 
 
 async def end_interrupted_legs(services: AttemptServices) -> list[Leg]:

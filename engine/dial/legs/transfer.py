@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -15,7 +16,7 @@ from engine.dial.attempts.assignment import AttemptServices
 from engine.dial.attempts.conversation import LegsOrder
 from engine.dial.legs.leg import LegFailed, LegHeld, LegRequest, Ways, open_leg
 from engine.flow.legs import Connected, Sound, TransferPlan
-from engine.ports.telephony import Call, CallEnded, Ended
+from engine.ports.telephony import Call, CallEnded, Ended, TelephonyUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,8 @@ class AttemptLegs:
         self._is_counted = False
         self._is_held = False
         """Whether limits of ours kept an agent's call from leaving."""
+        self._is_refused = False
+        """Whether the telephone network did not let the two hear each other."""
 
     async def connect(self, call: Call, to: str, plan: TransferPlan) -> Connected:
         """See `Legs`."""
@@ -72,16 +75,15 @@ class AttemptLegs:
 
     async def _bring_number(self, meeting: _Meeting, number: str) -> Connected:
         request = self._make_request(number, meeting.plan.ring_timeout_s)
+        names = log_names.of_attempt(self._attempt)
         try:
             async with open_leg(self._services, self._ways, request) as other:
                 if not await meeting.introduce(other):
                     return "no_answer"
                 self._land()
                 self._notes.tell("attempt.connected", number=number)
-                await meeting.join(other)
-                return "answered"
+                return "answered" if await meeting.join(other, names) else "no_answer"
         except LegFailed as failed:
-            names = log_names.of_attempt(self._attempt)
             log.info("nobody was reached", to=number, reason=failed.reason, **names)
             return failed.why
 
@@ -100,8 +102,8 @@ class AttemptLegs:
             if seat_or_none is None:
                 break
             connected = await self._meet(meeting, seat_or_none)
-            if connected == "answered":
-                return "answered"
+            if connected == "answered" or self._is_refused:
+                return connected
             if self._is_held:
                 break  # it would be the same with every agent
         if is_counted:
@@ -110,6 +112,8 @@ class AttemptLegs:
 
     async def _meet(self, meeting: _Meeting, seat: Seat) -> Connected:
         """Let the customer speak with the agent who was taken for them."""
+        names = log_names.of_attempt(self._attempt)
+        self._is_refused = False
         try:
             async with AsyncExitStack() as stack:
                 other = self._floor.lines.get(seat)
@@ -129,7 +133,9 @@ class AttemptLegs:
                 agent = seat.agent.id or seat.agent.number
                 self._notes.note_connected(agent)
                 with self._floor.talk(seat) as talk:
-                    await meeting.join(other)
+                    self._is_refused = not await meeting.join(other, names)
+                if self._is_refused:
+                    return "no_answer"
                 # An agent who hangs up the telephone that customers come by has gone.
                 is_lost = not talk.cancelled_caught and seat.has_line
                 if is_lost:
@@ -138,7 +144,6 @@ class AttemptLegs:
                     self._floor.step(seat, "part")
                 return "answered"
         except LegFailed as failed:
-            names = log_names.of_attempt(self._attempt)
             if isinstance(failed, LegHeld):
                 self._is_held = True  # which is not the agent's fault
                 log.info(
@@ -243,11 +248,17 @@ class _Meeting:
             return False
         return True
 
-    async def join(self, other: Call) -> None:
-        """Let the two speak until the other hangs up."""
+    async def join(self, other: Call, names: Mapping[str, str]) -> bool:
+        """Let the two speak until the other hangs up; whether they could. `names` are for the log."""
         await self.stop_waiting()
-        if await self.call.bridge(other) is self.call:
+        try:
+            ended = await self.call.bridge(other)
+        except TelephonyUnavailable as error:
+            log.error("two calls that were answered cannot be joined", error=str(error), **names)
+            return False
+        if ended is self.call:
             await trio.sleep_forever()  # `watch` is about to find out, and stops this
+        return True
 
     async def _play(self, sound: Sound) -> None:
         try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
 import trio
 from trio.testing import MockClock
 
 from engine.model import Flow, FlowSettings
-from engine.ports.telephony import CallRequest
+from engine.ports.telephony import CallRequest, TelephonyUnavailable
 from sim.memory_store import MemoryStore
+from sim.simulated_call import SimulatedCall
 from sim.telephony import CallScript
 from tests.engine.dial.office import AGENT_PREFIX, Office, answering, dialer, is_agent, office
 from tests.engine.made import flow
@@ -74,6 +77,58 @@ async def test_a_transfer_connects_with_hold_and_whisper_and_goes_on_after_it(
         [leg] = await one.world.store.legs_of("acc_1", attempt.id)
         assert (leg.number, leg.did, leg.outcome) == (COLLEAGUE, attempt.did, "answered")
         assert one.world.telephony.up == 0
+
+
+@pytest.fixture
+def refuse_bridges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The media plane joins no two calls."""
+
+    async def bridge(_call: SimulatedCall, _other: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise TelephonyUnavailable("The media plane is full.")
+
+    monkeypatch.setattr(SimulatedCall, "bridge", bridge)
+
+
+def logged(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What the log says beyond what it tells of every call."""
+    return [(line["log_level"], line["event"]) for line in log if line["log_level"] != "debug"]
+
+
+@pytest.mark.usefixtures("refuse_bridges")
+async def test_a_colleague_who_answered_and_cannot_be_joined_is_nobodys_answer(
+    autojump_clock: MockClock,
+) -> None:
+    script = CallScript(final_after_s=1.0, talk_s=60.0)
+    with structlog.testing.capture_logs() as log:
+        async with office(colleague(script), transferring()) as one:
+            heard = await transfer(one)
+            assert heard[CUSTOMER][-1] == "prm_nobody"
+            [attempt] = await one.attempts()
+            [leg] = await one.world.store.legs_of("acc_1", attempt.id)
+            assert leg.outcome == "answered"
+    assert logged(log) == [("error", "two calls that were answered cannot be joined")]
+
+
+@pytest.mark.usefixtures("refuse_bridges")
+@pytest.mark.parametrize("dialing", ["progressive", "preview"])
+async def test_a_customer_and_an_agent_who_cannot_be_joined_are_parted_and_the_agent_stays(
+    dialing: str, autojump_clock: MockClock
+) -> None:
+    with structlog.testing.capture_logs() as log:
+        async with office(answering(), dialer(dialing=dialing, first="customer")) as one:
+            [agent] = await one.seat(1)
+            await one.world.add_list(people(1), "lst_1")
+            if dialing == "preview":
+                shown = await one.at_work.show_next(agent)
+                assert shown is not None
+                one.at_work.accept(agent, shown.id)
+            await one.world.wait_done()
+            assert one.at_work.show(agent).presence == "available"
+            [attempt] = await one.attempts()
+            assert attempt.disposition == "answered"
+            assert not attempt.abandoned
+    assert logged(log) == [("error", "two calls that were answered cannot be joined")]
 
 
 async def test_a_customer_who_hangs_up_ends_both(autojump_clock: MockClock) -> None:
