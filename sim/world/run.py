@@ -202,7 +202,9 @@ class World:
 
     def _look_for_leftovers(self) -> None:
         """Whether the process that runs has let go of everything, where there is nothing to be done."""
-        if self.engine is None or self._has_open() or self.store.tables.open_legs:
+        tables = self.store.tables
+        due = (one.state == "pending" for of in tables.deliveries.values() for one in of.values())
+        if self.engine is None or self._has_open() or tables.open_legs or any(due):
             return
         self.left += find_leftovers(self.engine, self.network)
         assert self._host is not None
