@@ -41,6 +41,7 @@ _OTHER_READS: Final = frozenset(
         "last_seq",
         "legs_of",
         "next_delivery_at",
+        "next_letter_at",
         "past_calls",
     }
 )

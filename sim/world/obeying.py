@@ -56,6 +56,11 @@ async def obey(world: World, engine: Engine, action: Action, target: str) -> Rep
             for account in accounts:
                 await engine.store.put_do_not_call(account, [one])
             return Reply("done")
+        case "letter":
+            account, _, key = target.partition("/")
+            assert world.postman is not None
+            await world.postman.post(account, key, "who@example.com", "Receipt", "It was taken.")
+            return Reply("done")
         case "agent_comes" | "agent_goes" | "agent_parts":
             return await _tell_agent(world, engine, action, target)
         case "rest_did":

@@ -23,6 +23,7 @@ from engine.model.events import StoredEvent
 from engine.model.webhook import Delivery
 from engine.notify.courier import Courier
 from engine.ports.stored import Conflict, StoreUnavailable
+from engine.post.postman import Postman
 from engine.running.settings import EngineSettings
 from engine.runtime import Engine
 from sim.memory_store import MemoryStore
@@ -36,8 +37,8 @@ from sim.world.network import ProcessTelephony, WorldNetwork
 from sim.world.obeying import Reply, obey
 from sim.world.plan import Action, Plan
 from sim.world.process import Process, ProcessDied
-from sim.world.receivers import WorldReceivers
 from sim.world.scheduling import ClosedClock, run_virtually
+from sim.world.sending import open_courier, open_postman
 from sim.world.summary import Summary
 from sim.world.tape import Answered, Asked, Entry, Happened, Tape, Told
 from sim.world.view import View
@@ -161,6 +162,7 @@ class World:
         """Of the process that runs; None while there is none."""
         self.process: Process | None = None
         self.courier: Courier | None = None
+        self.postman: Postman | None = None
         self.processes = 0
         self.faults: list[str] = []
         self.make_engine: Callable[..., Engine] = Engine
@@ -293,12 +295,8 @@ class World:
             randomness=Random(f"{plan.seed}/{process.number}"),
             workers=InlineWorkers(),
         )
-        courier = Courier(
-            engine.store,
-            WorldReceivers(plan.seed, process, self.tape),
-            self.clock,
-            Random(f"{plan.seed}/{process.number}/courier"),
-        )
+        courier = open_courier(self, engine, process)
+        postman = open_postman(self, engine, process)
 
         async def run(*, task_status: trio.TaskStatus[None]) -> None:
             await engine.run(task_status=task_status)
@@ -310,8 +308,10 @@ class World:
                 nursery.start_soon(telephony.run)
                 await nursery.start(run)
                 if not process.is_dead:
-                    self.engine, self.courier = engine, courier
+                    self.engine, self.courier, self.postman = engine, courier, postman
                     nursery.start_soon(courier.run)
+                    if postman is not None:
+                        nursery.start_soon(postman.run)
                 await trio.sleep_forever()
         except* ProcessDied:
             pass

@@ -91,6 +91,17 @@ class Received(Struct, frozen=True, tag_field="entry", tag="received"):
     process: int
 
 
+class Posted(Struct, frozen=True, tag_field="entry", tag="posted"):
+    """A mail server was sent a letter."""
+
+    at: float
+    letter: str
+    key: str
+    code: str
+    """What it answered: `ok`, `refused`, or `refused for good`."""
+    process: int
+
+
 class Happened(Struct, frozen=True, tag_field="entry", tag="happened"):
     """A fault began or ended; a process was started, stopped, or died."""
 
@@ -108,7 +119,7 @@ class Lie(Struct, frozen=True, tag_field="entry", tag="lie"):
     detail: str
 
 
-Entry = Invite | CallOver | Told | Listed | Asked | Answered | Received | Happened | Lie
+Entry = Invite | CallOver | Told | Listed | Asked | Answered | Received | Posted | Happened | Lie
 
 
 class FactData(Struct, frozen=True):
@@ -124,6 +135,7 @@ class FactData(Struct, frozen=True):
     leg: str | None = None
     presence: str | None = None
     until: str | None = None
+    letter: str | None = None
 
 
 class Fact(Struct, frozen=True):

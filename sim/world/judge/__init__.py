@@ -16,6 +16,7 @@ from sim.world.judge.contacts import ContactRules
 from sim.world.judge.deliveries import DeliveryRules
 from sim.world.judge.events import EventRules
 from sim.world.judge.hours import HourRules
+from sim.world.judge.letters import LetterRules
 from sim.world.judge.limits import LimitRules
 from sim.world.judge.obedience import ObedienceRules
 from sim.world.judge.outcomes import OutcomeRules
@@ -39,6 +40,7 @@ RULES: Final[Sequence[type[Rules]]] = (
     AgentRules,
     DeliveryRules,
     HourRules,
+    LetterRules,
     LimitRules,
     ObedienceRules,
     OutcomeRules,

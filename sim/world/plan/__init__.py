@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.world.plan.agents import add_agents
 from sim.world.plan.base import draw_bare_plan
 from sim.world.plan.day import CONTACTS_MIN, HOURS, draw_day
+from sim.world.plan.letters import add_letters
 from sim.world.plan.orders import add_orders
 from sim.world.plan.parts import (
     CLOCKS_SET,
@@ -37,4 +38,4 @@ def draw_plan(seed: int, contacts: int | None = None, hours: float | None = None
     """The run of a seed: small and hard, or, from `CONTACTS_MIN` contacts on, a day of an installation."""
     if contacts is not None and contacts >= CONTACTS_MIN:
         return draw_day(seed, contacts, HOURS if hours is None else hours)
-    return add_agents(add_orders(add_terms(draw_bare_plan(seed, contacts, hours))))
+    return add_letters(add_agents(add_orders(add_terms(draw_bare_plan(seed, contacts, hours)))))

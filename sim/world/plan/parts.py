@@ -65,6 +65,7 @@ Deed = Literal[
     "cancel",
     "cancel_contact",
     "do_not_call",
+    "letter",
     "stop_account",
     "start_account",
     "pause_flow",
@@ -96,7 +97,8 @@ class Action(Struct, frozen=True):
     """Seconds of the world."""
     deed: Deed
     target: str = ""
-    """The flow, list (by its place among those that were taken), account, agent or number."""
+    """The flow, list (by its place among those that were taken), account, agent or number; of a letter, its
+    account and its key, with a slash between."""
     amount: float = 0.0
     """Seconds by which the clock is set, for which a number is listed or a DID rests, or to a start time."""
     body: bytes = b""
