@@ -60,8 +60,9 @@ class View:
         )
         self._is_clock_set = any(one.deed == "set_clock" for one in plan.actions)
         self._ahead_s = plan.epoch
-        self._clocked: list[tuple[float, str]] = []
-        """What the clock showed at each call, and its DID, where the clock is set in this world."""
+        self._clocked: list[tuple[float, str, float]] = []
+        """What the clock showed at each call, its DID, and since when it counts, where the clock is set in
+        this world."""
         self._free: dict[str, tuple[str, float]] = {}
         """By agent: their flow, and since when nobody has been theirs; infinite where somebody is."""
         self._dids = {did.number: did for did in plan.dids}
@@ -80,11 +81,7 @@ class View:
                 self.is_stopping = True
             case Happened(what="process starts"):
                 self.is_stopping = False
-                # Of calls that are ahead by the clock nobody knows when they were: they count from here.
-                wall = self._ahead_s + entry.at
-                for at, caller in self._clocked:
-                    if at > wall:
-                        insort(self.begun[caller], entry.at)
+                self._count_by_clock(entry.at)
             case Told(type="attempt.ended"):
                 self._note_end(entry)
             case Told(type="agent.presence"):
@@ -100,13 +97,27 @@ class View:
             if known is not None:
                 self.called[known.account, invite.number].append(invite.at)
         if self._is_clock_set:
-            self._clocked.append((invite.wall_at, invite.caller))
+            self._clocked.append((invite.wall_at, invite.caller, invite.at))
         if invite.code == 0:
             self.silent[invite.trunk] = invite.at
         else:
             self._on[invite.attempt] = invite.trunk
         if invite.code in (429, 503):
             self.refused[invite.trunk] = invite.at
+
+    def _count_by_clock(self, now: float) -> None:
+        """A process begins, and knows of earlier calls what the clock showed. They count since then by the
+        clock as it is now; those that are ahead of it count from here, as nobody knows when they were."""
+        wall, clocked = self._ahead_s + now, self._clocked
+        self._clocked = []
+        for wall_at, caller, before in clocked:
+            at = now - max(0.0, wall - wall_at)
+            begun = self.begun[caller]
+            if at > before + SLACK_S:
+                if before in begun:
+                    begun.remove(before)
+                insort(begun, at)
+            self._clocked.append((wall_at, caller, max(at, before)))
 
     def _note_begun(self, caller: str, at: float) -> None:
         begun = self.begun[caller]
