@@ -20,7 +20,7 @@ from engine.dial.attempts import log_names
 from engine.dial.attempts.assignment import AttemptServices
 from engine.dial.attempts.live import LiveCall
 from engine.dial.blockers import LIST_CANCELED, opening_of
-from engine.dial.explaining import Explainer
+from engine.dial.explaining import STOPPING, Explainer
 from engine.dial.legs.held_calls import HeldCalls
 from engine.dial.legs.leg import Cause, LegFailed, LegHeld, LegRequest, open_leg
 from engine.dial.limits.party import Block
@@ -113,6 +113,8 @@ class Errands:
             """Why the agent is not to be rung any more, whatever their own call waits for."""
             if work.is_void or work.feed.paused:
                 return Block("list_paused", math.inf)
+            if self.held.is_over:
+                return STOPPING
             return Block("agents_busy", math.inf) if ticket.is_void else None
 
         how: LetGo | None = None

@@ -58,6 +58,8 @@ class HeldCalls:
         self._held: dict[str, HeldCall] = {}
         """By contact."""
         self._has_come = trio.Event()
+        self.is_over = False
+        """Whether `run` has ended: the engine is being stopped, and calls nobody any more."""
 
     @property
     def count(self) -> int:
@@ -81,12 +83,15 @@ class HeldCalls:
 
     async def run(self) -> None:
         """Look at them, until cancelled."""
-        while True:
-            await self._has_come.wait()
-            while self._held:
-                await trio.sleep(LOOK_S)
-                self._look_at_all()
-            self._has_come = trio.Event()
+        try:
+            while True:
+                await self._has_come.wait()
+                while self._held:
+                    await trio.sleep(LOOK_S)
+                    self._look_at_all()
+                self._has_come = trio.Event()
+        finally:
+            self.is_over = True
 
     def _look_at_all(self) -> None:
         now, wall_now = trio.current_time(), self._services.clock.now()

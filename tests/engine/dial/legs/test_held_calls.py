@@ -259,3 +259,21 @@ async def test_no_agent_is_rung_for_a_call_that_comes_to_a_list_which_is_paused(
         await one.world.engine.resume_list("acc_1", one.flow.calls_list)
         await one.until_told("contact.completed", 1)
         assert len(ring_times(one)) == 1
+
+
+async def test_an_engine_that_is_being_stopped_rings_no_agent_whose_customer_it_would_not_call(
+    autojump_clock: MockClock,
+) -> None:
+    """The agent's call waits in line for a DID, which is free soon after."""
+
+    def choose(request: CallRequest, _before: int) -> CallScript:
+        return CallScript(talk_s=7.0)
+
+    multicast = flow(id="flw_m", calls_list="lst_m", definition=LONG)
+    store, told = await furnished([first(), multicast], [did(channels=1)])
+    async with office(choose, first(), store=store, told=told, drain_s=60.0) as one:
+        await fill_did(one)
+        await one.call("cnt_x", agent=AGENT)
+        await trio.sleep(1)
+    assert [is_agent(call.request) for call in one.world.telephony.dialed] == [False]
+    assert (await one.contact("cnt_x")).state == "open"
