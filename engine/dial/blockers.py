@@ -126,7 +126,11 @@ def find_own_blocker(contact: Contact, case: Case, now: float, wall_now: float) 
     capped = find_capped(contact.number, case.day_caps, now)
     if waits is not None and waits.code == "account_limit" and capped is not None:
         return Block(waits.code, waits.until, detail=capped.detail)
-    closed = waits or find_closed(contact.number, case.hours, now, wall_now)
+    closed = waits
+    if waits is None or waits.code == "calling_window":
+        # Who was set aside until a window opens is told of the window, and not of that moment: where there
+        # is no hour that suits all, it is only when somebody looks again.
+        closed = find_closed(contact.number, case.hours, now, wall_now) or waits
     called = None if case.callees is None else case.callees.blocked_by(contact.number, now)
     return closed or capped or called or case.agents
 

@@ -228,7 +228,7 @@ class World:
         process = self._make_process(None)
         self._host.start_soon(self._live_once, process, self._life_over)
         await trio.sleep(STOCK_S)
-        if self._tasks is not None:
+        if self._tasks is not None and self.engine is not None:
             tasks = self._tasks - count_tasks(self._host)
             self.left += [f"{name}: {count} tasks" for name, count in tasks.items()]
         await self._stop()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from engine.model import Blocker, Contact
+from sim.world.moments import ends_then
 from sim.world.process import ProcessDied
 from sim.world.reasons import holds
 from sim.world.tape import Lie
@@ -60,13 +61,20 @@ class Witness:
                 for contact, reason in zip(asked, reasons, strict=True)
                 if _waits(contact)
                 and _waits(contacts.get(contact.id))
-                and not (reason and holds(reason, contacts[contact.id], self._view))
+                and not (reason and self._is_true(reason, contacts[contact.id]))
             ]
             suspects = [contact.id for contact, _ in lies]
         now = trio.current_time()
         for contact, reason in lies:
-            code, detail = ("none", "") if reason is None else (reason.code, reason.detail)
+            code, detail = ("none", "") if reason is None else (reason.code, _say(reason))
             self._world.tape.add(Lie(now, contact.id, code, detail))
+
+    def _is_true(self, reason: Blocker, contact: Contact) -> bool:
+        return holds(reason, contact, self._view) and ends_then(reason, contact, self._view)
+
+
+def _say(reason: Blocker) -> str:
+    return reason.detail if reason.until is None else f"{reason.detail} Until {reason.until:.3f}."
 
 
 def _waits(contact: Contact | None) -> bool:

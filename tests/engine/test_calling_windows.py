@@ -145,6 +145,27 @@ async def test_an_account_wide_window_holds_beside_the_flows(
         assert world.dial_times() == [pytest.approx(10 * 3_600, abs=1)]  # ten in California
 
 
+async def test_whom_no_hour_suits_waits_for_none_and_not_until_somebody_looks_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The account's hours and the flow's have nothing in common: it is looked again each day, in vain."""
+    evenings = CallingWindow("19:00", "21:00")
+    store = make_store()
+    rules = AccountRules(CallingWindow("09:00", "17:00"))
+    await store.add_account(account(rules=rules))
+    await store.add_did(did())
+    await store.add_flow(flow(settings=windowed(evenings)))
+    async with running(store=store) as world:
+        await world.add_list([contact(tel=(ENGLAND.format(1),))])
+        await trio.sleep(60)
+        [waiting] = await world.contacts()
+        assert (waiting.wait_code, waiting.due_at > world.clock.now()) == ("calling_window", True)
+        [found] = await world.engine.explain([waiting])
+        assert found is not None
+        assert (found.code, found.until) == ("calling_window", None)
+        assert found.detail.endswith("There is no hour that suits all.")
+
+
 async def test_a_window_that_is_changed_holds_for_those_who_wait_already(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

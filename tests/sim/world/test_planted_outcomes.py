@@ -12,13 +12,15 @@ import trio
 from msgspec.structs import replace
 
 import engine.dial.attempts.attempt
+import engine.dial.explaining
 import engine.notify.courier
 import engine.running.recovery
 import engine.schedule.retry
 from engine.control.blocked import BlockedContacts
 from engine.dial.attempts.lifecycle import outcome_of
 from engine.dial.attempts.record import ended_event, following_event
-from engine.model import Attempt, Contact, Flow, FlowSettings
+from engine.dial.blockers import describe
+from engine.model import Attempt, Blocker, Contact, Flow, FlowSettings
 from engine.model.disposition import Disposition, Outcome
 from engine.model.webhook import Webhook
 from engine.notify.courier import Courier
@@ -26,6 +28,7 @@ from engine.ports.dial_store import DialStore
 from sim.world.judge import judge
 from sim.world.plan import Plan, draw_plan
 from sim.world.run import World, run_plan
+from sim.world.tape import Happened
 
 SEEDS = range(60)
 
@@ -50,6 +53,18 @@ def test_a_contact_for_whose_waiting_no_reason_is_given_is_found(
         return [None for _ in contacts]
 
     monkeypatch.setattr(BlockedContacts, "explain", explain)
+    assert broken("every waiting contact has a true blocker")
+
+
+@pytest.mark.parametrize("off_s", [-3_600.0, 3_600.0])
+def test_a_moment_at_which_a_reason_is_said_to_end_and_does_not_is_found(
+    off_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistake(*args: Any) -> Blocker:
+        found = describe(*args)
+        return replace(found, until=None if found.until is None else found.until + off_s)
+
+    monkeypatch.setattr(engine.dial.explaining, "describe", mistake)
     assert broken("every waiting contact has a true blocker")
 
 
@@ -215,3 +230,11 @@ def test_a_task_that_is_left_by_each_call_is_found(
         if getattr(module, "run_attempt", None) is keep:
             monkeypatch.setattr(module, "run_attempt", run_attempt)
     assert broken("nothing is left when all is done")
+
+
+def test_a_last_process_that_finds_no_disk_is_compared_with_nobody() -> None:
+    """It was to show what a process has that never did anything, and did not come up."""
+    run = run_plan(draw_plan(1530))
+    failed = [one for one in run.tape.entries[-9:] if isinstance(one, Happened)]
+    assert "process failed" in {one.what for one in failed}
+    assert judge(run) == []
