@@ -137,7 +137,9 @@ class ReadyQueues:
         return queues[0].ready[0].contact if queues else None
 
     def offer_all(self, flow: str) -> None:
-        """Offer whatever is ready of a flow, because the flow was changed."""
+        """Offer whatever is ready of a flow, because the flow was changed; its contacts may be of other ranks
+        from now on."""
+        self._sort_anew(flow)
         queues = self._queues_of(flow)
         for queue in queues:
             queue.hold = None
@@ -182,6 +184,16 @@ class ReadyQueues:
         """A flow was deleted: what is ready of it is left to the store, which has closed its lists."""
         self.drop(flow, lambda _work: True)
         self._of_flow.pop(flow, None)
+
+    def _sort_anew(self, flow: str) -> None:
+        queues = self._queues_of(flow)
+        if all(self._rank_of(one.contact) == queue.rank for queue in queues for one in queue.ready):
+            return
+        ready = [work for queue in queues for work in queue.ready]
+        for queue in queues:
+            queue.ready.clear()
+        for work in sorted(ready, key=lambda one: one.contact.due_at):
+            self.add(work)
 
     def _queues_of(self, flow: str) -> list[FlowQueue]:
         return self._of_flow.get(flow, _NONE).in_order()

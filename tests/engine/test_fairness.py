@@ -165,6 +165,25 @@ async def test_the_other_list_of_a_flow_still_goes_on_where_the_flow_s_own_limit
         assert found["1"] == pytest.approx(sum(found.values()) / 10, rel=0.25)
 
 
+async def test_contacts_that_are_due_stay_in_their_order_when_their_flow_gets_another_class(
+    autojump_clock: MockClock,
+) -> None:
+    async with running(
+        flows=flows_of(FlowSettings(priority="low")), dids=[did(cps=10, channels=500)]
+    ) as world:
+        await world.add_list(people_of(0, 400), "lst_0")
+        await trio.sleep(5)
+        better = FlowSettings(priority="high")
+        await world.store.change_flow(
+            "acc_1", "flw_0", lambda old: msgspec.structs.replace(old, settings=better)
+        )
+        world.engine.changes.note_flow("acc_1", "flw_0")
+        await trio.sleep(1)
+        await world.add_list(people_of(1, 400, flow="flw_0"), "lst_1")
+        await trio.sleep(25)
+        assert shares(world)["1"] == 0
+
+
 async def test_a_flow_that_has_a_low_list_besides_has_its_better_one_wait_behind_no_other_flow(
     autojump_clock: MockClock,
 ) -> None:
