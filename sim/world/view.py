@@ -60,9 +60,9 @@ class View:
         )
         self._is_clock_set = any(one.deed == "set_clock" for one in plan.actions)
         self._ahead_s = plan.epoch
-        self._clocked: list[tuple[float, str, float]] = []
-        """What the clock showed at each call, its DID, and since when it counts, where the clock is set in
-        this world."""
+        self._clocked: list[tuple[float, list[float], float]] = []
+        """What the clock showed at each call, where it counts, and since when, where the clock is set in this
+        world."""
         self._free: dict[str, tuple[str, float]] = {}
         """By agent: their flow, and since when nobody has been theirs; infinite where somebody is."""
         self._dids = {did.number: did for did in plan.dids}
@@ -95,9 +95,10 @@ class View:
         if self._has_callee_caps:
             known = self.world.store.tables.attempts.get(invite.attempt)
             if known is not None:
-                self.called[known.account, invite.number].append(invite.at)
-        if self._is_clock_set:
-            self._clocked.append((invite.wall_at, invite.caller, invite.at))
+                called = self.called[known.account, invite.number]
+                called.append(invite.at)
+                self._note_clock(invite, called)
+        self._note_clock(invite, self.begun[invite.caller])
         if invite.code == 0:
             self.silent[invite.trunk] = invite.at
         else:
@@ -110,14 +111,18 @@ class View:
         clock as it is now; those that are ahead of it count from here, as nobody knows when they were."""
         wall, clocked = self._ahead_s + now, self._clocked
         self._clocked = []
-        for wall_at, caller, before in clocked:
+        for wall_at, counted, before in clocked:
             at = now - max(0.0, wall - wall_at)
-            begun = self.begun[caller]
             if at > before + SLACK_S:
-                if before in begun:
-                    begun.remove(before)
-                insort(begun, at)
-            self._clocked.append((wall_at, caller, max(at, before)))
+                if before in counted:
+                    counted.remove(before)
+                insort(counted, at)
+            self._clocked.append((wall_at, counted, max(at, before)))
+
+    def _note_clock(self, invite: Invite, counted: list[float]) -> None:
+        """A call counts among others."""
+        if self._is_clock_set:
+            self._clocked.append((invite.wall_at, counted, invite.at))
 
     def _note_begun(self, caller: str, at: float) -> None:
         begun = self.begun[caller]
