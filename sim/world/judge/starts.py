@@ -1,4 +1,4 @@
-"""Nobody is called before the start time that they were given."""
+"""Nobody is called before the start time that they were given, with their trigger or later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXACT_S: Final = 1e-3
 
 
 class StartRules(Rules):
-    """From the answer on that a start time was changed."""
+    """From the answer on that a contact was taken, or that its start time was changed."""
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -28,6 +28,8 @@ class StartRules(Rules):
                 self._note_question(entry)
             case Answered() if entry.what in MOVES:
                 self._note_answer(entry)
+            case Answered(what="list" | "call") if entry.accepted:
+                self._note_taken(entry)
             case Happened(what="process starts"):
                 # Nobody is there any more who would answer, or go on with it.
                 self._in_flight.clear()
@@ -49,6 +51,15 @@ class StartRules(Rules):
             if entry.until is not None and alone:
                 self._starts[contact] = entry.until
             self._in_flight[contact] = self._in_flight.get(contact, 1) - 1
+
+    def _note_taken(self, answered: Answered) -> None:
+        if self.case.plan.forgets_after_s is not None:
+            return  # days in which everybody is to be called at once
+        contacts = self.case.contacts_of(answered.answer) or [answered.answer]
+        for contact in contacts:
+            kept = self.case.tables.contacts.get(contact)
+            if kept is not None and contact not in self._in_flight:
+                self._starts[contact] = kept.starttime
 
     def _meant(self, entry: Asked | Answered) -> list[str]:
         if entry.what == "reschedule_contact":

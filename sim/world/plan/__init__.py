@@ -18,6 +18,7 @@ from sim.world.plan.parts import (
     Outage,
     Plan,
 )
+from sim.world.plan.starts import add_starts
 from sim.world.plan.terms import add_terms
 
 __all__ = [
@@ -38,4 +39,5 @@ def draw_plan(seed: int, contacts: int | None = None, hours: float | None = None
     """The run of a seed: small and hard, or, from `CONTACTS_MIN` contacts on, a day of an installation."""
     if contacts is not None and contacts >= CONTACTS_MIN:
         return draw_day(seed, contacts, HOURS if hours is None else hours)
-    return add_letters(add_agents(add_orders(add_terms(draw_bare_plan(seed, contacts, hours)))))
+    bare = draw_bare_plan(seed, contacts, hours)
+    return add_starts(add_letters(add_agents(add_orders(add_terms(bare)))))

@@ -250,3 +250,17 @@ def test_a_delivery_that_is_left_behind_is_found(monkeypatch: pytest.MonkeyPatch
 def test_a_calm_plan_breaks_nothing() -> None:
     for seed in range(5):
         assert judge(run_plan(hooked(draw_plan(seed)))) == []
+
+
+def test_a_start_time_of_a_trigger_that_is_ignored_is_found_in_any_world() -> None:
+    def tamper(world: World) -> None:
+        inner = world.store.accept_list
+
+        async def accept_list(new: Any, answer: Any = None) -> Any:
+            contacts = [replace(one, due_at=world.plan.epoch) for one in new.contacts]
+            return await inner(replace(new, contacts=contacts), answer)
+
+        world.store.accept_list = accept_list  # type: ignore[method-assign]
+
+    found = broken(lambda plan: plan, tamper)
+    assert found == {"nobody is called before the start time that was given"}
