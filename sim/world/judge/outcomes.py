@@ -3,8 +3,10 @@ whoever has been reached, or is left alone, is called no more."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from typing import Final, cast
 
+from engine.model import RetriedDisposition
 from sim.world.judge.case import Call, Case, Person, Rules
 from sim.world.tape import Asked, Entry, Fact, Happened, Told
 
@@ -26,6 +28,11 @@ MEANINGS: Final[dict[int, str]] = {
 """What a final response means; that of all others which refuse is `failed`."""
 WITHOUT_A_RESPONSE: Final = (None, "canceled", "no-answer", "failed")
 """What an attempt may end as whose final response did not come through, or not in time."""
+NO_TRIES: Final = (None, "canceled", "congested", "unknown")
+"""After a call that ended so, its number is called again whatever the flow says of retries."""
+GIVEN_UP: Final = 20
+"""After so many calls that came to nothing a number may be given up, which costs budget."""
+REDIRECTIONS: Final = range(300, 400)
 CANCELS: Final = ("cancel", "cancel_contact", "cancel_flow", "cancel_account")
 NOT_CALLED: Final = (
     "do_not_call",
@@ -70,6 +77,26 @@ class OutcomeRules(Rules):
         if last is not None and self._is_last_word(last):
             what = f"{call.attempt.id} after {last.attempt.id}: {last.disposition}"
             self.case.note("nobody is called who was reached or is to be left alone", what)
+        elif last is not None and _number_of(last) == _number_of(call):
+            self._judge_tries(last, call)
+
+    def _judge_tries(self, last: Call, call: Call) -> None:
+        """Whether the number may be called again after a call that ended like the last."""
+        ended = last.disposition
+        if ended in NO_TRIES or last.code in REDIRECTIONS:
+            return
+        made = sum(
+            _number_of(one) == _number_of(call)
+            and one.disposition == ended
+            and one.code not in REDIRECTIONS
+            for one in call.person.calls.values()
+            if one is not call
+        )
+        rule = self.case.settings_of(call.attempt.flow).retry.get(cast("RetriedDisposition", ended))
+        most = 0 if rule is None else rule.tries
+        if made > most:
+            what = f"{call.attempt.id}: {ended} {made} times, tried again {most} times at the most"
+            self.case.note("no number is tried more often than its flow says", what)
 
     def _is_last_word(self, call: Call) -> bool:
         """Whether nothing is to be tried after a call that ended like this one."""
@@ -130,8 +157,12 @@ class OutcomeRules(Rules):
             return False
         attempts = [call.attempt for call in person.calls.values()]
         called = {one.redirected_from or one.number for one in attempts}
+        full = Counter(
+            _number_of(call) for call in person.calls.values() if call.disposition == "congested"
+        )
+        spent = person.spent + sum(calls >= GIVEN_UP for calls in full.values())
         most = self.case.settings_of(person.flow).attempts_max
-        return person.spent < most and not called.issuperset(person.tel)
+        return spent < most and not called.issuperset(person.tel)
 
     def _was_its_agent_cut_off(self, person: Person) -> bool:
         """Whether a contact's agent was on the telephone for it, or about to be, when a process died."""
@@ -139,3 +170,8 @@ class OutcomeRules(Rules):
             leg.contact == person.contact and leg.outcome == "unknown"
             for leg in self.case.tables.legs.values()
         )
+
+
+def _number_of(call: Call) -> str:
+    """Whose call it is, wherever a trunk has redirected it to."""
+    return call.attempt.redirected_from or call.attempt.number

@@ -137,6 +137,26 @@ def test_a_contact_that_is_given_up_after_its_first_number_is_found(
     assert broken("nobody is given up with a number that was not called")
 
 
+def test_a_number_that_is_given_up_as_full_costs_budget() -> None:
+    """Of three calls that may be spent one is that number's, and two the next one's."""
+    assert judge(run_plan(draw_plan(711))) == []
+
+
+def test_a_number_that_is_tried_more_often_than_its_flow_says_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep = engine.schedule.retry._try_again
+
+    def try_again(contact: Contact, settings: FlowSettings, found: Any, now: float) -> Contact:
+        rule = settings.retry.get(found)
+        if rule is not None:
+            return engine.schedule.retry._wait(contact, now, rule.wait_s)
+        return keep(contact, settings, found, now)
+
+    monkeypatch.setattr(engine.schedule.retry, "_try_again", try_again)
+    assert broken("no number is tried more often than its flow says")
+
+
 def test_a_contact_that_is_left_out_as_listed_and_is_not_is_found() -> None:
     def tamper(world: World) -> None:
         inner = world.store.begin_attempt
