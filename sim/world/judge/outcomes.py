@@ -145,7 +145,8 @@ class OutcomeRules(Rules):
             is_true = last is not None and disposition == last.disposition
         if not is_true:
             ended = "nothing" if last is None else last.disposition
-            what = f"{person.contact}: {disposition} {reason or ''} after {ended}"
+            told = disposition if reason is None else f"{disposition} ({reason})"
+            what = f"{person.contact}: {told} after {ended}"
             self.case.note("a contact's disposition is that of its last call", what)
         elif last is not None and disposition == last.disposition and self._has_more(person, last):
             what = f"{person.contact}: {disposition}"
