@@ -13,7 +13,10 @@ from typing import Final
 REFUSALS_LEAST: Final = 2
 """Fewer are no evidence, unless one asks for a pause."""
 USUAL_MARGIN: Final = 1.5
-"""Refusals are evidence where they are more than this many times the usual ones."""
+"""Refusals are evidence where they are more than this many times the usual ones …"""
+USUAL_SPREAD: Final = 2.0
+"""… and so many deviations of their number more: that of rare events is the square root of what is expected.
+Not where they ask for pauses, each of which costs more than a pace that is too low."""
 USUAL_MAX: Final = 0.3
 """A trunk that refuses a larger share is overloaded, whatever its ways."""
 LESSON_CALLS: Final = 50
@@ -43,7 +46,7 @@ class Ceiling:
         self.since = 0
         """Serial of the latest call that is no evidence any more."""
         self.usual = 0.0
-        """Share of calls that is refused even when few are made."""
+        """Share of calls that is refused even when few are made; it counts where refusals ask for pauses."""
         self.pause_s = 0.0
         """The longest pause that a refusal asked for which is evidence."""
         self._most = most
@@ -76,7 +79,7 @@ class Ceiling:
     @property
     def is_lesson(self) -> bool:
         """Whether calls that leave now show what is refused however slowly the trunk is called."""
-        return self.is_lowered and self._is_certain and self._progress < self._lesson_until
+        return self.is_lowered and self._progress < self._lesson_until
 
     def note_taken(self, now: float) -> None:
         """A call after `since` was taken."""
@@ -86,6 +89,8 @@ class Ceiling:
 
     def learn(self, refused: int) -> None:
         """Take a call after `since` for the usual share of refusals: `refused` is 1 or 0."""
+        if not self._is_certain:
+            return
         self._lesson_calls += 1
         self._lesson_refused += refused
         if self._lesson_calls == LESSON_CALLS:
@@ -93,10 +98,13 @@ class Ceiling:
             self.usual = min(USUAL_MAX, (self.usual + share) / 2)
             self._lesson_calls = self._lesson_refused = 0
 
-    def is_enough(self, refusals: int, calls: int) -> bool:
-        """Whether so many refusals among so many calls are evidence."""
-        least = 1 if self.pause_s else REFUSALS_LEAST
-        return refusals >= least + USUAL_MARGIN * self.usual * calls
+    def is_enough(self, refusals: int, calls: int, usual: float) -> bool:
+        """Whether so many refusals among so many calls are evidence, where `usual` is their usual share."""
+        expected = usual * calls
+        if self.pause_s:
+            return refusals >= 1 + USUAL_MARGIN * expected
+        by_chance = USUAL_SPREAD * math.sqrt(expected)
+        return refusals >= REFUSALS_LEAST + USUAL_MARGIN * expected + by_chance
 
     def lower(self, limit: float, value: float, taken: float, serial: int, now: float) -> None:
         """Set it to `value` because the limit seems to be `limit`. A trunk that took nothing at all since

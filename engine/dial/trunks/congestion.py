@@ -8,8 +8,12 @@ calls at once, both below what is configured (`engine.dial.trunks.ceiling` says 
   is lowered, and it takes two of them among the latest calls; where a pause was asked for (Retry-After), one
   more is enough. A callee that is refused again and again, while others are taken, counts no more.
 - **Usual refusals.** A trunk that refuses some calls however slowly it is called gains nothing from being
-  called more slowly still: its usual share of refusals is learnt, well below the limit that is known, and
-  only more than that is evidence.
+  called more slowly still. What a limit refuses, it refuses when it is reached, and it never takes more.
+  So neither limit refused a call if fewer calls had left in the second before it, and fewer were in use,
+  than beside others that were taken of late. The share of such calls that is refused is the usual one, and
+  only clearly more is evidence. Where most calls are refused, the trunk takes less than it did, and what was
+  taken before proves nothing any more. Where refusals ask for pauses, each of which costs more than a pace
+  that is too low, the share is taken of whole lessons at a ceiling that stands, and learnt more slowly.
 - **One burst counts once.** Calls that left before a ceiling was lowered are no evidence any more.
 - **The pace** is lowered to nine tenths of what the trunk took of it.
 - **Calls at once** are lowered to what was in use when the trunk refused, minus a step. A trunk
@@ -24,7 +28,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -38,14 +42,25 @@ RETRY_AFTER_MAX_S: Final = 300.0
 CPS_LEAST: Final = 1.0
 """No trunk is called more slowly than this, unless it is configured so: it is asked once a second whether it
 takes calls again, and what it refuses at that pace is not refused for the pace."""
-CALLS_KEPT: Final = 1000
-"""Calls that are remembered: enough for those whose refusal may still be on its way."""
+CALLS_KEPT: Final = 3000
+"""Calls that are remembered: enough for those whose refusal may still be on its way, and to learn from."""
 CALLS_WEIGHED: Final = 100
 """Refusals are counted among so many calls, the latest that was refused being the last of them."""
 CALLEES_LEAST: Final = 2
 """Refusals that lower a ceiling are of as many callees, be it that one of them was heeded before."""
 HARD_AFTER: Final = 2
 """A callee that was refused so often in a row, and the trunk took others each time, is hard to reach."""
+PROVEN_S: Final = 45.0
+"""How long it is held that a trunk takes what it once took."""
+SURELY_FEWER: Final = 0.95
+"""Calls in use are fewer than those beside another call if they are less than this share of them: calls that
+end just then are counted here for a while yet."""
+CLEAR_PACE: Final = 20
+"""Calls in a second, from which on they tell whether a pause was asked for at the limit."""
+UNTAUGHT_CALLS: Final = 5
+"""As if so many calls had been taken before there were any to learn from."""
+USUAL_MAX: Final = 0.3
+"""A trunk that refuses a larger share is overloaded, whatever its ways."""
 CUT: Final = 0.9
 """What is left of the limit that was found when the ceiling of the pace is lowered."""
 TAKEN_LEAST: Final = 0.5
@@ -74,11 +89,23 @@ class Mark(Struct, gc=False):
     at: float
     others: int
     """Calls in use beside it, without those that turned out to be refused."""
+    recent: int
+    """Calls that left in the second before it, without those that turned out to be refused."""
+    tried: int
+    """Calls that left in the second before it."""
     is_lesson: bool
     """Whether it left when the ceiling of the pace was well below the limit that is known."""
     was_taken: bool = False
     refused: Limited | Literal["callee"] | None = None
     """What the refusal is held against."""
+
+
+class Proven(NamedTuple):
+    """The most that a call was taken beside: see the fields of `Mark`."""
+
+    recent: int
+    tried: int
+    others: int
 
 
 class Congestion:
@@ -93,6 +120,8 @@ class Congestion:
         """No call leaves before: what a Retry-After asked for."""
         self._latest: deque[Mark] = deque(maxlen=CALLS_KEPT)
         self._serial = 0
+        self._proven_since = 0
+        """Serial of the latest call that proves nothing any more of what the trunk takes."""
         self._sent: deque[float] = deque(maxlen=PACE_CALLS)
         """When the latest calls left, since the pace was changed or interrupted."""
         self._measured_since = -math.inf
@@ -112,7 +141,14 @@ class Congestion:
         """A call to a number leaves while `others` are in use."""
         self._serial += 1
         self._sent.append(now)
-        mark = Mark(self._serial, callee, now, others, self._ceilings["pace"].is_lesson)
+        recent = tried = 0
+        for one in reversed(self._latest):
+            if one.at <= now - 1.0:
+                break
+            tried += 1
+            recent += one.refused is None
+        is_lesson = self._ceilings["pace"].is_lesson
+        mark = Mark(self._serial, callee, now, others, recent, tried, is_lesson)
         self._latest.append(mark)
         return mark
 
@@ -150,7 +186,9 @@ class Congestion:
         if limited == "pace":
             ceiling.pause_s = max(ceiling.pause_s, pause_s)
             if mark.is_lesson and self._is_first(mark, ceiling.since):
-                ceiling.learn(1)
+                proven = self._find_proven(mark.serial, now)
+                if proven.recent < CLEAR_PACE or not self._is_at_limit(mark, proven):
+                    ceiling.learn(1)
         self._heed(limited, now)
 
     def _is_hard_to_reach(self, mark: Mark) -> bool:
@@ -189,10 +227,12 @@ class Congestion:
         )
 
     def _discount(self, mark: Mark) -> None:
-        """A call that was counted among the others of later ones took no channel."""
-        for later in self._latest:
-            if later.serial > mark.serial:
-                later.others -= 1
+        """A call that was counted among the others of later ones took no channel, and nothing of the pace."""
+        for later in reversed(self._latest):
+            if later.serial <= mark.serial:
+                break
+            later.others -= 1
+            later.recent -= later.at < mark.at + 1.0
 
     def _what_is_limited(self, mark: Mark, kind: CongestionKind) -> Limited:
         """What a refusal is held against. Channels cannot be at fault where none of ours were in use."""
@@ -208,15 +248,20 @@ class Congestion:
         channels = self._ceilings["channels"]
         if channels.is_lowered and mark.others >= NEARLY_FULL * channels.value - 1:
             return True
-        earlier = (one for one in self._latest if one.serial < mark.serial)
-        latest = max((one.at for one in earlier if one.refused is None), default=-math.inf)
+        earlier = (one for one in reversed(self._latest) if one.serial < mark.serial)
+        latest = next((one.at for one in earlier if one.refused is None), -math.inf)
         return mark.at - latest >= QUIET_S
 
     def _heed(self, limited: Limited, now: float) -> None:
         """Lower a ceiling if there is evidence against it."""
         calls, refused = self._weigh(limited)
         ceiling = self._ceilings[limited]
-        if not refused or not ceiling.is_enough(len(refused), len(calls)):
+        if not refused or not ceiling.is_enough(len(refused), len(calls), usual=0.0):
+            return
+        usual = 0.0
+        if limited == "pace":
+            usual = ceiling.usual if ceiling.pause_s else self._find_usual(calls, now)
+        if not ceiling.is_enough(len(refused), len(calls), usual):
             return
         callees = {mark.callee for mark in self._latest if mark.refused in self._ceilings}
         if len(callees) < CALLEES_LEAST:
@@ -226,6 +271,9 @@ class Congestion:
             limit: float = min(mark.others for mark in refused)
             value: float = math.floor(limit - max(1.0, CHANNELS_STEP * limit))
         else:
+            if taken < TAKEN_LEAST:
+                self._proven_since = self._serial
+            taken = taken if ceiling.pause_s else min(1.0, taken / (1 - usual))
             limit = min(ceiling.value, self._measure(now)) * max(TAKEN_LEAST, taken)
             value = CUT * limit
             self._measure_anew(now)
@@ -256,6 +304,42 @@ class Congestion:
                 if all(mark.others >= one.others for one in taken if mark.at - one.at < FRESH_S)
             ]
         return calls, refused
+
+    def _find_proven(self, latest: int, now: float) -> Proven:
+        """The most that a call was taken beside of late, by those up to a serial."""
+        taken = [
+            mark
+            for mark in self._latest
+            if self._proven_since < mark.serial <= latest
+            if mark.refused is None and mark.at > now - PROVEN_S
+        ]
+        return Proven(
+            max((mark.recent for mark in taken), default=0),
+            max((mark.tried for mark in taken), default=0),
+            max((mark.others for mark in taken), default=0),
+        )
+
+    def _is_at_limit(self, mark: Mark, proven: Proven) -> bool:
+        """Whether a refusal of the call may be for want of pace or channels, after what was proven."""
+        is_fast = mark.recent >= proven.recent or mark.tried >= proven.tried
+        return is_fast or mark.others >= SURELY_FEWER * proven.others
+
+    def _find_usual(self, weighed: list[Mark], now: float) -> float:
+        """The share of calls that is refused whatever leaves, by those before the ones that are weighed."""
+        first, latest = weighed[0].serial, weighed[-1].serial
+        proven = self._find_proven(latest, now)
+        lessons = [
+            mark
+            for mark in self._latest
+            if self._proven_since < mark.serial < first
+            if mark.is_lesson and mark.refused != "callee" and not self._is_at_limit(mark, proven)
+        ]
+        refused = {mark.callee for mark in lessons if mark.refused is not None}
+        share = len(refused) / (len(lessons) + UNTAUGHT_CALLS)
+        if share <= USUAL_MAX:
+            return share
+        self._proven_since = latest
+        return 0.0
 
     def _measure(self, now: float) -> float:
         """Calls a second of late; infinite where too few were made to tell."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from engine.dial.trunks.congestion import CPS_LEAST, RETRY_AFTER_MAX_S, Congestion, Mark
@@ -55,6 +55,10 @@ def test_a_limit_of_calls_a_second_is_found_and_used(
     st.sampled_from(["pace", "either"]),
     st.integers(0, 1000),
 )
+@example(28, 0.4789176617069526, 0.7533067076223671, 1.0, "either", 936)
+@example(53, 0.9, 6.0, 1.0, "pace", 530)
+@example(22, 0.9152192333770973, 1.365115420076096, 1.0, "pace", 0)
+@example(60, 0.6989189276688178, 2.2404765709101544, 1.0, "pace", 0)
 def test_any_limit_of_calls_a_second_is_found_over_any_distance(
     cps: int,
     round_trip_s: float,
@@ -125,13 +129,32 @@ def test_a_trunk_that_refuses_all_is_asked_once_a_second_and_soon_used_again_whe
     assert pace_taken(run, 190, 240) > 70
 
 
-@pytest.mark.parametrize(("refuses", "least"), [(0.005, 0.9), (0.02, 0.5), (0.15, 0.2)])
+@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize(
+    ("refuses", "cps", "says", "least"),
+    [
+        (0.005, 50, "either", 0.9),
+        (0.02, 50, "either", 0.8),
+        (0.08, 50, "either", 0.7),
+        (0.15, 50, "either", 0.5),
+        (0.15, 50, "pace", 0.4),
+        (0.08, 10, "pace", 0.7),
+        (0.15, 10, "either", 0.6),
+    ],
+)
 def test_refusals_that_have_nothing_to_do_with_the_pace_do_not_stop_the_trunk(
-    refuses: float, least: float
+    refuses: float, cps: int, says: CongestionKind, least: float, seed: int
 ) -> None:
     """What a carrier refuses because networks beyond it are full, it refuses at any pace."""
-    run = run_calls(Carrier(refuses=refuses, says="either"), 600, cps=50)
-    assert pace_taken(run, 300, 600) > least * 50
+    run = run_calls(Carrier(refuses=refuses, says=says), 600, cps=cps, seed=seed)
+    assert pace_taken(run, 300, 600) > least * cps
+
+
+def test_a_capacity_that_falls_is_found_although_some_calls_are_refused_at_any_pace() -> None:
+    carrier = Carrier(cps=step(60, 120, 40), refuses=0.05, says="either", lasts_s=5)
+    run = run_calls(carrier, 400, cps=60)
+    assert share_refused(run, 150, 400) < 0.05 + 0.03
+    assert pace_taken(run, 150, 400) > 0.8 * 40
 
 
 @settings(max_examples=size(30, 1000))
