@@ -106,7 +106,7 @@ class Engine:
             store, clock, operation, settings.did_rests, self._scheduler.queues.offer_all
         )
         self._reopening = Reopening(
-            store, clock, self._scheduler.open_list, self._scheduler.aside.turn
+            store, clock, self._scheduler.bring_list_forward, self._scheduler.aside.turn
         )
         self.changes = Changes(store, clock, operation, self._scheduler, self.dids, self._reopening)
         self._blocked = BlockedContacts(store, clock, explainer, self._scheduler.is_paused)

@@ -38,14 +38,14 @@ class Reopening:
         self,
         store: DialStore,
         clock: WallClock,
-        open_list: Callable[[str, str, str, float], None],
+        bring_list_forward: Callable[[str, str, str, float], None],
         turn: trio.Lock,
     ) -> None:
-        """`open_list` tells the scheduler that a list (account, flow, list) has contacts due at a moment;
-        `turn` is held by whoever sets contacts aside."""
+        """`bring_list_forward` tells the scheduler that contacts of a list (account, flow, list) are due at a
+        moment that is earlier than before; `turn` is held by whoever sets contacts aside."""
         self._store = store
         self._clock = clock
-        self._open_list = open_list
+        self._bring_list_forward = bring_list_forward
         self._turn = turn
         self._flows: dict[tuple[str, str], None] = {}
         self._woken = trio.Event()
@@ -79,6 +79,6 @@ class Reopening:
                 await trio.sleep(STORE_RETRY_S)
                 continue
             for call_list in lists:
-                self._open_list(account, flow, call_list, now)
+                self._bring_list_forward(account, flow, call_list, now)
             if not lists:
                 return

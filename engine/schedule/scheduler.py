@@ -23,6 +23,7 @@ from engine.schedule.fetching import Fetching, Prepare, prepare_nothing
 from engine.schedule.lateness import Lateness
 from engine.schedule.outlet import Outlet
 from engine.schedule.queues import FlowQueue, RankOf, ReadyQueues
+from engine.schedule.reopening import SET_ASIDE_FOR
 from engine.schedule.set_aside import SettingAside
 from engine.schedule.wheel import TimerWheel
 
@@ -159,6 +160,18 @@ class Scheduler:
             feed.outdated |= feed.held.keys()
             feed.next_due_at = -math.inf
             self._consider_loading(feed)
+
+    def bring_list_forward(self, account: str, flow: str, call_list: str, due_at: float) -> None:
+        """The store has brought contacts of this list forward that were set aside. Those of them that are in
+        hand already, as their moment was near, are fetched again; what is being fetched may be of before."""
+        feed = self._feeds.get(call_list)
+        if feed is not None:
+            feed.edition += 1
+            for work in list(feed.held.values()):
+                is_aside = work.contact.wait_code in SET_ASIDE_FOR and not work.is_calling
+                if is_aside and work.contact.due_at > due_at:
+                    _leave_out(feed, work.contact.id)
+        self.open_list(account, flow, call_list, due_at)
 
     def recall(self, contact: Contact) -> None:
         """The contact, which waits, is due at another moment than before."""

@@ -222,6 +222,7 @@ class ProcessTelephony:
     async def _prepare(self, request: CallRequest) -> AsyncIterator[Call]:
         self.process.check()
         await trio.lowlevel.checkpoint()
+        self.process.check()  # who died meanwhile has no call that anybody would end
         call = _WorldCall(self, request)
         self.process.on_death[call] = call.fall_silent
         self.network.live[request.attempt] = LiveCall(request, self.process.number)

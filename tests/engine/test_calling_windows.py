@@ -187,6 +187,30 @@ async def test_a_window_that_is_changed_holds_for_those_who_wait_already(
         assert trio.current_time() < 400
 
 
+async def test_a_window_that_is_opened_now_does_not_leave_those_out_who_were_to_be_called_in_minutes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """They are in memory already."""
+    soon = CallingWindow("08:04", "21:00", callee_zone=False)
+    async with running(flows=[flow(settings=windowed(soon))]) as world:
+        await world.add_list(people(20))
+        await trio.sleep(100)
+        assert world.engine.statistics().in_hand == 20
+        await world.store.add_prompt(Prompt("prm_hello", "acc_1", "hello", 5.0, EPOCH))
+        changed = await world.engine.administration.change_flow(
+            account(),
+            "flw_1",
+            {
+                "name": "reminder",
+                "definition": flow().definition,
+                "settings": {"calling_window": {"start": "00:00", "end": "24:00"}},
+            },
+        )
+        assert changed is not None
+        await world.wait_done()
+        assert trio.current_time() < 200
+
+
 async def test_a_window_that_stays_closed_as_it_is_changed_has_each_contact_looked_at_once(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

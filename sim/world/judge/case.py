@@ -75,6 +75,10 @@ class Call(Struct):
     ended_at: float | None = None
     """When its end was told, in seconds of the world."""
 
+    def begun_at(self, invite: Invite) -> float:
+        """What the clock showed when the call began. It may be set back between intent and INVITE."""
+        return max(invite.wall_at, self.attempt.initiated_at)
+
 
 class Case:
     """A run so far."""

@@ -35,8 +35,10 @@ class StartRules(Rules):
                 self._in_flight.clear()
 
     def invited(self, invite: Invite, call: Call | None) -> None:
-        start = None if call is None else self._starts.get(call.person.contact)
-        if start is not None and invite.wall_at < start - EXACT_S:
+        if call is None:
+            return
+        start = self._starts.get(call.person.contact)
+        if start is not None and call.begun_at(invite) < start - EXACT_S:
             what = f"{invite.attempt} at {invite.wall_at:.3f}, not before {start:.3f}"
             self.case.note("nobody is called before the start time that was given", what)
 

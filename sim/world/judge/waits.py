@@ -52,7 +52,7 @@ class WaitRules(Rules):
         if call is None:
             return
         until = call.person.waits_until
-        if until is not None and invite.wall_at < until - EXACT_S:
+        if until is not None and call.begun_at(invite) < until - EXACT_S:
             what = f"{invite.attempt} at {invite.wall_at:.3f}, not before {until:.3f}"
             self.case.note("nobody is called before the moment that was told", what)
         last = call.person.last

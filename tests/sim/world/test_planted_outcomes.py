@@ -142,6 +142,15 @@ def test_a_number_that_is_given_up_as_full_costs_budget() -> None:
     assert judge(run_plan(draw_plan(711))) == []
 
 
+def test_a_call_that_began_before_the_clock_was_set_back_did_not_begin_too_early() -> None:
+    """The clock goes back by two hours between a call's intent and its INVITE."""
+    assert judge(run_plan(draw_plan(5094))) == []
+
+
+def test_a_call_that_a_process_prepared_as_it_died_is_not_left() -> None:
+    assert judge(run_plan(draw_plan(1021))) == []
+
+
 def test_a_number_that_is_tried_more_often_than_its_flow_says_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
