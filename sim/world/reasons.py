@@ -13,7 +13,9 @@ from engine.model.agent import Leg
 from sim.world.hours import country_of, may_call
 from sim.world.view import BUSY_S, INTENT_S, SLACK_S, View
 
-SILENCE_S: Final = 32.0 + 60.0 + 32.0 + SLACK_S
+GIVEN_UP_S: Final = 32.0
+"""How long a call without any answer is waited for."""
+SILENCE_S: Final = GIVEN_UP_S + 60.0 + GIVEN_UP_S + SLACK_S
 """How long after a call without an answer its trunk may be down: until that is known, its longest rest, and
 the trial that follows."""
 SLOWED_S: Final = 600.0
@@ -141,9 +143,9 @@ def _trunk_down(contact: Contact, view: View) -> bool:
 
 def _is_on_trial(trunk: str, view: View) -> bool:
     """Whether the call is up, and not answered yet, that shows whether a trunk answers again; limits may have
-    kept it from leaving for long."""
+    kept it from leaving for long. What is heard before the silent call is given up is of calls before it."""
     is_up = view.up(lambda _did, name, _flow: name == trunk) > 0
-    return is_up and view.heard[trunk] <= view.silent[trunk]
+    return is_up and view.heard[trunk] <= view.silent[trunk] + GIVEN_UP_S + SLACK_S
 
 
 def _no_trunk(contact: Contact, view: View) -> bool:

@@ -27,7 +27,7 @@ No ceiling exceeds the configured one, and the sliding windows hold beside all t
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -55,7 +55,7 @@ PROVEN_S: Final = 45.0
 SURELY_FEWER: Final = 0.95
 """Calls in use are fewer than those beside another call if they are less than this share of them: calls that
 end just then are counted here for a while yet."""
-CLEAR_PACE: Final = 20
+CLEAR_PACE: Final = 15
 """Calls in a second, from which on they tell whether a pause was asked for at the limit."""
 UNTAUGHT_CALLS: Final = 5
 """As if so many calls had been taken before there were any to learn from."""
@@ -118,7 +118,13 @@ class Congestion:
         }
         self.not_before = -math.inf
         """No call leaves before: what a Retry-After asked for."""
-        self._latest: deque[Mark] = deque(maxlen=CALLS_KEPT)
+        self._latest: deque[Mark] = deque()
+        self._calls_of: Counter[str] = Counter()
+        """Of each callee, how many of those there are."""
+        self._second: deque[Mark] = deque()
+        """Those that left in the second before the latest, and the latest."""
+        self._second_refused = 0
+        """How many of these were refused."""
         self._serial = 0
         self._proven_since = 0
         """Serial of the latest call that proves nothing any more of what the trunk takes."""
@@ -141,15 +147,17 @@ class Congestion:
         """A call to a number leaves while `others` are in use."""
         self._serial += 1
         self._sent.append(now)
-        recent = tried = 0
-        for one in reversed(self._latest):
-            if one.at <= now - 1.0:
-                break
-            tried += 1
-            recent += one.refused is None
+        while self._second and self._second[0].at <= now - 1.0:
+            self._second_refused -= self._second.popleft().refused is not None
+        tried = len(self._second)
+        recent = tried - self._second_refused
         is_lesson = self._ceilings["pace"].is_lesson
         mark = Mark(self._serial, callee, now, others, recent, tried, is_lesson)
+        self._second.append(mark)
         self._latest.append(mark)
+        self._calls_of[callee] += 1
+        if len(self._latest) > CALLS_KEPT:
+            self._forget(self._latest.popleft())
         return mark
 
     def note_taken(self, mark: Mark, now: float) -> None:
@@ -176,6 +184,7 @@ class Congestion:
         else:
             mark.refused = limited = self._what_is_limited(mark, kind)
             self._weigh_in(mark, limited, pause_s, now)
+        self._second_refused += bool(self._second) and mark.serial >= self._second[0].serial
         if retry_after_s is not None:
             self._measure_anew(self.not_before)
 
@@ -194,6 +203,8 @@ class Congestion:
     def _is_hard_to_reach(self, mark: Mark) -> bool:
         """Whether the callee was refused again and again, while the trunk took calls to others."""
         refusals, has_taken = 0, False
+        if self._calls_of[mark.callee] <= HARD_AFTER:
+            return False
         for one in reversed(self._latest):
             if one.serial >= mark.serial:
                 continue
@@ -217,10 +228,20 @@ class Congestion:
         self._discount(mark)
         if mark in self._latest:
             self._latest.remove(mark)
+            self._forget(mark)
+        if mark in self._second:
+            self._second.remove(mark)
+            self._second_refused -= mark.refused is not None
+
+    def _forget(self, mark: Mark) -> None:
+        """A call is not among the latest any more."""
+        self._calls_of[mark.callee] -= 1
+        if not self._calls_of[mark.callee]:
+            del self._calls_of[mark.callee]
 
     def _is_first(self, mark: Mark, since: int) -> bool:
         """Whether no earlier call of its callee, after that of a serial, was refused as this one was."""
-        return not any(
+        return self._calls_of[mark.callee] <= 1 or not any(
             one.callee == mark.callee and one.refused == mark.refused
             for one in self._latest
             if since < one.serial < mark.serial
@@ -263,8 +284,7 @@ class Congestion:
             usual = ceiling.usual if ceiling.pause_s else self._find_usual(calls, now)
         if not ceiling.is_enough(len(refused), len(calls), usual):
             return
-        callees = {mark.callee for mark in self._latest if mark.refused in self._ceilings}
-        if len(callees) < CALLEES_LEAST:
+        if not self._is_of_several():
             return  # it may be the far end that is full
         taken = 1 - len(refused) / len(calls)
         if limited == "channels":
@@ -282,13 +302,27 @@ class Congestion:
         else:
             ceiling.lower(limit, value, taken, self._serial, now)
 
+    def _is_of_several(self) -> bool:
+        """Whether refusals of the latest calls are of as many callees as it takes."""
+        callees: set[str] = set()
+        for mark in reversed(self._latest):
+            if mark.refused in self._ceilings:
+                callees.add(mark.callee)
+                if len(callees) == CALLEES_LEAST:
+                    return True
+        return False
+
     def _weigh(self, limited: Limited) -> tuple[list[Mark], list[Mark]]:
         """The latest calls up to the last that was refused, and the refusals among them that count: of each
         callee the first, as if the others had not been made."""
         since = self._ceilings[limited].since
-        calls = [one for one in self._latest if one.serial > since and one.refused != "callee"]
-        latest = max((mark.serial for mark in calls if mark.refused == limited), default=0)
-        calls = [mark for mark in calls if latest - CALLS_WEIGHED < mark.serial <= latest]
+        calls: list[Mark] = []
+        for mark in reversed(self._latest):
+            if mark.serial <= since or (calls and mark.serial <= calls[0].serial - CALLS_WEIGHED):
+                break
+            if mark.refused == limited or (calls and mark.refused != "callee"):
+                calls.append(mark)
+        calls.reverse()
         first: dict[str, Mark] = {}
         for mark in calls:
             if mark.refused == limited:
@@ -307,17 +341,19 @@ class Congestion:
 
     def _find_proven(self, latest: int, now: float) -> Proven:
         """The most that a call was taken beside of late, by those up to a serial."""
-        taken = [
-            mark
-            for mark in self._latest
-            if self._proven_since < mark.serial <= latest
-            if mark.refused is None and mark.at > now - PROVEN_S
-        ]
-        return Proven(
-            max((mark.recent for mark in taken), default=0),
-            max((mark.tried for mark in taken), default=0),
-            max((mark.others for mark in taken), default=0),
-        )
+        recent = tried = others = 0
+        for mark in reversed(self._latest):
+            if mark.serial <= self._proven_since or mark.at <= now - PROVEN_S:
+                break
+            if mark.refused is not None or mark.serial > latest:
+                continue
+            if mark.recent > recent:
+                recent = mark.recent
+            if mark.tried > tried:
+                tried = mark.tried
+            if mark.others > others:
+                others = mark.others
+        return Proven(recent, tried, others)
 
     def _is_at_limit(self, mark: Mark, proven: Proven) -> bool:
         """Whether a refusal of the call may be for want of pace or channels, after what was proven."""

@@ -178,7 +178,12 @@ class ObedienceRules(Rules):
         if told.type == "attempt.opt_out":
             assert fact.data.number is not None
             flow = fact.flow if fact.data.scope == "flow" else None
-            self._bans.add(told.account, fact.data.number, _Ban(flow, None))
+            numbers = {fact.data.number}
+            if call is not None and call.attempt.redirected_from is not None:
+                # Who was called, and to whom that led.
+                numbers |= {call.attempt.number, call.attempt.redirected_from}
+            for number in sorted(numbers):
+                self._bans.add(told.account, number, _Ban(flow, None))
         elif told.type == "attempt.initiated" and call is not None:
             attempt = call.attempt
             if self._bans.bar(attempt):

@@ -147,6 +147,15 @@ def test_a_call_that_began_before_the_clock_was_set_back_did_not_begin_too_early
     assert judge(run_plan(draw_plan(5094))) == []
 
 
+def test_who_asks_not_to_be_called_may_mean_the_number_that_led_to_theirs() -> None:
+    """The call was redirected."""
+    assert judge(run_plan(draw_plan(9429))) == []
+
+
+def test_a_trunk_is_on_trial_though_it_was_heard_before_its_silence_was_noticed() -> None:
+    assert judge(run_plan(draw_plan(9238))) == []
+
+
 def test_a_call_that_a_process_prepared_as_it_died_is_not_left() -> None:
     assert judge(run_plan(draw_plan(1021))) == []
 
