@@ -99,5 +99,5 @@ async def test_sipp_that_is_gone_is_unreachable(sipp: str, tmp_path: Path) -> No
     async with open_user_agent(settings, FakePlane(), Dice()) as agent:
         with trio.fail_after(HEARD_S):
             await attempt(agent, 1, histories)
-    assert histories == [[Ended("unreachable")]]
+    assert histories == [[Ended("unreachable", failure="refused")]]
     assert os.listdir(tmp_path) == []
