@@ -36,7 +36,8 @@ def open_worker_folder() -> Iterator[Path]:
         yield folder
     finally:
         rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def _remove_abandoned() -> None:
@@ -54,13 +55,17 @@ def _remove_abandoned() -> None:
             os.close(lock)
 
 
-def _make() -> tuple[Path, int]:
+def _make() -> tuple[Path, int | None]:
+    """A new folder with its lock; None where the disk has none: nobody holds it then, nor removes it."""
     for _ in range(TRIES_MAX):
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             return folder, _hold(folder)
         except (BlockingIOError, FileNotFoundError):
             continue  # who tidies up took it for one that was left
+        except OSError as error:
+            log.warning("a folder of sockets has no lock", folder=str(folder), reason=str(error))
+            return folder, None
     raise FileExistsError(f"{folder.parent}: {TRIES_MAX} folders were removed at once")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -99,3 +101,15 @@ def test_a_folder_that_was_removed_before_it_was_locked_is_made_anew(
     with open_worker_folder() as folder:
         assert [str(folder)] == made[1:]
         assert list(place.iterdir()) == [folder]
+
+
+def test_where_the_disk_has_no_locks_the_folder_is_there_all_the_same(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_lock: int, _how: int) -> None:
+        raise OSError(errno.EBADF, "no locks on directories here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with open_worker_folder() as folder, open_worker_folder() as other:
+        assert sorted(place.iterdir()) == sorted([folder, other])
+    assert list(place.iterdir()) == []

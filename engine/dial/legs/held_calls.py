@@ -22,6 +22,10 @@ from engine.schedule.feed import Work
 
 LOOK_S: Final = 1.0
 """How often they are looked at."""
+OFFERED_LEAST: Final = 10
+"""So many of a flow are offered anew at one look, or as many as its DIDs let go in `OFFERED_S`: each of them
+then stands before the DIDs by itself, and a thousand that stand there cost more than they can win."""
+OFFERED_S: Final = 2 * LOOK_S
 HELD_MIN_S: Final = 5.0
 """How long a contact waits at the least before its agent's call is tried again that limits still hold …"""
 HELD_MAX_S: Final = 60.0
@@ -42,6 +46,15 @@ class HeldCall(Struct):
     """It is offered anew then at the latest; `trio.current_time()`."""
     unseen_until: float
     """It is not looked at before."""
+
+
+class _Look(Struct):
+    """At the contacts of one flow."""
+
+    ways: LegWays
+    """What its DIDs say is the same for many of them."""
+    room: int
+    """So many more of them may be offered anew."""
 
 
 Settle = Callable[[Work, Block], bool]
@@ -95,30 +108,37 @@ class HeldCalls:
 
     def _look_at_all(self) -> None:
         now, wall_now = trio.current_time(), self._services.clock.now()
-        ways: dict[str, LegWays] = {}
-        """Of each flow: what its DIDs say is the same for many of its contacts."""
+        looks: dict[str, _Look] = {}
         for held in list(self._held.values()):
             flow = held.work.contact.flow
-            if flow not in ways:
-                ways[flow] = LegWays(
-                    self._operation.ways_of(flow, None), now, wall_now, now + PATIENCE_S
+            if flow not in looks:
+                dids = self._operation.ways_of(flow, None)
+                pace = sum(actor.did.cps for actor, _ in dids)
+                looks[flow] = _Look(
+                    LegWays(dids, now, wall_now, now + PATIENCE_S),
+                    max(OFFERED_LEAST, math.ceil(pace * OFFERED_S)),
                 )
-            self._look_at(held, ways[flow], now)
+            self._look_at(held, looks[flow], now)
 
-    def _look_at(self, held: HeldCall, ways: LegWays, now: float) -> None:
+    def _look_at(self, held: HeldCall, look: _Look, now: float) -> None:
         work, services = held.work, self._services
         if work.is_void or self._operation.floor_of(work.contact.flow) is not held.floor:
             self._let_go(held)
             services.finish(work)
             return
-        found = ways.find(held.number) if now >= held.unseen_until else None
+        found = look.ways.find(held.number) if now >= held.unseen_until else None
+        is_free = isinstance(found, tuple)
         if isinstance(found, Block):
             held.floor.held[work.contact.id] = found
             held.until = min(held.until, _end_of(found, now))
-        if work.feed.paused or now >= held.until or isinstance(found, tuple):
+        elif is_free:
+            held.floor.held[work.contact.id] = Block("did_cps", now)  # it is next, or soon
+        is_over = (is_free or now >= held.until) and look.room > 0
+        if work.feed.paused or is_over:
+            look.room -= is_over
             self._let_go(held)
             services.put_back(work, work.contact)
-        elif found is not None and self._settle(work, found):
+        elif isinstance(found, Block) and self._settle(work, found):
             self._let_go(held)
 
     def _let_go(self, held: HeldCall) -> None:

@@ -79,7 +79,7 @@ PACE_CALLS_LEAST: Final = 8
 """The pace is measured over these calls."""
 
 
-class Mark(Struct, gc=False):
+class Mark(Struct, eq=False, gc=False):
     """What is remembered of a call that left."""
 
     serial: int

@@ -167,7 +167,7 @@ class Trunk:
 
     def note_answer(self, mark: Mark, now: float) -> None:
         """The trunk took a call: some answer came that is not a refusal for want of capacity."""
-        if mark.at >= self._learns_since:
+        if mark.at > self._learns_since:
             self._congestion.note_taken(mark, now)
             self._set_ceilings()
         self._taken_at = max(self._taken_at, mark.at)
@@ -178,7 +178,7 @@ class Trunk:
     ) -> None:
         """The trunk refused a call for want of capacity."""
         before = self._congestion.cps, self._congestion.channels
-        if mark.at >= self._learns_since:
+        if mark.at > self._learns_since:
             self._congestion.note_refused(mark, kind, retry_after_s, now)
             self._set_ceilings()
         others = [one for one in self._refused if one[0] != mark.callee]
@@ -190,7 +190,7 @@ class Trunk:
 
     def note_server_refusal(self, mark: Mark, now: float) -> None:
         """One of the trunk's servers refused a call, and another takes calls."""
-        if mark.at >= self._learns_since:
+        if mark.at > self._learns_since:
             self._congestion.disregard(mark)
         self._note_heard(now)
 

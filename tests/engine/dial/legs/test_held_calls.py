@@ -10,13 +10,20 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from engine.dial.legs.held_calls import HELD_MAX_S, LOOK_S
+from engine.dial.legs.held_calls import HELD_MAX_S, LOOK_S, OFFERED_LEAST
 from engine.model import AccountRules, Blocker, BlockerCode, CallingWindow, Cap, Did, Flow
 from engine.model.events import rfc3339
 from engine.ports.telephony import CallRequest, TelephonyUnavailable, TrunkCondition
 from sim.telephony import CallScript
 from tests.engine.dial.legs.test_errands import AGENT, LONG, fill_did, furnished, ring_times
-from tests.engine.dial.office import Office, answering, dialer, is_agent, office
+from tests.engine.dial.office import (
+    AGENT_PREFIX,
+    Office,
+    answering,
+    dialer,
+    is_agent,
+    office,
+)
 from tests.engine.made import did, flow
 from tests.engine.world import people
 
@@ -277,3 +284,25 @@ async def test_an_engine_that_is_being_stopped_rings_no_agent_whose_customer_it_
         await trio.sleep(1)
     assert [is_agent(call.request) for call in one.world.telephony.dialed] == [False]
     assert (await one.contact("cnt_x")).state == "open"
+
+
+async def test_of_many_agents_who_are_held_only_so_many_are_let_before_the_dids_as_these_may_call(
+    autojump_clock: MockClock,
+) -> None:
+    """A crowd before a DID that lets one call a second go costs more with each that stands there."""
+    slow = did(cps=1, channels=5_000)
+    async with office(answering(5.0), first(), dids=[slow]) as one:
+        await one.world.engine.dids.rest(None, slow.number, {"for_s": 3_600})
+        for place in range(100):
+            await one.call(f"cnt_{place}", agent=f"{AGENT_PREFIX}8{place:03}")
+        await trio.sleep(20)
+        held = one.world.engine._errands.held
+        assert held.count == 100
+        await one.world.engine.dids.resume(None, slow.number)
+        await trio.sleep(LOOK_S)
+        assert held.count == 100 - OFFERED_LEAST
+        waiting = await one.contact("cnt_99")
+        [blocker] = await one.world.engine.explain([waiting])
+        assert blocker is not None
+        assert blocker.code == "did_cps"
+        await one.until(lambda: len(ring_times(one)) == 100, 300)
